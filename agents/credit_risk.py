@@ -1,0 +1,218 @@
+"""Credit risk: what the bureau says, what two cards make of it, and what the income can carry.
+
+Four questions that can be asked apart, the last three side by side, and `combine_risk`, which
+puts their answers together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+
+from agents.base import Agent
+from data.contracts.bureau import BureauReport, BureauScore, BureauStatus
+from data.contracts.case import CaseFile
+from data.contracts.findings import (
+    AffordabilityFinding,
+    BureauAttributes,
+    BureauFinding,
+    FindingStatus,
+    KeyFactor,
+    MemberFinding,
+    RiskFinding,
+)
+from data.contracts.policy import AffordabilityTerms
+from data.contracts.prices import PriceTable
+from data.contracts.questions import AffordabilityQuestion, ScoringQuestion
+from data.contracts.scorecard import Ensemble, Scorecard
+from tools.affordability import assess_affordability, with_other_terms
+from tools.attributes import derive_attributes, joint_attributes
+from tools.bureau import fetch_bureau_report, report_problem, report_warnings, usable_score
+from tools.ensemble import combine_probabilities, expected_loss
+from tools.scorecard import score_applicant
+
+_SMALLEST_PD = Decimal("0.000001")
+_READABLE = {BureauStatus.HIT, BureauStatus.THIN}
+_WORST_FIRST = (
+    BureauStatus.ERROR,
+    BureauStatus.FROZEN,
+    BureauStatus.LOCKED,
+    BureauStatus.NO_HIT,
+    BureauStatus.THIN,
+    BureauStatus.HIT,
+)
+
+
+class BureauReader(Agent[CaseFile, BureauFinding]):
+    """Reads the report of every applicant; two applicants are judged by the weaker file."""
+
+    name = "credit_risk"
+    task = "bureau"
+
+    async def answer(self, question: CaseFile) -> BureauFinding:
+        as_of = question.application.as_of_date
+        reports: list[BureauReport] = []
+        warnings: list[str] = []
+        unusable = False
+        for applicant in question.application.applicants:
+            report = await fetch_bureau_report(question, applicant.role)
+            problem = report_problem(report, applicant.ssn, as_of)
+            unusable = unusable or problem is not None
+            warnings += [problem] if problem else report_warnings(report, as_of)
+            reports.append(report)
+        status = BureauStatus.ERROR if unusable else _worst(reports)
+        attributes = _attributes(reports, as_of) if status is not BureauStatus.ERROR else None
+        return BureauFinding(
+            agent=self.label,
+            agent_version=self.version,
+            status=FindingStatus.DEGRADED if unusable else FindingStatus.OK,
+            evidence=tuple(f"bureau-{one.role}" for one in question.application.applicants),
+            warnings=tuple(dict.fromkeys(warnings)),
+            bureau_status=status,
+            bureau=reports[0].bureau,
+            report_date=min(report.report_date for report in reports),
+            attributes=attributes,
+            alerts=tuple(dict.fromkeys(alert for report in reports for alert in report.alerts)),
+            score=None if unusable else _lower_score(reports),
+            monthly_obligations=_obligations(status, attributes),
+        )
+
+
+class _Card(Agent[ScoringQuestion, MemberFinding]):
+    """One card's opinion."""
+
+    name = "credit_risk"
+
+    def __init__(self, card: Scorecard) -> None:
+        self.card = card
+
+    async def answer(self, question: ScoringQuestion) -> MemberFinding:
+        scored = score_applicant(self.card, _as_numbers(question.attributes))
+        return MemberFinding(
+            agent=self.label,
+            agent_version=self.version,
+            model=self.card.name,
+            model_version=self.card.version,
+            pd=min(max(_places(scored.pd, 6), _SMALLEST_PD), 1 - _SMALLEST_PD),
+            score=_places(scored.score, 4),
+            top_factors=tuple(
+                KeyFactor(
+                    attribute=factor.attribute,
+                    code=factor.reason,
+                    points_lost=_places(factor.points_lost, 4),
+                )
+                for factor in scored.factors
+            ),
+        )
+
+
+class ScorecardMember(_Card):
+    """The champion: its factors are the reasons that applicants are told."""
+
+    task = "scorecard"
+
+
+class ChallengerMember(_Card):
+    """A second opinion; where it differs much, a person looks."""
+
+    task = "challenger"
+
+
+class AffordabilityAnalyst(Agent[AffordabilityQuestion, AffordabilityFinding]):
+    """Sets the loan against verified income, obligations and a living floor."""
+
+    name = "credit_risk"
+    task = "affordability"
+
+    def __init__(self, terms: AffordabilityTerms) -> None:
+        self.terms = terms
+
+    async def answer(self, question: AffordabilityQuestion) -> AffordabilityFinding:
+        ability = assess_affordability(question, self.terms)
+        return AffordabilityFinding(
+            agent=self.label,
+            agent_version=self.version,
+            **question.model_dump(exclude={"dependents"}),
+            **vars(ability),
+        )
+
+
+def combine_risk(
+    members: Sequence[MemberFinding],
+    ability: AffordabilityFinding | None,
+    ensemble: Ensemble,
+    prices: PriceTable,
+    terms: AffordabilityTerms,
+) -> RiskFinding:
+    """One probability, one grade, and the ability to pay at the price of that grade.
+
+    The ability was reckoned at an indicative rate, because nobody knew the grade yet. Without
+    members there is neither probability nor grade, and the ability is that of an ungraded loan.
+    """
+    combined = combine_probabilities([one.pd for one in members], ensemble) if members else None
+    grade = combined.grade if combined else None
+    if ability is not None:
+        ability = with_other_terms(
+            ability,
+            terms,
+            amount=ability.amount,
+            term_months=ability.term_months,
+            annual_rate=prices.base_rate(grade, ability.term_months),
+        )
+    complete = len(members) > 1 and ability is not None
+    return RiskFinding(
+        agent="credit_risk",
+        agent_version=ensemble.version,
+        status=FindingStatus.OK if complete else FindingStatus.DEGRADED,
+        members=tuple(members),
+        pd_ensemble=combined.pd if combined else None,
+        grade=grade,
+        disagreement=combined.disagreement if combined else None,
+        ability=ability,
+        expected_loss=(
+            expected_loss(combined.pd, ability.amount, ensemble) if combined and ability else None
+        ),
+        key_factors=members[0].top_factors if members else (),
+    )
+
+
+def _worst(reports: Sequence[BureauReport]) -> BureauStatus:
+    return min((report.status for report in reports), key=_WORST_FIRST.index)
+
+
+def _attributes(reports: Sequence[BureauReport], as_of: date) -> BureauAttributes | None:
+    found = [
+        derive_attributes(report, as_of, joint_obligations=position == 0)
+        for position, report in enumerate(reports)
+        if report.status in _READABLE
+    ]
+    return joint_attributes(*found) if len(found) > 1 else found[0] if found else None
+
+
+def _obligations(status: BureauStatus, attributes: BureauAttributes | None) -> Decimal | None:
+    """None when the file cannot be seen; nobody knows then what is owed."""
+    if status in (BureauStatus.FROZEN, BureauStatus.LOCKED, BureauStatus.ERROR):
+        return None
+    return attributes.monthly_obligations if attributes else Decimal("0.00")
+
+
+def _lower_score(reports: Sequence[BureauReport]) -> BureauScore | None:
+    """The lower of the scores; None as soon as one applicant has none."""
+    scores = [score for report in reports if (score := usable_score(report)) is not None]
+    if len(scores) < len(reports):
+        return None
+    return min(scores, key=lambda score: score.value)
+
+
+def _as_numbers(attributes: BureauAttributes) -> dict[str, bool | int | float | str | None]:
+    """Attributes as a card reads them: exact decimals become numbers."""
+    return {
+        name: float(value) if isinstance(value, Decimal) else value
+        for name, value in attributes
+        if name != "version"
+    }
+
+
+def _places(value: float, places: int) -> Decimal:
+    return Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)

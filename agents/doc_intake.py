@@ -1,0 +1,182 @@
+"""Intake: is everything here that this applicant has to show, and can it be read?"""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import NamedTuple
+
+from agents.base import Agent
+from data.contracts.application import Applicant, Application, EmploymentStatus
+from data.contracts.case import CaseFile
+from data.contracts.documents import IDENTITY_KINDS, Document, DocumentKind, IdentityDocument
+from data.contracts.findings import (
+    ChecklistItem,
+    Completeness,
+    DocIntakeFinding,
+    DocumentReading,
+    FindingStatus,
+    Presence,
+)
+from data.contracts.policy import Stipulation
+from tools.documents import DocumentUnusableError, inconsistencies, read_document, staleness
+from tools.postal import is_po_box, postal_code_fits_state
+
+_EARNED = (DocumentKind.PAYSTUB, DocumentKind.W2, DocumentKind.TAX_RETURN)
+_OWN_BUSINESS = (DocumentKind.TAX_RETURN, DocumentKind.BANK_STATEMENT)
+_PAID_OUT = (
+    DocumentKind.BENEFITS_LETTER,
+    DocumentKind.BANK_STATEMENT,
+    DocumentKind.TAX_RETURN,
+)
+_INCOME_KINDS = {
+    EmploymentStatus.EMPLOYED: _EARNED,
+    EmploymentStatus.SELF_EMPLOYED: _OWN_BUSINESS,
+    EmploymentStatus.RETIRED: _PAID_OUT,
+    EmploymentStatus.BENEFITS: _PAID_OUT,
+    EmploymentStatus.STUDENT: (*_EARNED, *_PAID_OUT),
+    EmploymentStatus.UNEMPLOYED: _PAID_OUT,
+}
+_STATEMENT_ABOVE = Decimal("25000.00")
+"""Larger loans are also shown in the bank account."""
+
+_UNFIT = (Presence.UNUSABLE, Presence.EXPIRED, Presence.STALE)
+"""What to report when nothing is fit for use, the most useful to know first."""
+
+
+class _Opened(NamedTuple):
+    document: Document
+    presence: Presence
+    problem: str | None
+
+
+class DocIntakeAgent(Agent[CaseFile, DocIntakeFinding]):
+    """Checks papers against the list for the product and for what the applicant lives on."""
+
+    name = "doc_intake"
+
+    async def answer(self, question: CaseFile) -> DocIntakeFinding:
+        as_of = question.application.as_of_date
+        opened = [_open(document, as_of) for document in question.documents]
+        checklist = tuple(
+            _item(applicant, purpose, kinds, opened)
+            for applicant in question.application.applicants
+            for purpose, kinds in _demands(question.application, applicant)
+        )
+        completeness = _completeness(checklist)
+        return DocIntakeFinding(
+            agent=self.label,
+            agent_version=self.version,
+            status=(
+                FindingStatus.OK
+                if completeness is Completeness.COMPLETE
+                else FindingStatus.DEGRADED
+            ),
+            evidence=tuple(
+                one.document.document_id for one in opened if one.presence is Presence.PRESENT
+            ),
+            warnings=tuple(
+                f"{one.document.document_id}:{one.problem}" for one in opened if one.problem
+            ),
+            completeness=completeness,
+            checklist=checklist,
+            readings=tuple(
+                DocumentReading(
+                    document_id=one.document.document_id,
+                    kind=one.document.kind,
+                    problem=one.problem,
+                )
+                for one in opened
+            ),
+            stipulations=_stipulations(question.application),
+        )
+
+
+def _open(document: Document, as_of: date) -> _Opened:
+    try:
+        paper = read_document(document)
+    except DocumentUnusableError as error:
+        return _Opened(document, Presence.UNUSABLE, error.problem)
+    problem = staleness(document, paper, as_of)
+    if problem is not None:
+        unfit = Presence.STALE if problem == "document_stale" else Presence.UNUSABLE
+        return _Opened(document, unfit, problem)
+    if isinstance(paper, IdentityDocument) and paper.expiry_date < as_of:
+        return _Opened(document, Presence.EXPIRED, "document_expired")
+    doubts = inconsistencies(paper)
+    # A paper that contradicts itself is here and was read; what that means others judge.
+    return _Opened(document, Presence.PRESENT, doubts[0] if doubts else None)
+
+
+def _demands(
+    application: Application, applicant: Applicant
+) -> list[tuple[str, tuple[DocumentKind, ...]]]:
+    """What this applicant has to show, each by any one of the kinds."""
+    demands = [("identity", tuple(sorted(IDENTITY_KINDS)))]
+    if applicant.stated_monthly_income > 0:
+        kinds = _INCOME_KINDS[applicant.employment.status]
+        if applicant.employment.gross_monthly_stated == 0:
+            kinds = _PAID_OUT
+        demands.append(("income", kinds))
+    if applicant is application.primary and application.amount_requested > _STATEMENT_ABOVE:
+        demands.append(("bank_account", (DocumentKind.BANK_STATEMENT,)))
+    return demands
+
+
+def _item(
+    applicant: Applicant, purpose: str, kinds: tuple[DocumentKind, ...], opened: list[_Opened]
+) -> ChecklistItem:
+    fitting = [
+        one
+        for one in opened
+        if one.document.applicant is applicant.role and one.document.kind in kinds
+    ]
+    found = {one.presence for one in fitting}
+    if Presence.PRESENT in found:
+        presence = Presence.PRESENT
+    else:
+        presence = next((state for state in _UNFIT if state in found), Presence.MISSING)
+    return ChecklistItem(
+        applicant=applicant.role,
+        purpose=purpose,
+        kinds=kinds,
+        required=True,
+        presence=presence,
+        document_ids=tuple(one.document.document_id for one in fitting if one.presence is presence),
+    )
+
+
+def _completeness(checklist: tuple[ChecklistItem, ...]) -> Completeness:
+    states = {item.presence for item in checklist if item.required}
+    if Presence.UNUSABLE in states:
+        return Completeness.UNUSABLE
+    return Completeness.COMPLETE if states <= {Presence.PRESENT} else Completeness.INCOMPLETE
+
+
+def _stipulations(application: Application) -> tuple[Stipulation, ...]:
+    present = [applicant.addresses[0] for applicant in application.applicants]
+    asked: list[Stipulation] = []
+    if any(
+        all(is_po_box(address) for address in applicant.addresses)
+        for applicant in application.applicants
+    ):
+        asked.append(
+            Stipulation(
+                code="street_address_required",
+                text="Name the street address where you live; a post office box is not enough.",
+            )
+        )
+    if any(not postal_code_fits_state(address) for address in present):
+        asked.append(
+            Stipulation(
+                code="confirm_postal_code", text="Confirm the ZIP code; it is not of the state."
+            )
+        )
+    if application.primary.addresses[0].state != application.state:
+        asked.append(
+            Stipulation(
+                code="confirm_state_of_residence",
+                text="Confirm the state of residence; the address names another one.",
+            )
+        )
+    return tuple(asked)

@@ -1,0 +1,30 @@
+"""Fraud: is there anything about this application that an honest one would not have?"""
+
+from __future__ import annotations
+
+from agents.base import Agent
+from data.contracts.case import CaseFile
+from data.contracts.findings import FindingStatus, FraudFinding
+from tools.fraud_signals import fraud_band, fraud_score, fraud_typology, score_fraud_signals
+
+
+class FraudAgent(Agent[CaseFile, FraudFinding]):
+    """Adds up what was seen. Without device and network signals the answer is degraded."""
+
+    name = "fraud"
+
+    async def answer(self, question: CaseFile) -> FraudFinding:
+        signals = score_fraud_signals(question)
+        score = fraud_score(signals)
+        complete = question.fraud_signals is not None
+        return FraudFinding(
+            agent=self.label,
+            agent_version=self.version,
+            status=FindingStatus.OK if complete else FindingStatus.DEGRADED,
+            evidence=tuple(signal.code for signal in signals),
+            warnings=() if complete else ("fraud_signals_missing",),
+            score=score,
+            band=fraud_band(score),
+            signals=signals,
+            typology=fraud_typology(signals),
+        )

@@ -1,0 +1,173 @@
+"""The underwriter: what the loan costs, what could be offered instead, and the decision in writing.
+
+Neither decides. The pricer reckons with the price table; the decision writer puts down an
+outcome that policy and people have settled, and refuses to write one that they cannot have.
+"""
+
+from __future__ import annotations
+
+from agents.base import Agent
+from data.contracts.decision import (
+    Condition,
+    DecisionContent,
+    Offer,
+    Outcome,
+    ScoreDisclosure,
+)
+from data.contracts.errors import AgentError, ToolError
+from data.contracts.findings import BureauFinding, FindingStatus, PricingFinding
+from data.contracts.policy import PolicyResult, ReasonCode, Recommendation, RulePack
+from data.contracts.prices import PriceTable
+from data.contracts.questions import DecisionQuestion, PricingQuestion
+from tools.counter_offers import search_counter_offers
+from tools.memo import compose_memo
+from tools.policy import hard_stop, principal_reasons
+from tools.pricing import price_offer
+
+_KEY_FACTORS = 4
+
+
+class Pricer(Agent[PricingQuestion, PricingFinding]):
+    """Prices the loan that was asked for and, where it does not pass, smaller ones."""
+
+    name = "underwriter"
+    task = "pricing"
+
+    def __init__(self, pack: RulePack, prices: PriceTable) -> None:
+        self.pack = pack
+        self.prices = prices
+
+    async def answer(self, question: PricingQuestion) -> PricingFinding:
+        facts = question.facts
+        offers: tuple[Offer, ...] = ()
+        counter_offers: tuple[Offer, ...] = ()
+        warnings: tuple[str, ...] = ()
+        try:
+            offers = (
+                price_offer(
+                    self.prices,
+                    amount=facts.amount_requested,
+                    term_months=facts.term_months,
+                    grade=question.grade,
+                    state=facts.state,
+                    covered_borrower=facts.covered_borrower,
+                    as_of=question.as_of_date,
+                ),
+            )
+        except ToolError:
+            warnings = ("no_lawful_price",)
+        if question.ability is not None:
+            counter_offers = search_counter_offers(
+                self.pack,
+                self.prices,
+                facts,
+                question.ability,
+                grade=question.grade,
+                as_of=question.as_of_date,
+            )
+        return PricingFinding(
+            agent=self.label,
+            agent_version=self.version,
+            status=FindingStatus.OK if offers else FindingStatus.DEGRADED,
+            evidence=(f"{self.prices.table}-{self.prices.version}",),
+            warnings=warnings,
+            offers=offers,
+            counter_offers=counter_offers,
+        )
+
+
+class DecisionWriter(Agent[DecisionQuestion, DecisionContent]):
+    """Writes the reproducible content of a decision, memo included.
+
+    Raises AgentError for an outcome that cannot be: credit without an offer, against a hard
+    rule, or without the policy.
+    """
+
+    name = "underwriter"
+    task = "decision"
+
+    async def answer(self, question: DecisionQuestion) -> DecisionContent:
+        policy, risk = question.policy, question.risk
+        credit = question.outcome in (Outcome.APPROVE, Outcome.COUNTER_OFFER)
+        if credit and (policy is None or hard_stop(policy)):
+            raise AgentError("no credit against a hard rule, or without the policy")
+        asks = credit or question.outcome is Outcome.INCOMPLETE
+        offer, alternatives = _offers(question)
+        if credit and offer is None:
+            raise AgentError("no credit without an offer")
+        content = DecisionContent(
+            inputs_sha256=question.inputs_sha256,
+            as_of_date=question.as_of_date,
+            versions=question.versions,
+            requested=question.requested,
+            recommendation=policy.recommendation if policy else None,
+            outcome=question.outcome,
+            pd=risk.pd_ensemble if risk else None,
+            grade=risk.grade if risk else None,
+            dti_after=risk.ability.dti_after if risk and risk.ability else None,
+            rule_results=policy.results if policy else (),
+            principal_reasons=_reasons(question),
+            offer=offer,
+            alternatives=alternatives,
+            conditions=(*question.conditions, *_stipulated(policy)) if asks else (),
+            rulings=question.rulings,
+            score_disclosure=_disclosure(question.bureau) if policy else None,
+        )
+        return content.model_copy(update={"memo": compose_memo(content, risk)})
+
+
+def _offers(question: DecisionQuestion) -> tuple[Offer | None, tuple[Offer, ...]]:
+    """What is offered, and what could be chosen instead."""
+    pricing = question.pricing or PricingFinding(agent="", agent_version="")
+    if question.outcome is Outcome.APPROVE:
+        return question.offer or next(iter(pricing.offers), None), ()
+    if question.outcome is Outcome.COUNTER_OFFER:
+        offer = question.offer or next(iter(pricing.counter_offers), None)
+        return offer, tuple(other for other in pricing.counter_offers if other != offer)
+    return None, ()
+
+
+def _reasons(question: DecisionQuestion) -> tuple[ReasonCode, ...]:
+    """Those really used: of the person who declined, otherwise of the policy."""
+    found = question.policy.reasons if question.policy else ()
+    match question.outcome:
+        case Outcome.DECLINE:
+            if question.policy and question.policy.recommendation is Recommendation.DECLINE:
+                return principal_reasons(found)
+            return principal_reasons(_given_by_people(question) or found)
+        case Outcome.COUNTER_OFFER:
+            return principal_reasons(found)
+        case Outcome.INCOMPLETE:
+            return principal_reasons((ReasonCode.APPLICATION_INCOMPLETE, *found))
+        case _:
+            return ()
+
+
+def _given_by_people(question: DecisionQuestion) -> tuple[ReasonCode, ...]:
+    known = {code.value: code for code in ReasonCode}
+    codes = [ruling.reason_code for ruling in question.rulings if ruling.decision == "decline"]
+    return tuple(known[code] for code in codes if code in known)
+
+
+def _stipulated(policy: PolicyResult | None) -> tuple[Condition, ...]:
+    return tuple(
+        Condition(code=one.code, text=one.text) for one in (policy.stipulations if policy else ())
+    )
+
+
+def _disclosure(bureau: BureauFinding | None) -> ScoreDisclosure | None:
+    """The score with its key factors: four, and inquiries as a fifth if they are one (FCRA 615)."""
+    score = bureau.score if bureau else None
+    if bureau is None or score is None:
+        return None
+    factors = score.factors[:_KEY_FACTORS]
+    inquiries = [one for one in score.factors[_KEY_FACTORS:] if "inquir" in one.text.casefold()]
+    return ScoreDisclosure(
+        value=score.value,
+        model=score.model,
+        range_min=score.range_min,
+        range_max=score.range_max,
+        scored_on=score.scored_on,
+        provider=bureau.bureau,
+        factors=(*factors, *inquiries[:1]),
+    )

@@ -1,0 +1,132 @@
+"""The HTTP sidecar: put together here, and served by the `api` role."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+import uvicorn
+from fastapi import FastAPI
+from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+
+from api import problems
+from api.gateway import Gateway
+from api.hub import Hub
+from api.routes import health, reviews, runs, workflow
+from data.contracts.errors import ContractViolationError
+from data.settings import Settings
+from flows.runtime import lifeline, telemetry
+
+CONNECTIONS_GRACE_SECONDS = 1
+"""How long open requests may delay the end of the process."""
+
+OpenDesk = Callable[[Settings], AbstractAsyncContextManager[Gateway]]
+
+_TAGS = [
+    {"name": "runs", "description": "One run underwrites one application."},
+    {"name": "reviews", "description": "Where a person decides: open requests and answers."},
+    {"name": "workflow", "description": "The map of stages, gates and ways between them."},
+    {"name": "health", "description": "Probes."},
+]
+
+
+def create_app(settings: Settings, open_desk: OpenDesk = Gateway.open) -> FastAPI:
+    """The application, with gateway and hub open as long as it runs."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_desk(settings) as desk, Hub(desk) as hub:
+            app.state.desk, app.state.hub = desk, hub
+            yield
+
+    app = FastAPI(
+        title="Credit Desk Lite",
+        version=_version(),
+        summary="Consumer-credit underwriting with people at the gates.",
+        description=(
+            "Submit an application, follow its events, answer for the desk where a person is"
+            " asked, read the decision. Try it with the synthetic applicants `ada-prime`,"
+            " `dee-debtor` and `bora-borderline`."
+        ),
+        openapi_tags=_TAGS,
+        lifespan=lifespan,
+        strict_content_type=False,  # media types are judged by JsonRoute
+    )
+    problems.install(app)
+    for routes in (runs, reviews, workflow, health):
+        app.include_router(routes.router)
+    FastAPIInstrumentor.instrument_app(
+        app, exclude_spans=["receive", "send"], excluded_urls="runs/.*/events,health"
+    )
+    return app
+
+
+def serve_api(settings: Settings) -> None:
+    """Run the API of this desk in this process until SIGTERM or SIGINT.
+
+    Raises ContractViolationError for an address that needs API keys, SystemExit when the port
+    is taken.
+    """
+    require_loopback(settings.api_host)
+    lifeline.attach()
+    telemetry.setup(role="api", settings=settings)
+    _Server(
+        uvicorn.Config(
+            create_app(settings),
+            host=settings.api_host,
+            port=settings.api_port,
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            timeout_graceful_shutdown=CONNECTIONS_GRACE_SECONDS,
+        )
+    ).run()
+
+
+def require_loopback(host: str) -> None:
+    """Without keys everybody is everybody, so only this machine may call.
+
+    Raises ContractViolationError for any other address.
+    """
+    if host == "localhost" or _is_loopback(host):
+        return
+    raise ContractViolationError(
+        f"without API keys the API answers on this machine only, and not on {host}:"
+        " set CREDIT_DESK_API_HOST to 127.0.0.1"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn that tells its supervisor when it listens, and that ends without raising."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            logging.getLogger(__name__).info("the API is ready")
+            lifeline.ready()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals to the end; Uvicorn would raise them again when all is done."""
+        for handled in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(handled, self.handle_exit)
+        yield
+
+
+def _version() -> str:
+    try:
+        return version("credit-desk-lite")
+    except PackageNotFoundError:  # run from a checkout that was not installed
+        return "0"

@@ -1,0 +1,42 @@
+"""`credit-desk`: the desk on the command line.
+
+Commands that ask a running desk talk to its API and know nothing else of it. Whatever is heavy
+is imported inside the command that needs it, so that help and errors come at once.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from api.cli import demo, drawing, reviews, roles, runs, up
+from api.cli.errors import DeskGroup
+
+app = typer.Typer(
+    name="credit-desk",
+    cls=DeskGroup,
+    help="A consumer-credit underwriting desk: agents on Prefect, people at the gates.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_THE_DESK, _CASES, _ROLES = "The desk", "Cases", "Single processes, as containers run them"
+
+app.command(rich_help_panel=_THE_DESK)(up.up)
+app.command(rich_help_panel=_THE_DESK)(demo.demo)
+app.command(rich_help_panel=_CASES)(runs.submit)
+app.command(rich_help_panel=_CASES)(runs.follow)
+app.command(name="runs", rich_help_panel=_CASES)(runs.list_runs)
+app.command(rich_help_panel=_CASES)(reviews.inbox)
+app.command(rich_help_panel=_CASES)(reviews.answer)
+app.command(rich_help_panel=_CASES)(runs.resume)
+app.command(rich_help_panel=_CASES)(drawing.graph)
+app.command(rich_help_panel=_ROLES)(roles.server)
+app.command(rich_help_panel=_ROLES)(roles.worker)
+app.command(name="api", rich_help_panel=_ROLES)(roles.api)
+app.command(rich_help_panel=_ROLES)(roles.deploy)
+
+
+def main() -> None:
+    """The console script."""
+    app(prog_name="credit-desk")

@@ -1,0 +1,80 @@
+"""A run as progress bars: one for each stage, one for the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.markup import escape
+from rich.panel import Panel
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from data.contracts.events import Event, EventStatus, EventType
+
+_BORDER = {
+    EventStatus.RUNNING: "cyan",
+    EventStatus.WAITING: "yellow",
+    EventStatus.DONE: "green",
+    EventStatus.ERROR: "red",
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of the map: its name, and its part of the whole in percent."""
+
+    name: str
+    weight: int
+
+
+def stages_of(graph: dict[str, Any]) -> tuple[Stage, ...]:
+    """The stages that carry weight, from the map as `/workflow/graph.json` draws it."""
+    return tuple(
+        Stage(one["name"], one["weight"]) for one in graph["stages"] if one["weight"] > 0
+    )
+
+
+class Board:
+    """One run's bars. Feed it the run's events and render it whenever you like."""
+
+    def __init__(self, title: str, stages: Sequence[Stage]) -> None:
+        self._title = title
+        self._message = "Waiting for a worker"
+        self._status = EventStatus.RUNNING
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=18),
+            TextColumn("{task.percentage:>3.0f}%"),
+        )
+        self._overall = self._bars.add_task("[bold]overall", total=1.0)
+        self._stages: dict[str, TaskID] = {
+            stage.name: self._bars.add_task(stage.name.replace("_", " "), total=1.0)
+            for stage in stages
+        }
+
+    def apply(self, event: Event) -> None:
+        """Take in what happened."""
+        self._message, self._status = event.message, event.status
+        self._bars.update(self._overall, completed=event.progress)
+        bar = self._stages.get(event.phase)
+        if bar is not None:
+            finished = event.type in {EventType.STAGE_COMPLETED, EventType.STAGE_SKIPPED}
+            self._bars.update(bar, completed=1.0 if finished else event.step_progress)
+        if event.type is EventType.STAGE_SKIPPED and bar is not None:
+            name = event.phase.replace("_", " ")
+            self._bars.update(bar, description=f"[dim]{name}[/dim]")
+
+    def completed(self, stage: str | None = None) -> float:
+        """How much of a stage, or of the whole, the bar shows, from 0 to 1."""
+        bar = self._overall if stage is None else self._stages[stage]
+        return next(float(task.completed) for task in self._bars.tasks if task.id == bar)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        inside = Table.grid()
+        inside.add_row(self._bars)
+        inside.add_row(Text(self._message, overflow="ellipsis", no_wrap=True))
+        yield Panel(inside, title=escape(self._title), border_style=_BORDER[self._status])

@@ -1,0 +1,199 @@
+"""The running desk as the commands see it: its API, found by folder or address."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import ValidationError
+
+from api.cli.errors import BAD_INPUT, FAILURE
+from data.contracts.errors import ContractViolationError, CreditDeskError, UnavailableError
+from data.contracts.events import Event
+from data.settings import Settings
+from flows.runtime.desk_lock import running_desk
+
+TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+STREAM_TIMEOUT = httpx.Timeout(30.0, connect=5.0, read=45.0)
+"""A stream says something every 15 seconds, if only that it is there."""
+PATIENCE_SECONDS = 60.0
+"""How long a stream that broke is asked for again."""
+
+_NEXT_STEP = {
+    "record_not_found": "`credit-desk runs` lists what there is",
+    "gate_not_found": "`credit-desk inbox` lists what waits for an answer",
+    "already_answered": "`credit-desk follow RUN` shows how it went on",
+    "conflict": "submit it under another id with --as",
+    "checkpoint_not_found": "the run's state lists its checkpoints",
+    "beyond_authority": "somebody with more authority has to answer",
+    "review_expired": "`credit-desk follow RUN` shows what was declared instead",
+    "unavailable": "try again in a moment",
+    "internal_error": "see logs/api.log in the desk's folder",
+}
+
+
+class AnsweredError(CreditDeskError):
+    """The desk answered, and not as hoped; carries the problem's code."""
+
+    def __init__(self, status: int, problem: dict[str, Any]) -> None:
+        self.code = str(problem.get("code", "unknown"))
+        self.status = status
+        self.pointers = tuple(str(one.get("pointer")) for one in problem.get("errors", ()))
+        fields = "; ".join(
+            f"{one.get('pointer')}: {one.get('message')}" for one in problem.get("errors", ())
+        )
+        said = fields or str(problem.get("detail") or problem.get("title") or f"status {status}")
+        hint = _NEXT_STEP.get(self.code)
+        super().__init__(f"{said} ({hint})" if hint else said)
+
+    @property
+    def exit_code(self) -> int:
+        return BAD_INPUT if self.status in {400, 404, 413, 415, 422} else FAILURE
+
+
+class DeskClient:
+    """Asks one desk. Use it as an async context manager.
+
+    Every call raises AnsweredError for an answer of 400 and above, and UnavailableError when
+    nobody answers.
+    """
+
+    def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.AsyncClient(
+            base_url=self.url,
+            headers={"X-Desk-Channel": "cli"},
+            timeout=TIMEOUT,
+            transport=transport,
+            # A proxy has no business between us and this machine.
+            trust_env=urlsplit(url).hostname not in {"127.0.0.1", "localhost", "::1"},
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._http.aclose()
+
+    async def get(self, path: str, **query: str | int | None) -> Any:
+        """What a path answers, as JSON."""
+        return (await self._ask("GET", path, query)).json()
+
+    async def text(self, path: str, **query: str | int | None) -> str:
+        """What a path answers, as it is."""
+        return (await self._ask("GET", path, query)).text
+
+    async def post(self, path: str, body: bytes | dict[str, Any]) -> Any:
+        """What a path answers to a JSON body."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return (await self._ask("POST", path, {}, content)).json()
+
+    async def follow(self, run_id: str, after: int = 0) -> AsyncIterator[Event]:
+        """A run's events to its end, over any number of broken connections."""
+        last, broken_since = after, 0.0
+        while True:
+            try:
+                async for event in self._stream(run_id, last):
+                    last, broken_since = event.id, 0.0
+                    yield event
+                run = await self.get(f"/runs/{run_id}")
+                if run["status"] in {"completed", "failed", "cancelled"}:
+                    return
+                broken_since = 0.0
+            except (httpx.TransportError, UnavailableError) as error:
+                broken_since = broken_since or time.monotonic()
+                if time.monotonic() - broken_since > PATIENCE_SECONDS:
+                    raise _nobody(self.url) from error
+            await asyncio.sleep(0.5)
+
+    async def _stream(self, run_id: str, after: int) -> AsyncIterator[Event]:
+        headers = {"Last-Event-ID": str(after)} if after else {}
+        async with self._http.stream(
+            "GET", f"/runs/{run_id}/events", headers=headers, timeout=STREAM_TIMEOUT
+        ) as response:
+            if response.status_code >= httpx.codes.BAD_REQUEST:
+                await response.aread()
+                _raise_for(response)
+            async for line in response.aiter_lines():
+                if line.startswith("data: "):
+                    yield Event.model_validate_json(line.removeprefix("data: "))
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str | int | None],
+        content: bytes | None = None,
+    ) -> httpx.Response:
+        try:
+            response = await self._http.request(
+                method,
+                path,
+                params={name: value for name, value in query.items() if value is not None},
+                content=content,
+                headers={"Content-Type": "application/json"} if content is not None else {},
+            )
+        except httpx.TransportError:
+            raise _nobody(self.url) from None
+        _raise_for(response)
+        return response
+
+
+def chosen_settings(**given: Any) -> Settings:
+    """The settings, with what was given on the command line.
+
+    Raises ContractViolationError naming what is wrong in the environment or `.env`.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise ContractViolationError.of("settings", error) from None
+
+
+def find_desk(api: str | None, home: Path | None) -> DeskClient:
+    """The desk at an address, or the one that runs on a folder.
+
+    Raises ContractViolationError for an address that is none, UnavailableError when no desk
+    runs on the folder.
+    """
+    if api is not None:
+        parts = urlsplit(api)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ContractViolationError("--api takes an address such as http://127.0.0.1:8000")
+        return DeskClient(api)
+    folder = chosen_settings(home=home).folder
+    desk = running_desk(folder)
+    if desk is None:
+        raise UnavailableError(
+            f"no desk runs on {folder}: start one with `credit-desk up`,"
+            " or name one with --home DIR or --api URL"
+        )
+    return DeskClient(desk.api_url)
+
+
+def _raise_for(response: httpx.Response) -> None:
+    if response.status_code < httpx.codes.BAD_REQUEST:
+        return
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = {}
+    raise AnsweredError(response.status_code, problem if isinstance(problem, dict) else {})
+
+
+def _nobody(url: str) -> UnavailableError:
+    return UnavailableError(
+        f"no desk answers at {url}: start one with `credit-desk up`, or name one with --api URL"
+    )

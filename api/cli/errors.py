@@ -1,0 +1,36 @@
+"""Errors as one line on stderr, with 2 for bad input and 1 for a failure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+BAD_INPUT, FAILURE = 2, 1
+
+
+class DeskGroup(TyperGroup):
+    """The commands, behind one border where errors become a line and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            from data.contracts.errors import CreditDeskError
+
+            if not isinstance(error, CreditDeskError):
+                raise
+            line = " ".join(str(error).split())
+            typer.echo(f"credit-desk: {line}", err=True)
+            raise typer.Exit(exit_code(error)) from None
+
+
+def exit_code(error: Exception) -> int:
+    """2 when the caller can put it right by other input, 1 otherwise."""
+    from data.contracts.errors import ContractViolationError
+
+    code: int | None = getattr(error, "exit_code", None)
+    if code is not None:
+        return code
+    return BAD_INPUT if isinstance(error, ContractViolationError) else FAILURE

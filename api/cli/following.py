@@ -1,0 +1,50 @@
+"""Follow one run to its end: bars on a terminal, lines elsewhere, JSON for machines."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from api.cli.board import Board, stages_of
+from api.cli.client import DeskClient
+from api.cli.output import event_line, run_lines
+from data.contracts.events import Event
+
+_GOOD_END = "completed"
+
+
+async def follow_to_end(desk: DeskClient, run_id: str, *, as_json: bool) -> None:
+    """Show a run's events as they happen, then what came of it.
+
+    Exits with 1 when the run failed or was cancelled. As JSON, every line is one event.
+    """
+    with ExitStack() as shown:
+        show = await _display(desk, run_id, shown, as_json=as_json)
+        async for event in desk.follow(run_id):
+            show(event)
+    run = await desk.get(f"/runs/{run_id}")
+    if not as_json:
+        typer.echo("\n".join(run_lines(run)))
+    if run["status"] != _GOOD_END:
+        raise typer.Exit(1)
+
+
+async def _display(
+    desk: DeskClient, run_id: str, shown: ExitStack, *, as_json: bool
+) -> Callable[[Event], None]:
+    if as_json:
+        return lambda event: typer.echo(event.model_dump_json())
+    if not sys.stdout.isatty():
+        return lambda event: typer.echo(event_line(event))
+    run: dict[str, Any] = await desk.get(f"/runs/{run_id}")
+    board = Board(
+        f"{run['application_id']}  {run_id}", stages_of(await desk.get("/workflow/graph.json"))
+    )
+    shown.enter_context(Live(board, console=Console(), refresh_per_second=8))
+    return board.apply

@@ -1,0 +1,23 @@
+"""Options that several commands share, spelled once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Api = Annotated[
+    str | None, typer.Option("--api", metavar="URL", help="Address of the desk's API.")
+]
+Home = Annotated[
+    Path | None,
+    typer.Option("--home", metavar="DIR", help="The desk's folder; .credit-desk by default."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines, nothing else.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A further value; may be repeated."),
+]
+Follow = Annotated[bool, typer.Option("--follow", help="Show how it goes on, to the end.")]

@@ -1,0 +1,250 @@
+"""Every error as `application/problem+json`: which status, which code, and nothing typed in.
+
+One table says which class of error becomes which status. What is not in it is our fault: it is
+answered by 500 without details, and logged by class and place. Texts of foreign errors are
+dropped, since they may hold the value they stumbled over.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse, Response
+from sse_starlette.sse import SendTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.schemas import FieldProblem, ProblemDetails
+from data.contracts.errors import (
+    AlreadyAnsweredError,
+    AnswerRejectedError,
+    AuthorityError,
+    CheckpointNotFoundError,
+    CheckpointSchemaError,
+    ConflictError,
+    ContractViolationError,
+    CreditDeskError,
+    GateNotFoundError,
+    InvalidTransitionError,
+    RecordCorruptError,
+    RecordNotFoundError,
+    ReviewTimeoutError,
+    UnavailableError,
+    as_desk_error,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+_log = logging.getLogger(__name__)
+
+
+class MalformedRequestError(CreditDeskError):
+    """A header or parameter that cannot be read."""
+
+    code = "malformed_request"
+
+
+class MalformedJsonError(MalformedRequestError):
+    """A body that is not JSON, or not JSON that everybody reads alike."""
+
+    code = "malformed_json"
+
+
+class TooLargeError(CreditDeskError):
+    code = "too_large"
+
+
+class UnsupportedMediaTypeError(CreditDeskError):
+    code = "unsupported_media_type"
+
+
+STATUS: Mapping[type[CreditDeskError], HTTPStatus] = {
+    MalformedRequestError: HTTPStatus.BAD_REQUEST,
+    AuthorityError: HTTPStatus.FORBIDDEN,
+    RecordNotFoundError: HTTPStatus.NOT_FOUND,
+    GateNotFoundError: HTTPStatus.NOT_FOUND,
+    CheckpointNotFoundError: HTTPStatus.NOT_FOUND,
+    ConflictError: HTTPStatus.CONFLICT,
+    AlreadyAnsweredError: HTTPStatus.CONFLICT,
+    InvalidTransitionError: HTTPStatus.CONFLICT,
+    CheckpointSchemaError: HTTPStatus.CONFLICT,
+    ReviewTimeoutError: HTTPStatus.GONE,
+    TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    UnsupportedMediaTypeError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    ContractViolationError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    AnswerRejectedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    RecordCorruptError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+def status_of(error: CreditDeskError) -> HTTPStatus:
+    """The status of the nearest class in the table."""
+    found = (STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    return next(found, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For a route's `responses`: these errors are to be expected."""
+    return {
+        status: {"model": ProblemDetails, "description": HTTPStatus(status).phrase}
+        for status in statuses
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Let the application answer every error in this form, and say so in its OpenAPI page."""
+    app.add_exception_handler(CreditDeskError, _known)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_middleware(Unexpected)
+    app.openapi = lambda: _documented(app)  # type: ignore[method-assign]
+
+
+class Unexpected:
+    """Outermost of our own: answers what nobody foresaw, and logs it without its text."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except SendTimeoutError:
+            _log.info("%s: a client that does not read was cut off", scope["path"])
+        except Exception as error:
+            _log_unexpected(scope["method"], scope["path"], error)
+            if not begun:
+                await _internal(scope["path"])(scope, receive, send)
+
+
+async def _known(request: Request, error: Exception) -> Response:
+    assert isinstance(error, CreditDeskError)
+    status = status_of(error)
+    path = request.url.path
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log_unexpected(request.method, path, error)
+        return _internal(path)
+    headers = {"Retry-After": "1"} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return _problem(path, status, error.code, str(error), _fields(error), headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    fields = [
+        FieldProblem(pointer=_pointer(found["loc"]), code=found["type"], message=found["msg"])
+        for found in error.errors()
+    ]
+    first = fields[0]
+    more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
+    return _problem(
+        request.url.path,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "contract_violation",
+        f"{first.pointer or '/'}: {first.message}{more}",
+        fields,
+    )
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    code = status.name.lower()
+    return _problem(request.url.path, status, code, status.phrase, headers=error.headers or {})
+
+
+def _fields(error: CreditDeskError) -> list[FieldProblem]:
+    if isinstance(error, ContractViolationError):
+        return [
+            FieldProblem(pointer=found.pointer, code=found.code, message=found.message)
+            for found in error.problems
+        ]
+    if isinstance(error, AnswerRejectedError):
+        pointer = f"/{error.field}" if error.field else ""
+        return [FieldProblem(pointer=pointer, code=error.code, message=error.message)]
+    return []
+
+
+def _pointer(place: Sequence[int | str]) -> str:
+    """The JSON pointer into the body; a parameter is named with where it stands."""
+    parts = place[1:] if place and place[0] == "body" else place
+    escaped = (str(part)[:64].replace("~", "~0").replace("/", "~1") for part in parts)
+    return "".join(f"/{part}" for part in escaped)
+
+
+def _internal(path: str) -> Response:
+    return _problem(
+        path, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The desk's log has the cause."
+    )
+
+
+def _problem(
+    path: str,
+    status: HTTPStatus,
+    code: str,
+    detail: str,
+    fields: Sequence[FieldProblem] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    problem = ProblemDetails(
+        type=f"urn:credit-desk:problem:{code}",
+        title=status.phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        instance=path,
+        errors=tuple(fields),
+    )
+    shown = problem.model_dump(mode="json", exclude=None if fields else {"errors"})
+    return JSONResponse(shown, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _log_unexpected(method: str, path: str, error: Exception) -> None:
+    _log.error("%s %s failed: %s", method, path, as_desk_error(error, CreditDeskError))
+
+
+def _documented(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI page, in which errors have their own media type."""
+    if app.openapi_schema is None:
+        page = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            tags=app.openapi_tags,
+        )
+        for methods in page["paths"].values():
+            for operation in methods.values():
+                _correct(operation["responses"])
+        for unused in ("HTTPValidationError", "ValidationError"):
+            page["components"]["schemas"].pop(unused, None)
+        app.openapi_schema = page
+    return app.openapi_schema
+
+
+def _correct(responses: dict[str, Any]) -> None:
+    problem = {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}
+    for status, response in responses.items():
+        if int(status) >= HTTPStatus.BAD_REQUEST and not _is_readiness(response):
+            response["content"] = {MEDIA_TYPE: problem}
+
+
+def _is_readiness(response: dict[str, Any]) -> bool:
+    """The one answer of 503 that is no problem but a report."""
+    return "Readiness" in str(response.get("content", ""))

@@ -1,0 +1,115 @@
+"""Runs: start, look at, follow, resume."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from sse_starlette import EventSourceResponse
+
+from api.deps import After, CallerDep, DeskDep, HubDep, RunId
+from api.hub import Hub
+from api.json_route import JsonRoute
+from api.problems import answers
+from api.schemas import ResumeRun, RunPage, RunState, StartRun
+from api.sse import RETRY
+from data.contracts.events import Event
+from data.contracts.runs import RunStatus, RunSummary
+
+router = APIRouter(prefix="/runs", tags=["runs"], route_class=JsonRoute)
+
+PING_SECONDS = 15
+SEND_SECONDS = 20
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.ACCEPTED,
+    responses={200: {"model": RunSummary, "description": "Known already: the same run"}}
+    | answers(400, 404, 409, 413, 415, 422, 503),
+)
+async def start_run(
+    order: StartRun, desk: DeskDep, caller: CallerDep, response: Response
+) -> RunSummary:
+    """Start underwriting and answer before it has finished.
+
+    The same application again answers 200 with the same run; other content under the same id
+    is a conflict.
+    """
+    run, is_new = await desk.start(order, caller)
+    response.status_code = HTTPStatus.ACCEPTED if is_new else HTTPStatus.OK
+    response.headers["Location"] = f"/runs/{run.run_id}"
+    return run
+
+
+@router.get("", responses=answers(400, 422, 503))
+async def list_runs(
+    desk: DeskDep,
+    status: RunStatus | None = None,
+    application_id: Annotated[str | None, Query(max_length=64)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> RunPage:
+    """Runs, newest first."""
+    return await desk.runs(status=status, application_id=application_id, limit=limit, cursor=cursor)
+
+
+@router.get("/{run_id}", responses=answers(404, 503))
+async def read_run(run_id: RunId, desk: DeskDep) -> RunSummary:
+    """Where a run stands, what it has decided, and where to look next."""
+    return await desk.run(run_id)
+
+
+@router.get(
+    "/{run_id}/events",
+    response_class=EventSourceResponse,
+    responses={
+        200: {"model": Event, "description": "One frame per event: `id`, `event`, `data`"},
+        204: {"description": "The run has ended and `Last-Event-ID` was its last event"},
+    }
+    | answers(400, 404, 503),
+)
+async def follow_run(run_id: RunId, hub: HubDep, after: After, request: Request) -> Response:
+    """Every event of the run so far, then each new one as it happens.
+
+    Go on after event n with the header `Last-Event-ID: n`, or with `?after=n`. The stream ends
+    after the terminal event.
+    """
+    has_all = await hub.has_nothing_after(run_id, after)
+    if has_all and "last-event-id" in request.headers:
+        # The one answer upon which a browser stops to come back.
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    return EventSourceResponse(
+        _frames(hub, run_id, after), ping=PING_SECONDS, send_timeout=SEND_SECONDS
+    )
+
+
+@router.get("/{run_id}/state", responses=answers(404, 503))
+async def read_state(run_id: RunId, desk: DeskDep) -> RunState:
+    """What the run knows so far, masked, with its checkpoints and its thread of messages."""
+    return await desk.state(run_id)
+
+
+@router.get("/{run_id}/decision", responses=answers(404, 503))
+async def read_decision(run_id: RunId, desk: DeskDep) -> dict[str, Any]:
+    """The decision's content in its envelope; 404 while the case is undecided."""
+    return await desk.decision(run_id)
+
+
+@router.post(
+    "/{run_id}/resume",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=answers(400, 404, 409, 413, 415, 422, 503),
+)
+async def resume_run(
+    run_id: RunId, desk: DeskDep, caller: CallerDep, order: ResumeRun | None = None
+) -> RunSummary:
+    """Go on from the last checkpoint; with a checkpoint or overrides, as a fork with its own id."""
+    return await desk.resume(run_id, order or ResumeRun(), caller)
+
+
+async def _frames(hub: Hub, run_id: str, after: int) -> Any:
+    yield RETRY
+    async for frames in hub.follow(run_id, after):
+        yield frames

@@ -1,0 +1,54 @@
+"""The workflow's map as a drawing, with the live states of a run where one is named."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from api.deps import DeskDep
+from api.problems import answers
+from data.contracts.errors import RecordNotFoundError
+
+router = APIRouter(prefix="/workflow", tags=["workflow"])
+
+
+class Drawing(StrEnum):
+    SVG = "svg"
+    DOT = "dot"
+    JSON = "json"
+
+
+_MEDIA_TYPES = {
+    Drawing.SVG: "image/svg+xml",
+    Drawing.DOT: "text/vnd.graphviz",
+    Drawing.JSON: "application/json",
+}
+
+
+@router.get(
+    "/graph.{form}",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The map",
+            "content": {media_type: {} for media_type in _MEDIA_TYPES.values()},
+        }
+    }
+    | answers(404, 422, 503),
+)
+async def draw(
+    form: Drawing, desk: DeskDep, run_id: Annotated[str | None, Query(max_length=64)] = None
+) -> Response:
+    """The map as SVG, DOT or JSON; with `run_id`, each node in its state in that run."""
+    drawn = await desk.graph(form.value, _known_form(run_id))
+    return Response(drawn, media_type=_MEDIA_TYPES[form], headers={"Cache-Control": "no-store"})
+
+
+def _known_form(run_id: str | None) -> str | None:
+    try:
+        return str(UUID(run_id)) if run_id else None
+    except ValueError:
+        raise RecordNotFoundError("no run has an id of this form") from None

@@ -1,0 +1,227 @@
+"""What clients send and what the desk answers, beyond the contracts that stages share too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from data.contracts.application import Application
+from data.contracts.base import Contract, Moment, Slug
+from data.contracts.case import CaseFile, Persona
+from data.contracts.review import Channel, Review, Role
+from data.contracts.runs import CheckpointEntry, Links, Message, RunOptions, RunStatus, RunSummary
+from data.settings import FanOutPolicy
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: as far as a key proves it, or as far as somebody says so."""
+
+    name: str
+    roles: tuple[Role, ...]
+    proven: bool
+    channel: Channel
+
+
+def _as_case(value: object) -> object:
+    """Read the three forms of a case: an application, a bundle, a persona file.
+
+    Each is checked by its own contract, so that a pointer fits what was sent.
+    """
+    if not isinstance(value, dict):
+        return value
+    if "persona" in value:
+        return Persona.model_validate(value).case
+    if "application" in value or "applicants" not in value:
+        return value
+    return CaseFile(application=Application.model_validate(value))
+
+
+Case = Annotated[
+    CaseFile,
+    BeforeValidator(_as_case),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "title": "Case",
+            "description": (
+                "An application alone, or a bundle `{application, documents, bureau_report,"
+                " fraud_signals}`, which is also the form of a persona file."
+            ),
+        },
+        mode="validation",
+    ),
+]
+
+
+class StartOptions(Contract):
+    """What may differ in one run. Nothing else is accepted here."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    as_: Annotated[
+        Slug | None,
+        Field(alias="as", description="File a copy of the application under this other id."),
+    ] = None
+    fan_out_policy: FanOutPolicy | None = None
+    bundle: Slug | None = None
+    """The version of the decision bundle to decide by, instead of the one in force."""
+    as_of_date: date | None = None
+    """Decide as of this day instead of the application's own."""
+
+    @property
+    def run_options(self) -> RunOptions:
+        """The part of them that goes along with the run."""
+        return RunOptions(fan_out_policy=self.fan_out_policy, as_of_date=self.as_of_date)
+
+
+class StartRun(Contract):
+    """An application by the id it is on file under, or in full; one of the two."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"application_id": "ada-prime"},
+                {"application_id": "dee-debtor"},
+                {"application_id": "bora-borderline", "options": {"as": "bora-once-more"}},
+            ]
+        }
+    )
+
+    application_id: Slug | None = None
+    application: Case | None = None
+    options: StartOptions = StartOptions()
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Self:
+        if (self.application_id is None) == (self.application is None):
+            raise PydanticCustomError(
+                "exactly_one", "give either application_id or application, and not both"
+            )
+        return self
+
+
+class Answer(Contract):
+    """A person's answer at a gate. Further fields are those of the gate's own form."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "examples": [
+                {
+                    "gate": "underwriter",
+                    "decision": "approve",
+                    "reviewer": "underwriter-1",
+                    "reason": "Long tenure, savings of six payments",
+                }
+            ]
+        },
+    )
+
+    gate: Annotated[str, Field(max_length=64)]
+    decision: Annotated[str, Field(max_length=64)]
+    reviewer: Annotated[str, Field(max_length=200)]
+    reason: Annotated[str, Field(max_length=5000)]
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What the gate's form is filled in with: everything but the gate itself."""
+        return self.model_dump(exclude={"gate"})
+
+
+class ResumeRun(Contract):
+    """Go on from the last checkpoint; with a checkpoint or overrides, go on in a fork."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{}, {"checkpoint": "verification/1", "overrides": {}}]}
+    )
+
+    checkpoint: Annotated[str, Field(max_length=80)] | None = None
+    """Label, or label and version, for example `verification/1`."""
+    overrides: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def makes_a_fork(self) -> bool:
+        return self.checkpoint is not None or bool(self.overrides)
+
+
+class RunPage(Contract):
+    """Some runs, newest first; `next_cursor` asks for the ones before them."""
+
+    items: tuple[RunSummary, ...]
+    next_cursor: str | None = None
+
+
+class RunState(Contract):
+    """What a run knows so far, masked, and what its agents and people said."""
+
+    run_id: str
+    status: RunStatus
+    phase: str
+    state: dict[str, Any]
+    checkpoints: tuple[CheckpointEntry, ...] = ()
+    memory: tuple[Message, ...] = ()
+
+
+class OpenRequest(Contract):
+    """What a waiting run asks, with the JSON Schema of the form to fill in."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    review: Review
+    form_schema: Annotated[dict[str, Any], Field(alias="schema")]
+    """Holds this request's defaults; constraints are those that the answer is checked by."""
+
+
+class InboxItem(Contract):
+    """One open request, as it lies in somebody's inbox."""
+
+    run_id: str
+    application_id: str
+    gate: str
+    role: Role
+    title: str
+    reasons: tuple[str, ...] = ()
+    opened_at: Moment
+    due_at: Moment
+    age_seconds: float
+    facts: dict[str, Any] = Field(default_factory=dict)
+    links: Links
+
+
+class Liveness(Contract):
+    """The process answers."""
+
+    status: str = "ok"
+
+
+class Readiness(Contract):
+    """Whether the desk takes work, part by part."""
+
+    ready: bool
+    checks: dict[str, bool]
+
+
+class FieldProblem(Contract):
+    """One thing wrong with one field."""
+
+    pointer: str
+    """JSON pointer (RFC 6901) into the request's body, or the name of a parameter."""
+    code: str
+    message: str
+
+
+class ProblemDetails(Contract):
+    """An error as RFC 9457 writes it, with a `code` for machines. Never repeats an input."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    instance: str
+    errors: tuple[FieldProblem, ...] = ()

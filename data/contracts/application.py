@@ -1,0 +1,301 @@
+"""What a person asks for, and what they say about themselves.
+
+Impossible things are refused here, field by field and without repeating a value. Things that
+are possible but not wanted (17 years old, too large an amount, a state we do not serve) pass:
+the policy answers those with a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Literal, LiteralString, Self
+
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from data.contracts.base import Contract, Moment, Money, Slug
+from data.contracts.personal import (
+    Dob,
+    Email,
+    Line,
+    Personal,
+    PersonalRecord,
+    PersonName,
+    Phone,
+    RequiredName,
+    StreetLine,
+)
+from data.contracts.quantities import Count, Months
+from data.contracts.ssn import is_itin, normal_ssn
+
+_OLDEST_AGE = 120
+
+
+class Channel(StrEnum):
+    BRANCH = "branch"
+    WEB = "web"
+    PARTNER = "partner"
+    BATCH = "batch"
+
+
+class Product(StrEnum):
+    PERSONAL_LOAN = "personal_loan"
+    CREDIT_CARD = "credit_card"
+    AUTO_LOAN = "auto_loan"
+
+
+class Purpose(StrEnum):
+    DEBT_CONSOLIDATION = "debt_consolidation"
+    HOME_IMPROVEMENT = "home_improvement"
+    AUTO = "auto"
+    MEDICAL = "medical"
+    EDUCATION = "education"
+    OTHER = "other"
+
+
+class ApplicantRole(StrEnum):
+    PRIMARY = "primary"
+    CO = "co"
+
+
+class Residency(StrEnum):
+    CITIZEN = "citizen"
+    PERMANENT = "permanent"
+    VISA = "visa"
+    OTHER = "other"
+
+
+class EmploymentStatus(StrEnum):
+    EMPLOYED = "employed"
+    SELF_EMPLOYED = "self_employed"
+    RETIRED = "retired"
+    BENEFITS = "benefits"
+    STUDENT = "student"
+    UNEMPLOYED = "unemployed"
+
+
+class Ownership(StrEnum):
+    OWN = "own"
+    RENT = "rent"
+    FAMILY = "family"
+    OTHER = "other"
+
+
+class OtherIncomeType(StrEnum):
+    ALIMONY = "alimony"
+    CHILD_SUPPORT = "child_support"
+    BENEFITS = "benefits"
+    PENSION = "pension"
+    RENTAL = "rental"
+    PART_TIME = "part_time"
+    OTHER = "other"
+
+
+StateCode = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+"""A state of the United States by its two postal letters."""
+
+NonNegativeMoney = Annotated[Money, Field(ge=0)]
+
+
+class Address(PersonalRecord):
+    """Where somebody lives or lived. `until` is None for the present address."""
+
+    line1: StreetLine
+    city: Line
+    state: StateCode
+    postal_code: Annotated[str, Field(pattern=r"^\d{5}(-\d{4})?$")]
+    since: date | None = None
+    until: date | None = None
+    ownership: Ownership = Ownership.RENT
+
+
+class Employment(Contract):
+    """What somebody lives on. Gross and per month, as the applicant states it."""
+
+    status: EmploymentStatus
+    employer: Line = ""
+    title: Line = ""
+    start_date: date | None = None
+    gross_monthly_stated: NonNegativeMoney
+
+
+class OtherIncome(Contract):
+    """Income that is not earned at the employer. Its source never lowers its worth."""
+
+    type: OtherIncomeType
+    monthly: NonNegativeMoney
+    continues_months: Months | None = None
+    """How long it is known to go on; None when it has no end."""
+
+
+class Applicant(PersonalRecord):
+    """One person who asks for credit, in their own words."""
+
+    role: ApplicantRole = ApplicantRole.PRIMARY
+    first_name: PersonName = ""
+    """Empty for a person whose whole name is one word."""
+    middle_name: PersonName = ""
+    last_name: RequiredName
+    suffix: PersonName = ""
+    dob: Dob
+    residency: Residency = Residency.CITIZEN
+    ssn: Annotated[str, Personal("ssn")]
+    """Social security number as `AAA-GG-SSSS`, or an ITIN of somebody who is not a citizen."""
+    email: Email | None = None
+    phone: Phone | None = None
+    addresses: Annotated[tuple[Address, ...], Field(min_length=1, max_length=10)]
+    """The present address first."""
+    employment: Employment
+    other_income: Annotated[tuple[OtherIncome, ...], Field(max_length=20)] = ()
+    housing_payment_monthly: NonNegativeMoney = Decimal("0.00")
+    dependents: Annotated[Count, Field(le=20)] = 0
+    military_covered_borrower: bool = False
+    """Whether the Military Lending Act and its ceiling of 36 % apply."""
+
+    @field_validator("ssn")
+    @classmethod
+    def _plausible_ssn(cls, value: str, info: ValidationInfo) -> str:
+        ssn = normal_ssn(value)
+        if ssn is None:
+            raise PydanticCustomError("ssn_invalid", "is not a possible social security number")
+        if is_itin(ssn) and info.data.get("residency") is Residency.CITIZEN:
+            raise PydanticCustomError("ssn_invalid", "an ITIN is for people who are not citizens")
+        return ssn
+
+    @property
+    def full_name(self) -> str:
+        """All parts of the name in the order in which they are spoken."""
+        parts = (self.first_name, self.middle_name, self.last_name, self.suffix)
+        return " ".join(part.strip() for part in parts if part.strip())
+
+    @property
+    def stated_monthly_income(self) -> Money:
+        """Gross, per month, all sources, as stated."""
+        return sum(
+            (income.monthly for income in self.other_income), self.employment.gross_monthly_stated
+        )
+
+    def age_on(self, day: date) -> int:
+        """Completed years of life."""
+        had_birthday = (day.month, day.day) >= (self.dob.month, self.dob.day)
+        return day.year - self.dob.year - (0 if had_birthday else 1)
+
+
+class Consent(Contract):
+    """What the applicant agreed to, and when."""
+
+    credit_pull_at: Moment | None = None
+    e_sign_at: Moment | None = None
+    privacy_notice_at: Moment | None = None
+
+
+class Application(PersonalRecord):
+    """One request for credit by one or two people."""
+
+    schema_version: Literal[1] = 1
+    application_id: Slug
+    received_at: Moment
+    as_of_date: date
+    """The day on which the case is judged. Every age and every expiry is counted from it."""
+    channel: Channel = Channel.WEB
+    product: Product = Product.PERSONAL_LOAN
+    purpose: Purpose = Purpose.OTHER
+    amount_requested: Annotated[Money, Field(gt=0)]
+    term_months: Annotated[Months, Field(ge=1)]
+    state: StateCode
+    """Whose law applies: the state of the primary applicant's residence."""
+    applicants: Annotated[tuple[Applicant, ...], Field(min_length=1, max_length=2)]
+    consent: Annotated[Consent | None, Field(validate_default=True)] = None
+    collateral_value: Annotated[Money, Field(gt=0)] | None = None
+    """What the security is worth; only for secured products."""
+    partner_id: Slug | None = None
+
+    @property
+    def primary(self) -> Applicant:
+        """The applicant who is asked first and written to."""
+        return next(one for one in self.applicants if one.role is ApplicantRole.PRIMARY)
+
+    @property
+    def co_applicant(self) -> Applicant | None:
+        """The second applicant of a joint application."""
+        return next((one for one in self.applicants if one.role is ApplicantRole.CO), None)
+
+    @field_validator("as_of_date")
+    @classmethod
+    def _judged_after_receipt(cls, as_of: date, info: ValidationInfo) -> date:
+        received = info.data.get("received_at")
+        if received is not None and as_of < received.date():
+            raise PydanticCustomError("as_of_before_receipt", "lies before received_at")
+        return as_of
+
+    @field_validator("applicants")
+    @classmethod
+    def _possible_people(
+        cls, applicants: tuple[Applicant, ...], info: ValidationInfo
+    ) -> tuple[Applicant, ...]:
+        if [one.role for one in applicants] != list(ApplicantRole)[: len(applicants)]:
+            raise PydanticCustomError(
+                "applicant_roles", "the first applicant is primary, the second is co"
+            )
+        if len({one.ssn for one in applicants}) != len(applicants):
+            raise PydanticCustomError(
+                "duplicate_applicant", "both applicants carry the same social security number"
+            )
+        if len({(one.full_name.casefold(), one.dob) for one in applicants}) != len(applicants):
+            raise PydanticCustomError(
+                "duplicate_applicant", "both applicants carry the same name and dob"
+            )
+        as_of = info.data.get("as_of_date")
+        if as_of is not None:
+            problems = [
+                problem
+                for place, one in enumerate(applicants)
+                for problem in _impossible_dates(place, one, as_of)
+            ]
+            if problems:
+                raise ValidationError.from_exception_data(cls.__name__, problems)
+        return applicants
+
+    @field_validator("consent")
+    @classmethod
+    def _consent_was_given(cls, consent: Consent | None) -> Consent | None:
+        if consent is None or consent.credit_pull_at is None:
+            raise PydanticCustomError(
+                "consent_missing", "credit_pull_at is required before a bureau is asked"
+            )
+        return consent
+
+    @model_validator(mode="after")
+    def _consent_came_in_time(self) -> Self:
+        pulled = self.consent.credit_pull_at if self.consent else None
+        if pulled is not None and pulled.date() > self.as_of_date:
+            raise PydanticCustomError(
+                "consent_missing", "consent.credit_pull_at lies after as_of_date"
+            )
+        return self
+
+
+def _impossible_dates(place: int, applicant: Applicant, as_of: date) -> Iterator[InitErrorDetails]:
+    """What cannot be in a life. An age below 18 can, and is for the policy to answer."""
+    if applicant.dob > as_of or applicant.age_on(as_of) > _OLDEST_AGE:
+        yield _at((place, "dob"), "dob_impossible", "lies in the future or too long ago")
+    start = applicant.employment.start_date
+    if start is not None and not applicant.dob < start <= as_of:
+        yield _at(
+            (place, "employment", "start_date"),
+            "employment_dates",
+            "lies before dob or after as_of_date",
+        )
+    for nth, address in enumerate(applicant.addresses):
+        if address.since is not None and address.since > as_of:
+            yield _at((place, "addresses", nth, "since"), "address_dates", "lies after as_of_date")
+
+
+def _at(
+    where: tuple[str | int, ...], code: LiteralString, message: LiteralString
+) -> InitErrorDetails:
+    """A problem with a field further inside, without the value that stands there."""
+    return InitErrorDetails(type=PydanticCustomError(code, message), loc=where, input=None)

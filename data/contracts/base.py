@@ -1,0 +1,72 @@
+"""What every contract has in common: frozen, closed, exact."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+_PLAIN_NUMBER = re.compile(r"-?\d{1,12}(\.\d{1,6})?")
+
+
+def _plain_decimal(value: object) -> object:
+    """Accept a number written plainly; refuse '12,000.00', '1e4', NaN and booleans."""
+    if isinstance(value, bool):
+        raise ValueError("a number is required")
+    if isinstance(value, float):
+        value = repr(value)
+    if isinstance(value, str) and not _PLAIN_NUMBER.fullmatch(value):
+        raise ValueError("write the number plainly, for example 12000.00")
+    return value
+
+
+def _two_places(value: Decimal) -> str:
+    return f"{value:.2f}"
+
+
+def _as_written(value: Decimal) -> str:
+    return f"{value.normalize():f}"
+
+
+Money = Annotated[
+    Decimal,
+    BeforeValidator(_plain_decimal),
+    Field(max_digits=12, decimal_places=2),
+    PlainSerializer(_two_places, return_type=str, when_used="json"),
+]
+"""An amount in the application's currency (US dollars), exact to the cent."""
+
+Rate = Annotated[
+    Decimal,
+    BeforeValidator(_plain_decimal),
+    Field(max_digits=12, decimal_places=6),
+    PlainSerializer(_as_written, return_type=str, when_used="json"),
+]
+"""A fraction, not a percentage: 0.1299 is 12.99 %."""
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Moment = AwareDatetime
+
+
+class Contract(BaseModel):
+    """A value that crosses a border: it cannot be changed and has no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def canonical_json(value: Contract | dict[str, Any] | list[Any]) -> bytes:
+    """One spelling per value: sorted keys, no spaces, UTF-8. Equal values give equal bytes."""
+    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    return json.dumps(
+        plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def sha256_of(value: Contract | dict[str, Any] | list[Any]) -> str:
+    """The hex digest of the canonical JSON of a value."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()

@@ -1,0 +1,153 @@
+"""What a credit bureau says about somebody: the report as it arrives, nothing derived yet."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from data.contracts.application import NonNegativeMoney
+from data.contracts.base import Contract, Money
+from data.contracts.personal import Last4, Line, PersonalRecord
+from data.contracts.quantities import Count
+
+
+class BureauStatus(StrEnum):
+    HIT = "hit"
+    NO_HIT = "no_hit"
+    THIN = "thin"
+    FROZEN = "frozen"
+    LOCKED = "locked"
+    ERROR = "error"
+
+
+class BureauAlert(StrEnum):
+    FRAUD_INITIAL = "fraud_initial"
+    FRAUD_EXTENDED = "fraud_extended"
+    ACTIVE_DUTY = "active_duty"
+    ADDRESS_DISCREPANCY = "address_discrepancy"
+    SSN_DECEASED = "ssn_deceased"
+    SSN_NOT_ISSUED = "ssn_not_issued"
+
+
+class TradelineType(StrEnum):
+    REVOLVING = "revolving"
+    INSTALLMENT = "installment"
+    MORTGAGE = "mortgage"
+    AUTO = "auto"
+    STUDENT = "student"
+    OTHER = "other"
+
+
+class TradelineStatus(StrEnum):
+    OPEN = "open"
+    CLOSED = "closed"
+    CHARGED_OFF = "charged_off"
+    REPOSSESSED = "repossessed"
+    FORECLOSED = "foreclosed"
+
+
+class EcoaDesignator(StrEnum):
+    INDIVIDUAL = "individual"
+    JOINT = "joint"
+    AUTHORIZED_USER = "authorized_user"
+
+
+class PublicRecordType(StrEnum):
+    BANKRUPTCY_CHAPTER_7 = "bankruptcy_chapter_7"
+    BANKRUPTCY_CHAPTER_13 = "bankruptcy_chapter_13"
+    JUDGMENT = "judgment"
+    TAX_LIEN = "tax_lien"
+    FORECLOSURE = "foreclosure"
+
+
+class PublicRecordStatus(StrEnum):
+    OPEN = "open"
+    DISCHARGED = "discharged"
+    DISMISSED = "dismissed"
+    SATISFIED = "satisfied"
+
+
+class ScoreFactor(Contract):
+    """Why the bureau's score is not higher, in the bureau's own code and words."""
+
+    code: Annotated[str, Field(pattern=r"^[A-Z0-9]{1,8}$")]
+    text: Line
+
+
+class BureauScore(Contract):
+    """A score as delivered. A value outside the range, or from 9000 on, says 'no score'."""
+
+    value: Annotated[int, Field(strict=True, ge=0, le=9999)]
+    model: Line
+    range_min: Count = 300
+    range_max: Count = 850
+    scored_on: date
+    factors: Annotated[tuple[ScoreFactor, ...], Field(max_length=5)] = ()
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether `value` is a score rather than a special code."""
+        return self.range_min <= self.value <= self.range_max
+
+
+class Tradeline(Contract):
+    """One account with one creditor."""
+
+    type: TradelineType
+    status: TradelineStatus = TradelineStatus.OPEN
+    opened_on: date
+    closed_on: date | None = None
+    limit: NonNegativeMoney | None = None
+    """Credit limit, or the original amount of a loan."""
+    balance: Money = Decimal("0.00")
+    payment_monthly: NonNegativeMoney = Decimal("0.00")
+    past_due: NonNegativeMoney = Decimal("0.00")
+    days_past_due: Count = 0
+    """Days past due at the report's date."""
+    dpd_30_count: Count = 0
+    dpd_60_count: Count = 0
+    dpd_90_count: Count = 0
+    last_delinquency: date | None = None
+    """When the account was last 30 or more days late."""
+    designator: EcoaDesignator = EcoaDesignator.INDIVIDUAL
+
+
+class Inquiry(Contract):
+    inquired_on: date
+    hard: bool = True
+    purpose: Line = ""
+
+
+class PublicRecord(Contract):
+    type: PublicRecordType
+    filed_on: date
+    status: PublicRecordStatus
+    discharged_on: date | None = None
+
+
+class Collection(Contract):
+    amount: NonNegativeMoney
+    reported_on: date
+    paid: bool = False
+
+
+class BureauReport(PersonalRecord):
+    """One bureau's answer about one person."""
+
+    schema_version: Literal[1] = 1
+    bureau: Line
+    report_date: date
+    status: BureauStatus
+    subject_ssn_last4: Last4 | None = None
+    """Whose file the bureau found. It may be another person's."""
+    score: BureauScore | None = None
+    alerts: tuple[BureauAlert, ...] = ()
+    tradelines: Annotated[tuple[Tradeline, ...], Field(max_length=500)] = ()
+    inquiries: Annotated[tuple[Inquiry, ...], Field(max_length=500)] = ()
+    public_records: Annotated[tuple[PublicRecord, ...], Field(max_length=100)] = ()
+    collections: Annotated[tuple[Collection, ...], Field(max_length=100)] = ()
+    file_since: date | None = None

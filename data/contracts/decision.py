@@ -1,0 +1,199 @@
+"""What the desk decided: the content, which is reproducible, and the envelope, which is not."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from data.contracts.application import Product
+from data.contracts.base import Contract, Moment, Money, Rate, Sha256, Slug, sha256_of
+from data.contracts.bureau import ScoreFactor
+from data.contracts.personal import Line
+from data.contracts.policy import ReasonCode, Recommendation, RuleResult
+from data.contracts.quantities import Count, Months, Share
+
+
+class Grade(StrEnum):
+    """The risk grade; A is the best."""
+
+    A = "A"
+    B = "B"
+    C = "C"
+    D = "D"
+    E = "E"
+    F = "F"
+
+
+class Outcome(StrEnum):
+    """How an application ended."""
+
+    APPROVE = "approve"
+    DECLINE = "decline"
+    COUNTER_OFFER = "counter_offer"
+    INCOMPLETE = "incomplete"
+    WITHDRAWN = "withdrawn"
+
+
+class Offer(Contract):
+    """Terms the lender stands by until they expire. All amounts in US dollars."""
+
+    amount: Annotated[Money, Field(gt=0)]
+    term_months: Annotated[Months, Field(ge=1)]
+    rate: Rate
+    """Nominal, per year."""
+    apr: Rate
+    """Regulation Z, Appendix J; the fee counts as a finance charge."""
+    payment: Money
+    final_payment: Money
+    fee: Money
+    """Withheld from the proceeds."""
+    finance_charge: Money
+    total_of_payments: Money
+    grade: Grade
+    expires_on: date
+
+
+class ConditionPhase(StrEnum):
+    PRIOR_TO_DECISION = "prior_to_decision"
+    PRIOR_TO_FUNDING = "prior_to_funding"
+
+
+class ConditionStatus(StrEnum):
+    OPEN = "open"
+    RECEIVED = "received"
+    WAIVED = "waived"
+    FAILED = "failed"
+
+
+class Condition(Contract):
+    """A stipulation that goes along with the decision."""
+
+    code: Annotated[str, Field(pattern=r"^[a-z_]{1,48}$")]
+    text: str
+    phase: ConditionPhase = ConditionPhase.PRIOR_TO_FUNDING
+    status: ConditionStatus = ConditionStatus.OPEN
+    waived_by: str | None = None
+
+
+class AdjustedTerms(Contract):
+    """What a person changed; None leaves a term as it was asked for."""
+
+    amount: Annotated[Money, Field(gt=0)] | None = None
+    term_months: Annotated[Months, Field(ge=1)] | None = None
+    rate: Annotated[Rate, Field(ge=0)] | None = None
+
+
+class HumanRuling(Contract):
+    """What a person decided at a gate. Without clock times: those belong to the journal."""
+
+    gate: str
+    decision: str
+    role: str
+    reviewer: str
+    proven: bool = False
+    """Whether the reviewer's identity was proven by a key."""
+    reason_code: str
+    """Why, from the gate's own list; obligatory for an override."""
+    override: bool = False
+    """Whether the ruling goes against a soft rule of the policy."""
+    adjusted: AdjustedTerms | None = None
+    document_ids: tuple[Slug, ...] = ()
+
+
+class Versions(Contract):
+    """What was in force. None where a run never came that far."""
+
+    workflow: str | None = None
+    policy: str | None = None
+    scorecard: str | None = None
+    challenger: str | None = None
+    price_table: str | None = None
+    watchlist: str | None = None
+    code: str
+
+
+class ScoreDisclosure(Contract):
+    """The bureau score that was used, in the form in which a notice discloses it (FCRA 615)."""
+
+    value: Count
+    model: Line
+    range_min: Count
+    range_max: Count
+    scored_on: date
+    provider: Line
+    factors: tuple[ScoreFactor, ...]
+
+
+class RequestedTerms(Contract):
+    """What was asked for, so that a notice can name it."""
+
+    product: Product
+    amount: Money
+    term_months: Months
+
+
+class DecisionContent(Contract):
+    """The reproducible part: equal inputs, versions, dates and rulings give equal bytes.
+
+    It holds neither the application's nor the run's id, nor any time of the clock.
+    """
+
+    schema_version: Literal[1] = 1
+    inputs_sha256: Sha256
+    as_of_date: date
+    versions: Versions
+    requested: RequestedTerms
+    recommendation: Recommendation | None
+    """None when the case ended before the policy was asked."""
+    outcome: Outcome
+    pd: Share | None = None
+    grade: Grade | None = None
+    dti_after: Rate | None = None
+    rule_results: tuple[RuleResult, ...] = ()
+    principal_reasons: Annotated[tuple[ReasonCode, ...], Field(max_length=4)] = ()
+    """In the order of weight; only codes that may be printed."""
+    offer: Offer | None = None
+    alternatives: tuple[Offer, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    rulings: tuple[HumanRuling, ...] = ()
+    score_disclosure: ScoreDisclosure | None = None
+    memo: str = ""
+
+    @model_validator(mode="after")
+    def _reasons_may_be_printed(self) -> Self:
+        if any(not reason.printable for reason in self.principal_reasons):
+            raise ValueError("principal_reasons holds an internal code")
+        return self
+
+    @property
+    def content_sha256(self) -> str:
+        """The digest of the canonical JSON."""
+        return sha256_of(self)
+
+
+class Decision(Contract):
+    """The content in its envelope: which run decided, for whom, and when."""
+
+    decision_id: Slug
+    run_id: str
+    application_id: Slug
+    decided_at: Moment
+    copy_of: Slug | None = None
+    """The application whose case file was decided under another id."""
+    batch_id: str | None = None
+    content: DecisionContent
+    content_sha256: Sha256
+
+    @classmethod
+    def of(cls, content: DecisionContent, **envelope: Any) -> Decision:
+        """Put a content into its envelope."""
+        return cls(content=content, content_sha256=content.content_sha256, **envelope)
+
+    @model_validator(mode="after")
+    def _digest_is_of_the_content(self) -> Self:
+        if self.content_sha256 != self.content.content_sha256:
+            raise ValueError("content_sha256 does not belong to the content")
+        return self

@@ -1,0 +1,154 @@
+"""The papers of a case: how they arrive, and what stands in them once they are read."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from data.contracts.application import Address, ApplicantRole, NonNegativeMoney
+from data.contracts.base import Contract, Moment, Money, Sha256, Slug
+from data.contracts.personal import (
+    AccountNumber,
+    Dob,
+    Line,
+    Personal,
+    PersonalRecord,
+    PersonalText,
+    RequiredName,
+)
+from data.contracts.quantities import Count, Share
+
+
+class DocumentKind(StrEnum):
+    DRIVERS_LICENSE = "drivers_license"
+    PASSPORT = "passport"
+    STATE_ID = "state_id"
+    PAYSTUB = "paystub"
+    W2 = "w2"
+    TAX_RETURN = "tax_return"
+    BANK_STATEMENT = "bank_statement"
+    PROOF_OF_ADDRESS = "proof_of_address"
+    BENEFITS_LETTER = "benefits_letter"
+
+
+IDENTITY_KINDS = frozenset(
+    {DocumentKind.DRIVERS_LICENSE, DocumentKind.PASSPORT, DocumentKind.STATE_ID}
+)
+
+
+class DocumentRef(Contract):
+    """What is known of a paper without opening it."""
+
+    document_id: Slug
+    kind: DocumentKind
+    applicant: ApplicantRole = ApplicantRole.PRIMARY
+    """Whose paper it is."""
+    media_type: Annotated[str, Field(pattern=r"^[a-z]+/[a-z0-9.+-]+$")]
+    size_bytes: Count
+    sha256: Sha256
+    received_at: Moment
+    pages: Annotated[Count, Field(ge=1)] = 1
+
+
+class Document(PersonalRecord, DocumentRef):
+    """A paper with its bytes. Whether they are what the reference promises is seen on reading."""
+
+    content_base64: Annotated[str, Field(max_length=8_000_000), Personal("text")] = ""
+
+
+class IdentityDocument(PersonalRecord):
+    """A licence, passport or state ID, as far as the desk compares it."""
+
+    number: AccountNumber
+    full_name: RequiredName
+    dob: Dob
+    address: Address | None = None
+    issuer: Line
+    issue_date: date
+    expiry_date: date
+    mrz: Annotated[tuple[str, ...], Personal("text")] = ()
+    """The machine-readable lines of a passport (ICAO 9303, two lines of 44)."""
+    tamper_score: Share | None = None
+    """How likely the scanner holds a forgery; None when it did not say."""
+
+
+class PayFrequency(StrEnum):
+    WEEKLY = "weekly"
+    BIWEEKLY = "biweekly"
+    SEMIMONTHLY = "semimonthly"
+    MONTHLY = "monthly"
+
+    @property
+    def periods_per_year(self) -> int:
+        """52, 26, 24 or 12."""
+        return {"weekly": 52, "biweekly": 26, "semimonthly": 24, "monthly": 12}[self.value]
+
+
+class Deduction(Contract):
+    label: Line
+    amount: NonNegativeMoney
+    garnishment: bool = False
+    """Withheld for a creditor or a court, rather than for taxes or savings."""
+
+
+class Paystub(PersonalRecord):
+    """One pay period of one employee, and the year so far."""
+
+    employer: Line
+    employee_name: RequiredName
+    pay_frequency: PayFrequency
+    period_start: date
+    period_end: date
+    pay_date: date
+    gross: NonNegativeMoney
+    net: NonNegativeMoney
+    ytd_gross: NonNegativeMoney
+    deductions: tuple[Deduction, ...] = ()
+
+
+class Transaction(PersonalRecord):
+    """One line of a statement; money in is positive, money out is negative."""
+
+    posted_on: date
+    amount: Money
+    description: PersonalText
+    category: Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")] = "other"
+
+
+class BankStatement(PersonalRecord):
+    account_last4: Annotated[str, Field(pattern=r"^\d{4}$"), Personal("account")]
+    holder_name: RequiredName
+    period_start: date
+    period_end: date
+    opening_balance: Money
+    closing_balance: Money
+    transactions: Annotated[tuple[Transaction, ...], Field(max_length=10_000)] = ()
+    nsf_count: Count = 0
+    """Payments returned for insufficient funds."""
+    overdraft_days: Count = 0
+
+
+class AnnualIncomeProof(PersonalRecord):
+    """A W-2 or a tax return: what one calendar year brought, gross."""
+
+    recipient_name: RequiredName
+    payer: Line = ""
+    """The employer of a W-2; empty on a tax return."""
+    tax_year: Annotated[int, Field(strict=True, ge=1900, le=2200)]
+    gross_income: NonNegativeMoney
+
+
+class BenefitsLetter(PersonalRecord):
+    """A public or private payer confirms what it pays each month."""
+
+    recipient_name: RequiredName
+    payer: Line
+    letter_date: date
+    monthly_amount: NonNegativeMoney
+
+
+Paper = IdentityDocument | Paystub | BankStatement | AnnualIncomeProof | BenefitsLetter
+"""A document that has been read."""

@@ -1,0 +1,229 @@
+"""Everything that can go wrong, as one tree.
+
+CreditDeskError
+├── RecordNotFoundError (LookupError)       nothing is filed under that name
+├── RecordCorruptError (ValueError)         a file is there and cannot be trusted
+├── ContractViolationError (ValueError)     input or output breaks its contract; names the fields
+├── ConflictError                           the request contradicts what is already recorded
+├── ToolError
+│   └── ToolUnavailableError                worth another try
+├── AgentError
+│   ├── AgentTimeoutError (TimeoutError)
+│   └── FanOutError                         too few answers for the fan-out's policy
+├── WorkflowError
+│   ├── WorkflowDefinitionError (ValueError)  the map itself is wrong; raised at import
+│   └── InvalidTransitionError              a stage was entered that no edge leads to
+├── CheckpointError
+│   ├── CheckpointNotFoundError (LookupError)
+│   ├── CheckpointCorruptError (ValueError)
+│   └── CheckpointSchemaError (ValueError)
+├── ReviewError
+│   ├── GateNotFoundError (LookupError)     404
+│   ├── AuthorityError (PermissionError)    403
+│   ├── AlreadyAnsweredError                409
+│   ├── ReviewTimeoutError (TimeoutError)   410
+│   └── AnswerRejectedError (ValueError)    422, with the field
+├── LeaseLostError                          another worker owns the run now; write nothing
+└── UnavailableError                        ledger or Prefect server out of reach; try again later
+
+An error remembers where it happened (`agent`, `tool` or `stage`) and carries a
+machine-readable `code`. Its text names fields, files and identifiers and never
+repeats a value that a person typed in: texts end up in logs, spans and flow states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from pydantic import ValidationError
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with one field."""
+
+    pointer: str
+    """JSON pointer (RFC 6901) to the field, for example `/applicants/0/dob`."""
+    code: str
+    message: str
+
+
+class CreditDeskError(Exception):
+    """Base of every error that the desk raises on purpose."""
+
+    code = "credit_desk_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        agent: str | None = None,
+        tool: str | None = None,
+        stage: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.agent = agent
+        self.tool = tool
+        self.stage = stage
+
+    def attributed(
+        self, *, agent: str | None = None, tool: str | None = None, stage: str | None = None
+    ) -> Self:
+        """Fill in where it happened, without overwriting what is known already."""
+        self.agent = self.agent or agent
+        self.tool = self.tool or tool
+        self.stage = self.stage or stage
+        return self
+
+    @property
+    def origin(self) -> str:
+        """Where it happened, from the outside in: `stage bureau, agent credit_risk`."""
+        named = {"stage": self.stage, "agent": self.agent, "tool": self.tool}
+        return ", ".join(f"{kind} {name}" for kind, name in named.items() if name)
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.origin})" if self.origin else self.message
+
+
+class RecordNotFoundError(CreditDeskError, LookupError):
+    code = "record_not_found"
+
+
+class RecordCorruptError(CreditDeskError, ValueError):
+    code = "record_corrupt"
+
+
+class ContractViolationError(CreditDeskError, ValueError):
+    """Input or output that breaks its contract, field by field."""
+
+    code = "contract_violation"
+
+    def __init__(self, message: str, problems: Sequence[Problem] = (), **origin: str | None):
+        super().__init__(message, **origin)
+        self.problems = tuple(problems)
+
+    @classmethod
+    def of(cls, subject: str, error: ValidationError) -> ContractViolationError:
+        """Say what Pydantic found, without the values it found it in."""
+        problems = tuple(
+            Problem(
+                pointer="".join(f"/{part}" for part in found["loc"]),
+                code=found["type"],
+                message=found["msg"],
+            )
+            for found in error.errors(include_url=False, include_context=False, include_input=False)
+        )
+        first = problems[0]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        where = first.pointer or "/"
+        return cls(f"{subject}: {where}: {first.message}{more}", problems)
+
+
+class ConflictError(CreditDeskError):
+    code = "conflict"
+
+
+class ToolError(CreditDeskError):
+    code = "tool_error"
+
+
+class ToolUnavailableError(ToolError):
+    code = "tool_unavailable"
+
+
+class AgentError(CreditDeskError):
+    code = "agent_error"
+
+
+class AgentTimeoutError(AgentError, TimeoutError):
+    code = "agent_timeout"
+
+
+class FanOutError(AgentError):
+    code = "fan_out_failed"
+
+
+class WorkflowError(CreditDeskError):
+    code = "workflow_error"
+
+
+class WorkflowDefinitionError(WorkflowError, ValueError):
+    code = "workflow_definition"
+
+
+class InvalidTransitionError(WorkflowError):
+    code = "invalid_transition"
+
+
+class CheckpointError(CreditDeskError):
+    code = "checkpoint_error"
+
+
+class CheckpointNotFoundError(CheckpointError, LookupError):
+    code = "checkpoint_not_found"
+
+
+class CheckpointCorruptError(CheckpointError, ValueError):
+    code = "checkpoint_corrupt"
+
+
+class CheckpointSchemaError(CheckpointError, ValueError):
+    code = "checkpoint_schema"
+
+
+class ReviewError(CreditDeskError):
+    code = "review_error"
+
+
+class GateNotFoundError(ReviewError, LookupError):
+    code = "gate_not_found"
+
+
+class AuthorityError(ReviewError, PermissionError):
+    code = "beyond_authority"
+
+
+class AlreadyAnsweredError(ReviewError):
+    code = "already_answered"
+
+
+class ReviewTimeoutError(ReviewError, TimeoutError):
+    code = "review_expired"
+
+
+class AnswerRejectedError(ReviewError, ValueError):
+    """An answer that is well formed and still cannot count; names the field."""
+
+    code = "answer_rejected"
+
+    def __init__(self, message: str, *, field: str, **origin: str | None) -> None:
+        super().__init__(message, **origin)
+        self.field = field
+
+
+class LeaseLostError(CreditDeskError):
+    code = "lease_lost"
+
+
+class UnavailableError(CreditDeskError):
+    code = "unavailable"
+
+
+def as_desk_error(error: Exception, otherwise: type[CreditDeskError]) -> CreditDeskError:
+    """Translate at a border: our own errors pass, others keep only their class and place.
+
+    The text of a foreign error may hold the value it stumbled over, so it is dropped.
+    """
+    if isinstance(error, CreditDeskError):
+        return error
+    if isinstance(error, ValidationError):
+        return ContractViolationError.of(error.title, error)
+    where = error.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    place = f" at {Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno}" if where else ""
+    return otherwise(f"{type(error).__name__}{place}")

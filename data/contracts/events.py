@@ -1,0 +1,69 @@
+"""What a run tells about itself while it is under way.
+
+One schema for the journal, the SSE stream, Prefect's event feed and the OpenAPI page.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from data.contracts.base import Contract, Moment
+
+
+class EventType(StrEnum):
+    RUN_STARTED = "run.started"
+    STAGE_STARTED = "stage.started"
+    STAGE_COMPLETED = "stage.completed"
+    STAGE_SKIPPED = "stage.skipped"
+    AGENT_STARTED = "agent.started"
+    AGENT_DELTA = "agent.delta"
+    AGENT_COMPLETED = "agent.completed"
+    TOOL_CALLED = "tool.called"
+    PROGRESS = "progress"
+    STATE_UPDATED = "state.updated"
+    CHECKPOINT_SAVED = "checkpoint.saved"
+    CHECKPOINT_MISSING = "checkpoint.missing"
+    WAITING = "waiting"
+    HITL_RESOLVED = "hitl.resolved"
+    HITL_REJECTED = "hitl.rejected"
+    HITL_REMINDED = "hitl.reminded"
+    HITL_ESCALATED = "hitl.escalated"
+    ERROR = "error"
+    RUN_RESUMED = "run.resumed"
+    RUN_COMPLETED = "run.completed"
+    RUN_FAILED = "run.failed"
+    RUN_CANCELLED = "run.cancelled"
+    BATCH_PROGRESS = "batch.progress"
+
+
+TERMINAL = frozenset({EventType.RUN_COMPLETED, EventType.RUN_FAILED, EventType.RUN_CANCELLED})
+
+
+class EventStatus(StrEnum):
+    RUNNING = "running"
+    WAITING = "waiting"
+    DONE = "done"
+    ERROR = "error"
+
+
+class Event(Contract):
+    """One entry of a run's journal. `id` is gapless per run from 1, and the SSE id."""
+
+    id: Annotated[int, Field(ge=1)]
+    run_id: str
+    ts: Moment
+    type: EventType
+    phase: str
+    """The stage under way, by its name in the workflow map; empty before the first."""
+    status: EventStatus
+    message: str
+    progress: Annotated[float, Field(ge=0, le=1)]
+    """Share of the whole run that is done. Never falls."""
+    step_progress: Annotated[float, Field(ge=0, le=1)]
+    """Share of the stage under way that is done."""
+    trace_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    span_id: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    meta: dict[str, Any] = Field(default_factory=dict)

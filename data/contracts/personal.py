@@ -1,0 +1,135 @@
+"""Which fields are about a person, said once, so that masking is derived and never forgotten.
+
+A contract that holds personal data derives from `PersonalRecord` and marks the fields with
+one of the types below. `masked` gives the form that may be shown, logged or stored in a state.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from data.contracts.base import Contract
+
+Kind = Literal["name", "dob", "ssn", "account", "phone", "email", "street", "device", "text"]
+
+_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+@dataclass(frozen=True)
+class Personal:
+    """Marks a field as personal data of one kind; the kind decides what a mask leaves over."""
+
+    kind: Kind
+
+
+class PersonalRecord(Contract):
+    """A contract with personal data: neither its repr nor its errors show any."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        hidden = personal_fields(type(self))
+        for name, value in super().__repr_args__():
+            if name not in hidden:
+                yield name, value
+
+
+def _without_controls(text: str) -> str:
+    if any(unicodedata.category(sign) == "Cc" or sign in _BIDI_CONTROLS for sign in text):
+        raise PydanticCustomError("control_character", "control characters are not allowed")
+    return text
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("blank", "may not be blank")
+    return text
+
+
+Line = Annotated[str, Field(max_length=300), AfterValidator(_without_controls)]
+"""One line of free text; may be empty."""
+
+PersonName = Annotated[Line, Personal("name")]
+"""A name or a part of one, in any script; may be empty."""
+
+RequiredName = Annotated[PersonName, AfterValidator(_not_blank)]
+
+Dob = Annotated[date, Personal("dob")]
+AccountNumber = Annotated[str, Field(min_length=1, max_length=64), Personal("account")]
+Last4 = Annotated[str, Field(pattern=r"^\d{4}$"), Personal("ssn")]
+StreetLine = Annotated[Line, AfterValidator(_not_blank), Personal("street")]
+Email = Annotated[
+    str, Field(max_length=254, pattern=r"^[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+$"), Personal("email")
+]
+Phone = Annotated[str, Field(pattern=r"^\+?[0-9][0-9 ().-]{6,20}$"), Personal("phone")]
+PersonalText = Annotated[Line, Personal("text")]
+"""Free text in which anything about a person may stand."""
+
+
+@cache
+def personal_fields(contract: type[BaseModel]) -> Mapping[str, Kind]:
+    """The names of a contract's own personal fields and what they hold."""
+    found: dict[str, Kind] = {}
+    for name, field in contract.model_fields.items():
+        for mark in (*field.metadata, *_marks(field.annotation)):
+            if isinstance(mark, Personal):
+                found[name] = mark.kind
+    return found
+
+
+def _marks(annotation: object) -> Iterator[object]:
+    """Everything inside an annotation: the mark of `Phone | None` sits one level deeper."""
+    for part in get_args(annotation):
+        yield part
+        yield from _marks(part)
+
+
+def masked(contract: Contract) -> dict[str, Any]:
+    """The JSON form of a contract in which no personal value can be read."""
+    shown = contract.model_dump(mode="json")
+    hidden = personal_fields(type(contract))
+    for name in type(contract).model_fields:
+        if name in hidden:
+            shown[name] = _tokens(hidden[name], shown[name])
+        else:
+            shown[name] = _masked_inside(getattr(contract, name), shown[name])
+    return shown
+
+
+def _masked_inside(value: object, shown: Any) -> Any:
+    if isinstance(value, Contract):
+        return masked(value)
+    if isinstance(value, tuple | list):
+        return [_masked_inside(one, form) for one, form in zip(value, shown, strict=True)]
+    if isinstance(value, dict):
+        return {key: _masked_inside(value[key], shown[key]) for key in shown}
+    return shown
+
+
+def _tokens(kind: Kind, shown: Any) -> Any:
+    if shown is None:
+        return None
+    if isinstance(shown, list):
+        return [_tokens(kind, one) for one in shown]
+    return _token(kind, str(shown))
+
+
+def _token(kind: Kind, value: str) -> str:
+    match kind:
+        case "ssn" | "account" | "phone":
+            signs = "".join(sign for sign in value if sign.isalnum())
+            return f"***{signs[-4:]}" if len(signs) >= 4 else "***"
+        case "dob":
+            return value[:4]
+        case "name":
+            return f"{value.strip()[0]}***" if value.strip() else ""
+        case _:
+            return "***"

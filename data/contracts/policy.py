@@ -1,0 +1,303 @@
+"""Credit policy as data: reasons, rules, and what a pack of rules says about one case."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field, StrictBool
+
+from data.contracts.base import Contract, Money, Rate, Sha256, Slug
+
+
+class ReasonCode(StrEnum):
+    """Why credit is refused or questioned.
+
+    R01 to R23 follow the sample form C-1 of Regulation B, R99 is its 'other, specify'.
+    Codes that begin with X are internal and are never printed.
+    """
+
+    APPLICATION_INCOMPLETE = "R01"
+    INSUFFICIENT_CREDIT_REFERENCES = "R02"
+    UNACCEPTABLE_CREDIT_REFERENCES = "R03"
+    CREDIT_REFERENCES_UNVERIFIABLE = "R04"
+    IRREGULAR_EMPLOYMENT = "R05"
+    EMPLOYMENT_UNVERIFIABLE = "R06"
+    LENGTH_OF_EMPLOYMENT = "R07"
+    INCOME_INSUFFICIENT = "R08"
+    EXCESSIVE_OBLIGATIONS = "R09"
+    INCOME_UNVERIFIABLE = "R10"
+    LENGTH_OF_RESIDENCE = "R11"
+    TEMPORARY_RESIDENCE = "R12"
+    RESIDENCE_UNVERIFIABLE = "R13"
+    NO_CREDIT_FILE = "R14"
+    LIMITED_CREDIT_EXPERIENCE = "R15"
+    POOR_PERFORMANCE_WITH_US = "R16"
+    DELINQUENT_OBLIGATIONS = "R17"
+    COLLECTION_OR_JUDGMENT = "R18"
+    GARNISHMENT = "R19"
+    FORECLOSURE_REPOSSESSION = "R20"
+    BANKRUPTCY = "R21"
+    RECENT_INQUIRIES = "R22"
+    COLLATERAL_INSUFFICIENT = "R23"
+    OTHER = "R99"
+    IDENTITY_UNVERIFIABLE = "R99_IDENTITY_UNVERIFIABLE"
+    ID_DOCUMENT_EXPIRED = "R99_ID_DOCUMENT_EXPIRED"
+    REVOLVING_UTILIZATION_HIGH = "R99_REVOLVING_UTILIZATION_HIGH"
+    AMOUNT_EXCEEDS_PRODUCT_LIMIT = "R99_AMOUNT_EXCEEDS_PRODUCT_LIMIT"
+    TERMS_NOT_OFFERED = "R99_TERMS_NOT_OFFERED"
+    OUTSIDE_LENDING_AREA = "R99_OUTSIDE_LENDING_AREA"
+    BELOW_LEGAL_AGE = "R99_BELOW_LEGAL_AGE"
+    RESIDUAL_INCOME_LOW = "R99_RESIDUAL_INCOME_LOW"
+    PAYMENT_BEHAVIOUR_BANK = "R99_PAYMENT_BEHAVIOUR_BANK"
+    SANCTIONS_MATCH = "X_SANCTIONS_MATCH"
+    FRAUD_SUSPECTED = "X_FRAUD_SUSPECTED"
+    SYNTHETIC_IDENTITY = "X_SYNTHETIC_IDENTITY"
+    VELOCITY = "X_VELOCITY"
+
+    @property
+    def printable(self) -> bool:
+        """Whether the code itself may stand on a notice."""
+        return not self.value.startswith("X")
+
+    @property
+    def on_notice(self) -> ReasonCode | None:
+        """The code that a notice shows in its place; None when nothing may be shown."""
+        if self.printable:
+            return self
+        return None if self is ReasonCode.SANCTIONS_MATCH else ReasonCode.IDENTITY_UNVERIFIABLE
+
+    @property
+    def notice_text(self) -> str:
+        """The sentence for the applicant. Raises ValueError for an internal code."""
+        if not self.printable:
+            raise ValueError("an internal reason has no text for a notice")
+        return _REASONS[self].text
+
+    @property
+    def lar_code(self) -> int | None:
+        """The denial reason of a LAR-like export, 1 to 9; None for an internal code."""
+        return _REASONS[self].lar if self.printable else None
+
+
+class _Reason(NamedTuple):
+    lar: int
+    text: str
+
+
+_REASONS = {
+    ReasonCode.APPLICATION_INCOMPLETE: _Reason(7, "Credit application incomplete"),
+    ReasonCode.INSUFFICIENT_CREDIT_REFERENCES: _Reason(
+        3, "Insufficient number of credit references provided"
+    ),
+    ReasonCode.UNACCEPTABLE_CREDIT_REFERENCES: _Reason(
+        3, "Unacceptable type of credit references provided"
+    ),
+    ReasonCode.CREDIT_REFERENCES_UNVERIFIABLE: _Reason(6, "Unable to verify credit references"),
+    ReasonCode.IRREGULAR_EMPLOYMENT: _Reason(2, "Temporary or irregular employment"),
+    ReasonCode.EMPLOYMENT_UNVERIFIABLE: _Reason(6, "Unable to verify employment"),
+    ReasonCode.LENGTH_OF_EMPLOYMENT: _Reason(2, "Length of employment"),
+    ReasonCode.INCOME_INSUFFICIENT: _Reason(
+        1, "Income insufficient for amount of credit requested"
+    ),
+    ReasonCode.EXCESSIVE_OBLIGATIONS: _Reason(1, "Excessive obligations in relation to income"),
+    ReasonCode.INCOME_UNVERIFIABLE: _Reason(6, "Unable to verify income"),
+    ReasonCode.LENGTH_OF_RESIDENCE: _Reason(9, "Length of residence"),
+    ReasonCode.TEMPORARY_RESIDENCE: _Reason(9, "Temporary residence"),
+    ReasonCode.RESIDENCE_UNVERIFIABLE: _Reason(6, "Unable to verify residence"),
+    ReasonCode.NO_CREDIT_FILE: _Reason(3, "No credit file"),
+    ReasonCode.LIMITED_CREDIT_EXPERIENCE: _Reason(3, "Limited credit experience"),
+    ReasonCode.POOR_PERFORMANCE_WITH_US: _Reason(3, "Poor credit performance with us"),
+    ReasonCode.DELINQUENT_OBLIGATIONS: _Reason(
+        3, "Delinquent past or present credit obligations with others"
+    ),
+    ReasonCode.COLLECTION_OR_JUDGMENT: _Reason(3, "Collection action or judgment"),
+    ReasonCode.GARNISHMENT: _Reason(3, "Garnishment or attachment"),
+    ReasonCode.FORECLOSURE_REPOSSESSION: _Reason(3, "Foreclosure or repossession"),
+    ReasonCode.BANKRUPTCY: _Reason(3, "Bankruptcy"),
+    ReasonCode.RECENT_INQUIRIES: _Reason(3, "Number of recent inquiries on credit bureau report"),
+    ReasonCode.COLLATERAL_INSUFFICIENT: _Reason(4, "Value or type of collateral not sufficient"),
+    ReasonCode.OTHER: _Reason(9, "Other"),
+    ReasonCode.IDENTITY_UNVERIFIABLE: _Reason(6, "Unable to verify identity"),
+    ReasonCode.ID_DOCUMENT_EXPIRED: _Reason(6, "Identification document has expired"),
+    ReasonCode.REVOLVING_UTILIZATION_HIGH: _Reason(
+        3, "Balances on revolving accounts are high compared with their limits"
+    ),
+    ReasonCode.AMOUNT_EXCEEDS_PRODUCT_LIMIT: _Reason(
+        9, "Amount requested is outside the limits of this product"
+    ),
+    ReasonCode.TERMS_NOT_OFFERED: _Reason(
+        9, "We do not grant credit on the terms and conditions requested"
+    ),
+    ReasonCode.OUTSIDE_LENDING_AREA: _Reason(9, "Residence is outside our lending area"),
+    ReasonCode.BELOW_LEGAL_AGE: _Reason(9, "Applicant has not reached the legal age to contract"),
+    ReasonCode.RESIDUAL_INCOME_LOW: _Reason(
+        1, "Income remaining after obligations is insufficient"
+    ),
+    ReasonCode.PAYMENT_BEHAVIOUR_BANK: _Reason(
+        9, "Returned payments or overdrafts on deposit account"
+    ),
+}
+
+
+class RuleOutcome(StrEnum):
+    DECLINE = "decline"
+    INCOMPLETE = "incomplete"
+    REFER = "refer"
+    STIPULATE = "stipulate"
+    CAP = "cap"
+
+
+class Severity(StrEnum):
+    """A hard rule binds everybody; a soft one may be overridden with a reason."""
+
+    HARD = "hard"
+    SOFT = "soft"
+
+
+class Operator(StrEnum):
+    EQ = "eq"
+    NE = "ne"
+    LT = "lt"
+    LE = "le"
+    GT = "gt"
+    GE = "ge"
+    IN = "in"
+    NOT_IN = "not_in"
+    CONTAINS = "contains"
+    MISSING = "missing"
+    """True when the fact is not known; the only operator that an absent fact satisfies."""
+
+
+class Comparison(Contract):
+    """One fact against one value."""
+
+    fact: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]{0,63}$")]
+    op: Operator
+    value: StrictBool | Rate | str | tuple[str, ...] | None = None
+
+
+class AllOf(Contract):
+    all: Annotated[tuple[Expression, ...], Field(min_length=1)]
+
+
+class AnyOf(Contract):
+    any: Annotated[tuple[Expression, ...], Field(min_length=1)]
+
+
+Expression = Comparison | AllOf | AnyOf
+
+
+class Stipulation(Contract):
+    """Something the applicant must still show or confirm."""
+
+    code: Annotated[str, Field(pattern=r"^[a-z_]{1,48}$")]
+    text: str
+
+
+class Rule(Contract):
+    """One sentence of the policy."""
+
+    id: Slug
+    version: Annotated[int, Field(strict=True, ge=1)] = 1
+    label: str
+    when: Expression
+    outcome: RuleOutcome
+    severity: Severity = Severity.SOFT
+    reason: ReasonCode
+    cap_fact: str | None = None
+    """For a cap: the fact that holds the largest amount."""
+    explained_by_factors: bool = False
+    """Whether the scorecards' factors are the reasons, and `reason` only stands in for them."""
+    stipulation: Stipulation | None = None
+    """What the applicant is asked for."""
+    gate: Slug | None = None
+    """Where a person answers a referral (the underwriter's gate unless said otherwise), or
+    looks at a soft decline before it goes out."""
+    owner: str
+    effective_from: date
+    effective_to: date | None = None
+
+
+class AffordabilityTerms(Contract):
+    """How the lender judges ability to repay. Amounts in US dollars per month."""
+
+    dti_cap: Annotated[Rate, Field(gt=0, le=1)]
+    """The debt-to-income ratio up to which the largest principal is reckoned."""
+    rate_stress: Annotated[Rate, Field(ge=0)]
+    """Added to the yearly rate for the stressed payment."""
+    net_of_gross: Annotated[Rate, Field(gt=0, le=1)]
+    """Share of gross income that is paid out, where no paper shows it."""
+    living_floor: Annotated[Money, Field(ge=0)]
+    living_floor_per_dependent: Annotated[Money, Field(ge=0)]
+    income_multiple: Annotated[Rate, Field(gt=0)]
+    """The largest amount as a share of yearly verified income."""
+    smallest_amount: Annotated[Money, Field(gt=0)]
+    """The smallest loan of the product; less is never offered."""
+    largest_amount: Annotated[Money, Field(gt=0)]
+    """The largest loan of the product, whoever approves it."""
+
+
+class RulePack(Contract):
+    """All rules for one product, in one version."""
+
+    schema_version: Literal[1] = 1
+    id: Slug
+    version: str
+    product: str
+    affordability: AffordabilityTerms
+    rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
+
+
+class RuleStatus(StrEnum):
+    HIT = "hit"
+    NOT_HIT = "not_hit"
+    NOT_EVALUABLE = "not_evaluable"
+
+
+class RuleResult(Contract):
+    """What one rule said, and the values it looked at."""
+
+    rule_id: Slug
+    rule_version: int
+    status: RuleStatus
+    outcome: RuleOutcome
+    severity: Severity
+    reason: ReasonCode
+    inputs: dict[str, str | None]
+    """The facts by name, written as text; None where a fact was missing."""
+
+
+class Recommendation(StrEnum):
+    """What the policy asks for, before any person has spoken."""
+
+    APPROVE = "approve"
+    REFER = "refer"
+    DECLINE = "decline"
+    COUNTER_OFFER = "counter_offer"
+    INCOMPLETE = "incomplete"
+
+
+class Cap(Contract):
+    rule_id: Slug
+    amount: Money
+
+
+class PolicyResult(Contract):
+    """The whole pack, evaluated on one case."""
+
+    recommendation: Recommendation
+    results: tuple[RuleResult, ...]
+    """Every rule of the pack, also those that did not hit."""
+    reasons: tuple[ReasonCode, ...] = ()
+    """Ranked, the weightiest first; internal ones included."""
+    refer_reasons: tuple[str, ...] = ()
+    """Ids of the refer rules that hit."""
+    gates: tuple[Slug, ...] = ()
+    """Where people are asked, in the order of the rules; empty when nobody is."""
+    caps: tuple[Cap, ...] = ()
+    stipulations: tuple[Stipulation, ...] = ()
+    pack_id: Slug
+    pack_version: str
+    pack_sha256: Sha256

@@ -1,0 +1,72 @@
+"""What a loan costs, as data: base rates by grade and term, fees, and the ceilings of the law."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from data.contracts.application import StateCode
+from data.contracts.base import Contract, Money, Rate, Slug
+from data.contracts.decision import Grade
+from data.contracts.quantities import Months
+
+YearlyRate = Annotated[Rate, Field(gt=0, lt=1)]
+TermMonths = Annotated[Months, Field(ge=1)]
+
+
+class AprCaps(Contract):
+    """The highest annual percentage rate, fee included."""
+
+    lender: YearlyRate
+    covered_borrower: YearlyRate
+    """Under the Military Lending Act, 36 %."""
+    states: dict[StateCode, YearlyRate]
+
+    def for_loan(self, state: str, *, covered_borrower: bool) -> Rate:
+        """The lowest ceiling that applies to a borrower."""
+        caps = [self.lender, self.states.get(state, self.lender)]
+        return min([*caps, self.covered_borrower] if covered_borrower else caps)
+
+
+class PriceTable(Contract):
+    """The versioned price file. Rates are nominal, per year, as fractions."""
+
+    table: Slug
+    version: str
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    terms: Annotated[tuple[TermMonths, ...], Field(min_length=1)]
+    """Terms that a counter-offer may have; a price holds for any term up to the longest."""
+    rates: dict[Grade, dict[TermMonths, YearlyRate]]
+    origination_fee: dict[Grade, Annotated[Rate, Field(ge=0, lt=1)]]
+    indicative_grade: Grade
+    """Assumed while no grade is known."""
+    ungraded_as: Grade
+    lowest_rate: YearlyRate
+    highest_rate: YearlyRate
+    apr_caps: AprCaps
+    offer_valid_days: Annotated[int, Field(strict=True, ge=1)]
+    counter_offer_step: Annotated[Money, Field(gt=0)]
+    """Counter-offers are multiples of this amount."""
+
+    @model_validator(mode="after")
+    def _every_grade_has_a_price_for_every_term(self) -> Self:
+        if list(self.terms) != sorted(set(self.terms)):
+            raise ValueError("terms must rise")
+        if set(self.rates) != set(Grade) or set(self.origination_fee) != set(Grade):
+            raise ValueError("every grade needs rates and a fee")
+        if any(set(by_term) != set(self.terms) for by_term in self.rates.values()):
+            raise ValueError("every grade needs a rate for every term")
+        allowed = (self.lowest_rate, self.highest_rate)
+        for by_term in self.rates.values():
+            if any(not allowed[0] <= rate <= allowed[1] for rate in by_term.values()):
+                raise ValueError("a rate lies outside lowest_rate and highest_rate")
+        return self
+
+    def base_rate(self, grade: Grade | None, term_months: int) -> Rate:
+        """The rate of a grade: that of the shortest listed term that is long enough.
+
+        A term beyond the longest is priced as the longest.
+        """
+        listed = next((term for term in self.terms if term_months <= term), self.terms[-1])
+        return self.rates[grade or self.ungraded_as][listed]

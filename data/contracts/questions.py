@@ -1,0 +1,79 @@
+"""What the credit-risk and underwriting agents are asked, where a whole case would be too much."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from data.contracts.application import NonNegativeMoney, StateCode
+from data.contracts.base import Contract, Money, Rate, Sha256
+from data.contracts.decision import (
+    Condition,
+    Grade,
+    HumanRuling,
+    Offer,
+    Outcome,
+    RequestedTerms,
+    Versions,
+)
+from data.contracts.facts import PolicyFacts
+from data.contracts.findings import (
+    AffordabilityFinding,
+    BureauAttributes,
+    BureauFinding,
+    PricingFinding,
+    RiskFinding,
+)
+from data.contracts.policy import PolicyResult
+from data.contracts.quantities import Count, Months
+
+
+class ScoringQuestion(Contract):
+    """How likely is a default, by these attributes?"""
+
+    attributes: BureauAttributes
+
+
+class AffordabilityQuestion(Contract):
+    """Can this income carry this loan? Amounts in US dollars, per month."""
+
+    amount: Money
+    """Of the loan."""
+    term_months: Months
+    annual_rate: Rate
+    verified_income: NonNegativeMoney
+    net_income: NonNegativeMoney
+    obligations: NonNegativeMoney
+    housing: NonNegativeMoney
+    dependents: Count
+
+
+class PricingQuestion(Contract):
+    """What does this loan cost, and what could be offered instead?"""
+
+    facts: PolicyFacts
+    """Of the terms that were asked for."""
+    grade: Grade | None
+    """None when no card could score; such a loan has a price of its own."""
+    ability: AffordabilityFinding | None
+    state: StateCode
+    covered_borrower: bool
+    as_of_date: date
+
+
+class DecisionQuestion(Contract):
+    """Everything that a decision rests on; the outcome is settled, here it is written down."""
+
+    inputs_sha256: Sha256
+    as_of_date: date
+    versions: Versions
+    requested: RequestedTerms
+    outcome: Outcome
+    policy: PolicyResult | None = None
+    """None when the case ended before the policy was asked."""
+    risk: RiskFinding | None = None
+    bureau: BureauFinding | None = None
+    pricing: PricingFinding | None = None
+    offer: Offer | None = None
+    """What is offered, where a person changed the terms; otherwise taken from the pricing."""
+    rulings: tuple[HumanRuling, ...] = ()
+    conditions: tuple[Condition, ...] = ()

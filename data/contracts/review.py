@@ -1,0 +1,87 @@
+"""What a gate asks of a person, and what came back."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from data.contracts.base import Contract, Moment
+
+
+class Role(StrEnum):
+    """What somebody may do at the desk. The policy's authority file says up to where."""
+
+    INTAKE = "intake"
+    UNDERWRITER = "underwriter"
+    SENIOR_UNDERWRITER = "senior_underwriter"
+    COMPLIANCE = "compliance"
+    OPERATOR = "operator"
+    VIEWER = "viewer"
+
+
+class Channel(StrEnum):
+    """Through which door an answer came."""
+
+    HTTP = "http"
+    CLI = "cli"
+    PAGE = "page"
+    PREFECT_UI = "prefect_ui"
+    SYSTEM = "system"
+
+
+class Answerer(Contract):
+    """Who answered, and how far we can be sure of it."""
+
+    reviewer: Annotated[str, Field(min_length=1, max_length=100)]
+    roles: tuple[Role, ...]
+    channel: Channel
+    proven: bool = False
+    """Whether a key proved the identity, or the name is just what somebody typed."""
+
+
+class ReviewRequest(Contract):
+    """A question to a role: what is asked, why, and the facts needed to decide."""
+
+    role: Role
+    title: str
+    summary: str
+    """Markdown of under 15 lines without personal data; shown above the form."""
+    reasons: tuple[str, ...] = ()
+    facts: dict[str, Any] = Field(default_factory=dict)
+    """What the validator measures an answer against, masked; for example the amount asked for."""
+    prefill: dict[str, Any] = Field(default_factory=dict)
+    """Defaults of the form's fields. Constraints stay in force."""
+    timeout_seconds: int | None = None
+    """How long this request waits; None leaves it to the desk's settings."""
+
+
+class ReviewStatus(StrEnum):
+    OPEN = "open"
+    ANSWERED = "answered"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
+class Review(Contract):
+    """One request at one gate, and how it ended."""
+
+    run_id: str
+    gate: str
+    attempt: Annotated[int, Field(ge=1)]
+    """Grows with every time this gate had to ask in this run."""
+    visit: Annotated[int, Field(ge=1)]
+    """Which time the run came to this gate; several attempts may belong to one visit."""
+    status: ReviewStatus
+    request: ReviewRequest
+    opened_at: Moment
+    due_at: Moment
+    fields: dict[str, Any] | None = None
+    """The form as it was filled in."""
+    by: Answerer | None = None
+    answered_at: Moment | None = None
+
+    @property
+    def waited_seconds(self) -> float:
+        return (self.answered_at - self.opened_at).total_seconds() if self.answered_at else 0.0

@@ -1,0 +1,126 @@
+"""A run from outside: how it is asked for, where it stands, where it came from."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from data.contracts.base import Contract, Moment
+from data.settings import FanOutPolicy
+
+
+class RunStatus(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def has_ended(self) -> bool:
+        return self in {RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED}
+
+
+class RunOptions(Contract):
+    """What may differ from the desk's defaults in one run."""
+
+    fan_out_policy: FanOutPolicy | None = None
+    as_of_date: date | None = None
+    """Decide as of this day instead of the application's own."""
+
+
+class Fork(Contract):
+    """A what-if: another run's past up to a checkpoint, with some things changed."""
+
+    parent_run_id: str
+    checkpoint: str
+    overrides: dict[str, Any] = Field(default_factory=dict)
+    may_decide: bool = False
+
+
+class Lineage(Contract):
+    """Where a run came from."""
+
+    parent_run_id: str
+    forked_at: str
+    """The checkpoint's label and version, for example `verification/1`."""
+    overrides: dict[str, Any] = Field(default_factory=dict)
+
+
+class Failure(Contract):
+    """Why a run ended without a result."""
+
+    code: str
+    message: str
+    stage: str = ""
+    agent: str = ""
+    tool: str = ""
+
+
+class CheckpointEntry(Contract):
+    """One line of a run's list of checkpoints."""
+
+    label: str
+    version: int
+    ordinal: int
+    sha256: str
+    bytes: int
+    schema_version: int
+    workflow_version: str
+    saved_at: Moment
+
+
+class Message(Contract):
+    """One thing that an agent or a person said in the run's thread."""
+
+    n: int
+    stage: str
+    author: str
+    text: str
+
+
+class WaitingFor(Contract):
+    """What a waiting run needs, and from whom."""
+
+    gate: str
+    role: str
+    title: str
+    due_at: Moment
+
+
+class Links(Contract):
+    """Where to look next; absolute URLs."""
+
+    self: str
+    events: str
+    state: str
+    graph: str
+    trace: str
+    prefect: str
+    decision: str | None = None
+
+
+class RunSummary(Contract):
+    """A run as `GET /runs/{id}` answers it."""
+
+    run_id: str
+    application_id: str
+    status: RunStatus
+    phase: str
+    progress: float
+    decision: dict[str, Any] | None = None
+    """`recommendation` as soon as the policy has spoken; `outcome`, `reasons`, `offer` and
+    `content_sha256` once the case is decided."""
+    waiting_for: WaitingFor | None = None
+    error: Failure | None = None
+    versions: dict[str, Any] = Field(default_factory=dict)
+    workflow_version: str = ""
+    lineage: Lineage | None = None
+    trace_id: str = ""
+    created_at: Moment
+    updated_at: Moment
+    links: Links

@@ -1,0 +1,121 @@
+"""What a run knows of its case: one field per stage, filled in as the stages end."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from data.contracts.base import Contract, Money, Rate
+from data.contracts.decision import AdjustedTerms, DecisionContent, Grade, HumanRuling, Offer
+from data.contracts.findings import (
+    BureauFinding,
+    Completeness,
+    DocIntakeFinding,
+    PricingFinding,
+    RiskFinding,
+    Verification,
+)
+from data.contracts.policy import PolicyResult, RulePack
+from data.contracts.prices import PriceTable
+from data.contracts.scorecard import Ensemble, Scorecard
+
+
+class Rulebook(Contract):
+    """Everything versioned that a decision rests on. A run pins one and keeps it."""
+
+    policy: RulePack
+    prices: PriceTable
+    scorecard: Scorecard
+    challenger: Scorecard
+    ensemble: Ensemble
+
+
+class Intake(Contract):
+    """The papers on the desk, and whether the application alone settles the case."""
+
+    finding: DocIntakeFinding
+    stopped_by: tuple[str, ...] = ()
+    """Hard rules that the application by itself breaks; nothing is asked or pulled then."""
+
+    @property
+    def needs_papers(self) -> bool:
+        """Whether the applicant has to send something before anything else is worth doing."""
+        return not self.stopped_by and self.finding.completeness is not Completeness.COMPLETE
+
+
+class Evidence(Contract):
+    """What was found out about a case; None where nobody was asked."""
+
+    verification: Verification | None = None
+    bureau: BureauFinding | None = None
+    risk: RiskFinding | None = None
+
+
+class Papers(StrEnum):
+    """What came of asking an applicant for papers."""
+
+    SUPPLIED = "supplied"
+    WITHDRAWN = "withdraw"
+    EXPIRED = "expired"
+
+
+class Verdict(StrEnum):
+    """What the people at the gates made of a case."""
+
+    APPROVE = "approve"
+    ADJUST = "adjust"
+    DECLINE = "decline"
+    REQUEST_DOCUMENTS = "request_documents"
+    EXPIRED = "expired"
+
+
+class Review(Contract):
+    """What people decided, gate by gate."""
+
+    verdict: Verdict
+    rulings: tuple[HumanRuling, ...]
+    adjusted: AdjustedTerms | None = None
+
+
+class Pricing(Contract):
+    """What is on offer."""
+
+    finding: PricingFinding
+    offer: Offer | None = None
+    """The offer for the terms that a person chose; None when nobody changed them."""
+
+
+class ReviewFacts(Contract):
+    """What an answer at a gate is measured against. Nothing personal."""
+
+    amount: Money
+    term_months: int
+    grade: Grade | None = None
+    smallest_amount: Money
+    largest_amount: Money
+    longest_term: int
+    lowest_rate: Rate
+    highest_rate: Rate
+    is_override: bool = False
+    """Whether an approval goes against a soft rule that declines."""
+    submitted_by: str = ""
+    first_reviewer: str = ""
+    """Who approved before; the second person must be another."""
+
+
+class Underwriting(Contract):
+    """The typed state of a run."""
+
+    doc_intake: Intake | None = None
+    papers: Papers | None = None
+    """What came of asking the applicant for papers, if it was necessary."""
+    verification: Verification | None = None
+    bureau: BureauFinding | None = None
+    risk_ensemble: RiskFinding | None = None
+    policy: PolicyResult | None = None
+    rulings: tuple[HumanRuling, ...] = ()
+    """Of the review under way, in their order."""
+    second_needed: bool = False
+    """Whether the last ruling needs another person's."""
+    review: Review | None = None
+    pricing: Pricing | None = None
+    decision: DecisionContent | None = None

@@ -1,0 +1,60 @@
+"""What a person at a gate gets to read: a short Markdown page without personal data.
+
+Both Prefect UIs render headings, tables, lists and links; the page stays under 15 lines and
+ends in the way to everything else.
+"""
+
+from __future__ import annotations
+
+from data.contracts.case import CaseFile
+from data.contracts.findings import RiskFinding
+from data.contracts.policy import PolicyResult, RuleOutcome, RuleStatus
+from data.settings import settings
+
+_LINES_OF_RULES = 5
+
+
+def summary_of(case: CaseFile, policy: PolicyResult, risk: RiskFinding | None, run_id: str) -> str:
+    """The case in one table, and why somebody has to look at it."""
+    asked = case.application
+    ability = risk.ability if risk else None
+    facts = {
+        "Asked for": f"${asked.amount_requested:,.2f} over {asked.term_months} months",
+        "Policy": policy.recommendation.value.replace("_", " "),
+        "Grade": risk.grade.value if risk and risk.grade else "none",
+        "PD": f"{risk.pd_ensemble:.2%}" if risk and risk.pd_ensemble is not None else "unknown",
+        "DTI after": f"{ability.dti_after:.1%}" if ability else "unknown",
+    }
+    return "\n".join([*_table(facts), "", *_why(policy), "", _link(run_id)])
+
+
+def paper_summary(case: CaseFile, wanted: list[str], run_id: str) -> str:
+    """Which papers are wanted."""
+    asked = case.application
+    facts = {"Asked for": f"${asked.amount_requested:,.2f} over {asked.term_months} months"}
+    return "\n".join([*_table(facts), "", *(f"- {paper}" for paper in wanted), "", _link(run_id)])
+
+
+def _table(facts: dict[str, str]) -> list[str]:
+    head = [f"| {' | '.join(facts)} |", f"|{' --- |' * len(facts)}"]
+    return [*head, f"| {' | '.join(facts.values())} |"]
+
+
+def _why(policy: PolicyResult) -> list[str]:
+    speaking = {RuleOutcome.DECLINE, RuleOutcome.REFER, RuleOutcome.INCOMPLETE}
+    hits = [
+        one
+        for one in policy.results
+        if one.status is not RuleStatus.NOT_HIT and one.outcome in speaking
+    ]
+    lines = [
+        f"- **{one.rule_id}** ({one.outcome.value})"
+        + ("" if one.status is RuleStatus.HIT else ": could not be evaluated")
+        for one in hits[:_LINES_OF_RULES]
+    ]
+    more = len(hits) - len(lines)
+    return [*lines, f"- and {more} more"] if more > 0 else lines
+
+
+def _link(run_id: str) -> str:
+    return f"[Everything about this case]({settings().api_url}/runs/{run_id}/state)"

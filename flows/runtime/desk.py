@@ -1,0 +1,43 @@
+"""One process's share of the desk: its ledger, its result storage, its name on leases."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from functools import cache
+from uuid import uuid4
+
+from data.settings import Settings, settings
+from flows.runtime.context import Patience
+from flows.runtime.ledger import Ledger
+from flows.runtime.storage import shared_ledger
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What every run executed in this process shares."""
+
+    settings: Settings
+    ledger: Ledger
+    owner: str
+    """This process, as leases name it: never the same twice."""
+
+    @property
+    def patience(self) -> Patience:
+        chosen = self.settings
+        return Patience(
+            fan_out=chosen.fan_out_policy,
+            quorum=chosen.fan_out_quorum,
+            timeout_seconds=chosen.agent_timeout_seconds,
+            retries=chosen.agent_retries,
+            backoff_seconds=chosen.agent_backoff_seconds,
+        )
+
+
+@cache
+def this_desk() -> Desk:
+    """The desk that this process's settings name; opened, and migrated, on first use."""
+    chosen = settings()
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+    return Desk(settings=chosen, ledger=shared_ledger(chosen.ledger), owner=owner)

@@ -1,0 +1,95 @@
+"""How the same story is carried out: as Prefect runs one can watch, or as plain awaits.
+
+*Orchestrated*, a stage is a Prefect subflow and an agent a Prefect task, both made without
+parameters: Prefect stores a subflow's arguments, and ours would be somebody's application.
+*Inline* (batch, what-if, tests), the same functions are awaited and nothing else happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from prefect import Flow, Task, get_client
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.context import FlowRunContext
+
+T = TypeVar("T")
+
+
+class Executor(Protocol):
+    """Where stages and agents are executed."""
+
+    async def stage(self, name: str, visit: int, body: Callable[[], Awaitable[T]]) -> T: ...
+
+    async def agent(self, label: str, body: Callable[[], Awaitable[T]]) -> T: ...
+
+    async def publish(self, key: str, markdown: str) -> None:
+        """Show a text to whoever looks at the run in Prefect."""
+
+    async def tag(self, *tags: str) -> None:
+        """Mark the run, so that people can filter for it in Prefect."""
+
+
+class InlineExecutor:
+    """Plain awaits in the caller's process."""
+
+    async def stage(self, name: str, visit: int, body: Callable[[], Awaitable[T]]) -> T:
+        return await body()
+
+    async def agent(self, label: str, body: Callable[[], Awaitable[T]]) -> T:
+        return await body()
+
+    async def publish(self, key: str, markdown: str) -> None:
+        """Nobody looks at an inline run."""
+
+    async def tag(self, *tags: str) -> None:
+        """There is nothing to mark."""
+
+
+class OrchestratedExecutor:
+    """Prefect subflows and tasks of the flow run that is under way."""
+
+    async def stage(self, name: str, visit: int, body: Callable[[], Awaitable[T]]) -> T:
+        """Run a stage as a subflow.
+
+        Its name on the parent's page follows from stage and visit and not from the order of
+        calls: an execution that skips finished stages must not be handed their subflows.
+        """
+        outcome: list[T] = []
+
+        async def stage_body() -> None:
+            outcome.append(await body())
+
+        stage_body.__qualname__ = f"{name}_{visit}"
+        subflow = Flow(
+            stage_body,
+            name=f"stage-{name}".replace("_", "-"),
+            flow_run_name=f"stage {name}" + (f" {visit}" if visit > 1 else ""),
+            persist_result=False,
+            validate_parameters=False,
+        )
+        await subflow()
+        return outcome[0]
+
+    async def agent(self, label: str, body: Callable[[], Awaitable[T]]) -> T:
+        outcome: list[T] = []
+
+        async def agent_body() -> None:
+            outcome.append(await body())
+
+        await Task(
+            agent_body, name=f"agent {label}", task_run_name=f"agent {label}", persist_result=False
+        )()
+        return outcome[0]
+
+    async def publish(self, key: str, markdown: str) -> None:
+        await acreate_markdown_artifact(markdown, key=key)
+
+    async def tag(self, *tags: str) -> None:
+        context = FlowRunContext.get()
+        if context is None or context.flow_run is None:
+            return
+        flow_run = context.flow_run
+        async with get_client() as client:
+            await client.update_flow_run(flow_run.id, tags=sorted({*flow_run.tags, *tags}))

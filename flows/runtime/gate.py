@@ -1,0 +1,286 @@
+"""Gates: a question to a person that costs nothing while it waits, and is answered once.
+
+The request lies in the ledger; the run is suspended and no process remembers it. Whatever the
+channel, an answer passes the form's own rules before the run wakes, and passes them again here
+when it has. What somebody typed into the Prefect UI has met only the form's schema: it is
+checked here, and asked again with the reason if it fails.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import pydantic
+import sqlalchemy as sa
+from opentelemetry import metrics, propagate, trace
+from prefect import get_client
+from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
+from prefect.exceptions import Pause
+from prefect.input import RunInput
+from prefect.input.run_input import keyset_from_paused_state
+from prefect.states import Suspended
+from prefect.utilities.engine import propose_state
+from pydantic import Field, ValidationError
+
+from data.contracts.errors import (
+    AnswerRejectedError,
+    ReviewError,
+    ReviewTimeoutError,
+    WorkflowError,
+)
+from data.contracts.events import EventType
+from data.contracts.review import Answerer, Channel, Review, ReviewRequest, ReviewStatus
+from flows.runtime import reviews
+from flows.runtime.events import Draft
+from flows.runtime.ledger import Ledger
+from flows.runtime.record import Entry, Record
+
+_tracer = trace.get_tracer("credit_desk.runtime")
+_wait = metrics.get_meter("credit_desk.runtime").create_histogram(
+    "credit.hitl.wait.duration", unit="s", description="From a request to the answer that counts"
+)
+
+
+class GateForm(RunInput):
+    """What a person fills in. Derive it with flat fields; a decision has no default.
+
+    The Prefect UI draws the fields in order, with `title` as label and `description` below.
+    """
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+    gate: ClassVar[str]
+
+    reviewer: str = Field(
+        min_length=1,
+        max_length=100,
+        title="Your name",
+        description="Who takes this decision. Kept in the record.",
+    )
+    reason: str = Field(
+        min_length=3,
+        max_length=1000,
+        title="Reason",
+        description="Why. At least 3 characters; kept in the record.",
+    )
+
+    def check(self, request: ReviewRequest, by: Answerer) -> None:
+        """Raise AuthorityError or AnswerRejectedError when this answer cannot count."""
+
+
+F = TypeVar("F", bound=GateForm)
+F_co = TypeVar("F_co", bound=GateForm, covariant=True)
+
+
+@dataclass(frozen=True)
+class Answered(Generic[F_co]):
+    """A form that counts, and who filled it in."""
+
+    form: F_co
+    by: Answerer
+    waited_seconds: float = 0.0
+
+
+def filled_in(form: type[F], fields: dict[str, Any]) -> F:
+    """The form with these fields. Raises AnswerRejectedError naming the first bad one."""
+    try:
+        return form.model_validate(fields)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        field = "/".join(map(str, found["loc"]))
+        raise AnswerRejectedError(found["msg"], field=field) from None
+
+
+def prefilled(form: type[F], request: ReviewRequest, remark: str = "") -> type[F]:
+    """The form with this request's defaults and case summary; all constraints stay.
+
+    (Prefect's own `with_initial_data` drops constraints and descriptions.)
+    """
+    fields: dict[str, Any] = {}
+    for name, value in request.prefill.items():
+        info = copy(form.model_fields[name])
+        info.default = value
+        fields[name] = (info.annotation, info)
+    made: type[F] = pydantic.create_model(form.__name__, __base__=form, **fields)
+    made._description = f"**{remark}**\n\n{request.summary}" if remark else request.summary
+    return made
+
+
+class Gatekeeper(Protocol):
+    """How a run gets past a gate."""
+
+    async def pass_through(
+        self, form: type[F], visit: int, request: ReviewRequest, waiting: Draft
+    ) -> Answered[F]:
+        """The answer that counts. Whoever has none yet puts the run to sleep and never returns."""
+
+
+class WaitingForReviewError(WorkflowError):
+    """An inline run has come to a gate: nobody is there to answer, so it ends here."""
+
+    code = "waiting_for_review"
+
+    def __init__(self, gate: str, request: ReviewRequest) -> None:
+        super().__init__(f"the run waits at the gate '{gate}'")
+        self.gate = gate
+        self.request = request
+
+
+class PreparedAnswers:
+    """Answers given beforehand, for inline runs; a gate without one ends the run."""
+
+    def __init__(self, answers: dict[str, list[Answered[Any]]] | None = None) -> None:
+        self._answers = answers or {}
+
+    async def pass_through(
+        self, form: type[F], visit: int, request: ReviewRequest, waiting: Draft
+    ) -> Answered[F]:
+        prepared = self._answers.get(form.gate, [])
+        if len(prepared) < visit:
+            raise WaitingForReviewError(form.gate, request)
+        answered = prepared[visit - 1]
+        answered.form.check(request, answered.by)
+        return answered
+
+
+class SuspendingGatekeeper:
+    """Suspends the Prefect run until the ledger holds an answer."""
+
+    def __init__(
+        self, ledger: Ledger, record: Record, run_id: str, traceparent: str, timeout_seconds: int
+    ) -> None:
+        self._ledger = ledger
+        self._record = record
+        self._run_id = run_id
+        self._traceparent = traceparent
+        self._timeout = timeout_seconds
+
+    async def pass_through(
+        self, form: type[F], visit: int, request: ReviewRequest, waiting: Draft
+    ) -> Answered[F]:
+        """Read the ledger; if it has no answer, look into Prefect's form; if none, sleep.
+
+        A run that was woken without an answer, by hand in the Prefect UI say, sleeps again.
+        """
+        remark = ""
+        while True:
+            review = await self._ledger.read(reviews.latest, self._run_id, form.gate, visit)
+            if review is None or review.status is ReviewStatus.REJECTED:
+                asked = replace(waiting, key=f"{waiting.key}/{review.attempt + 1 if review else 1}")
+                review = await self._ask(form, visit, request, asked)
+            if review.status is not ReviewStatus.OPEN:
+                return self._settled(form, review)
+            key = f"{form.gate.replace('_', '-')}-{review.attempt}"
+            typed = await _typed_in(key)
+            if typed is None:
+                await self._record.write(Entry([], changes={"status": "waiting"}))
+                await _suspend(f"{key}-{self._record.epoch}", prefilled(form, request, remark))
+            remark = await self._take(form, review, typed or {}, waiting)
+
+    def _settled(self, form: type[F], review: Review) -> Answered[F]:
+        self._trace(review)
+        if review.status is ReviewStatus.EXPIRED:
+            raise ReviewTimeoutError(f"nobody answered at '{form.gate}' in time")
+        assert review.fields is not None
+        assert review.by is not None
+        answer = filled_in(form, review.fields)
+        if review.by.channel is not Channel.SYSTEM:
+            answer.check(review.request, review.by)
+        return Answered(answer, review.by, review.waited_seconds)
+
+    def _trace(self, review: Review) -> None:
+        """Draw the wait, which no process was there for, under the request that began it all."""
+        assert review.answered_at is not None
+        parent = propagate.extract({"traceparent": self._traceparent})
+        span = _tracer.start_span(
+            f"hitl_wait {review.gate}",
+            context=parent,
+            start_time=int(review.opened_at.timestamp() * 1e9),
+            attributes={"desk.gate": review.gate, "desk.role": review.request.role.value},
+        )
+        span.end(int(review.answered_at.timestamp() * 1e9))
+        _wait.record(review.waited_seconds, {"gate": review.gate})
+
+    async def _ask(
+        self, form: type[F], visit: int, request: ReviewRequest, waiting: Draft
+    ) -> Review:
+        def enter(connection: sa.Connection) -> Review:
+            return reviews.ask(connection, self._run_id, form.gate, visit, request, self._timeout)
+
+        return await self._record.write(Entry([waiting]), enter)
+
+    async def _take(
+        self, form: type[F], review: Review, typed: dict[str, Any], waiting: Draft
+    ) -> str:
+        """Record what was typed into Prefect's form, or reject it and return why."""
+        by = Answerer(
+            reviewer=str(typed.get("reviewer") or "unknown")[:100],
+            roles=(review.request.role,),
+            channel=Channel.PREFECT_UI,
+        )
+        try:
+            answer = filled_in(form, typed)
+            answer.check(review.request, by)
+        except ReviewError as error:
+            rejected = replace(
+                waiting,
+                key=f"hitl.rejected/{form.gate}/{review.attempt}",
+                type=EventType.HITL_REJECTED,
+                message=f"The answer at '{form.gate}' cannot count: {error.message}",
+                meta={"gate": form.gate, "code": error.code},
+            )
+            await self._record.write(
+                Entry([rejected]), lambda connection: reviews.reject(connection, review)
+            )
+            return f"The last answer could not count: {error.message}"
+
+        def record(connection: sa.Connection) -> None:
+            reviews.answer(connection, review, answer.model_dump(mode="json"), by)
+            reviews.mark_delivered(connection, review)
+
+        await self._ledger.write(record)
+        return ""
+
+
+async def _suspend(key: str, form: type[RunInput]) -> None:
+    """Suspend the root flow run under a form. Raises Pause, Prefect's way out of a flow.
+
+    The form is stored before the state, so that an answer that comes at once finds it. Prefect
+    leaves the span of a suspended flow open for ever; it is ended here.
+    """
+    run_id = _flow_run_id()
+    async with get_client() as client:
+        asleep: State[Any] = Suspended(timeout_seconds=None, pause_key=key)
+        keyset = keyset_from_paused_state(asleep)
+        asleep.state_details.run_input_keyset = {str(part): name for part, name in keyset.items()}
+        await form.asave(keyset, flow_run_id=run_id)
+        accepted = await propose_state(client, asleep, flow_run_id=run_id)
+    if not accepted.is_paused():
+        raise WorkflowError(f"the run could not wait at {key}: Prefect says {accepted.name}")
+    span = trace.get_current_span()
+    span.set_attribute("desk.outcome", "suspended")
+    span.end()
+    raise Pause(state=accepted)
+
+
+async def _typed_in(key: str) -> dict[str, Any] | None:
+    """What was entered in the Prefect UI's form of this request, if anything was."""
+    async with get_client() as client:
+        found = await client.filter_flow_run_input(
+            flow_run_id=_flow_run_id(),
+            key_prefix=f"suspended-{key}-",
+            limit=200,
+            exclude_keys=set(),
+        )
+    answers = [entry.decoded_value for entry in found if entry.key.endswith("-response")]
+    latest: dict[str, Any] | None = answers[-1] if answers else None
+    return latest
+
+
+def _flow_run_id() -> Any:
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        raise WorkflowError("there is no flow run here to put to sleep")
+    return context.flow_run.id

@@ -1,0 +1,75 @@
+"""How a child process and its supervisor know of each other, without polling.
+
+Two pipes, inherited from the supervisor and named in the environment:
+
+- the *lifeline*: nobody ever writes to it. It ends when the supervisor ends, however it ends,
+  and then the child ends too;
+- *ready*: the child writes one byte when it really works.
+
+A process that was started by hand has neither, and both functions do nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+
+LIFELINE_FD = "CREDIT_DESK_LIFELINE_FD"
+READY_FD = "CREDIT_DESK_READY_FD"
+GRACE_SECONDS = 4.0
+"""How long a child may take to end in good order after its supervisor is gone."""
+
+_log = logging.getLogger(__name__)
+_ready_fd: int | None = None
+
+
+def attach() -> None:
+    """Tie this process to its supervisor: when that is gone, SIGTERM, and a hard end after 4 s.
+
+    Call it early, and in the main thread's process rather than in a fork of it; a second call
+    does nothing.
+    """
+    global _ready_fd
+    lifeline_fd = _take(LIFELINE_FD)
+    if _ready_fd is None:
+        _ready_fd = _take(READY_FD)
+    if lifeline_fd is not None:
+        threading.Thread(target=_hold, args=(lifeline_fd,), name="lifeline", daemon=True).start()
+
+
+def ready() -> None:
+    """Tell the supervisor that this process does its work now; only the first call counts."""
+    global _ready_fd
+    attach()
+    if _ready_fd is None:
+        return
+    fd, _ready_fd = _ready_fd, None
+    try:
+        os.write(fd, b"1")
+    except BrokenPipeError:
+        _log.warning("the supervisor no longer waits for this process")
+    finally:
+        os.close(fd)
+
+
+def _take(variable: str) -> int | None:
+    """Read an inherited descriptor and keep it, and its name, from this process's own children.
+
+    There the number would belong to another file.
+    """
+    number = os.environ.pop(variable, "")
+    if not number:
+        return None
+    fd = int(number)
+    os.set_inheritable(fd, False)
+    return fd
+
+
+def _hold(lifeline_fd: int) -> None:
+    os.read(lifeline_fd, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_SECONDS)
+    os._exit(1)

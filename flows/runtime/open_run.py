@@ -1,0 +1,285 @@
+"""`open_run`: from a flow run's id to a run that knows its past, and how each run ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+
+import sqlalchemy as sa
+from opentelemetry import propagate
+from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
+from prefect.states import Cancelled
+
+from data.contracts.base import Contract, sha256_of
+from data.contracts.errors import (
+    CheckpointCorruptError,
+    CheckpointNotFoundError,
+    CreditDeskError,
+    LeaseLostError,
+    WorkflowError,
+    as_desk_error,
+)
+from data.contracts.events import EventType
+from data.contracts.runs import Failure, Fork, RunOptions, RunStatus
+from flows.runtime import checkpoints, runs
+from flows.runtime.context import Patience, RunContext, in_run
+from flows.runtime.desk import Desk, this_desk
+from flows.runtime.executor import InlineExecutor, OrchestratedExecutor
+from flows.runtime.gate import PreparedAnswers, SuspendingGatekeeper, WaitingForReviewError
+from flows.runtime.graph import Kind, Workflow
+from flows.runtime.record import Entry, LedgerRecord, MemoryRecord
+from flows.runtime.runs import Filed, Run
+from flows.runtime.storage import Shelf
+
+Pin = TypeVar("Pin", bound=Contract)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The worker's word that it holds the lease of the run it is about to execute."""
+
+    run_id: str
+    epoch: int
+
+
+@dataclass
+class Inline:
+    """Set this, and the same root flow function runs without Prefect and without a ledger."""
+
+    filed: Filed
+    patience: Patience = field(default_factory=Patience)
+    answers: PreparedAnswers = field(default_factory=PreparedAnswers)
+    record: MemoryRecord = field(default_factory=MemoryRecord)
+
+
+claimed: ContextVar[Claim | None] = ContextVar("claimed", default=None)
+inline: ContextVar[Inline | None] = ContextVar("inline", default=None)
+stop_requested: ContextVar[asyncio.Event | None] = ContextVar("stop_requested", default=None)
+"""Set by the worker while it cancels a run on request, to tell that from its own shutdown."""
+
+
+@dataclass
+class OpenRun(Generic[Pin]):
+    """A run that is being executed, with what it was asked to do."""
+
+    context: RunContext[Any]
+    filed: Filed
+    """The application as the vault holds it."""
+    pinned: Pin
+    """What the run decides by, fixed when it was first executed."""
+    options: RunOptions
+    submitted_by: str = ""
+    conclusion: State[Any] | None = None
+    """What the root flow returns to Prefect: a state of its own if it was stopped on request."""
+
+
+@asynccontextmanager
+async def open_run(
+    workflow: Workflow,
+    initial: Contract,
+    application_id: str,
+    *,
+    pin: Pin,
+    options: RunOptions | None = None,
+    fork: Fork | None = None,
+) -> AsyncIterator[OpenRun[Pin]]:
+    """Open the run that this flow run executes, at the start or where it left off.
+
+    Inside, `current_run()` is this run. On the way out its end is written, once: completed,
+    failed (an error that nobody retries), cancelled on request. A suspension, a lost lease and
+    the end of the worker write nothing: the run goes on later.
+    """
+    options = options or RunOptions()
+    surroundings = inline.get()
+    if surroundings is not None:
+        opened = _open_inline(workflow, initial, application_id, options, surroundings, pin)
+    else:
+        opened = await _open_orchestrated(workflow, initial, application_id, options, fork, pin)
+    run = opened.context
+    with in_run(run):
+        try:
+            yield opened
+            await _complete(run)
+        except (LeaseLostError, WaitingForReviewError):
+            raise
+        except Exception as error:
+            known = as_desk_error(error, WorkflowError)
+            await _fail(run, known)
+            raise known from None
+        except asyncio.CancelledError:
+            stop = stop_requested.get()
+            task = asyncio.current_task()
+            if stop is None or not stop.is_set() or task is None:
+                raise
+            task.uncancel()
+            await _cancel(run)
+            opened.conclusion = Cancelled(message="Stopped on request")
+
+
+def _open_inline(
+    workflow: Workflow,
+    initial: Contract,
+    application_id: str,
+    options: RunOptions,
+    surroundings: Inline,
+    pin: Pin,
+) -> OpenRun[Pin]:
+    run = RunContext(
+        workflow,
+        application_id,
+        initial,
+        record=surroundings.record,
+        executor=InlineExecutor(),
+        gatekeeper=surroundings.answers,
+        patience=_with_options(surroundings.patience, options),
+        versions={"pinned": sha256_of(pin)},
+    )
+    run.walk.enter(workflow.start.id, run.state)
+    return OpenRun(run, surroundings.filed, pin, options)
+
+
+async def _open_orchestrated(
+    workflow: Workflow,
+    initial: Contract,
+    application_id: str,
+    options: RunOptions,
+    fork: Fork | None,
+    pin: Pin,
+) -> OpenRun[Pin]:
+    desk = this_desk()
+    flow_run = FlowRunContext.get()
+    if flow_run is None or flow_run.flow_run is None:
+        raise WorkflowError("this flow can be executed as a Prefect flow run, or inline")
+    run_id = str(flow_run.flow_run.id)
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+
+    def enter(connection: sa.Connection) -> tuple[Run, Filed, bytes | None]:
+        row = runs.register(
+            connection,
+            run_id,
+            f"fork:{run_id}" if fork else f"application:{application_id}",
+            application_id=application_id,
+            options=options.model_dump(mode="json"),
+            parent_run_id=fork.parent_run_id if fork else None,
+            traceparent=carrier.get("traceparent", ""),
+        )
+        kept = runs.pin(connection, row.run_id, workflow.version, pin)
+        return runs.find(connection, row.run_id), runs.filed(connection, application_id), kept
+
+    row, filed, kept = await desk.ledger.write(enter)
+    pinned = pin if kept is None else type(pin).model_validate_json(kept)
+    claim = claimed.get() or await _claim(desk, run_id)
+    shelf = await Shelf.open(desk.settings.checkpoint_storage)
+    record = LedgerRecord(desk.ledger, shelf, run_id, claim.epoch)
+    run = RunContext(
+        workflow,
+        run_id,
+        initial,
+        record=record,
+        executor=OrchestratedExecutor(),
+        gatekeeper=SuspendingGatekeeper(
+            desk.ledger, record, run_id, row.traceparent, desk.settings.hitl_timeout_seconds
+        ),
+        patience=_with_options(desk.patience, options),
+        versions=row.versions,
+    )
+    await _remember(desk, shelf, run, fork)
+    return OpenRun(run, filed, pinned, options, row.submitted_by)
+
+
+async def _claim(desk: Desk, run_id: str) -> Claim:
+    """Take the lease ourselves: we are executed by a stock Prefect worker."""
+    epoch = await desk.ledger.write(
+        runs.claim, run_id, desk.owner, desk.settings.lease_seconds_unattended
+    )
+    if epoch is None:
+        raise LeaseLostError(f"run {run_id} is executed by another worker")
+    return Claim(run_id, epoch)
+
+
+async def _remember(desk: Desk, shelf: Shelf, run: RunContext[Any], fork: Fork | None) -> None:
+    """Go on from the last checkpoint, the fork's, or the start, and say which."""
+    epoch = run.record.epoch
+    try:
+        found = await desk.ledger.read(checkpoints.locate, run.run_id)
+        if found is not None:
+            run.restore(await checkpoints.load(shelf, *found))
+        elif fork is not None:
+            shared = await desk.ledger.read(
+                checkpoints.locate, fork.parent_run_id, *_label(fork.checkpoint)
+            )
+            if shared is None:
+                raise CheckpointNotFoundError(f"the parent has no checkpoint {fork.checkpoint}")
+            run.restore(await checkpoints.load(shelf, *shared), shared=True)
+    except (CheckpointNotFoundError, CheckpointCorruptError) as error:
+        await run.emit(
+            EventType.CHECKPOINT_MISSING,
+            "The last checkpoint cannot be used; starting over",
+            {"code": error.code, "reason": error.message},
+            key=f"checkpoint.missing/{epoch}",
+        )
+    if not run.walk.frontier:
+        run.walk.enter(run.workflow.start.id, run.state)
+    if epoch == 1:
+        meta = {"parent_run_id": fork.parent_run_id, "forked_at": fork.checkpoint} if fork else {}
+        await run.emit(EventType.RUN_STARTED, "Run started", meta, key="run.started")
+    else:
+        await run.emit(
+            EventType.RUN_RESUMED,
+            "Run resumed",
+            {"execution": epoch},
+            key=f"run.resumed/{epoch}",
+        )
+
+
+async def _complete(run: RunContext[Any]) -> None:
+    for node in run.workflow.nodes:
+        if node.kind is Kind.END and node.id not in run.walk.visits:
+            await run.enter(node.id)
+    await run.record.write(
+        Entry(
+            [run.draft(EventType.RUN_COMPLETED, "Run completed", key="run.completed", phase="")],
+            changes={"status": RunStatus.COMPLETED, "error": None},
+        )
+    )
+
+
+async def _fail(run: RunContext[Any], error: CreditDeskError) -> None:
+    failure = Failure(
+        code=error.code,
+        message=error.message,
+        stage=error.stage or run.phase,
+        agent=error.agent or "",
+        tool=error.tool or "",
+    ).model_dump(mode="json")
+    drafts = [
+        run.draft(EventType.ERROR, str(error), failure, key=f"error/{run.record.epoch}"),
+        run.draft(
+            EventType.RUN_FAILED, "Run failed", failure, key=f"run.failed/{run.record.epoch}"
+        ),
+    ]
+    await run.record.write(Entry(drafts, changes={"status": RunStatus.FAILED, "error": failure}))
+
+
+async def _cancel(run: RunContext[Any]) -> None:
+    await run.record.write(
+        Entry(
+            [run.draft(EventType.RUN_CANCELLED, "Run cancelled", key="run.cancelled")],
+            changes={"status": RunStatus.CANCELLED},
+        )
+    )
+
+
+def _with_options(patience: Patience, options: RunOptions) -> Patience:
+    return replace(patience, fan_out=options.fan_out_policy or patience.fan_out)
+
+
+def _label(checkpoint: str) -> tuple[str, int | None]:
+    label, _, version = checkpoint.partition("/")
+    return label, int(version) if version else None

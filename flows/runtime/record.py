@@ -1,0 +1,137 @@
+"""Where an execution writes what it does: the ledger, or just memory for an inline run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import sqlalchemy as sa
+
+from data.contracts.base import Contract
+from data.contracts.errors import CheckpointError
+from data.contracts.events import Event
+from data.contracts.runs import Message
+from flows.runtime import checkpoints, decisions, events, runs
+from flows.runtime.checkpoints import Checkpoint
+from flows.runtime.events import Draft
+from flows.runtime.ledger import Ledger, messages
+from flows.runtime.storage import Shelf
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one transaction writes."""
+
+    drafts: Sequence[Draft]
+    checkpoint: Checkpoint | None = None
+    messages: Sequence[Message] = ()
+    changes: dict[str, Any] = field(default_factory=dict)
+    """Columns of the run's row that change with it: status, phase, state."""
+
+
+def _nothing_more(_: sa.Connection) -> Any:
+    return None
+
+
+class Record(Protocol):
+    """What an execution writes to and reads its own past from."""
+
+    epoch: int
+    """Which execution of the run this is, from 1."""
+
+    async def write(self, entry: Entry, also: Callable[[sa.Connection], T] = _nothing_more) -> T:
+        """Commit an entry, and what `also` writes with it: all or nothing."""
+
+    async def decide(self, content: Contract) -> None:
+        """Enter what was decided: once per run, the first stands."""
+
+    async def keep_answer(self, key: str, answer: dict[str, Any]) -> None:
+        """Remember an agent's answer under the digest of its question."""
+
+    async def kept_answer(self, key: str) -> dict[str, Any] | None:
+        """The answer that an earlier execution got, if one did."""
+
+
+class LedgerRecord:
+    """The journal and checkpoints of one run, written under one lease."""
+
+    def __init__(self, ledger: Ledger, shelf: Shelf, run_id: str, epoch: int) -> None:
+        self._ledger = ledger
+        self._shelf = shelf
+        self._run_id = run_id
+        self.epoch = epoch
+
+    async def write(self, entry: Entry, also: Callable[[sa.Connection], T] = _nothing_more) -> T:
+        saved, key, stored = entry.checkpoint, "", None
+        if saved is not None:
+            key = checkpoints.storage_key(self._run_id, saved.label, saved.version, self.epoch)
+            stored = await self._shelf.put(key, saved.model_dump(mode="json"))
+
+        def transaction(connection: sa.Connection) -> tuple[list[Event], T]:
+            written = events.append(
+                connection, self._run_id, entry.drafts, epoch=self.epoch, **entry.changes
+            )
+            for message in entry.messages:
+                connection.execute(
+                    messages.insert().values(run_id=self._run_id, **message.model_dump())
+                )
+            if saved is not None and stored is not None:
+                checkpoints.index(connection, saved, key, stored)
+            return written, also(connection)
+
+        written, outcome = await self._ledger.write(transaction)
+        events.publish(written)
+        return outcome
+
+    async def decide(self, content: Contract) -> None:
+        """Whoever replays a decision finds it taken; whoever has lost the lease is refused."""
+
+        def enter(connection: sa.Connection) -> None:
+            runs.require_lease(connection, self._run_id, self.epoch)
+            decisions.enter(connection, self._run_id, content)
+
+        await self._ledger.write(enter)
+
+    async def keep_answer(self, key: str, answer: dict[str, Any]) -> None:
+        await self._shelf.put(f"answers/{self._run_id}/{key}.json", answer)
+
+    async def kept_answer(self, key: str) -> dict[str, Any] | None:
+        if self.epoch == 1:
+            return None  # nobody came before a first execution
+        try:
+            return await self._shelf.get(f"answers/{self._run_id}/{key}.json")
+        except CheckpointError:
+            return None  # asking the agent again gives the same answer
+
+
+class MemoryRecord:
+    """An inline run's journal; whoever runs it keeps from it what should last."""
+
+    def __init__(self) -> None:
+        self.epoch = 1
+        self.entries: list[Entry] = []
+        self.decision: Contract | None = None
+
+    @property
+    def drafts(self) -> list[Draft]:
+        return [draft for entry in self.entries for draft in entry.drafts]
+
+    @property
+    def last_checkpoint(self) -> Checkpoint | None:
+        saved = [entry.checkpoint for entry in self.entries if entry.checkpoint]
+        return saved[-1] if saved else None
+
+    async def write(self, entry: Entry, also: Callable[[sa.Connection], T] = _nothing_more) -> Any:
+        self.entries.append(entry)
+
+    async def decide(self, content: Contract) -> None:
+        self.decision = content
+
+    async def keep_answer(self, key: str, answer: dict[str, Any]) -> None:
+        """Nothing to keep: an inline run is not taken up again."""
+
+    async def kept_answer(self, key: str) -> dict[str, Any] | None:
+        return None

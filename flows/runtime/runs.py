@@ -1,0 +1,258 @@
+"""The register of runs: who asked, who executes, where it stands.
+
+A run is executed under a lease: an owner, an epoch that grows with every change of hands, and
+an end. Every write of an execution names its epoch (`events.append`), so a worker that was
+given up and comes back writes nothing. The API writes without a lease; both take the row's lock.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from data.contracts.base import Contract, canonical_json, sha256_of
+from data.contracts.errors import ConflictError, LeaseLostError, RecordNotFoundError
+from data.contracts.runs import RunStatus
+from flows.runtime.ledger import applications, blobs, insert_or_ignore, now, papers, runs
+
+LIVE = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row of the register."""
+
+    run_id: str
+    application_id: str
+    origin: str
+    workflow_version: str
+    status: RunStatus
+    phase: str
+    progress: float
+    options: Mapping[str, Any]
+    versions: Mapping[str, Any]
+    state: Mapping[str, Any]
+    error: Mapping[str, Any] | None
+    traceparent: str
+    parent_run_id: str | None
+    submitted_by: str
+    created_at: str
+    updated_at: str
+    last_event_id: int
+    chain: str
+    lease_owner: str | None
+    lease_epoch: int
+    lease_until: str
+
+    @property
+    def trace_id(self) -> str:
+        return self.traceparent.split("-")[1] if self.traceparent else ""
+
+    @classmethod
+    def of(cls, row: sa.Row[Any, Any, Any]) -> Run:
+        return cls(**{**row._mapping, "status": RunStatus(row.status)})
+
+
+def accept(
+    connection: sa.Connection,
+    application_id: str,
+    content_sha256: str,
+    body: bytes,
+    order: Mapping[str, Any],
+) -> None:
+    """Put an application into the vault, unless the very same one is there already.
+
+    Raises ConflictError when another content is filed under that id.
+    """
+    insert_or_ignore(
+        connection,
+        applications,
+        {
+            "application_id": application_id,
+            "content_sha256": content_sha256,
+            "body": zlib.compress(body),
+            "order": dict(order),
+            "received_at": now(),
+        },
+    )
+    filed = connection.execute(
+        sa.select(applications.c.content_sha256).where(
+            applications.c.application_id == application_id
+        )
+    ).scalar_one()
+    if filed != content_sha256:
+        raise ConflictError(f"another application is filed under {application_id}")
+
+
+@dataclass(frozen=True)
+class Filed:
+    """What the vault holds under an application's id."""
+
+    body: bytes
+    papers: tuple[bytes, ...] = ()
+    """What was handed in later, in that order."""
+
+
+def filed(connection: sa.Connection, application_id: str) -> Filed:
+    """The application as it was accepted, and its later papers. Raises RecordNotFoundError."""
+    body = connection.execute(
+        sa.select(applications.c.body).where(applications.c.application_id == application_id)
+    ).scalar_one_or_none()
+    if body is None:
+        raise RecordNotFoundError(f"there is no application {application_id}")
+    later = connection.execute(
+        sa.select(papers.c.body)
+        .where(papers.c.application_id == application_id)
+        .order_by(papers.c.filed_at, papers.c.paper_id)
+    ).scalars()
+    return Filed(zlib.decompress(body), tuple(zlib.decompress(paper) for paper in later))
+
+
+def register(connection: sa.Connection, run_id: str, origin: str, /, **fields: Any) -> Run:
+    """Enter a run, once per origin: whoever comes second reads what the first entered."""
+    blank: dict[str, Any] = {
+        "status": RunStatus.QUEUED,
+        "options": {},
+        "versions": {},
+        "state": {},
+        "created_at": now(),
+        "updated_at": now(),
+    }
+    insert_or_ignore(connection, runs, {**blank, **fields, "run_id": run_id, "origin": origin})
+    row = connection.execute(sa.select(runs).where(runs.c.origin == origin)).one()
+    return Run.of(row)
+
+
+def find(connection: sa.Connection, run_id: str) -> Run:
+    """Raises RecordNotFoundError when there is no such run."""
+    row = connection.execute(sa.select(runs).where(runs.c.run_id == run_id)).one_or_none()
+    if row is None:
+        raise RecordNotFoundError(f"there is no run {run_id}")
+    return Run.of(row)
+
+
+def find_by_origin(connection: sa.Connection, origin: str) -> Run | None:
+    row = connection.execute(sa.select(runs).where(runs.c.origin == origin)).one_or_none()
+    return Run.of(row) if row else None
+
+
+def page(
+    connection: sa.Connection,
+    *,
+    limit: int,
+    before: tuple[str, str] | None = None,
+    **equal: str | None,
+) -> list[Run]:
+    """Runs, newest first; `before` is the (created_at, run_id) of the last one seen."""
+    query = sa.select(runs).order_by(runs.c.created_at.desc(), runs.c.run_id.desc()).limit(limit)
+    for name, value in equal.items():
+        if value is not None:
+            query = query.where(runs.c[name] == value)
+    if before:
+        query = query.where(sa.tuple_(runs.c.created_at, runs.c.run_id) < sa.tuple_(*before))
+    return [Run.of(row) for row in connection.execute(query)]
+
+
+def without_run(connection: sa.Connection) -> list[sa.Row[Any, Any, Any]]:
+    """Applications that were accepted and whose run was never entered."""
+    origins = sa.literal("application:") + applications.c.application_id
+    return list(
+        connection.execute(
+            sa.select(applications.c.application_id, applications.c.order)
+            .outerjoin(runs, runs.c.origin == origins)
+            .where(runs.c.run_id.is_(None))
+        )
+    )
+
+
+def claim(connection: sa.Connection, run_id: str, owner: str, seconds: float) -> int | None:
+    """Take the lease of a live run, or None when it is held, has ended or does not exist."""
+    free = runs.c.lease_owner.is_(None) | (runs.c.lease_until < now())
+    taken = connection.execute(
+        runs.update()
+        .where(runs.c.run_id == run_id, runs.c.status.in_(LIVE), free)
+        .values(
+            lease_owner=owner,
+            lease_epoch=runs.c.lease_epoch + 1,
+            lease_until=_in(seconds),
+            status=RunStatus.RUNNING,
+            updated_at=now(),
+        )
+    )
+    if taken.rowcount == 0:
+        return None
+    epoch: int = connection.execute(
+        sa.select(runs.c.lease_epoch).where(runs.c.run_id == run_id)
+    ).scalar_one()
+    return epoch
+
+
+def renew(connection: sa.Connection, owner: str, seconds: float) -> set[str]:
+    """Keep all leases of an owner; returns the runs it still holds."""
+    held = runs.c.lease_owner == owner
+    connection.execute(runs.update().where(held).values(lease_until=_in(seconds)))
+    return set(connection.execute(sa.select(runs.c.run_id).where(held)).scalars())
+
+
+def release(connection: sa.Connection, run_id: str, epoch: int) -> None:
+    """Give the lease back; what is still marked as running goes back to the queue."""
+    mine = (runs.c.run_id == run_id) & (runs.c.lease_epoch == epoch)
+    connection.execute(runs.update().where(mine).values(lease_owner=None, lease_until=""))
+    connection.execute(
+        runs.update()
+        .where(mine, runs.c.status == RunStatus.RUNNING)
+        .values(status=RunStatus.QUEUED)
+    )
+
+
+def require_lease(connection: sa.Connection, run_id: str, epoch: int) -> None:
+    """Raise LeaseLostError unless this execution still holds the run."""
+    mine = (runs.c.run_id == run_id) & (runs.c.lease_epoch == epoch)
+    if not connection.execute(runs.update().where(mine).values(updated_at=now())).rowcount:
+        raise LeaseLostError(f"run {run_id} is not executed under lease {epoch} any more")
+
+
+def abandoned(connection: sa.Connection) -> list[Run]:
+    """Runs whose worker has fallen silent: a lease that nobody renewed."""
+    silent = runs.c.lease_owner.is_not(None) & (runs.c.lease_until < now())
+    return [Run.of(row) for row in connection.execute(sa.select(runs).where(silent))]
+
+
+def leased(connection: sa.Connection) -> list[Run]:
+    """Runs that some worker holds."""
+    held = runs.c.lease_owner.is_not(None)
+    return [Run.of(row) for row in connection.execute(sa.select(runs).where(held))]
+
+
+def _in(seconds: float) -> str:
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def pin(
+    connection: sa.Connection, run_id: str, workflow_version: str, document: Contract
+) -> bytes | None:
+    """Fix what a run decides by, when it is first executed; later, what it was then.
+
+    None when that is `document`, otherwise the JSON of the one that the run has pinned.
+    """
+    digest = sha256_of(document)
+    connection.execute(
+        runs.update()
+        .where(runs.c.run_id == run_id, runs.c.workflow_version == "")
+        .values(workflow_version=workflow_version, versions={"pinned": digest})
+    )
+    pinned = find(connection, run_id).versions["pinned"]
+    key = f"pins/{pinned}"
+    if pinned == digest:
+        body = zlib.compress(canonical_json(document))
+        insert_or_ignore(connection, blobs, {"path": key, "body": body, "written_at": now()})
+        return None
+    kept: bytes = connection.execute(
+        sa.select(blobs.c.body).where(blobs.c.path == key)
+    ).scalar_one()
+    return zlib.decompress(kept)

@@ -1,0 +1,176 @@
+"""Our launcher of the Prefect server: the same server, on SQLite without its lock errors.
+
+Prefect opens SQLite transactions DEFERRED. One that reads first and writes later fails at once
+with "database is locked" when somebody wrote in between: SQLite cannot wait its way out of
+that, so Prefect answers 503 and its clients sleep. Begun IMMEDIATE, writers queue up instead.
+That is possible only in the process that runs the server, and rests on a method of Prefect
+that is not public: hence a launcher, and hence the exact version.
+
+Nothing of Prefect is imported before its environment is applied.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from importlib.metadata import version
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import httpx
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from data.contracts.errors import CreditDeskError
+from data.settings import Settings
+from flows.runtime import lifeline
+from flows.runtime.environment import apply_prefect_environment, prefect_api_url
+
+if TYPE_CHECKING:
+    from prefect.server.database.configurations import AioSqliteConfiguration
+    from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
+
+SUPPORTED_PREFECT = "3.8.8"
+CONNECTIONS_GRACE_SECONDS = 1
+SHUTDOWN_SECONDS = 2.0
+"""How long clients and services may delay the end; leaving Python takes about a second more."""
+
+_log = logging.getLogger(__name__)
+
+
+def serve_prefect(settings: Settings) -> None:
+    """Run the Prefect server of this desk in this process until SIGTERM or SIGINT.
+
+    Brings its database up to date first and reports ready once `/api/ready` answers 200.
+    Returns after an orderly shutdown.
+
+    Raises:
+        CreditDeskError: another version of Prefect is installed than this launcher knows, or
+            Prefect was imported too early and would serve another desk's database.
+        SystemExit: the server could not start, for example because its port is taken.
+    """
+    require_supported_prefect(version("prefect"))
+    lifeline.attach()
+    apply_prefect_environment(settings)
+    begin_transactions_immediately()
+    from prefect.server.api.server import create_app
+    from prefect.settings import get_current_settings
+
+    if get_current_settings().home != settings.folder / "prefect":
+        raise CreditDeskError(
+            "Prefect was imported before the environment of this desk was applied"
+        )
+    app = create_app(final=True)
+    # Prefect's logging set-up has run by now and shows warnings only; ours would be among them.
+    _log.setLevel(logging.INFO)
+    _PrefectServer(settings, AnswerLog(app)).run()
+
+
+def require_supported_prefect(installed: str) -> None:
+    """Refuse any version of Prefect but the one whose inner workings were checked."""
+    if installed != SUPPORTED_PREFECT:
+        raise CreditDeskError(
+            f"Prefect {installed} is installed, but its server can be started by this version"
+            f" only with Prefect {SUPPORTED_PREFECT}: pip install prefect=={SUPPORTED_PREFECT}"
+        )
+
+
+def begin_transactions_immediately() -> None:
+    """Let every SQLite transaction of the Prefect server in this process take its lock at once."""
+    from prefect.server.database.configurations import AioSqliteConfiguration
+
+    begin = AioSqliteConfiguration.begin_transaction
+
+    def begin_immediate(
+        self: AioSqliteConfiguration, session: AsyncSession, with_for_update: bool = False
+    ) -> AbstractAsyncContextManager[AsyncSessionTransaction]:
+        return begin(self, session, with_for_update=True)
+
+    AioSqliteConfiguration.begin_transaction = begin_immediate  # type: ignore[assignment,method-assign]
+
+
+class AnswerLog:
+    """One line for every HTTP answer of 500 and above: method, path, status, milliseconds.
+
+    The query is left out; it may hold what a person typed.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        # Uvicorn answers 500 itself when the application raises before it has answered.
+        status = 500
+
+        async def note_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_status)
+        finally:
+            if status >= 500:
+                elapsed = (time.perf_counter() - started) * 1000
+                _log.error("%s %s %d %.0f ms", scope["method"], scope["path"], status, elapsed)
+
+
+class _PrefectServer(uvicorn.Server):
+    """Uvicorn that tells when it really answers, and that ends on time."""
+
+    def __init__(self, settings: Settings, app: ASGIApp) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=settings.prefect_host,
+                port=settings.prefect_port,
+                log_config=None,
+                access_log=False,
+                lifespan="on",
+                timeout_graceful_shutdown=CONNECTIONS_GRACE_SECONDS,
+            )
+        )
+        self._ready_url = f"{prefect_api_url(settings)}/ready"
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+            while not self.should_exit:
+                if await _answers(client, self._ready_url):
+                    _log.info("Prefect server is ready at %s", self._ready_url)
+                    lifeline.ready()
+                    return
+                await asyncio.sleep(0.1)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals to the end; Uvicorn would raise them again when all is done."""
+        for handled in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(handled, self.handle_exit)
+        yield
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if not self.should_exit:
+            end = threading.Timer(SHUTDOWN_SECONDS, os._exit, args=(0,))
+            end.daemon = True
+            end.start()
+        super().handle_exit(sig, frame)
+
+
+async def _answers(client: httpx.AsyncClient, url: str) -> bool:
+    try:
+        return (await client.get(url)).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,127 @@
+"""One trace per run: providers and exporters, chosen once at the start of a process.
+
+Prefect opens a span for every flow and task run as soon as there is a global provider. Without
+a collector, spans go to the process's log; with one that is down, too, and to the collector
+again when it is back. Nothing waits for it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from opentelemetry import metrics, trace
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import (
+    BatchSpanProcessor,
+    ConsoleSpanExporter,
+    SpanExporter,
+    SpanExportResult,
+)
+
+from data.settings import Settings
+
+SERVICE_NAME = "credit-desk-lite"
+_TIMEOUT_SECONDS = 1
+_RETRY_AFTER_SECONDS = 30.0
+
+log = logging.getLogger(__name__)
+
+
+def setup(role: str, settings: Settings) -> None:
+    """Trace and measure this process. Call once, before anything opens a span."""
+    _setup_logging(settings.log_level)
+    if settings.otlp_endpoint:  # the standard name wins where both are set
+        os.environ.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", settings.otlp_endpoint)
+    resource = Resource.create({"service.name": SERVICE_NAME, "service.instance.id": role})
+    provider = TracerProvider(resource=resource)
+    trace.set_tracer_provider(provider)
+    if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+        primary = OTLPSpanExporter(timeout=_TIMEOUT_SECONDS)
+        provider.add_span_processor(BatchSpanProcessor(FallbackExporter(primary, _console())))
+        reader = PeriodicExportingMetricReader(
+            OTLPMetricExporter(timeout=_TIMEOUT_SECONDS), export_interval_millis=10_000
+        )
+        metrics.set_meter_provider(MeterProvider(resource=resource, metric_readers=[reader]))
+    else:
+        log.info("no OTLP endpoint is set: spans go to this log")
+        provider.add_span_processor(BatchSpanProcessor(_console()))
+
+
+class FallbackExporter(SpanExporter):
+    """Sends to the collector; while that is out of reach, to the log. One line per change."""
+
+    def __init__(
+        self,
+        primary: SpanExporter,
+        fallback: SpanExporter,
+        retry_after_seconds: float = _RETRY_AFTER_SECONDS,
+    ) -> None:
+        self._primary = primary
+        self._fallback = fallback
+        self._retry_after = retry_after_seconds
+        self._down_until = 0.0
+        # The exporter's own complaints would come with every batch.
+        logging.getLogger("opentelemetry.exporter.otlp").setLevel(logging.CRITICAL)
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        if time.monotonic() >= self._down_until:
+            if self._primary.export(spans) is SpanExportResult.SUCCESS:
+                if self._down_until:
+                    log.warning("the OTLP collector is back")
+                self._down_until = 0.0
+                return SpanExportResult.SUCCESS
+            if not self._down_until:
+                log.warning("the OTLP collector is out of reach: spans go to this log")
+            self._down_until = time.monotonic() + self._retry_after
+        return self._fallback.export(spans)
+
+    def shutdown(self) -> None:
+        self._primary.shutdown()
+        self._fallback.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return True
+
+
+def flush() -> None:
+    """Send what is left, for at most as long as one export takes. Call before the process ends."""
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, TracerProvider):
+        provider.shutdown()
+
+
+def _console() -> SpanExporter:
+    return ConsoleSpanExporter(out=sys.stderr, formatter=_one_line)
+
+
+def _one_line(span: ReadableSpan) -> str:
+    context = span.context
+    if context is None or span.start_time is None or span.end_time is None:
+        return ""
+    line = {
+        "span": span.name,
+        "trace_id": f"{context.trace_id:032x}",
+        "span_id": f"{context.span_id:016x}",
+        "parent_id": f"{span.parent.span_id:016x}" if span.parent else None,
+        "ms": round((span.end_time - span.start_time) / 1e6, 2),
+        "status": span.status.status_code.name,
+    }
+    return json.dumps(line) + "\n"
+
+
+def _setup_logging(level: str) -> None:
+    logging.basicConfig(
+        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    for chatty in ("httpx", "httpcore", "prefect", "uvicorn.access", "asyncio", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -1,0 +1,300 @@
+"""The warm worker: one process that executes many runs, and is told when there is one.
+
+Prefect only hands out work to those who ask, so the worker subscribes to the events that say
+that asking is worth while, and asks every few seconds anyway: the live stream loses events.
+It takes a run twice over: Prefect's Pending state (a second proposal is refused) and a lease
+in the ledger, whose epoch every write names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from contextvars import copy_context
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect import Flow, get_client
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterNextScheduledStartTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.events.clients import get_events_subscriber
+from prefect.events.filters import EventFilter, EventNameFilter
+from prefect.exceptions import Abort, ObjectNotFound, Pause, PrefectHTTPStatusError
+from prefect.flow_engine import run_flow_async
+from prefect.states import Cancelled, Completed, Failed, Pending
+from prefect.utilities.engine import propose_state
+
+from data.contracts.errors import CreditDeskError, RecordNotFoundError
+from data.contracts.runs import RunStatus
+from flows.runtime import recovery, runs
+from flows.runtime.deployments import Deployment, register
+from flows.runtime.desk import Desk
+from flows.runtime.open_run import Claim, claimed, stop_requested
+
+POOL_TYPE = "credit-desk"
+POLL_SECONDS = 5.0
+HEARTBEAT_SECONDS = 10.0
+
+_OFFERED = [
+    "prefect.flow-run.Scheduled",
+    "prefect.flow-run.Resuming",
+    "prefect.flow-run.AwaitingRetry",
+]
+_CANCELLING = "prefect.flow-run.Cancelling"
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Executes the runs of one deployment's pool until `stop` is set."""
+
+    def __init__(self, desk: Desk, deployment: Deployment) -> None:
+        self._desk = desk
+        self._deployment = deployment
+        self._flow: Flow[..., Any] = deployment.load()
+        self._deployment_id: UUID | None = None
+        self._active: dict[str, asyncio.Task[None]] = {}
+        self._stops: dict[str, asyncio.Event] = {}
+        self._look = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> None:
+        """Work until told to stop; then hand back what is under way and return."""
+        async with get_client() as client:
+            self._deployment_id = await _until_answered(
+                lambda: register(client, self._deployment, POOL_TYPE), stop
+            )
+            await recovery.sweep(client, self._desk.ledger, self._deployment_id)
+            duties = [
+                self._listen(),
+                self._poll(client),
+                self._every(HEARTBEAT_SECONDS, lambda: self._greet(client)),
+                self._every(self._desk.settings.lease_seconds / 3, self._keep_leases),
+                self._every(POLL_SECONDS, lambda: self._sweep(client)),
+            ]
+            tasks = [asyncio.create_task(duty) for duty in duties]
+            await self._greet(client)
+            on_ready()
+            try:
+                await stop.wait()
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await self._hand_back(client)
+
+    # -- duties ----------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        """Be told of offers and cancellations. The first connect does not retry by itself."""
+        names = EventNameFilter(name=[*_OFFERED, _CANCELLING])
+        while True:
+            try:
+                async with get_events_subscriber(
+                    filter=EventFilter(event=names), reconnection_attempts=0
+                ) as events:
+                    self._look.set()
+                    async for event in events:
+                        if event.event == _CANCELLING:
+                            self._cancel(event.resource.id.removeprefix("prefect.flow-run."))
+                        else:
+                            self._look.set()
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                log.info("the event stream ended (%s); subscribing again", type(error).__name__)
+            await asyncio.sleep(0.5)
+
+    async def _poll(self, client: PrefectClient) -> None:
+        """Ask for work when told to, and every few seconds."""
+        hurry_until = 0.0
+        while True:
+            # An event may come before the commit it tells of: look a few times in a row.
+            patience = 0.03 if time.monotonic() < hurry_until else POLL_SECONDS
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._look.wait(), patience)
+            if self._look.is_set():
+                self._look.clear()
+                hurry_until = time.monotonic() + 0.1
+            try:
+                if await self._take_offers(client):
+                    hurry_until = 0.0
+            except (httpx.TransportError, PrefectHTTPStatusError) as error:
+                log.warning("the Prefect server did not answer: %s", type(error).__name__)
+                await asyncio.sleep(0.5)
+
+    async def _greet(self, client: PrefectClient) -> None:
+        """Keep the pool green in the UI."""
+        with suppress(httpx.TransportError, PrefectHTTPStatusError):
+            await client.send_worker_heartbeat(
+                self._deployment.pool,
+                f"worker-{self._desk.owner}".replace(":", "-"),
+                HEARTBEAT_SECONDS,
+            )
+
+    async def _keep_leases(self) -> None:
+        """Renew what we hold; stop executing what another worker has taken over."""
+        held = await self._desk.ledger.write(
+            runs.renew, self._desk.owner, self._desk.settings.lease_seconds
+        )
+        for run_id, task in self._active.items():
+            if run_id not in held and not task.done():
+                log.warning("lost the lease of run %s", run_id)
+                task.cancel()
+
+    async def _sweep(self, client: PrefectClient) -> None:
+        assert self._deployment_id is not None
+        await recovery.sweep(client, self._desk.ledger, self._deployment_id)
+
+    async def _every(self, seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await duty()
+            except CreditDeskError as error:
+                log.warning("%s", error)
+            except Exception:
+                log.exception("a duty of the worker failed; it is tried again")
+
+    # -- runs ------------------------------------------------------------------------------
+
+    async def _take_offers(self, client: PrefectClient) -> int:
+        """Take as many due runs as there is room for; how many were taken."""
+        room = self._desk.settings.max_active_runs - len(self._active)
+        if room <= 0:
+            return 0
+        offered = await client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(
+                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
+                next_scheduled_start_time=FlowRunFilterNextScheduledStartTime(
+                    before_=datetime.now(UTC)
+                ),
+            ),
+            work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[self._deployment.pool])),
+            sort=FlowRunSort.NEXT_SCHEDULED_START_TIME_ASC,
+            limit=room,
+        )
+        taken = 0
+        for flow_run in offered:
+            if str(flow_run.id) not in self._active and await self._take(client, flow_run):
+                taken += 1
+        return taken
+
+    async def _take(self, client: PrefectClient, flow_run: FlowRun) -> bool:
+        run_id = str(flow_run.id)
+        try:
+            row = await self._desk.ledger.read(runs.find, run_id)
+        except RecordNotFoundError:
+            row = None
+        if row is not None and row.status.has_ended:
+            await client.set_flow_run_state(flow_run.id, _prefect_state(row.status), force=True)
+            return False
+        try:
+            accepted = await propose_state(client, Pending(), flow_run_id=flow_run.id)
+        except (Abort, ObjectNotFound):
+            return False
+        if not accepted.is_pending():
+            return False
+        epoch = await self._desk.ledger.write(self._enter, flow_run, run_id)
+        if epoch is None:
+            await recovery.reschedule(client, run_id)  # its last worker is not given up yet
+            return False
+        # The engine would watch a deployment's run for suspensions from outside with a thread
+        # and a websocket of its own, and block the loop while they come up. We watch for all.
+        quiet = flow_run.model_copy(update={"deployment_id": None, "state": accepted})
+        self._stops[run_id] = asyncio.Event()
+        context = copy_context()
+        context.run(claimed.set, Claim(run_id, epoch))
+        context.run(stop_requested.set, self._stops[run_id])
+        task = asyncio.create_task(self._execute(quiet, epoch), context=context, name=run_id)
+        self._active[run_id] = task
+        task.add_done_callback(lambda _: self._finished(run_id))
+        return True
+
+    def _enter(self, connection: Any, flow_run: FlowRun, run_id: str) -> int | None:
+        """Take the lease; a run that was started past the API is entered first."""
+        fork = flow_run.parameters.get("fork")
+        application_id = str(flow_run.parameters["application_id"])
+        runs.register(
+            connection,
+            run_id,
+            f"fork:{run_id}" if fork else f"application:{application_id}",
+            application_id=application_id,
+            options=flow_run.parameters.get("options") or {},
+            parent_run_id=fork["parent_run_id"] if fork else None,
+            traceparent=str(flow_run.labels.get("desk.traceparent", "")),
+        )
+        settings = self._desk.settings
+        return runs.claim(connection, run_id, self._desk.owner, settings.lease_seconds)
+
+    async def _execute(self, flow_run: FlowRun, epoch: int) -> None:
+        """Execute a run to its end, its next gate, or its cancellation."""
+        run_id = str(flow_run.id)
+        try:
+            await run_flow_async(
+                self._flow,
+                flow_run=flow_run,
+                parameters=flow_run.parameters,
+                return_type="state",
+            )
+        except Pause:
+            log.info("run %s waits", run_id)
+        except asyncio.CancelledError:
+            log.info("run %s was stopped", run_id)
+        except Exception:
+            log.exception("run %s ended in an error of the engine", run_id)
+        finally:
+            await asyncio.shield(self._desk.ledger.write(runs.release, run_id, epoch))
+
+    def _finished(self, run_id: str) -> None:
+        self._active.pop(run_id, None)
+        self._stops.pop(run_id, None)
+        self._look.set()
+
+    def _cancel(self, run_id: str) -> None:
+        task = self._active.get(run_id)
+        if task is not None and not self._stops[run_id].is_set():
+            self._stops[run_id].set()
+            task.cancel()
+
+    async def _hand_back(self, client: PrefectClient) -> None:
+        """Stop what is under way, without an end: another execution goes on from there."""
+        under_way = dict(self._active)
+        for task in under_way.values():
+            task.cancel()
+        await asyncio.gather(*under_way.values(), return_exceptions=True)
+        for run_id in under_way:
+            with suppress(httpx.TransportError, PrefectHTTPStatusError):
+                await recovery.reschedule(client, run_id)
+
+
+def _prefect_state(status: RunStatus) -> Any:
+    """What Prefect should believe of a run whose end the ledger knows."""
+    if status is RunStatus.COMPLETED:
+        return Completed()
+    return Cancelled() if status is RunStatus.CANCELLED else Failed()
+
+
+async def _until_answered(call: Callable[[], Awaitable[UUID]], stop: asyncio.Event) -> UUID:
+    """Try until the Prefect server is there: the roles of a desk may start in any order."""
+    while True:
+        try:
+            return await call()
+        except (httpx.TransportError, PrefectHTTPStatusError) as error:
+            log.info("waiting for the Prefect server (%s)", type(error).__name__)
+            if stop.is_set():
+                raise
+            await asyncio.sleep(0.5)

@@ -1,0 +1,31 @@
+"""Bureau: what others have lived through with this applicant."""
+
+from __future__ import annotations
+
+from data.contracts.bureau import BureauStatus
+from data.contracts.case import CaseFile
+from data.contracts.errors import AgentTimeoutError, ToolUnavailableError
+from data.contracts.findings import BureauFinding, FindingStatus, Verification
+from data.settings import FanOutPolicy
+from flows.runtime.ask import ask
+from flows.runtime.context import current_run
+from flows.runtime.stage import stage
+from flows.staff import staff
+
+
+@stage("bureau")
+async def pull_bureau(case: CaseFile, verification: Verification) -> BureauFinding:
+    """Ask the bureau; one that stays silent is a finding of its own, and never an approval."""
+    reader = staff().bureau
+    try:
+        return await ask(reader, case)
+    except (ToolUnavailableError, AgentTimeoutError) as error:
+        if current_run().patience.fan_out is FanOutPolicy.FAIL_FAST:
+            raise
+        return BureauFinding(
+            agent=reader.label,
+            agent_version=reader.version,
+            status=FindingStatus.FAILED,
+            warnings=(error.code,),
+            bureau_status=BureauStatus.ERROR,
+        )

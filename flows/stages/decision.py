@@ -1,0 +1,62 @@
+"""Decision: what was settled is written down, once."""
+
+from __future__ import annotations
+
+from data.contracts.case import CaseFile
+from data.contracts.decision import (
+    DecisionContent,
+    HumanRuling,
+    Outcome,
+    RequestedTerms,
+)
+from data.contracts.policy import PolicyResult
+from data.contracts.questions import DecisionQuestion
+from data.contracts.underwriting import Evidence, Intake, Pricing
+from flows.runtime.ask import ask
+from flows.runtime.context import current_run
+from flows.runtime.stage import stage
+from flows.staff import staff
+
+
+@stage("decision")
+async def issue_decision(
+    case: CaseFile,
+    intake: Intake,
+    outcome: Outcome,
+    evidence: Evidence,
+    *,
+    policy: PolicyResult | None = None,
+    pricing: Pricing | None = None,
+    rulings: tuple[HumanRuling, ...] = (),
+) -> DecisionContent:
+    """Write the content, and enter it in the ledger under this application: the first stands."""
+    application = case.application
+    verified = evidence.verification
+    screened = verified.kyc.watchlist if verified and verified.kyc else None
+    content = await ask(
+        staff().writer,
+        DecisionQuestion(
+            inputs_sha256=case.inputs_sha256(),
+            as_of_date=application.as_of_date,
+            versions=staff().versions(
+                workflow=current_run().workflow.version,
+                watchlist=f"{screened.list_name}/{screened.list_date}" if screened else None,
+            ),
+            requested=RequestedTerms(
+                product=application.product,
+                amount=application.amount_requested,
+                term_months=application.term_months,
+            ),
+            outcome=outcome,
+            policy=policy,
+            risk=evidence.risk,
+            bureau=evidence.bureau,
+            pricing=pricing.finding if pricing else None,
+            offer=pricing.offer if pricing else None,
+            rulings=rulings,
+        ),
+    )
+    run = current_run()
+    await run.record.decide(content)
+    await run.executor.publish("decision-memo", content.memo)
+    return content

@@ -1,0 +1,59 @@
+"""Document intake: is everything on the desk, and does the application alone settle the case?"""
+
+from __future__ import annotations
+
+from data.contracts.case import CaseFile
+from data.contracts.errors import ReviewTimeoutError
+from data.contracts.findings import Presence
+from data.contracts.policy import RuleStatus, Severity
+from data.contracts.review import ReviewRequest, Role
+from data.contracts.underwriting import Intake, Papers
+from flows.case_summary import paper_summary
+from flows.gates import DocumentsSupplied
+from flows.runtime.ask import ask
+from flows.runtime.context import current_run
+from flows.runtime.stage import stage
+from flows.staff import staff
+from tools.facts import policy_facts
+from tools.policy import evaluate_policy, hard_stop
+
+
+@stage("doc_intake")
+async def take_in(case: CaseFile) -> Intake:
+    """Read the papers; and look at the hard rules first, so that nothing is pulled in vain."""
+    pack = staff().rulebook.policy
+    facts = policy_facts(case.application, pack.affordability)
+    alone = evaluate_policy(pack, facts, case.application.as_of_date)
+    broken = tuple(
+        one.rule_id
+        for one in alone.results
+        if one.status is RuleStatus.HIT and one.severity is Severity.HARD
+    )
+    finding = await ask(staff().doc_intake, case)
+    return Intake(finding=finding, stopped_by=broken if hard_stop(alone) else ())
+
+
+async def ask_for_papers(case: CaseFile, intake: Intake) -> Papers:
+    """Wait at the `documents` gate until the papers are on file, or time or patience is up."""
+    run = current_run()
+    wanted = [
+        f"{item.purpose} ({item.presence.value}): "
+        + " or ".join(kind.value.replace("_", " ") for kind in item.kinds)
+        for item in intake.finding.checklist
+        if item.required and item.presence is not Presence.PRESENT
+    ]
+    request = ReviewRequest(
+        role=Role.INTAKE,
+        title="Papers are missing",
+        summary=paper_summary(case, wanted, run.run_id),
+        reasons=tuple(wanted),
+        facts={"on_file": [document.document_id for document in case.documents]},
+    )
+    try:
+        answered = await run.request_hitl("documents", DocumentsSupplied, request)
+    except ReviewTimeoutError:
+        papers = Papers.EXPIRED
+    else:
+        papers = Papers(answered.form.decision)
+    await run.update(papers=papers)
+    return papers

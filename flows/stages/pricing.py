@@ -1,0 +1,48 @@
+"""Pricing: what the loan costs, what could be offered instead, or what a person has set."""
+
+from __future__ import annotations
+
+from data.contracts.case import CaseFile
+from data.contracts.decision import AdjustedTerms
+from data.contracts.policy import PolicyResult
+from data.contracts.questions import PricingQuestion
+from data.contracts.underwriting import Evidence, Pricing
+from flows.runtime.ask import ask
+from flows.runtime.stage import stage
+from flows.staff import staff
+from flows.stages.policy import facts_of
+from tools.pricing import price_adjusted
+
+
+@stage("pricing")
+async def price(
+    case: CaseFile, policy: PolicyResult, evidence: Evidence, adjusted: AdjustedTerms | None
+) -> Pricing:
+    """Price what was asked for; and, to the cent, what an underwriter has changed."""
+    application, risk = case.application, evidence.risk
+    facts = facts_of(case, evidence)
+    grade = risk.grade if risk else None
+    finding = await ask(
+        staff().pricer,
+        PricingQuestion(
+            facts=facts,
+            grade=grade,
+            ability=risk.ability if risk else None,
+            state=application.state,
+            covered_borrower=facts.covered_borrower,
+            as_of_date=application.as_of_date,
+        ),
+    )
+    if adjusted is None:
+        return Pricing(finding=finding)
+    offer = price_adjusted(
+        staff().rulebook.prices,
+        adjusted,
+        amount=application.amount_requested,
+        term_months=application.term_months,
+        grade=grade,
+        state=application.state,
+        covered_borrower=facts.covered_borrower,
+        as_of=application.as_of_date,
+    )
+    return Pricing(finding=finding, offer=offer)

@@ -1,0 +1,150 @@
+"""Review: the people. Compliance first, then credit, then a second pair of eyes."""
+
+from __future__ import annotations
+
+from data.contracts.case import CaseFile
+from data.contracts.decision import AdjustedTerms, HumanRuling
+from data.contracts.errors import ReviewTimeoutError
+from data.contracts.findings import RiskFinding
+from data.contracts.policy import PolicyResult, Recommendation
+from data.contracts.review import ReviewRequest, Role
+from data.contracts.underwriting import Evidence, Review, ReviewFacts, Verdict
+from flows.case_summary import summary_of
+from flows.gates import (
+    ComplianceRuling,
+    SecondApproval,
+    UnderwriterRuling,
+    is_within_one_authority,
+)
+from flows.runtime.context import current_run
+from flows.runtime.gate import Answered, GateForm
+from flows.runtime.stage import stage
+from flows.staff import staff
+
+
+@stage("review")
+async def review_case(
+    case: CaseFile, policy: PolicyResult, evidence: Evidence, submitted_by: str
+) -> Review:
+    """Ask whom the policy names, in order; the first refusal ends it, and so does silence."""
+    risk = evidence.risk
+    try:
+        return await _people(case, policy, risk, _facts(case, policy, risk, submitted_by))
+    except ReviewTimeoutError:
+        return Review(verdict=Verdict.EXPIRED, rulings=current_run().state.rulings)
+
+
+async def _people(
+    case: CaseFile, policy: PolicyResult, risk: RiskFinding | None, facts: ReviewFacts
+) -> Review:
+    rulings: tuple[HumanRuling, ...] = ()
+    if "compliance" in policy.gates:
+        cleared = await current_run().request_hitl(
+            "compliance",
+            ComplianceRuling,
+            _request(Role.COMPLIANCE, "Potential watchlist match", case, policy, risk, facts),
+        )
+        verdict = Verdict.APPROVE if cleared.form.decision == "clear" else Verdict.DECLINE
+        rulings = await _ruled(rulings, cleared, verdict)
+        if verdict is Verdict.DECLINE or "underwriter" not in policy.gates:
+            return Review(verdict=verdict, rulings=rulings)
+    return await _credit(case, policy, risk, facts, rulings)
+
+
+async def _credit(
+    case: CaseFile,
+    policy: PolicyResult,
+    risk: RiskFinding | None,
+    facts: ReviewFacts,
+    rulings: tuple[HumanRuling, ...],
+) -> Review:
+    """The underwriter, and whoever must agree."""
+    ruling = await current_run().request_hitl(
+        "underwriter",
+        UnderwriterRuling,
+        _request(Role.UNDERWRITER, "Rule on a referred case", case, policy, risk, facts),
+    )
+    verdict, adjusted = Verdict(ruling.form.decision), ruling.form.adjusted
+    granted = facts.model_copy(
+        update={
+            "amount": (adjusted.amount if adjusted else None) or facts.amount,
+            "first_reviewer": ruling.by.reviewer,
+        }
+    )
+    grants = verdict in {Verdict.APPROVE, Verdict.ADJUST}
+    second = grants and not is_within_one_authority(granted.amount, granted, ruling.by)
+    rulings = await _ruled(rulings, ruling, verdict, adjusted, facts.is_override, second)
+    if second:
+        agreed = await current_run().request_hitl(
+            "second_approval",
+            SecondApproval,
+            _request(Role.SENIOR_UNDERWRITER, "Second approval", case, policy, risk, granted),
+        )
+        verdict = verdict if agreed.form.decision == "approve" else Verdict.DECLINE
+        rulings = await _ruled(rulings, agreed, verdict, override=facts.is_override)
+    return Review(
+        verdict=verdict,
+        rulings=rulings,
+        adjusted=adjusted if verdict is Verdict.ADJUST else None,
+    )
+
+
+async def _ruled(
+    rulings: tuple[HumanRuling, ...],
+    answered: Answered[GateForm],
+    verdict: Verdict,
+    adjusted: AdjustedTerms | None = None,
+    override: bool = False,
+    second: bool = False,
+) -> tuple[HumanRuling, ...]:
+    """Put a ruling on the record, where the map's edges see it."""
+    grants = verdict in {Verdict.APPROVE, Verdict.ADJUST}
+    ruling = HumanRuling(
+        gate=answered.form.gate,
+        decision=verdict.value,
+        role=answered.by.roles[0].value,
+        reviewer=answered.by.reviewer,
+        proven=answered.by.proven,
+        reason_code=getattr(answered.form, "reason_code", ""),
+        override=override and grants,
+        adjusted=adjusted,
+    )
+    together = (*rulings, ruling)
+    await current_run().update(rulings=together, second_needed=second)
+    return together
+
+
+def _facts(
+    case: CaseFile, policy: PolicyResult, risk: RiskFinding | None, submitted_by: str
+) -> ReviewFacts:
+    book, asked = staff().rulebook, case.application
+    caps = [cap.amount for cap in policy.caps]
+    return ReviewFacts(
+        amount=asked.amount_requested,
+        term_months=asked.term_months,
+        grade=risk.grade if risk else None,
+        smallest_amount=book.policy.affordability.smallest_amount,
+        largest_amount=min([book.policy.affordability.largest_amount, *caps]),
+        longest_term=book.prices.terms[-1],
+        lowest_rate=book.prices.lowest_rate,
+        highest_rate=book.prices.highest_rate,
+        is_override=policy.recommendation is Recommendation.DECLINE,
+        submitted_by=submitted_by,
+    )
+
+
+def _request(
+    role: Role,
+    title: str,
+    case: CaseFile,
+    policy: PolicyResult,
+    risk: RiskFinding | None,
+    facts: ReviewFacts,
+) -> ReviewRequest:
+    return ReviewRequest(
+        role=role,
+        title=title,
+        summary=summary_of(case, policy, risk, current_run().run_id),
+        reasons=policy.refer_reasons or tuple(reason.name.lower() for reason in policy.reasons),
+        facts=facts.model_dump(mode="json"),
+    )

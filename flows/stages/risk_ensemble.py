@@ -1,0 +1,52 @@
+"""Risk ensemble: two cards and a budget, side by side, combined into one grade."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agents.credit_risk import combine_risk
+from data.contracts.case import CaseFile
+from data.contracts.findings import (
+    AffordabilityFinding,
+    BureauFinding,
+    MemberFinding,
+    RiskFinding,
+    Verification,
+)
+from data.contracts.questions import ScoringQuestion
+from flows.runtime.ask import Ask, ask
+from flows.runtime.fan_out import fan_out
+from flows.runtime.stage import stage
+from flows.staff import staff
+from tools.affordability import affordability_question
+
+
+@stage("risk_ensemble")
+async def assess_risk(
+    case: CaseFile, verification: Verification, bureau: BureauFinding
+) -> RiskFinding:
+    """Ask whoever can say something on what is known; policy sees who could not."""
+    book = staff().rulebook
+    asks: dict[str, Ask[Any]] = {}
+    if bureau.attributes is not None:
+        scoring = ScoringQuestion(attributes=bureau.attributes)
+        asks["scorecard"] = ask(staff().scorecard, scoring)
+        asks["challenger"] = ask(staff().challenger, scoring)
+    budget = affordability_question(
+        case.application,
+        verification.income,
+        bureau,
+        book.policy.affordability,
+        book.prices.base_rate(book.prices.indicative_grade, case.application.term_months),
+    )
+    if budget is not None:
+        asks["affordability"] = ask(staff().affordability, budget)
+    answers = await fan_out(**asks)
+    cards = (answers.get(name, MemberFinding) for name in ("scorecard", "challenger"))
+    return combine_risk(
+        [card for card in cards if card is not None],
+        answers.get("affordability", AffordabilityFinding),
+        book.ensemble,
+        book.prices,
+        book.policy.affordability,
+    )

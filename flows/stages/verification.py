@@ -1,0 +1,39 @@
+"""Verification: is it really them, is it honest, and what do they earn?
+
+What happens when one check fails is a policy, not a branch in this file; except that nobody
+is given credit without an answer to the first question.
+"""
+
+from __future__ import annotations
+
+from data.contracts.case import CaseFile
+from data.contracts.findings import (
+    FraudFinding,
+    IncomeFinding,
+    KycFinding,
+    Unanswered,
+    Verification,
+)
+from data.contracts.underwriting import Intake
+from flows.runtime.ask import ask
+from flows.runtime.fan_out import fan_out
+from flows.runtime.stage import stage
+from flows.staff import staff
+
+
+@stage("verification")
+async def verify_applicant(case: CaseFile, intake: Intake) -> Verification:
+    """Ask the three questions together and hand on what was answered."""
+    answers = await fan_out(
+        kyc=ask(staff().kyc, case),
+        fraud=ask(staff().fraud, case),
+        income=ask(staff().income, case),
+    )
+    return Verification(
+        kyc=answers.require("kyc", KycFinding),
+        fraud=answers.get("fraud", FraudFinding),
+        income=answers.get("income", IncomeFinding),
+        unanswered=tuple(
+            Unanswered(agent=name, code=error.code) for name, error in answers.missing.items()
+        ),
+    )

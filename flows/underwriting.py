@@ -1,0 +1,138 @@
+"""Underwriting a consumer-credit application, from the letterbox to the decision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from data.contracts.case import CaseFile
+from data.contracts.decision import Outcome
+from data.contracts.documents import Document
+from data.contracts.policy import Recommendation
+from data.contracts.runs import Fork, RunOptions
+from data.contracts.underwriting import (
+    Evidence,
+    Intake,
+    Papers,
+    Review,
+    Underwriting,
+    Verdict,
+)
+from data.settings import settings
+from flows.runtime.open_run import OpenRun, open_run
+from flows.staff import Staff, current_rulebook, on_duty
+from flows.stages.bureau import pull_bureau
+from flows.stages.decision import issue_decision
+from flows.stages.doc_intake import ask_for_papers, take_in
+from flows.stages.policy import apply_policy
+from flows.stages.pricing import price
+from flows.stages.review import review_case
+from flows.stages.risk_ensemble import assess_risk
+from flows.stages.verification import verify_applicant
+from flows.workflow import WORKFLOW
+from tools.policy import hard_stop
+
+
+@flow(
+    name="credit-underwriting",
+    flow_run_name="underwrite {application_id}",
+    persist_result=False,
+)
+async def underwrite(
+    application_id: str, options: RunOptions | None = None, fork: Fork | None = None
+) -> Any:
+    """Take one application from the letterbox to a decision."""
+    data_dir = settings().data_dir
+    async with open_run(
+        WORKFLOW,
+        Underwriting(),
+        application_id,
+        options=options,
+        fork=fork,
+        pin=current_rulebook(data_dir),
+    ) as run:
+        with on_duty(Staff.with_rulebook(run.pinned, data_dir)):
+            await decide(run)
+    return run.conclusion
+
+
+async def decide(run: OpenRun[Any]) -> None:
+    """The story: papers, evidence, policy, people, price, decision."""
+    case = filed_case(run)
+    intake = await take_in(case)
+    if intake.needs_papers:
+        return await with_papers(run, case, intake)
+
+    evidence = await gather_evidence(case, intake)
+    policy = await apply_policy(case, intake, evidence)
+    review = await review_case(case, policy, evidence, run.submitted_by) if policy.gates else None
+    if review and review.verdict is Verdict.REQUEST_DOCUMENTS:
+        return await with_papers(run, case, intake)
+
+    outcome = outcome_of(policy.recommendation, review)
+    pricing = None
+    if outcome in {Outcome.APPROVE, Outcome.COUNTER_OFFER}:
+        adjusted = review.adjusted if review else None
+        pricing = await price(case, policy, evidence, adjusted)
+        if adjusted and hard_stop(await apply_policy(case, intake, evidence, pricing)):
+            outcome = Outcome.DECLINE
+    await issue_decision(
+        case,
+        intake,
+        outcome,
+        evidence,
+        policy=policy,
+        pricing=pricing,
+        rulings=review.rulings if review else (),
+    )
+    return None
+
+
+async def with_papers(run: OpenRun[Any], case: CaseFile, intake: Intake) -> None:
+    """Ask the applicant; start over with what was sent, or end without it."""
+    papers = await ask_for_papers(case, intake)
+    if papers is Papers.SUPPLIED:
+        await decide(run)
+    else:
+        gave_up = papers is Papers.WITHDRAWN
+        outcome = Outcome.WITHDRAWN if gave_up else Outcome.INCOMPLETE
+        await issue_decision(case, intake, outcome, Evidence())
+
+
+async def gather_evidence(case: CaseFile, intake: Intake) -> Evidence:
+    """Find out no more than the case needs: each question may make the next one pointless."""
+    if intake.stopped_by:
+        return Evidence()
+    verification = await verify_applicant(case, intake)
+    if verification.is_sanctioned:
+        return Evidence(verification=verification)
+    bureau = await pull_bureau(case, verification)
+    if bureau.is_frozen:
+        return Evidence(verification=verification, bureau=bureau)
+    risk = await assess_risk(case, verification, bureau)
+    return Evidence(verification=verification, bureau=bureau, risk=risk)
+
+
+def outcome_of(recommendation: Recommendation, review: Review | None) -> Outcome:
+    """What policy and people together come to. Changed terms are a counter-offer (Reg B)."""
+    if review is None:
+        return Outcome(recommendation.value)
+    return {
+        Verdict.APPROVE: Outcome.APPROVE,
+        Verdict.ADJUST: Outcome.COUNTER_OFFER,
+        Verdict.DECLINE: Outcome.DECLINE,
+        Verdict.EXPIRED: Outcome.INCOMPLETE,
+    }[review.verdict]
+
+
+def filed_case(run: OpenRun[Any]) -> CaseFile:
+    """The application as it was accepted, as of the day that this run decides for."""
+    case = CaseFile.model_validate_json(run.filed.body)
+    for paper in run.filed.papers:
+        case = case.with_document(Document.model_validate_json(paper))
+    as_of = run.options.as_of_date
+    if as_of is None:
+        return case
+    application = case.application.model_copy(update={"as_of_date": as_of})
+    return case.model_copy(update={"application": application})

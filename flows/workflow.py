@@ -1,0 +1,211 @@
+"""The map of underwriting: every stage, every way a case may take, and why.
+
+One table. The runtime refuses what it does not show, progress counts by its weights, and the
+drawing is made from it. A new stage is a line here and a file in `stages/`.
+"""
+
+from __future__ import annotations
+
+from data.contracts.case import CaseFile
+from data.contracts.decision import DecisionContent
+from data.contracts.findings import (
+    BureauFinding,
+    FraudFinding,
+    IncomeFinding,
+    KycFinding,
+    RiskFinding,
+    Verification,
+)
+from data.contracts.policy import PolicyResult, Recommendation
+from data.contracts.underwriting import (
+    Intake,
+    Papers,
+    Pricing,
+    Review,
+    Underwriting,
+    Verdict,
+)
+from flows.runtime.graph import Edge, Kind, Node, Workflow
+
+
+def stopped_at_intake(case: Underwriting) -> bool:
+    return bool(case.doc_intake and case.doc_intake.stopped_by)
+
+
+def papers_missing(case: Underwriting) -> bool:
+    return bool(case.doc_intake and case.doc_intake.needs_papers)
+
+
+def papers_complete(case: Underwriting) -> bool:
+    return not papers_missing(case) and not stopped_at_intake(case)
+
+
+def papers_supplied(case: Underwriting) -> bool:
+    return case.papers is Papers.SUPPLIED
+
+
+def no_papers(case: Underwriting) -> bool:
+    return case.papers in {Papers.EXPIRED, Papers.WITHDRAWN}
+
+
+def on_a_sanctions_list(case: Underwriting) -> bool:
+    return bool(case.verification and case.verification.is_sanctioned)
+
+
+def not_on_a_list(case: Underwriting) -> bool:
+    return not on_a_sanctions_list(case)
+
+
+def file_frozen(case: Underwriting) -> bool:
+    return bool(case.bureau and case.bureau.is_frozen)
+
+
+def file_open(case: Underwriting) -> bool:
+    return not file_frozen(case)
+
+
+def offer_tested_again(case: Underwriting) -> bool:
+    """The policy has been asked about an adjusted offer."""
+    return bool(case.pricing and case.pricing.offer)
+
+
+def needs_compliance(case: Underwriting) -> bool:
+    return _asks(case, "compliance")
+
+
+def needs_underwriter(case: Underwriting) -> bool:
+    return _asks(case, "underwriter") and not _asks(case, "compliance")
+
+
+def goes_to_pricing(case: Underwriting) -> bool:
+    """Approved or countered by the policy, and nobody is asked."""
+    return (
+        case.policy is not None
+        and not case.policy.gates
+        and not offer_tested_again(case)
+        and case.policy.recommendation in {Recommendation.APPROVE, Recommendation.COUNTER_OFFER}
+    )
+
+
+def settled_by_policy(case: Underwriting) -> bool:
+    """Declined or incomplete, and nobody is asked; or an adjusted offer has been tested."""
+    if offer_tested_again(case):
+        return True
+    return (
+        case.policy is not None
+        and not case.policy.gates
+        and case.policy.recommendation in {Recommendation.DECLINE, Recommendation.INCOMPLETE}
+    )
+
+
+def cleared_for_credit(case: Underwriting) -> bool:
+    return _ruled(case, "compliance", Verdict.APPROVE) and _asks(case, "underwriter")
+
+
+def second_needed(case: Underwriting) -> bool:
+    return case.second_needed
+
+
+def granted(case: Underwriting) -> bool:
+    review = case.review
+    return bool(review and review.verdict in {Verdict.APPROVE, Verdict.ADJUST})
+
+
+def refused(case: Underwriting) -> bool:
+    review = case.review
+    return bool(review and review.verdict in {Verdict.DECLINE, Verdict.EXPIRED})
+
+
+def papers_requested(case: Underwriting) -> bool:
+    return bool(case.review and case.review.verdict is Verdict.REQUEST_DOCUMENTS)
+
+
+def terms_adjusted(case: Underwriting) -> bool:
+    return bool(case.review and case.review.verdict is Verdict.ADJUST)
+
+
+def terms_as_asked(case: Underwriting) -> bool:
+    return not terms_adjusted(case)
+
+
+def _asks(case: Underwriting, gate: str) -> bool:
+    return bool(case.policy and gate in case.policy.gates) and not offer_tested_again(case)
+
+
+def _ruled(case: Underwriting, gate: str, verdict: Verdict) -> bool:
+    rulings = [ruling for ruling in case.rulings if ruling.gate == gate]
+    return bool(rulings) and rulings[-1].decision == verdict
+
+
+WORKFLOW = Workflow(
+    name="credit-underwriting",
+    version="1",
+    nodes=(
+        Node("start", Kind.START, gives=CaseFile, title="Application"),
+        Node("doc_intake", Kind.AGENT, "doc_intake", 6, (CaseFile,), Intake,
+             steps=("doc_intake",), checkpoint="intake", title="Document intake"),
+        Node("documents", Kind.HITL, "doc_intake", 0, (Intake,), title="Documents"),
+        Node("verification", Kind.FAN_OUT, "verification", 0, (CaseFile, Intake),
+             checkpoint="verification", title="Verify side by side"),
+        Node("kyc", Kind.SUB_WORKFLOW, "verification", 10, (CaseFile,), KycFinding,
+             steps=("document", "match", "watchlist"), title="KYC"),
+        Node("fraud", Kind.AGENT, "verification", 10, (CaseFile,), FraudFinding,
+             steps=("fraud",), title="Fraud"),
+        Node("income", Kind.AGENT, "verification", 12, (CaseFile,), IncomeFinding,
+             steps=("income",), title="Income"),
+        Node("verified", Kind.FAN_IN, "verification", 0, (), Verification, title="Verified"),
+        Node("bureau", Kind.AGENT, "bureau", 10, (CaseFile, Verification), BureauFinding,
+             steps=("credit_risk.bureau",), checkpoint="bureau", title="Credit bureau"),
+        Node("risk_ensemble", Kind.SUB_WORKFLOW, "risk_ensemble", 22,
+             (CaseFile, Verification, BureauFinding), RiskFinding,
+             steps=("attributes", "scorecard", "challenger", "affordability", "combine"),
+             checkpoint="risk", title="Risk ensemble"),
+        Node("policy", Kind.DECISION, "policy", 8, (CaseFile, Intake), PolicyResult,
+             checkpoint="policy", title="Credit policy"),
+        Node("compliance", Kind.HITL, "review", 2, (PolicyResult,), Review,
+             checkpoint="review", title="Compliance"),
+        Node("underwriter", Kind.HITL, "review", 6, (PolicyResult,), Review, title="Underwriter"),
+        Node("second_approval", Kind.HITL, "review", 2, (PolicyResult,), Review,
+             title="Second approval"),
+        Node("pricing", Kind.AGENT, "pricing", 6, (CaseFile, PolicyResult), Pricing,
+             steps=("underwriter.pricing",), checkpoint="offer", title="Pricing"),
+        Node("decision", Kind.AGENT, "decision", 6, (CaseFile, Intake), DecisionContent,
+             steps=("underwriter.decision",), checkpoint="decision", title="Decision"),
+        Node("end", Kind.END, title="Notice"),
+    ),
+    edges=(
+        Edge("start", "doc_intake"),
+        Edge("doc_intake", "documents", papers_missing),
+        Edge("doc_intake", "verification", papers_complete),
+        Edge("doc_intake", "policy", stopped_at_intake),
+        Edge("documents", "doc_intake", papers_supplied, back=True),
+        Edge("documents", "decision", no_papers),
+        Edge("verification", "kyc"),
+        Edge("verification", "fraud"),
+        Edge("verification", "income"),
+        Edge("kyc", "verified"),
+        Edge("fraud", "verified"),
+        Edge("income", "verified"),
+        Edge("verified", "bureau", not_on_a_list),
+        Edge("verified", "policy", on_a_sanctions_list),
+        Edge("bureau", "risk_ensemble", file_open),
+        Edge("bureau", "policy", file_frozen),
+        Edge("risk_ensemble", "policy"),
+        Edge("policy", "compliance", needs_compliance),
+        Edge("policy", "underwriter", needs_underwriter),
+        Edge("policy", "pricing", goes_to_pricing),
+        Edge("policy", "decision", settled_by_policy),
+        Edge("compliance", "underwriter", cleared_for_credit),
+        Edge("compliance", "pricing", granted),
+        Edge("compliance", "decision", refused),
+        Edge("underwriter", "second_approval", second_needed),
+        Edge("underwriter", "pricing", granted),
+        Edge("underwriter", "decision", refused),
+        Edge("underwriter", "documents", papers_requested),
+        Edge("second_approval", "pricing", granted),
+        Edge("second_approval", "decision", refused),
+        Edge("pricing", "policy", terms_adjusted, back=True),
+        Edge("pricing", "decision", terms_as_asked),
+        Edge("decision", "end"),
+    ),
+)  # fmt: skip

@@ -1,0 +1,243 @@
+"""Papers are read, or refused with a code; never trusted, never obeyed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.contracts.application import ApplicantRole
+from data.contracts.documents import (
+    AnnualIncomeProof,
+    BankStatement,
+    BenefitsLetter,
+    Document,
+    DocumentKind,
+    IdentityDocument,
+    Paper,
+    PayFrequency,
+    Paystub,
+    Transaction,
+)
+from data.synthetic.builder import paper
+from tools.case_files import load_case
+from tools.documents import (
+    DocumentUnusableError,
+    inconsistencies,
+    papers_of,
+    read_document,
+    staleness,
+    statement_breaks,
+)
+
+DATA = Path("data")
+AS_OF = date(2026, 11, 2)
+
+
+def _stub(**differs: Any) -> Paystub:
+    found: dict[str, Any] = {
+        "employer": "Mill",
+        "employee_name": "Ada Prime",
+        "pay_frequency": PayFrequency.MONTHLY,
+        "period_start": date(2026, 10, 1),
+        "period_end": date(2026, 10, 31),
+        "pay_date": date(2026, 10, 31),
+        "gross": Decimal("5000.00"),
+        "net": Decimal("3900.00"),
+        "ytd_gross": Decimal("50000.00"),
+    }
+    return Paystub(**(found | differs))
+
+
+def _statement(
+    start: date, end: date, opening: str, closing: str, *moves: tuple[date, str], account: str = "1"
+) -> BankStatement:
+    return BankStatement(
+        account_last4=account.zfill(4),
+        holder_name="Ada Prime",
+        period_start=start,
+        period_end=end,
+        opening_balance=Decimal(opening),
+        closing_balance=Decimal(closing),
+        transactions=tuple(
+            Transaction(posted_on=day, amount=Decimal(amount), description="x")
+            for day, amount in moves
+        ),
+    )
+
+
+def _document(content: bytes, **differs: Any) -> Document:
+    found: dict[str, Any] = {
+        "document_id": "doc-1",
+        "kind": DocumentKind.PAYSTUB,
+        "media_type": "application/json",
+        "size_bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "received_at": "2026-11-02T10:00:00Z",
+        "content_base64": base64.b64encode(content).decode(),
+    }
+    return Document.model_validate(found | differs)
+
+
+def _problem(document: Document) -> str:
+    with pytest.raises(DocumentUnusableError) as refused:
+        read_document(document)
+    assert "doc-1" in str(refused.value)
+    return refused.value.problem
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b" \n"])
+def test_a_paper_is_read_as_what_it_says_it_is(mark: bytes) -> None:
+    assert read_document(_document(mark + _stub().model_dump_json().encode())) == _stub()
+
+
+@pytest.mark.parametrize(
+    ("content", "differs", "problem"),
+    [
+        (b"", {}, "empty"),
+        (b"{}", {"content_base64": "%%%"}, "not_base64"),
+        (b"{}", {"size_bytes": 3}, "size_mismatch"),
+        (b"{}", {"sha256": "0" * 64}, "sha256_mismatch"),
+        (b"{}", {}, "malformed"),
+        (b'{"gross": ', {}, "malformed"),
+        (b'{"a":' * 50_000, {}, "malformed"),
+        (b"%PDF-1.7 ...", {}, "wrong_first_bytes"),
+        (b"PK\x03\x04 ...", {}, "wrong_first_bytes"),
+        (b"\x1f\x8b ...", {}, "wrong_first_bytes"),
+        (b"plain words", {}, "wrong_first_bytes"),
+        (b"{}", {"media_type": "application/pdf"}, "wrong_first_bytes"),
+        (b"%PDF-1.7 ...", {"media_type": "application/pdf"}, "unsupported_media"),
+        (b"%PDF-1.7 /Encrypt", {"media_type": "application/pdf"}, "encrypted"),
+        (b"PK\x03\x04 ...", {"media_type": "application/zip"}, "unsupported_media"),
+        (b"MZ...", {"media_type": "application/x-msdownload"}, "unsupported_media"),
+        (b"{}", {"kind": DocumentKind.PROOF_OF_ADDRESS}, "unsupported_kind"),
+    ],
+)
+def test_a_paper_that_cannot_be_used_says_why(
+    content: bytes, differs: dict[str, Any], problem: str
+) -> None:
+    assert _problem(_document(content, **differs)) == problem
+
+
+def test_a_torn_paystub_is_named_by_its_id() -> None:
+    cora = load_case(DATA, "cora-corrupt")
+    torn = next(one for one in cora.documents if one.kind is DocumentKind.PAYSTUB)
+
+    with pytest.raises(DocumentUnusableError, match="paystub-primary: size_mismatch"):
+        read_document(torn)
+    assert list(papers_of(cora, ApplicantRole.PRIMARY, DocumentKind.PAYSTUB)) == []
+
+
+def test_a_refusal_does_not_repeat_what_stands_in_the_paper() -> None:
+    with pytest.raises(DocumentUnusableError) as refused:
+        read_document(_document(b'{"employee_name": "Zoltan Quixley"}'))
+
+    assert "Quixley" not in str(refused.value)
+
+
+def test_papers_are_handed_out_by_person_and_kind() -> None:
+    case = load_case(DATA, "jo-kit-joint")
+
+    found = [
+        document.document_id
+        for document, _ in papers_of(
+            case, ApplicantRole.CO, DocumentKind.PAYSTUB, DocumentKind.BANK_STATEMENT
+        )
+    ]
+
+    assert found == ["paystub-co", "statement-co"]
+
+
+@pytest.mark.parametrize(
+    ("days", "problem"), [(0, None), (60, None), (61, "document_stale"), (-1, "dated_after_as_of")]
+)
+def test_a_paystub_counts_for_sixty_days(days: int, problem: str | None) -> None:
+    stub = _stub(pay_date=AS_OF - timedelta(days=days))
+
+    assert staleness(paper("p", DocumentKind.PAYSTUB, stub), stub, AS_OF) == problem
+
+
+@pytest.mark.parametrize(
+    ("year", "problem"),
+    [(2026, "dated_after_as_of"), (2025, None), (2024, None), (2023, "document_stale")],
+)
+def test_an_annual_proof_counts_for_two_years(year: int, problem: str | None) -> None:
+    proof = AnnualIncomeProof(
+        recipient_name="Ada Prime", tax_year=year, gross_income=Decimal("60000.00")
+    )
+
+    assert staleness(paper("p", DocumentKind.W2, proof), proof, AS_OF) == problem
+
+
+def test_a_letter_of_benefits_counts_for_a_year() -> None:
+    def judged(day: date) -> str | None:
+        letter = BenefitsLetter(
+            recipient_name="Ada", payer="Fund", letter_date=day, monthly_amount=Decimal("1.00")
+        )
+        return staleness(paper("p", DocumentKind.BENEFITS_LETTER, letter), letter, AS_OF)
+
+    assert judged(date(2025, 11, 2)) is None
+    assert judged(date(2025, 10, 31)) == "document_stale"
+
+
+def test_a_paper_that_arrived_after_the_as_of_date_is_refused() -> None:
+    late = paper("p", DocumentKind.PAYSTUB, _stub())
+
+    assert staleness(late, _stub(), date(2026, 11, 1)) == "dated_after_as_of"
+
+
+@pytest.mark.parametrize(
+    ("found", "codes"),
+    [
+        (_stub(), ()),
+        (_stub(net=Decimal("5000.01")), ("net_above_gross",)),
+        (_stub(ytd_gross=Decimal("4999.99")), ("ytd_below_period",)),
+        (_stub(period_end=date(2026, 9, 30)), ("period_reversed",)),
+        (
+            _statement(date(2026, 9, 1), date(2026, 9, 30), "10.00", "15.00",
+                       (date(2026, 9, 5), "7.50"), (date(2026, 9, 6), "-2.50")),
+            (),
+        ),
+        (
+            _statement(date(2026, 9, 1), date(2026, 9, 30), "10.00", "15.01",
+                       (date(2026, 9, 5), "5.00")),
+            ("does_not_foot",),
+        ),
+        (
+            _statement(date(2026, 9, 1), date(2026, 9, 30), "10.00", "15.00",
+                       (date(2026, 10, 5), "5.00")),
+            ("transaction_outside_period",),
+        ),
+        (
+            IdentityDocument(
+                number="N1",
+                full_name="Ada Prime",
+                dob=date(1980, 1, 1),
+                issuer="IL",
+                issue_date=date(2026, 1, 1),
+                expiry_date=date(2026, 1, 1),
+            ),
+            ("period_reversed",),
+        ),
+    ],
+)  # fmt: skip
+def test_a_paper_that_contradicts_itself_is_found_out(found: Paper, codes: tuple[str, ...]) -> None:
+    assert inconsistencies(found) == codes
+
+
+def test_statements_of_one_account_follow_each_other() -> None:
+    august = _statement(date(2026, 8, 1), date(2026, 8, 31), "0.00", "0.00")
+    september = _statement(date(2026, 9, 1), date(2026, 9, 30), "0.00", "0.00")
+    october = _statement(date(2026, 10, 1), date(2026, 10, 31), "0.00", "0.00")
+    richer = _statement(date(2026, 9, 1), date(2026, 9, 30), "50.00", "50.00")
+    elsewhere = _statement(date(2026, 8, 1), date(2026, 8, 31), "9.00", "9.00", account="2")
+
+    assert statement_breaks([september, august, october, elsewhere]) == ()
+    assert statement_breaks([august, october]) == ("statements_gap",)
+    assert statement_breaks([august, august]) == ("statements_overlap",)
+    assert statement_breaks([august, richer]) == ("balance_not_carried_over",)

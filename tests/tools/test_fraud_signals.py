@@ -1,0 +1,205 @@
+"""What is unusual adds up; what is merely different from us does not."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.contracts.bureau import BureauStatus
+from data.contracts.case import CaseFile
+from data.contracts.documents import BankStatement, DocumentKind
+from data.contracts.findings import FraudBand, FraudSignal, Typology
+from data.synthetic.builder import paper
+from tools.case_files import case_ids, load_case
+from tools.fraud_signals import fraud_band, fraud_score, fraud_typology, score_fraud_signals
+
+DATA = Path("data")
+
+
+def _ada(**differs: Any) -> CaseFile:
+    """Ada's case with parts of it replaced, by their JSON form."""
+    content = load_case(DATA, "ada-prime").model_dump(mode="json")
+    return CaseFile.model_validate(content | differs)
+
+
+def _ada_who(**differs: Any) -> CaseFile:
+    content = load_case(DATA, "ada-prime").model_dump(mode="json")
+    content["application"]["applicants"][0].update(differs)
+    return CaseFile.model_validate(content)
+
+
+def _ada_reported(**differs: Any) -> CaseFile:
+    report = load_case(DATA, "ada-prime").model_dump(mode="json")["bureau_report"]
+    return _ada(bureau_report=report | differs)
+
+
+def _ada_seen(**differs: Any) -> CaseFile:
+    return _ada(fraud_signals=differs)
+
+
+def _codes(case: CaseFile) -> dict[str, int]:
+    return {signal.code: signal.weight for signal in score_fraud_signals(case)}
+
+
+def test_an_ordinary_application_has_no_signals() -> None:
+    assert score_fraud_signals(load_case(DATA, "ada-prime")) == ()
+
+
+def test_only_syd_is_suspicious_among_the_personas() -> None:
+    scores = {
+        case_id: fraud_score(score_fraud_signals(load_case(DATA, case_id)))
+        for case_id in case_ids(DATA)
+    }
+
+    assert {case_id: score for case_id, score in scores.items() if score >= 250} == {
+        "syd-synthetic": 850
+    }
+
+
+def test_a_synthetic_identity_is_recognised() -> None:
+    signals = score_fraud_signals(load_case(DATA, "syd-synthetic"))
+
+    assert {one.code: one.value for one in signals} == {
+        "ssn_newer_than_person": "2011",
+        "authorized_user_only": "2",
+        "phone_shared": "4",
+        "file_newer_than_person": "16",
+        "phone_voip": "voip",
+    }
+    assert fraud_band(fraud_score(signals)) is FraudBand.CRITICAL
+    assert fraud_typology(signals) is Typology.SYNTHETIC
+
+
+@pytest.mark.parametrize(
+    ("score", "band"),
+    [
+        (0, FraudBand.LOW),
+        (249, FraudBand.LOW),
+        (250, FraudBand.MEDIUM),
+        (499, FraudBand.MEDIUM),
+        (500, FraudBand.HIGH),
+        (699, FraudBand.HIGH),
+        (700, FraudBand.CRITICAL),
+    ],
+)
+def test_where_a_band_begins(score: int, band: FraudBand) -> None:
+    assert fraud_band(score) is band
+
+
+def test_a_score_ends_at_a_thousand() -> None:
+    signals = tuple(FraudSignal(code=f"c{n}", weight=400, value="1") for n in range(3))
+
+    assert fraud_score(signals) == 1000
+
+
+@pytest.mark.parametrize(
+    ("differs", "suspicious"),
+    [
+        ({"ssn": "784-52-6093"}, True),
+        ({"ssn": "784-52-6093", "dob": "1992-12-31"}, True),
+        ({"ssn": "784-52-6093", "dob": "1995-01-01"}, False),
+        ({"ssn": "784-52-6093", "residency": "permanent"}, False),
+        ({"ssn": "912-70-1234", "residency": "visa"}, False),
+    ],
+)
+def test_a_young_number_is_strange_for_an_old_citizen_only(
+    differs: dict[str, Any], suspicious: bool
+) -> None:
+    case = _ada_who(**differs)
+
+    assert ("ssn_newer_than_person" in _codes(case)) == suspicious
+
+
+@pytest.mark.parametrize(
+    ("seen", "codes"),
+    [
+        ({"velocity": {"ssn": {"days_1": 3}}}, {"velocity_ssn": 200}),
+        ({"velocity": {"device": {"days_7": 5}}}, {"velocity_device": 200}),
+        ({"velocity": {"phone": {"days_30": 6}}}, {"velocity_phone": 100}),
+        ({"velocity": {"address": {"days_1": 2, "days_7": 4, "days_30": 5}}}, {}),
+        ({"identity_links": [{"trait": "phone", "identities": 3}]}, {"phone_shared": 200}),
+        ({"identity_links": [{"trait": "phone", "identities": 2}]}, {}),
+        ({"identity_links": [{"trait": "address", "identities": 5}]}, {}),
+        ({"identity_links": [{"trait": "ssn", "identities": 2}]}, {"ssn_shared": 300}),
+        ({"consortium_hits": ["charge_off_fraud"]}, {"consortium_charge_off_fraud": 250}),
+        ({"ip_country": "US", "ip_distance_km": 1000, "email_age_days": 7}, {}),
+        ({"ip_country": "BR"}, {"ip_abroad": 100}),
+        ({"ip_distance_km": 1001}, {"ip_far_away": 100}),
+        ({"email_age_days": 6}, {"email_new": 50}),
+        ({"phone_type": "voip"}, {"phone_voip": 50}),
+    ],
+)
+def test_what_devices_and_networks_say(seen: dict[str, Any], codes: dict[str, int]) -> None:
+    assert _codes(_ada_seen(**seen)) == codes
+
+
+@pytest.mark.parametrize(
+    ("report", "codes"),
+    [
+        ({"alerts": ["fraud_initial"]}, {"alert_fraud_initial": 150}),
+        ({"alerts": ["ssn_deceased"]}, {"alert_ssn_deceased": 400}),
+        ({"alerts": ["active_duty"]}, {}),
+        ({"subject_ssn_last4": "1111"}, {"other_persons_file": 300}),
+        ({"subject_ssn_last4": None}, {}),
+        ({"file_since": "2024-11-30"}, {}),
+        ({"file_since": "2025-01-01"}, {"file_newer_than_person": 100}),
+    ],
+)
+def test_what_the_bureau_file_says(report: dict[str, Any], codes: dict[str, int]) -> None:
+    assert _codes(_ada_reported(**report)) == codes
+
+
+def test_a_file_that_was_not_delivered_says_nothing() -> None:
+    case = _ada_reported(status=BureauStatus.ERROR.value, subject_ssn_last4="1111")
+
+    assert _codes(case) == {}
+
+
+def test_a_throw_away_address_is_a_signal() -> None:
+    assert _codes(_ada_who(email="x@Mailinator.com")) == {"email_disposable": 150}
+
+
+def _with_statement(**differs: Any) -> CaseFile:
+    statement = BankStatement(
+        account_last4="0001",
+        holder_name=differs.pop("holder_name", "Ada Prime"),
+        period_start=date(2026, 9, 1),
+        period_end=date(2026, 9, 30),
+        opening_balance=Decimal("10.00"),
+        closing_balance=differs.pop("closing_balance", Decimal("10.00")),
+    )
+    extra = paper("extra", DocumentKind.BANK_STATEMENT, statement)
+    return load_case(DATA, "ada-prime").with_document(extra)
+
+
+def test_the_account_of_somebody_else_is_a_signal() -> None:
+    assert _codes(_with_statement()) == {}
+    assert _codes(_with_statement(holder_name="Otto Fremd")) == {
+        "bank_account_of_other_person": 200
+    }
+
+
+def test_a_statement_that_does_not_foot_may_have_been_altered() -> None:
+    signals = score_fraud_signals(_with_statement(closing_balance=Decimal("99.00")))
+
+    assert [(one.code, one.value) for one in signals] == [("statement_altered", "does_not_foot")]
+    assert fraud_typology(signals) is Typology.FIRST_PARTY
+
+
+def test_the_account_of_the_other_applicant_is_no_signal() -> None:
+    assert _codes(load_case(DATA, "jo-kit-joint")) == {}
+
+
+def test_no_signal_names_a_person() -> None:
+    syd = load_case(DATA, "syd-synthetic")
+    told = json.dumps([one.model_dump(mode="json") for one in score_fraud_signals(syd)])
+
+    who = syd.application.primary
+    for secret in (who.ssn, who.ssn[-4:], who.last_name, who.email, who.phone, "1979"):
+        assert secret
+        assert secret not in told

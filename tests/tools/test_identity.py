@@ -1,0 +1,258 @@
+"""A document describes the person who applied, or it does not; and it is in force, or not."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from data.contracts.application import Address, Applicant, Employment, EmploymentStatus
+from data.contracts.documents import IdentityDocument
+from data.contracts.findings import (
+    IdentityDocumentStatus,
+    IdentityMatch,
+    IdentityStatus,
+    MatchLevel,
+)
+from tools.identity import identity_status, match_identity, verify_identity_document
+from tools.mrz import check_digit, mrz_is_consistent
+from tools.names import likeness, name_tokens, same_person_by_name
+from tools.postal import address_likeness, is_po_box, postal_code_fits_state
+
+AS_OF = date(2026, 11, 2)
+SPECIMEN = (
+    "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<",
+    "L898902C36UTO7408122F1204159ZE184226B<<<<<10",
+)
+"""The passport printed in ICAO document 9303, part 4."""
+
+
+def _address(line1: str = "77 North Elm Street", **differs: Any) -> Address:
+    found = {"line1": line1, "city": "Springfield", "state": "IL", "postal_code": "62704"}
+    return Address.model_validate(found | differs)
+
+
+def _applicant(**differs: Any) -> Applicant:
+    found: dict[str, Any] = {
+        "first_name": "José",
+        "last_name": "O'Neill-Núñez",
+        "dob": date(1980, 3, 4),
+        "ssn": "516-24-3907",
+        "addresses": (_address(),),
+        "employment": Employment(
+            status=EmploymentStatus.EMPLOYED, gross_monthly_stated=Decimal("4000.00")
+        ),
+    }
+    return Applicant(**(found | differs))
+
+
+def _document(**differs: Any) -> IdentityDocument:
+    found: dict[str, Any] = {
+        "number": "N123",
+        "full_name": "ONEILL NUNEZ JOSE",
+        "dob": date(1980, 3, 4),
+        "address": _address("77 N. Elm St."),
+        "issuer": "IL",
+        "issue_date": date(2024, 5, 1),
+        "expiry_date": date(2028, 5, 1),
+    }
+    return IdentityDocument(**(found | differs))
+
+
+def _matched(last4: str | None = None, **differs: Any) -> IdentityMatch:
+    return match_identity(
+        _applicant(), _document(**differs), IdentityDocumentStatus.VALID, "licence", last4
+    )
+
+
+@pytest.mark.parametrize(
+    ("expiry", "status"),
+    [
+        (date(2026, 11, 1), IdentityDocumentStatus.EXPIRED),
+        (date(2026, 11, 2), IdentityDocumentStatus.VALID),
+        (date(2026, 9, 23), IdentityDocumentStatus.EXPIRED),
+    ],
+)
+def test_a_licence_expired_at_the_as_of_date_is_not_accepted(
+    expiry: date, status: IdentityDocumentStatus
+) -> None:
+    assert verify_identity_document(_document(expiry_date=expiry), AS_OF) is status
+
+
+@pytest.mark.parametrize(
+    "differs",
+    [
+        {"issue_date": date(2026, 11, 3)},
+        {"issue_date": date(2028, 5, 1)},
+        {"tamper_score": Decimal("0.5")},
+        {"mrz": SPECIMEN},
+        {"mrz": ("short",)},
+    ],
+)
+def test_a_document_that_cannot_be_true_is_tampered_with(differs: dict[str, Any]) -> None:
+    judged = verify_identity_document(_document(**differs), AS_OF)
+
+    assert judged is IdentityDocumentStatus.TAMPERED
+
+
+def test_a_low_tamper_score_is_no_accusation() -> None:
+    document = _document(tamper_score=Decimal("0.49"))
+
+    assert verify_identity_document(document, AS_OF) is IdentityDocumentStatus.VALID
+
+
+@pytest.mark.parametrize(
+    ("text", "digit"),
+    [("L898902C3", 6), ("740812", 2), ("120415", 9), ("ZE184226B<<<<<", 1), ("520727", 3)],
+)
+def test_check_digits_are_those_of_the_standard(text: str, digit: int) -> None:
+    assert check_digit(text) == digit
+
+
+def test_the_specimen_passport_is_consistent() -> None:
+    assert mrz_is_consistent(SPECIMEN, date(1974, 8, 12), date(2012, 4, 15))
+
+
+@pytest.mark.parametrize("place", range(44))
+def test_any_changed_digit_of_the_second_line_is_noticed(place: int) -> None:
+    line = SPECIMEN[1]
+    if not line[place].isdigit():
+        changed = line[:place] + "?" + line[place + 1 :]
+    else:
+        changed = line[:place] + str((int(line[place]) + 1) % 10) + line[place + 1 :]
+
+    unchecked = range(10, 13), range(20, 21)  # nationality and sex carry no check digit
+    noticed = not mrz_is_consistent((SPECIMEN[0], changed), date(1974, 8, 12), date(2012, 4, 15))
+    assert noticed == all(place not in part for part in unchecked)
+
+
+def test_the_zone_must_agree_with_the_printed_dates() -> None:
+    assert not mrz_is_consistent(SPECIMEN, date(1974, 8, 13), date(2012, 4, 15))
+    assert not mrz_is_consistent(SPECIMEN, date(1974, 8, 12), date(2012, 4, 16))
+
+
+def test_accents_apostrophes_hyphens_and_order_do_not_matter() -> None:
+    match = _matched()
+
+    assert match.name.level is MatchLevel.EXACT
+    assert match.dob.level is MatchLevel.EXACT
+    assert match.address.level is MatchLevel.EXACT
+    assert match.ssn.level is MatchLevel.NOT_CHECKED
+    assert identity_status((match,)) is IdentityStatus.VERIFIED
+
+
+@pytest.mark.parametrize(
+    ("shown", "level"),
+    [
+        ("Jose Maria Oneill Nunez", MatchLevel.CLOSE),
+        ("Jose Oneil Nunez", MatchLevel.CLOSE),
+        ("Mr. Jose Oneill Nunez Jr", MatchLevel.EXACT),
+        ("Carla Weatherby", MatchLevel.NONE),
+        ("Jose", MatchLevel.NONE),
+    ],
+)
+def test_how_near_two_names_are(shown: str, level: MatchLevel) -> None:
+    assert _matched(full_name=shown).name.level is level
+
+
+def test_a_name_of_one_word_in_another_script_matches_itself_only() -> None:
+    assert same_person_by_name("王小明", "王小明")
+    assert not same_person_by_name("王小明", "محمد")
+    assert name_tokens("Łukasz  ÅNGSTRÖM") == name_tokens("angstrom ŁUKASZ")
+
+
+def test_a_name_of_signs_only_is_like_nobody() -> None:
+    assert likeness("🙂", "🙂").best == 0.0
+
+
+@pytest.mark.parametrize(
+    ("shown", "level", "status"),
+    [
+        (date(1980, 4, 3), MatchLevel.CLOSE, IdentityStatus.PARTIAL),
+        (date(1980, 3, 5), MatchLevel.NONE, IdentityStatus.FAILED),
+    ],
+)
+def test_another_date_of_birth_is_not_forgiven(
+    shown: date, level: MatchLevel, status: IdentityStatus
+) -> None:
+    match = _matched(dob=shown)
+
+    assert match.dob.level is level
+    assert identity_status((match,)) is status
+
+
+def test_a_document_that_still_shows_the_last_address_is_enough() -> None:
+    moved = _applicant(addresses=(_address("9 New Road"), _address()))
+
+    match = match_identity(moved, _document(), IdentityDocumentStatus.VALID)
+
+    assert match.address.level is MatchLevel.EXACT
+
+
+def test_a_document_with_a_strange_address_is_only_half_a_proof() -> None:
+    match = _matched(address=_address("1 Elsewhere Plaza"))
+
+    assert match.address.level is MatchLevel.NONE
+    assert identity_status((match,)) is IdentityStatus.PARTIAL
+
+
+@pytest.mark.parametrize(
+    ("last4", "level", "status"),
+    [
+        ("3907", MatchLevel.EXACT, IdentityStatus.VERIFIED),
+        ("3908", MatchLevel.NONE, IdentityStatus.FAILED),
+    ],
+)
+def test_a_bureau_file_under_another_number_contradicts_the_person(
+    last4: str, level: MatchLevel, status: IdentityStatus
+) -> None:
+    match = _matched(last4)
+
+    assert match.ssn.level is level
+    assert identity_status((match,)) is status
+
+
+@pytest.mark.parametrize(
+    ("document_status", "status"),
+    [
+        (IdentityDocumentStatus.EXPIRED, IdentityStatus.PARTIAL),
+        (IdentityDocumentStatus.TAMPERED, IdentityStatus.FAILED),
+        (IdentityDocumentStatus.MISSING, IdentityStatus.PARTIAL),
+    ],
+)
+def test_the_state_of_the_document_limits_what_it_proves(
+    document_status: IdentityDocumentStatus, status: IdentityStatus
+) -> None:
+    document = None if document_status is IdentityDocumentStatus.MISSING else _document()
+    match = match_identity(_applicant(), document, document_status)
+
+    assert identity_status((match,)) is status
+    assert identity_status((_matched(), match)) is status
+
+
+@pytest.mark.parametrize(
+    ("line", "box"),
+    [
+        ("PO Box 12", True),
+        ("P.O. Box 9", True),
+        ("Post Office Box 4", True),
+        ("12 Box Elder", False),
+    ],
+)
+def test_nobody_lives_in_a_post_office_box(line: str, box: bool) -> None:
+    assert is_po_box(_address(line)) == box
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "fits"),
+    [("IL", "62704", True), ("CA", "62704", False), ("CA", "94103", True), ("NY", "00501", True)],
+)
+def test_a_zip_code_belongs_to_a_state(state: str, code: str, fits: bool) -> None:
+    assert postal_code_fits_state(_address(state=state, postal_code=code)) == fits
+
+
+def test_the_same_street_in_another_town_is_another_address() -> None:
+    assert address_likeness(_address(), _address(postal_code="62705")) == 0
+    assert address_likeness(_address(), _address(postal_code="62704-1234")) == 100

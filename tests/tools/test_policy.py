@@ -1,0 +1,514 @@
+"""The rule engine, the pack that ships, and the packs that are refused."""
+
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from data.contracts.bureau import BureauAlert, BureauStatus
+from data.contracts.decision import Grade
+from data.contracts.errors import RecordCorruptError, ToolError
+from data.contracts.facts import PolicyFacts
+from data.contracts.findings import (
+    FraudBand,
+    IdentityStatus,
+    IncomeVerdict,
+    KeyFactor,
+    WatchlistStatus,
+)
+from data.contracts.policy import (
+    PolicyResult,
+    ReasonCode,
+    Recommendation,
+    RuleOutcome,
+    RuleStatus,
+)
+from data.settings import Settings
+from tools.policy import (
+    evaluate_policy,
+    hard_stop,
+    hits_on_terms,
+    load_policy,
+    pack_sha256,
+    principal_reasons,
+)
+
+DATA = Settings().data_dir
+PACK = load_policy(DATA)
+AS_OF = date(2026, 11, 2)
+
+CLEAN: dict[str, Any] = {
+    "product": "personal_loan",
+    "amount_requested": "10000",
+    "term_months": 48,
+    "state": "IL",
+    "youngest_age": 40,
+    "covered_borrower": False,
+    "identity_status": IdentityStatus.VERIFIED,
+    "identity_document_expired": False,
+    "watchlist_status": WatchlistStatus.CLEAR,
+    "fraud_band": FraudBand.LOW,
+    "fraud_score": 40,
+    "income_verdict": IncomeVerdict.VERIFIED,
+    "income_deviation": "0.02",
+    "verified_monthly_income": "7200",
+    "garnishment": False,
+    "nsf_count": 0,
+    "income_limit": "30240",
+    "amount_over_income_limit": "-20240",
+    "bureau_status": BureauStatus.HIT,
+    "bureau_report_age_days": 0,
+    "bureau_score": 785,
+    "bureau_alerts": (),
+    "unanswered_alerts": 0,
+    "trades_open": 4,
+    "thin_file": False,
+    "worst_dpd_12m": 0,
+    "worst_dpd_24m": 0,
+    "current_dpd": 0,
+    "inquiries_6m": 0,
+    "public_record_24m": 0,
+    "collections_open_amount": "0",
+    "bankruptcy_open": False,
+    "bankruptcy_discharged": False,
+    "pd": "0.01",
+    "grade": Grade.A,
+    "disagreement": "0.2",
+    "dti_before": "0.2",
+    "dti_after": "0.24",
+    "dti_stressed": "0.25",
+    "payment_to_income": "0.04",
+    "residual_margin": "3000",
+    "residual_margin_stressed": "2980",
+    "affordable_principal": "53000",
+}
+
+
+def _facts(**changes: Any) -> PolicyFacts:
+    return PolicyFacts.model_validate(CLEAN | changes)
+
+
+def _judge(**changes: Any) -> PolicyResult:
+    return evaluate_policy(PACK, _facts(**changes), AS_OF)
+
+
+def _hits(result: PolicyResult) -> set[str]:
+    return {one.rule_id for one in result.results if one.status is RuleStatus.HIT}
+
+
+def test_a_clean_case_is_approved_without_reasons() -> None:
+    result = _judge()
+
+    assert result.recommendation is Recommendation.APPROVE
+    assert _hits(result) == set()
+    assert result.reasons == ()
+    assert result.gates == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "reason"),
+    [
+        ({"watchlist_status": "true_match"}, "sanctions-true-match", ReasonCode.SANCTIONS_MATCH),
+        ({"youngest_age": 17}, "below-legal-age", ReasonCode.BELOW_LEGAL_AGE),
+        ({"bureau_alerts": ("ssn_deceased",)}, "ssn-deceased", ReasonCode.IDENTITY_UNVERIFIABLE),
+        ({"state": "HI"}, "outside-lending-area", ReasonCode.OUTSIDE_LENDING_AREA),
+        ({"product": "auto_loan"}, "product-not-offered", ReasonCode.TERMS_NOT_OFFERED),
+        (
+            {"amount_requested": "999.99"},
+            "amount-outside-product",
+            ReasonCode.AMOUNT_EXCEEDS_PRODUCT_LIMIT,
+        ),
+        (
+            {"amount_requested": "50000.01"},
+            "amount-outside-product",
+            ReasonCode.AMOUNT_EXCEEDS_PRODUCT_LIMIT,
+        ),
+        ({"term_months": 11}, "term-outside-product", ReasonCode.TERMS_NOT_OFFERED),
+        ({"term_months": 61}, "term-outside-product", ReasonCode.TERMS_NOT_OFFERED),
+        ({"fraud_band": "critical"}, "fraud-critical", ReasonCode.FRAUD_SUSPECTED),
+        ({"bankruptcy_open": True}, "bankruptcy-open", ReasonCode.BANKRUPTCY),
+        (
+            {"bankruptcy_discharged": True, "months_since_bankruptcy_discharge": 23},
+            "bankruptcy-recent",
+            ReasonCode.BANKRUPTCY,
+        ),
+        ({"current_dpd": 60}, "currently-60-days-past-due", ReasonCode.DELINQUENT_OBLIGATIONS),
+        (
+            {"collections_open_amount": "500.01"},
+            "open-collections",
+            ReasonCode.COLLECTION_OR_JUDGMENT,
+        ),
+        ({"dti_after": "0.500001"}, "dti-above-limit", ReasonCode.EXCESSIVE_OBLIGATIONS),
+        ({"pd": "0.120001"}, "pd-above-limit", ReasonCode.DELINQUENT_OBLIGATIONS),
+        ({"bureau_score": 579}, "bureau-score-below-minimum", ReasonCode.DELINQUENT_OBLIGATIONS),
+    ],
+)
+def test_every_knock_out_declines_with_its_reason(
+    changes: dict[str, Any], rule: str, reason: ReasonCode
+) -> None:
+    result = _judge(**changes)
+
+    assert result.recommendation is Recommendation.DECLINE
+    assert rule in _hits(result)
+    assert result.reasons[0] is reason
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"youngest_age": 18},
+        {"bankruptcy_discharged": True, "months_since_bankruptcy_discharge": 24},
+        {"current_dpd": 59},
+        {"collections_open_amount": "500"},
+        {"inquiries_6m": 6},
+        {"pd": "0.059999"},
+        {"bureau_score": 640},
+        {"dti_after": "0.43"},
+        {"income_deviation": "0.25"},
+        {"income_deviation": "-0.4"},
+        {"disagreement": "0.7"},
+        {"residual_margin": "0"},
+        {"residual_margin_stressed": "0"},
+        {"amount_over_income_limit": "0"},
+        {"amount_requested": "35000"},
+    ],
+)
+def test_a_case_just_inside_a_limit_is_approved(changes: dict[str, Any]) -> None:
+    assert _judge(**changes).recommendation is Recommendation.APPROVE
+
+
+@pytest.mark.parametrize(
+    ("state", "age", "declined"),
+    [("IL", 18, False), ("AL", 18, True), ("NE", 19, False), ("MS", 20, True), ("MS", 21, False)],
+)
+def test_the_legal_age_is_that_of_the_state(state: str, age: int, declined: bool) -> None:
+    result = _judge(state=state, youngest_age=age)
+
+    assert (result.recommendation is Recommendation.DECLINE) is declined
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"identity_status": "partial"}, "identity-not-verified"),
+        ({"identity_document_expired": True}, "identity-document-expired"),
+        ({"bureau_alerts": (BureauAlert.ACTIVE_DUTY,)}, "bureau-alert"),
+        ({"fraud_band": "medium"}, "fraud-elevated"),
+        ({"fraud_band": "high"}, "fraud-elevated"),
+        ({"fraud_band": None}, "fraud-unanswered"),
+        ({"income_verdict": None}, "income-unverified"),
+        ({"income_verdict": "unverifiable"}, "income-unverified"),
+        ({"income_deviation": "0.250001"}, "income-discrepant"),
+        ({"bureau_status": None}, "bureau-unanswered"),
+        ({"bureau_status": "error"}, "bureau-unanswered"),
+        ({"bureau_status": "no_hit"}, "no-credit-file"),
+        ({"thin_file": True}, "thin-file"),
+        ({"pd": "0.06"}, "pd-elevated"),
+        ({"pd": "0.12"}, "pd-elevated"),
+        ({"bureau_score": 580}, "bureau-score-low"),
+        ({"bureau_score": 639}, "bureau-score-low"),
+        ({"disagreement": "0.700001"}, "models-disagree"),
+        ({"inquiries_6m": 7}, "many-inquiries"),
+        ({"residual_margin": "-0.01"}, "residual-income-low"),
+        ({"residual_margin_stressed": "-0.01"}, "residual-income-low-when-stressed"),
+        ({"amount_requested": "35000.01"}, "amount-above-automatic-authority"),
+    ],
+)
+def test_every_refer_rule_asks_an_underwriter(changes: dict[str, Any], rule: str) -> None:
+    result = _judge(**changes)
+
+    assert result.recommendation is Recommendation.REFER
+    assert rule in result.refer_reasons
+    assert result.gates == ("underwriter",)
+
+
+def test_a_potential_match_is_for_compliance() -> None:
+    assert _judge(watchlist_status="potential").gates == ("compliance",)
+
+
+def test_two_kinds_of_questions_open_two_gates() -> None:
+    result = _judge(watchlist_status="potential", thin_file=True)
+
+    assert result.gates == ("compliance", "underwriter")
+
+
+OPTIONAL = sorted(
+    name for name, field in PolicyFacts.model_fields.items() if not field.is_required()
+)
+NOT_RULED_UPON = {
+    "fraud_score",
+    "verified_monthly_income",
+    "garnishment",
+    "nsf_count",
+    "income_limit",
+    "unanswered_alerts",
+    "trades_open",
+    "worst_dpd_12m",
+    "worst_dpd_24m",
+    "public_record_24m",
+    "utilization_revolving",
+    "months_since_bankruptcy_discharge",
+    "bureau_report_age_days",
+    "grade",
+    "dti_before",
+    "dti_stressed",
+    "payment_to_income",
+    "affordable_principal",
+}
+
+
+@pytest.mark.parametrize("fact", [name for name in OPTIONAL if name not in NOT_RULED_UPON])
+def test_whatever_is_not_known_never_approves(fact: str) -> None:
+    result = _judge(**{fact: None})
+
+    assert result.recommendation in (Recommendation.REFER, Recommendation.INCOMPLETE)
+
+
+@pytest.mark.parametrize("fact", ["identity_status", "watchlist_status"])
+def test_without_an_identity_the_case_is_incomplete(fact: str) -> None:
+    assert _judge(**{fact: None}).recommendation is Recommendation.INCOMPLETE
+
+
+def test_a_case_of_which_nothing_is_known_is_not_evaluable_rather_than_clean() -> None:
+    bare = {name: CLEAN[name] for name in CLEAN if name not in OPTIONAL}
+
+    result = evaluate_policy(PACK, PolicyFacts.model_validate(bare), AS_OF)
+
+    statuses = {one.rule_id: one.status for one in result.results}
+    assert statuses["dti-above-limit"] is RuleStatus.NOT_EVALUABLE
+    assert statuses["outside-lending-area"] is RuleStatus.NOT_HIT
+    assert result.recommendation is Recommendation.INCOMPLETE
+
+
+def test_one_known_part_can_settle_a_rule_whose_other_part_is_unknown() -> None:
+    statuses = {one.rule_id: one.status for one in _judge(bankruptcy_discharged=False).results}
+
+    assert statuses["bankruptcy-recent"] is RuleStatus.NOT_HIT
+
+
+def test_every_rule_is_evaluated_and_shows_what_it_looked_at() -> None:
+    result = _judge(youngest_age=17, dti_after="0.6", bankruptcy_open=None)
+
+    assert [one.rule_id for one in result.results] == [rule.id for rule in PACK.rules]
+    by_id = {one.rule_id: one for one in result.results}
+    assert by_id["dti-above-limit"].inputs == {"dti_after": "0.6"}
+    assert by_id["bankruptcy-open"].inputs == {"bankruptcy_open": None}
+    assert by_id["below-legal-age"].inputs == {"youngest_age": "17", "state": "IL"}
+
+
+def test_a_decline_outranks_a_frozen_file_and_a_referral() -> None:
+    result = _judge(bureau_status="frozen", fraud_band="critical", thin_file=True)
+
+    assert result.recommendation is Recommendation.DECLINE
+
+
+def test_a_frozen_file_is_incomplete_and_says_what_to_do() -> None:
+    result = _judge(bureau_status="frozen", thin_file=True)
+
+    assert result.recommendation is Recommendation.INCOMPLETE
+    assert [one.code for one in result.stipulations] == ["lift_freeze"]
+
+
+def test_too_large_a_loan_is_countered_with_its_caps() -> None:
+    result = _judge(
+        dti_after="0.49",
+        affordable_principal="12526.78",
+        amount_over_income_limit="3160",
+        income_limit="21840",
+    )
+
+    assert result.recommendation is Recommendation.COUNTER_OFFER
+    assert [(cap.rule_id, cap.amount) for cap in result.caps] == [
+        ("dti-above-cap", Decimal("12526.78")),
+        ("amount-above-income-limit", Decimal(21840)),
+    ]
+    assert result.reasons == (ReasonCode.EXCESSIVE_OBLIGATIONS, ReasonCode.INCOME_INSUFFICIENT)
+
+
+def test_a_question_for_a_person_comes_before_a_counter_offer() -> None:
+    result = _judge(dti_after="0.44", affordable_principal="9000", pd="0.08")
+
+    assert result.recommendation is Recommendation.REFER
+    assert result.caps
+
+
+def test_without_room_for_the_smallest_loan_a_person_decides() -> None:
+    result = _judge(dti_after="0.49", affordable_principal="999.99")
+
+    assert result.recommendation is Recommendation.REFER
+    assert result.gates == ("underwriter",)
+
+
+def test_a_sanctions_match_hides_every_other_reason() -> None:
+    result = _judge(watchlist_status="true_match", dti_after="0.6")
+
+    assert result.reasons == (ReasonCode.SANCTIONS_MATCH,)
+    assert principal_reasons(result.reasons) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "stops"),
+    [
+        ({"watchlist_status": "true_match"}, True),
+        ({"youngest_age": 17}, True),
+        ({"bureau_alerts": ("ssn_deceased",)}, True),
+        ({"fraud_band": "critical"}, False),
+        ({"bureau_status": "frozen"}, False),
+    ],
+)
+def test_only_a_hard_decline_stops_everything(changes: dict[str, Any], stops: bool) -> None:
+    assert hard_stop(_judge(**changes)) is stops
+
+
+def test_a_disputable_decline_is_looked_at_unless_another_rule_declines_too() -> None:
+    assert _judge(collections_open_amount="940").gates == ("underwriter",)
+    assert _judge(collections_open_amount="940", dti_after="0.6").gates == ()
+
+
+def _factor(code: ReasonCode, lost: str) -> KeyFactor:
+    return KeyFactor(attribute="any", code=code, points_lost=Decimal(lost))
+
+
+def test_the_reasons_for_a_low_score_are_the_factors_of_the_score() -> None:
+    factors = (_factor(ReasonCode.RECENT_INQUIRIES, "20"), _factor(ReasonCode.BANKRUPTCY, "9"))
+
+    result = evaluate_policy(PACK, _facts(pd="0.2"), AS_OF, factors)
+
+    assert result.reasons == (ReasonCode.RECENT_INQUIRIES, ReasonCode.BANKRUPTCY)
+
+
+def test_hard_reasons_rank_before_soft_ones() -> None:
+    result = _judge(youngest_age=17, fraud_band="critical", dti_after="0.6")
+
+    assert result.reasons[0] is ReasonCode.BELOW_LEGAL_AGE
+
+
+def test_a_notice_shows_four_reasons_at_most_and_no_internal_one() -> None:
+    shown = principal_reasons(
+        [
+            ReasonCode.FRAUD_SUSPECTED,
+            ReasonCode.VELOCITY,
+            ReasonCode.BANKRUPTCY,
+            ReasonCode.BANKRUPTCY,
+            ReasonCode.RECENT_INQUIRIES,
+            ReasonCode.NO_CREDIT_FILE,
+            ReasonCode.GARNISHMENT,
+        ]
+    )
+
+    assert shown == (
+        ReasonCode.IDENTITY_UNVERIFIABLE,
+        ReasonCode.BANKRUPTCY,
+        ReasonCode.RECENT_INQUIRIES,
+        ReasonCode.NO_CREDIT_FILE,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [({"income_deviation": "0.11"}, "confirm_income"),
+     ({"bureau_report_age_days": 31}, "refresh_credit_report")],
+)  # fmt: skip
+def test_a_stipulation_goes_along_with_an_approval(changes: dict[str, Any], code: str) -> None:
+    result = _judge(**changes)
+
+    assert result.recommendation is Recommendation.APPROVE
+    assert [one.code for one in result.stipulations] == [code]
+
+
+def test_only_rules_about_the_terms_are_told_apart() -> None:
+    hits = hits_on_terms(_judge(dti_after="0.6", thin_file=True, income_deviation="0.2"))
+
+    assert {one.rule_id for one in hits} == {"dti-above-limit", "dti-above-cap"}
+
+
+def test_a_rule_counts_only_while_it_is_in_force() -> None:
+    rule = PACK.rules[0].model_copy(
+        update={"effective_from": date(2026, 2, 1), "effective_to": date(2026, 3, 1)}
+    )
+    pack = PACK.model_copy(update={"rules": (rule,)})
+
+    for day in (date(2026, 2, 1), date(2026, 3, 1)):
+        assert len(evaluate_policy(pack, _facts(), day).results) == 1
+    for day in (date(2026, 1, 31), date(2026, 3, 2)):
+        with pytest.raises(ToolError, match="in force"):
+            evaluate_policy(pack, _facts(), day)
+
+
+def test_the_result_pins_the_pack_it_comes_from() -> None:
+    result = _judge()
+
+    assert (result.pack_id, result.pack_version) == (PACK.id, PACK.version)
+    assert result.pack_sha256 == pack_sha256(PACK)
+
+
+def test_another_figure_gives_another_hash() -> None:
+    terms = PACK.affordability.model_copy(update={"dti_cap": Decimal("0.44")})
+
+    assert pack_sha256(PACK.model_copy(update={"affordability": terms})) != pack_sha256(PACK)
+
+
+def test_every_outcome_of_the_language_is_used_by_the_shipped_pack() -> None:
+    assert {rule.outcome for rule in PACK.rules} == set(RuleOutcome)
+
+
+def _rule(**changes: Any) -> Callable[[dict[str, Any]], None]:
+    def change(pack: dict[str, Any]) -> None:
+        pack["rules"][0].update(changes)
+
+    return change
+
+
+def _without_reason(pack: dict[str, Any]) -> None:
+    del pack["rules"][0]["reason"]
+
+
+def _twice(pack: dict[str, Any]) -> None:
+    pack["rules"].append(pack["rules"][0])
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (_without_reason, "/rules/0/reason"),
+        (_twice, "given twice"),
+        (_rule(reason="R42"), "/rules/0/reason"),
+        (_rule(colour="blue"), "/rules/0/colour"),
+        (_rule(when={"fact": "shoe_size", "op": "gt", "value": 9}), "no such fact"),
+        (_rule(when={"fact": "pd", "op": "about", "value": 0.1}), "/rules/0/when"),
+        (_rule(when={"fact": "pd", "op": "gt", "value": "high"}), "needs a number"),
+        (_rule(when={"fact": "pd", "op": "in", "value": ["0.1"]}), "needs a number"),
+        (_rule(when={"fact": "pd", "op": "missing", "value": 1}), "takes no value"),
+        (_rule(when={"fact": "thin_file", "op": "eq", "value": "yes"}), "true or false"),
+        (_rule(when={"fact": "fraud_band", "op": "eq", "value": "sky-high"}), "ever has"),
+        (_rule(when={"fact": "fraud_band", "op": "gt", "value": "low"}), "no order"),
+        (_rule(when={"fact": "state", "op": "in", "value": "IL"}), "needs a list"),
+        (_rule(when={"fact": "bureau_alerts", "op": "eq", "value": "x"}), "contains"),
+        (_rule(when={"fact": "bureau_alerts", "op": "contains", "value": "x"}), "ever has"),
+        (_rule(when={"fact": "state", "op": "contains", "value": "IL"}), "needs a list"),
+        (_rule(when={"all": []}), "/rules/0/when"),
+        (_rule(outcome="cap"), "cap_fact"),
+        (_rule(cap_fact="pd"), "cap_fact"),
+        (_rule(outcome="cap", cap_fact="grade"), "not an amount"),
+        (_rule(outcome="stipulate"), "says what is asked for"),
+        (_rule(stipulation={"code": "x", "text": "x"}), "asks for something"),
+        (_rule(effective_to="2020-01-01"), "ends before"),
+        (_rule(gate="underwriter"), "hard decline"),
+    ],
+)
+def test_a_pack_that_cannot_be_meant_is_refused_at_load(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None], why: str
+) -> None:
+    pack = yaml.safe_load((DATA / "policy" / "personal-loan.yaml").read_text())
+    change(pack)
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "personal-loan.yaml").write_text(yaml.safe_dump(pack))
+
+    with pytest.raises(RecordCorruptError, match=why) as refused:
+        load_policy(tmp_path)
+
+    assert "personal-loan.yaml" in str(refused.value)

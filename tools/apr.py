@@ -1,0 +1,128 @@
+"""The annual percentage rate as Regulation Z, Appendix J, computes it (12 CFR 1026).
+
+The rate is the one at which the payments, discounted by the general equation of
+Appendix J(b)(8), are worth the amount advanced. An odd first period counts simple interest
+for its fraction of a unit-period and compound interest for its whole ones.
+"""
+
+from __future__ import annotations
+
+import calendar
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from enum import StrEnum
+
+_TOLERANCE = 1e-12
+_MAX_RATE_PER_UNIT_PERIOD = 10.0
+_DAYS_PER_MONTH = 30
+
+
+class UnitPeriod(StrEnum):
+    """How often payments fall due."""
+
+    WEEK = "week"
+    TWO_WEEKS = "two_weeks"
+    SEMIMONTH = "semimonth"
+    MONTH = "month"
+    QUARTER = "quarter"
+
+    @property
+    def per_year(self) -> int:
+        """Unit-periods in a year."""
+        return {"week": 52, "two_weeks": 26, "semimonth": 24, "month": 12, "quarter": 4}[self]
+
+    @property
+    def days(self) -> int:
+        """Days in a unit-period by the convention of Appendix J(b)(5)."""
+        return {"week": 7, "two_weeks": 14, "semimonth": 15, "month": 30, "quarter": 90}[self]
+
+
+@dataclass(frozen=True)
+class FirstPeriod:
+    """From the advance to the first payment: whole unit-periods and a fraction of one."""
+
+    whole: int = 1
+    fraction: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.whole < 0 or not 0 <= self.fraction < 1 or self.whole + self.fraction == 0:
+            raise ValueError("a first period is positive, its fraction less than one unit-period")
+
+
+def first_period(advance: date, first_payment: date, unit: UnitPeriod) -> FirstPeriod:
+    """Measure the first period between two dates by Appendix J(b)(5).
+
+    Months are counted back from the payment, the days that remain are counted forward from
+    the advance. Raises ValueError when the payment does not follow the advance.
+    """
+    if first_payment <= advance:
+        raise ValueError("the first payment must follow the advance")
+    if unit in (UnitPeriod.WEEK, UnitPeriod.TWO_WEEKS):
+        days = (first_payment - advance).days
+    else:
+        months, odd_days = _months_back(advance, first_payment)
+        if unit is UnitPeriod.MONTH:
+            # 31 days may remain before a month is full; they are more than one unit-period.
+            whole, over = divmod(odd_days, _DAYS_PER_MONTH)
+            return FirstPeriod(months + whole, over / _DAYS_PER_MONTH)
+        days = months * _DAYS_PER_MONTH + odd_days
+    whole, over = divmod(days, unit.days)
+    return FirstPeriod(whole, over / unit.days)
+
+
+def annual_percentage_rate(
+    amount_financed: Decimal,
+    payments: Sequence[Decimal],
+    unit: UnitPeriod = UnitPeriod.MONTH,
+    first: FirstPeriod | None = None,
+) -> Decimal:
+    """The APR as a fraction, rounded half up to six places.
+
+    `amount_financed` is what the borrower receives, after any prepaid finance charge; one
+    payment falls due at the end of the first period and one each unit-period after it.
+    Raises ValueError when the payments do not repay the advance at a rate of zero or more.
+    """
+    advance, due = float(amount_financed), [float(payment) for payment in payments]
+    start = first or FirstPeriod()
+    if advance <= 0 or not due or math.fsum(due) < advance:
+        raise ValueError("payments must repay a positive amount financed")
+    low, high = 0.0, 0.01
+    while _present_value(due, high, start) > advance:
+        low, high = high, high * 2
+        if high > _MAX_RATE_PER_UNIT_PERIOD:
+            raise ValueError("the payments imply no plausible rate")
+    while high - low > _TOLERANCE:
+        middle = (low + high) / 2
+        if _present_value(due, middle, start) > advance:
+            low = middle
+        else:
+            high = middle
+    return Decimal((low + high) / 2 * unit.per_year).quantize(Decimal("0.000001"), ROUND_HALF_UP)
+
+
+def finance_charge(amount_financed: Decimal, payments: Sequence[Decimal]) -> Decimal:
+    """What credit costs in dollars: all that is paid, less the amount financed."""
+    return sum(payments, Decimal(0)) - amount_financed
+
+
+def _present_value(payments: Sequence[float], rate: float, first: FirstPeriod) -> float:
+    discount = (1 + first.fraction * rate) * (1 + rate) ** first.whole
+    return math.fsum(
+        payment / (discount * (1 + rate) ** number) for number, payment in enumerate(payments)
+    )
+
+
+def _months_back(earlier: date, later: date) -> tuple[int, int]:
+    """Whole months counted back from the later date, and the days left before them."""
+    months = (later.year - earlier.year) * 12 + later.month - earlier.month
+    while _month_before(later, months) < earlier:
+        months -= 1
+    return months, (_month_before(later, months) - earlier) // timedelta(days=1)
+
+
+def _month_before(day: date, months: int) -> date:
+    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))

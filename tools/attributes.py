@@ -1,0 +1,208 @@
+"""Credit attributes: what a bureau report amounts to on one day, under fixed names.
+
+A reader may count on these definitions as long as `VERSION` stays. Own accounts are those the
+applicant must pay; accounts of an authorised user count for `authorized_user_share` only. A
+trade that was opened after the day is left out of everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from data.contracts.bureau import (
+    BureauReport,
+    EcoaDesignator,
+    PublicRecord,
+    PublicRecordStatus,
+    PublicRecordType,
+    Tradeline,
+    TradelineStatus,
+    TradelineType,
+)
+from data.contracts.findings import BureauAttributes
+from tools.amortization import to_cents
+from tools.base import tool
+
+VERSION = "1.0.0"
+
+_ZERO = Decimal(0)
+_REVOLVING_MINIMUM = Decimal("0.05")
+_THIN_TRADES = 3
+_THIN_MONTHS = 12
+_BANKRUPTCIES = {PublicRecordType.BANKRUPTCY_CHAPTER_7, PublicRecordType.BANKRUPTCY_CHAPTER_13}
+_LOST = {
+    TradelineStatus.CHARGED_OFF,
+    TradelineStatus.REPOSSESSED,
+    TradelineStatus.FORECLOSED,
+}
+
+
+@tool()
+def derive_attributes(
+    report: BureauReport, as_of: date, *, joint_obligations: bool = True
+) -> BureauAttributes:
+    """Derive all attributes of one report as of one day.
+
+    `joint_obligations` is switched off for a co-applicant's report, whose joint accounts are
+    already on the primary's.
+    """
+    known = [trade for trade in report.tradelines if trade.opened_on <= as_of]
+    own = [trade for trade in known if trade.designator is not EcoaDesignator.AUTHORIZED_USER]
+    still_open = [trade for trade in own if trade.status is TradelineStatus.OPEN]
+    owed = [
+        trade
+        for trade in still_open
+        if joint_obligations or trade.designator is not EcoaDesignator.JOINT
+    ]
+    oldest = _most((_months(trade.opened_on, as_of) for trade in own), max)
+    bankruptcies = [record for record in report.public_records if record.type in _BANKRUPTCIES]
+    return BureauAttributes(
+        version=VERSION,
+        trades_open=len(still_open),
+        oldest_trade_months=oldest,
+        utilization_revolving=_utilization(still_open),
+        worst_dpd_12m=max((_worst_dpd(trade, as_of, 12) for trade in own), default=0),
+        worst_dpd_24m=max((_worst_dpd(trade, as_of, 24) for trade in own), default=0),
+        current_dpd=max((trade.days_past_due for trade in still_open), default=0),
+        months_since_delinquency=_most(
+            (since for trade in own if (since := _since_delinquency(trade, as_of)) is not None), min
+        ),
+        inquiries_6m=sum(
+            inquiry.hard and _within(inquiry.inquired_on, as_of, 6) for inquiry in report.inquiries
+        ),
+        collections_open_amount=_unpaid_collections(report, own, as_of),
+        public_record_24m=sum(_is_recent(record, as_of) for record in report.public_records),
+        bankruptcy_open=any(one.status is PublicRecordStatus.OPEN for one in bankruptcies),
+        months_since_bankruptcy_discharge=_most(
+            (
+                _months(one.discharged_on or one.filed_on, as_of)
+                for one in bankruptcies
+                if one.status is PublicRecordStatus.DISCHARGED
+            ),
+            min,
+        ),
+        authorized_user_share=_share(len(known) - len(own), len(known)),
+        monthly_obligations=to_cents(
+            sum((_payment(trade) for trade in owed if not _is_mortgage(trade)), _ZERO)
+        ),
+        mortgage_payment_monthly=to_cents(
+            sum((trade.payment_monthly for trade in owed if _is_mortgage(trade)), _ZERO)
+        ),
+        thin_file=len(own) < _THIN_TRADES or oldest is None or oldest < _THIN_MONTHS,
+    )
+
+
+def joint_attributes(first: BureauAttributes, second: BureauAttributes) -> BureauAttributes:
+    """Two applicants as one: obligations add up, everything else is the weaker of the two."""
+
+    def weaker(name: str, choose: Callable[[Iterable[Any]], Any]) -> Any:
+        values = (getattr(first, name), getattr(second, name))
+        return _most((value for value in values if value is not None), choose)
+
+    worst_is_most = (
+        "utilization_revolving worst_dpd_12m worst_dpd_24m current_dpd inquiries_6m "
+        "collections_open_amount public_record_24m bankruptcy_open authorized_user_share thin_file"
+    )
+    worst_is_least = (
+        "trades_open oldest_trade_months months_since_delinquency months_since_bankruptcy_discharge"
+    )
+    return BureauAttributes(
+        version=VERSION,
+        monthly_obligations=first.monthly_obligations + second.monthly_obligations,
+        mortgage_payment_monthly=first.mortgage_payment_monthly + second.mortgage_payment_monthly,
+        **{name: weaker(name, max) for name in worst_is_most.split()},
+        **{name: weaker(name, min) for name in worst_is_least.split()},
+    )
+
+
+def _most(values: Iterable[Any], choose: Callable[[Iterable[Any]], Any]) -> Any:
+    found = list(values)
+    return choose(found) if found else None
+
+
+def _months(earlier: date, later: date) -> int:
+    """Whole months between two days; zero when the earlier one is not earlier."""
+    months = (later.year - earlier.year) * 12 + later.month - earlier.month
+    return max(0, months - (later.day < earlier.day))
+
+
+def _within(day: date, as_of: date, months: int) -> bool:
+    return day <= as_of and _months(day, as_of) < months
+
+
+def _share(part: int, whole: int) -> Decimal | None:
+    return _ratio(Decimal(part), Decimal(whole)) if whole else None
+
+
+def _ratio(part: Decimal, whole: Decimal) -> Decimal:
+    return (part / whole).quantize(Decimal("0.000001"), ROUND_HALF_UP)
+
+
+def _utilization(trades: Iterable[Tradeline]) -> Decimal | None:
+    """Balances over limits. Accounts without a limit say nothing about how full they are."""
+    revolving = [trade for trade in trades if trade.type is TradelineType.REVOLVING and trade.limit]
+    limits = sum((trade.limit or _ZERO for trade in revolving), _ZERO)
+    if not limits:
+        return None
+    return _ratio(sum((max(trade.balance, _ZERO) for trade in revolving), _ZERO), limits)
+
+
+def _worst_dpd(trade: Tradeline, as_of: date, months: int) -> int:
+    """The worst class of lateness in a window.
+
+    The bureau counts over the whole life and dates only the last one, so a trade that was
+    late within the window is taken at its worst; one without a date counts as within.
+    """
+    classes = (
+        (90, trade.dpd_90_count or trade.status in _LOST),
+        (60, trade.dpd_60_count),
+        (30, trade.dpd_30_count),
+    )
+    ever = next((days for days, happened in classes if happened), 0)
+    when = trade.last_delinquency or (trade.closed_on if trade.status in _LOST else None)
+    recent = ever if when is None or _within(when, as_of, months) else 0
+    return max(recent, trade.days_past_due)
+
+
+def _since_delinquency(trade: Tradeline, as_of: date) -> int | None:
+    if trade.days_past_due >= 30:
+        return 0
+    return None if trade.last_delinquency is None else _months(trade.last_delinquency, as_of)
+
+
+def _unpaid_collections(report: BureauReport, own: Iterable[Tradeline], as_of: date) -> Decimal:
+    collected = sum(
+        (
+            one.amount
+            for one in report.collections
+            if not one.paid and _within(one.reported_on, as_of, 12)
+        ),
+        _ZERO,
+    )
+    for trade in own:
+        when = trade.last_delinquency or trade.closed_on or as_of
+        if trade.status is TradelineStatus.CHARGED_OFF and _within(when, as_of, 12):
+            collected += max(trade.balance, _ZERO)
+    return collected
+
+
+def _is_recent(record: PublicRecord, as_of: date) -> bool:
+    """Filed or discharged within 24 months, or still open."""
+    if record.status is PublicRecordStatus.OPEN:
+        return True
+    latest = max(record.filed_on, record.discharged_on or record.filed_on)
+    return _within(latest, as_of, 24)
+
+
+def _is_mortgage(trade: Tradeline) -> bool:
+    return trade.type is TradelineType.MORTGAGE
+
+
+def _payment(trade: Tradeline) -> Decimal:
+    """The monthly payment; a revolving balance that reports none costs five percent of it."""
+    if trade.payment_monthly == 0 and trade.type is TradelineType.REVOLVING and trade.balance > 0:
+        return trade.balance * _REVOLVING_MINIMUM
+    return trade.payment_monthly

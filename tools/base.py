@@ -1,0 +1,125 @@
+"""What every tool has in common: a span, a time limit, a record of the call, one kind of error.
+
+A tool is a plain function, sync or async. Whoever calls an agent may listen to the tools
+that it uses (`recorded_calls`); the tool itself has never heard of a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar, cast
+
+from opentelemetry import trace
+from opentelemetry.trace import Span, StatusCode
+
+from data.contracts.errors import ToolError, ToolUnavailableError, as_desk_error
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_tracer = trace.get_tracer("credit_desk.tools")
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """That a tool was used, how long it took and how it ended. Never with what."""
+
+    name: str
+    outcome: str
+    """`ok`, or the code of the error."""
+    latency_ms: float
+    trace_id: str
+    span_id: str
+
+
+_calls: ContextVar[list[ToolCall] | None] = ContextVar("tool_calls", default=None)
+
+
+@contextmanager
+def recorded_calls() -> Iterator[list[ToolCall]]:
+    """Collect the calls of all tools used inside the block, in the order they end."""
+    calls: list[ToolCall] = []
+    token = _calls.set(calls)
+    try:
+        yield calls
+    finally:
+        _calls.reset(token)
+
+
+def tool(
+    *, name: str | None = None, timeout_seconds: float = 10.0
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a function a tool: traced, recorded, and failing with a `ToolError` of its name.
+
+    An async tool that takes longer than `timeout_seconds` fails with `ToolUnavailableError`,
+    which whoever asked the agent may try again. A sync tool is a calculation or a look-up in
+    memory and has no limit.
+    """
+
+    def decorate(fn: Callable[P, R]) -> Callable[P, R]:
+        called = name or fn.__name__
+
+        @functools.wraps(fn)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            with _observed(called):
+                return fn(*args, **kwargs)
+
+        @functools.wraps(fn)
+        async def acall(*args: P.args, **kwargs: P.kwargs) -> Any:
+            with _observed(called):
+                try:
+                    async with asyncio.timeout(timeout_seconds):
+                        return await cast(Any, fn(*args, **kwargs))
+                except TimeoutError:
+                    raise ToolUnavailableError(f"no answer within {timeout_seconds:g} s") from None
+
+        return cast(Callable[P, R], acall) if inspect.iscoroutinefunction(fn) else call
+
+    return decorate
+
+
+@contextmanager
+def _observed(name: str) -> Iterator[None]:
+    began, outcome = time.perf_counter(), "ok"
+    with _tracer.start_as_current_span(
+        f"execute_tool {name}", record_exception=False, set_status_on_exception=False
+    ) as span:
+        span.set_attributes(
+            {
+                "gen_ai.operation.name": "execute_tool",
+                "gen_ai.tool.name": name,
+                "gen_ai.tool.type": "function",
+            }
+        )
+        try:
+            yield
+        except Exception as error:
+            known = as_desk_error(error, ToolError).attributed(tool=name)
+            outcome = known.code
+            span.set_attribute("error.type", outcome)
+            span.set_status(StatusCode.ERROR, str(known))
+            raise known from None
+        finally:
+            _record(name, outcome, (time.perf_counter() - began) * 1000, span)
+
+
+def _record(name: str, outcome: str, latency_ms: float, span: Span) -> None:
+    calls = _calls.get()
+    if calls is not None:
+        context = span.get_span_context()
+        calls.append(
+            ToolCall(
+                name=name,
+                outcome=outcome,
+                latency_ms=round(latency_ms, 3),
+                trace_id=f"{context.trace_id:032x}",
+                span_id=f"{context.span_id:016x}",
+            )
+        )

@@ -1,0 +1,60 @@
+"""The credit bureau, as its files answer: a report is an answer, also an empty or frozen one."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from data.contracts.application import ApplicantRole
+from data.contracts.bureau import BureauReport, BureauScore, BureauStatus, TradelineType
+from data.contracts.case import CaseFile
+from data.contracts.errors import ToolUnavailableError
+from tools.base import tool
+
+STALE_AFTER_DAYS = 30
+
+
+@tool()
+async def fetch_bureau_report(
+    case: CaseFile, role: ApplicantRole = ApplicantRole.PRIMARY
+) -> BureauReport:
+    """The bureau's report on one applicant.
+
+    Hit, thin, no hit, frozen and locked are answers. Raises ToolUnavailableError, which is
+    worth another try, when the bureau reports an error or has sent nothing.
+    """
+    report = dict(case.reports).get(role)
+    if report is None:
+        raise ToolUnavailableError(f"the bureau has sent no report on the {role} applicant")
+    if report.status is BureauStatus.ERROR:
+        raise ToolUnavailableError(f"the bureau reports an error for the {role} applicant")
+    return report
+
+
+def usable_score(report: BureauReport) -> BureauScore | None:
+    """The score, or None for a special code or a value outside its own range."""
+    return report.score if report.score is not None and report.score.is_scored else None
+
+
+def report_problem(report: BureauReport, ssn: str, as_of: date) -> str | None:
+    """Why a report must not be used, as a code: another person's file, or from the future."""
+    found = report.subject_ssn_last4
+    if found is not None and found != ssn[-4:]:
+        return "other_persons_file"
+    return "report_after_as_of" if report.report_date > as_of else None
+
+
+def report_warnings(report: BureauReport, as_of: date) -> tuple[str, ...]:
+    """What a reader should know about a report that is used all the same, as codes."""
+    warnings = []
+    if (as_of - report.report_date).days > STALE_AFTER_DAYS:
+        warnings.append("report_stale")
+    if report.score is not None and usable_score(report) is None:
+        warnings.append("score_not_a_score")
+    if any(trade.opened_on > as_of for trade in report.tradelines):
+        warnings.append("trade_opened_in_future")
+    revolving = [trade for trade in report.tradelines if trade.type is TradelineType.REVOLVING]
+    if any(not trade.limit and trade.balance > 0 for trade in revolving):
+        warnings.append("trade_without_limit")
+    if any(trade.balance < 0 for trade in report.tradelines):
+        warnings.append("trade_with_negative_balance")
+    return tuple(warnings)

@@ -1,0 +1,87 @@
+"""Cases on file: a persona or a bundle, by its id, from the data folder."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from data.contracts.base import Contract
+from data.contracts.case import CaseFile, Persona
+from data.contracts.errors import (
+    ContractViolationError,
+    RecordCorruptError,
+    RecordNotFoundError,
+)
+from tools.base import tool
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+_PERSONA_ONLY = frozenset(Persona.model_fields) - frozenset(CaseFile.model_fields)
+
+Read = TypeVar("Read", bound=Contract)
+
+
+@tool()
+def load_case(data_dir: Path, case_id: str) -> CaseFile:
+    """The case filed as `synthetic/<id>.json`, without what a persona is expected to end in.
+
+    Raises RecordNotFoundError naming the id, or RecordCorruptError naming file and field.
+    """
+    content, path = _content(data_dir, case_id)
+    for field in _PERSONA_ONLY:
+        content.pop(field, None)
+    return _held_to(CaseFile, content, path)
+
+
+@tool()
+def load_persona(data_dir: Path, persona_id: str) -> Persona:
+    """A persona with its expected end. Raises as `load_case` does."""
+    content, path = _content(data_dir, persona_id)
+    return _held_to(Persona, content, path)
+
+
+def case_ids(data_dir: Path) -> tuple[str, ...]:
+    """The ids of all cases on file, in alphabetical order."""
+    return tuple(sorted(path.stem for path in (data_dir / "synthetic").glob("*.json")))
+
+
+def _content(data_dir: Path, case_id: str) -> tuple[dict[str, Any], Path]:
+    """The parsed file. An id is a plain name: nothing outside of the folder can be reached."""
+    if not _ID.fullmatch(case_id):
+        raise RecordNotFoundError("no case is filed under an id of this form")
+    folder = (data_dir / "synthetic").resolve()
+    path = folder / f"{case_id}.json"
+    if path.is_symlink() or not path.is_file():
+        raise RecordNotFoundError(f"no case is filed under {case_id}")
+    try:
+        content = json.loads(
+            path.read_bytes(), object_pairs_hook=_unique, parse_constant=_no_constant
+        )
+    except (ValueError, RecursionError):
+        raise RecordCorruptError(f"{path.name}: not well-formed JSON") from None
+    if not isinstance(content, dict):
+        raise RecordCorruptError(f"{path.name}: not a JSON object")
+    return content, path
+
+
+def _held_to(contract: type[Read], content: dict[str, Any], path: Path) -> Read:
+    try:
+        return contract.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        violation = ContractViolationError.of(path.name, error)
+        raise RecordCorruptError(violation.message) from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is given twice")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

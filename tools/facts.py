@@ -1,0 +1,136 @@
+"""From findings to facts: the one place where the policy's vocabulary is filled in."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from data.contracts.application import Application
+from data.contracts.bureau import BureauAlert
+from data.contracts.facts import PolicyFacts
+from data.contracts.findings import (
+    AffordabilityFinding,
+    BureauFinding,
+    IdentityDocumentStatus,
+    IncomeFinding,
+    KycFinding,
+    RiskFinding,
+    Verification,
+)
+from data.contracts.policy import AffordabilityTerms
+from tools.affordability import income_limit
+
+_DEMAND_IDENTITY = {
+    BureauAlert.FRAUD_INITIAL,
+    BureauAlert.FRAUD_EXTENDED,
+    BureauAlert.ACTIVE_DUTY,
+}
+
+
+def policy_facts(
+    application: Application,
+    terms: AffordabilityTerms,
+    verification: Verification | None = None,
+    bureau: BureauFinding | None = None,
+    risk: RiskFinding | None = None,
+) -> PolicyFacts:
+    """Everything the policy may look at; what has not been answered stays None."""
+    day = application.as_of_date
+    verified = verification or Verification()
+    known: dict[str, Any] = {
+        "product": application.product,
+        "amount_requested": application.amount_requested,
+        "term_months": application.term_months,
+        "state": application.state,
+        "youngest_age": min(one.age_on(day) for one in application.applicants),
+        "covered_borrower": any(one.military_covered_borrower for one in application.applicants),
+    }
+    if verified.kyc is not None:
+        known |= _identity(verified.kyc)
+    if verified.fraud is not None:
+        known |= {"fraud_band": verified.fraud.band, "fraud_score": verified.fraud.score}
+    if verified.income is not None:
+        known |= _income(verified.income, application.amount_requested, terms)
+    if bureau is not None:
+        known |= _bureau(bureau, verified.kyc, day)
+    if risk is not None:
+        known |= {"pd": risk.pd_ensemble, "grade": risk.grade, "disagreement": risk.disagreement}
+        known |= _ability(risk.ability) if risk.ability else {}
+    return PolicyFacts(**known)
+
+
+def facts_with_terms(
+    facts: PolicyFacts, ability: AffordabilityFinding | None, *, amount: Decimal, term_months: int
+) -> PolicyFacts:
+    """The same case with another loan; `ability` must have been reckoned for that loan."""
+    changed: dict[str, Any] = {"amount_requested": amount, "term_months": term_months}
+    if facts.income_limit is not None:
+        changed["amount_over_income_limit"] = amount - facts.income_limit
+    if ability is not None:
+        changed |= _ability(ability)
+    return PolicyFacts.model_validate(dict(facts) | changed)
+
+
+def _identity(kyc: KycFinding) -> dict[str, Any]:
+    return {
+        "identity_status": kyc.identity_status,
+        "identity_document_expired": any(
+            match.document_status is IdentityDocumentStatus.EXPIRED for match in kyc.matches
+        ),
+        "watchlist_status": kyc.watchlist.status,
+    }
+
+
+def _income(income: IncomeFinding, amount: Decimal, terms: AffordabilityTerms) -> dict[str, Any]:
+    known: dict[str, Any] = {
+        "income_verdict": income.verdict,
+        "income_deviation": income.deviation,
+        "verified_monthly_income": income.verified_monthly,
+        "garnishment": income.garnishment,
+        "nsf_count": income.nsf_count,
+    }
+    if income.verified_monthly is not None:
+        limit = income_limit(income.verified_monthly, terms)
+        known |= {"income_limit": limit, "amount_over_income_limit": amount - limit}
+    return known
+
+
+def _bureau(bureau: BureauFinding, kyc: KycFinding | None, as_of: date) -> dict[str, Any]:
+    handled = set(kyc.alerts_handled) if kyc else set()
+    known: dict[str, Any] = {
+        "bureau_status": bureau.bureau_status,
+        "bureau_score": bureau.score.value if bureau.score else None,
+        "bureau_alerts": bureau.alerts,
+        "unanswered_alerts": len((set(bureau.alerts) & _DEMAND_IDENTITY) - handled),
+    }
+    if bureau.report_date is not None:
+        known["bureau_report_age_days"] = max(0, (as_of - bureau.report_date).days)
+    if (found := bureau.attributes) is not None:
+        known |= {
+            "trades_open": found.trades_open,
+            "thin_file": found.thin_file,
+            "worst_dpd_12m": found.worst_dpd_12m,
+            "worst_dpd_24m": found.worst_dpd_24m,
+            "current_dpd": found.current_dpd,
+            "inquiries_6m": found.inquiries_6m,
+            "public_record_24m": found.public_record_24m,
+            "collections_open_amount": found.collections_open_amount,
+            "bankruptcy_open": found.bankruptcy_open,
+            "bankruptcy_discharged": found.months_since_bankruptcy_discharge is not None,
+            "months_since_bankruptcy_discharge": found.months_since_bankruptcy_discharge,
+            "utilization_revolving": found.utilization_revolving,
+        }
+    return known
+
+
+def _ability(ability: AffordabilityFinding) -> dict[str, Any]:
+    return {
+        "dti_before": ability.dti_before,
+        "dti_after": ability.dti_after,
+        "dti_stressed": ability.dti_stressed,
+        "payment_to_income": ability.pti,
+        "residual_margin": ability.residual_income - ability.residual_floor,
+        "residual_margin_stressed": ability.residual_income_stressed - ability.residual_floor,
+        "affordable_principal": ability.max_principal,
+    }

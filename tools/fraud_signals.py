@@ -1,0 +1,190 @@
+"""Fraud signals: what is unusual about an application, weighed and added up to 0..1000.
+
+The weights are an expert's. Each signal that was seen is in the answer with its weight, so the
+score can be recomputed by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+from data.contracts.application import Applicant, Residency
+from data.contracts.bureau import BureauAlert, BureauReport, BureauStatus, EcoaDesignator
+from data.contracts.case import CaseFile
+from data.contracts.documents import BankStatement, DocumentKind
+from data.contracts.findings import FraudBand, FraudSignal, Typology
+from data.contracts.fraud import FraudSignals, PhoneType, SharedTrait
+from data.contracts.ssn import is_itin, issued_after_2011
+from tools.base import tool
+from tools.documents import inconsistencies, papers_of, statement_breaks
+from tools.names import same_person_by_name
+
+HIGHEST = 1000
+
+_BANDS = ((700, FraudBand.CRITICAL), (500, FraudBand.HIGH), (250, FraudBand.MEDIUM))
+
+_RANDOM_ASSIGNMENT = date(2011, 6, 25)
+"""Since this day numbers are drawn at random, and areas are in use that never were before."""
+
+_DISPOSABLE_DOMAINS = frozenset(
+    {
+        "10minutemail.com",
+        "dispostable.com",
+        "guerrillamail.com",
+        "mailinator.com",
+        "sharklasers.com",
+        "temp-mail.org",
+        "trashmail.com",
+        "yopmail.com",
+    }
+)
+
+_ALERT_WEIGHTS = {
+    BureauAlert.SSN_DECEASED: 400,
+    BureauAlert.SSN_NOT_ISSUED: 400,
+    BureauAlert.FRAUD_EXTENDED: 200,
+    BureauAlert.FRAUD_INITIAL: 150,
+    BureauAlert.ADDRESS_DISCREPANCY: 50,
+}
+"""An active-duty alert protects its owner and is no sign of fraud."""
+
+_SHARED_FROM = {
+    SharedTrait.SSN: (2, 300),
+    SharedTrait.DEVICE: (3, 150),
+    SharedTrait.PHONE: (3, 200),
+    SharedTrait.ADDRESS: (6, 100),
+    SharedTrait.EMAIL: (2, 150),
+}
+"""From how many identities on sharing counts, and how much. Families share addresses."""
+
+_THIN_COVER = frozenset({"authorized_user_only", "phone_shared", "file_newer_than_person"})
+_TAKEN_OVER = frozenset(
+    {"alert_fraud_initial", "alert_fraud_extended", "other_persons_file", "ip_far_away"}
+)
+_FIRST_PARTY = frozenset({"statement_altered", "bank_account_of_other_person"})
+
+
+@tool()
+def score_fraud_signals(case: CaseFile) -> tuple[FraudSignal, ...]:
+    """Every signal in a case, the heaviest first. Says nothing about whom it was seen on."""
+    seen: dict[str, FraudSignal] = {}
+    for signal in _all_signals(case):
+        known = seen.get(signal.code)
+        if known is None or signal.weight > known.weight:
+            seen[signal.code] = signal
+    return tuple(sorted(seen.values(), key=lambda one: (-one.weight, one.code)))
+
+
+def fraud_score(signals: tuple[FraudSignal, ...]) -> int:
+    """The sum of the weights, at most 1000."""
+    return min(HIGHEST, sum(signal.weight for signal in signals))
+
+
+def fraud_band(score: int) -> FraudBand:
+    """Medium from 250, high from 500, critical from 700."""
+    return next((band for least, band in _BANDS if score >= least), FraudBand.LOW)
+
+
+def fraud_typology(signals: tuple[FraudSignal, ...]) -> Typology | None:
+    """What kind of fraud the signals fit, if any."""
+    codes = {signal.code for signal in signals}
+    if "ssn_newer_than_person" in codes and codes & _THIN_COVER:
+        return Typology.SYNTHETIC
+    if "alert_ssn_not_issued" in codes:
+        return Typology.SYNTHETIC
+    if codes & _TAKEN_OVER:
+        return Typology.THIRD_PARTY
+    return Typology.FIRST_PARTY if codes & _FIRST_PARTY else None
+
+
+def _all_signals(case: CaseFile) -> Iterator[FraudSignal]:
+    reports = dict(case.reports)
+    for applicant in case.application.applicants:
+        yield from _about_person(applicant)
+        yield from _about_papers(case, applicant)
+        report = reports.get(applicant.role)
+        if report is not None and report.status in {BureauStatus.HIT, BureauStatus.THIN}:
+            yield from _about_file(applicant, report, case.application.as_of_date)
+    if case.fraud_signals is not None:
+        yield from _about_device(case.fraud_signals)
+        yield from _about_velocity(case.fraud_signals)
+
+
+def _about_person(applicant: Applicant) -> Iterator[FraudSignal]:
+    # People who came to the country as adults have young numbers for a good reason.
+    old_enough = applicant.dob.year < _RANDOM_ASSIGNMENT.year - 18
+    if (
+        applicant.residency is Residency.CITIZEN
+        and old_enough
+        and not is_itin(applicant.ssn)
+        and issued_after_2011(applicant.ssn)
+    ):
+        yield _signal("ssn_newer_than_person", 300, "2011")
+    if applicant.email and applicant.email.rpartition("@")[2].lower() in _DISPOSABLE_DOMAINS:
+        yield _signal("email_disposable", 150, "domain")
+
+
+def _about_papers(case: CaseFile, applicant: Applicant) -> Iterator[FraudSignal]:
+    statements = [
+        paper
+        for _, paper in papers_of(case, applicant.role, DocumentKind.BANK_STATEMENT)
+        if isinstance(paper, BankStatement)
+    ]
+    names = [one.full_name for one in case.application.applicants]
+    strange = [
+        one
+        for one in statements
+        if not any(same_person_by_name(name, one.holder_name) for name in names)
+    ]
+    if strange:
+        yield _signal("bank_account_of_other_person", 200, str(len(strange)))
+    altered = {code for one in statements for code in inconsistencies(one)}
+    altered |= {code for code in statement_breaks(statements) if code != "statements_gap"}
+    if altered:
+        yield _signal("statement_altered", 250, ",".join(sorted(altered)))
+
+
+def _about_file(applicant: Applicant, report: BureauReport, as_of: date) -> Iterator[FraudSignal]:
+    for alert in report.alerts:
+        if alert in _ALERT_WEIGHTS:
+            yield _signal(f"alert_{alert.value}", _ALERT_WEIGHTS[alert], alert.value)
+    if report.subject_ssn_last4 not in {None, applicant.ssn[-4:]}:
+        yield _signal("other_persons_file", 300, "ssn_last4")
+    lines = report.tradelines
+    if lines and all(line.designator is EcoaDesignator.AUTHORIZED_USER for line in lines):
+        yield _signal("authorized_user_only", 200, str(len(lines)))
+    if report.file_since is not None and applicant.residency is Residency.CITIZEN:
+        months = (as_of.year - report.file_since.year) * 12 + as_of.month - report.file_since.month
+        if months < 24 and applicant.age_on(as_of) >= 35:
+            yield _signal("file_newer_than_person", 100, str(max(months, 0)))
+
+
+def _about_device(signals: FraudSignals) -> Iterator[FraudSignal]:
+    for link in signals.identity_links:
+        least, weight = _SHARED_FROM[link.trait]
+        if link.identities >= least:
+            yield _signal(f"{link.trait.value}_shared", weight, str(link.identities))
+    for hit in signals.consortium_hits:
+        yield _signal(f"consortium_{hit}", 250, hit)
+    if signals.ip_country not in {None, "US"}:
+        yield _signal("ip_abroad", 100, signals.ip_country or "")
+    if signals.ip_distance_km is not None and signals.ip_distance_km > 1000:
+        yield _signal("ip_far_away", 100, str(signals.ip_distance_km))
+    if signals.email_age_days is not None and signals.email_age_days < 7:
+        yield _signal("email_new", 50, str(signals.email_age_days))
+    if signals.phone_type is PhoneType.VOIP:
+        yield _signal("phone_voip", 50, signals.phone_type.value)
+
+
+def _about_velocity(signals: FraudSignals) -> Iterator[FraudSignal]:
+    for trait in type(signals.velocity).model_fields:
+        seen = getattr(signals.velocity, trait)
+        if seen.days_1 >= 3 or seen.days_7 >= 5:
+            yield _signal(f"velocity_{trait}", 200, f"{seen.days_1}/{seen.days_7}/{seen.days_30}")
+        elif seen.days_30 >= 6:
+            yield _signal(f"velocity_{trait}", 100, f"{seen.days_1}/{seen.days_7}/{seen.days_30}")
+
+
+def _signal(code: str, weight: int, value: str) -> FraudSignal:
+    return FraudSignal(code=code, weight=weight, value=value)

@@ -1,0 +1,66 @@
+"""Postal addresses of the United States as they can be compared, and what is wrong with them."""
+
+from __future__ import annotations
+
+import re
+
+from rapidfuzz import fuzz
+
+from data.contracts.application import Address
+
+_PO_BOX = re.compile(r"\b(p\.?\s*o\.?\s*box|post\s+office\s+box|pmb)\b", re.IGNORECASE)
+
+_FIRST_DIGIT = {
+    "0": "CT MA ME NH NJ NY PR RI VT VI",
+    "1": "DE NY PA",
+    "2": "DC MD NC SC VA WV",
+    "3": "AL FL GA MS TN",
+    "4": "IN KY MI OH",
+    "5": "IA MN MT ND SD WI",
+    "6": "IL KS MO NE",
+    "7": "AR LA OK TX",
+    "8": "AZ CO ID NM NV TX UT WY",
+    "9": "AK AS CA GU HI MP OR WA",
+}
+"""Which states a first digit can belong to; a handful of ZIP codes cross a state line."""
+
+_SHORT = {
+    "st": "street",
+    "ave": "avenue",
+    "av": "avenue",
+    "rd": "road",
+    "dr": "drive",
+    "ln": "lane",
+    "ct": "court",
+    "blvd": "boulevard",
+    "pl": "place",
+    "ter": "terrace",
+    "apt": "apartment",
+    "ste": "suite",
+    "n": "north",
+    "s": "south",
+    "e": "east",
+    "w": "west",
+}
+
+
+def is_po_box(address: Address) -> bool:
+    """Whether the line names a box, where nobody can live."""
+    return _PO_BOX.search(address.line1) is not None
+
+
+def postal_code_fits_state(address: Address) -> bool:
+    """Whether the first digit of the ZIP code can belong to the state."""
+    return address.state in _FIRST_DIGIT[address.postal_code[0]].split()
+
+
+def address_likeness(one: Address, other: Address) -> float:
+    """From 0 to 100; 0 when state or ZIP code differ, whatever the street is called."""
+    if one.state != other.state or one.postal_code[:5] != other.postal_code[:5]:
+        return 0.0
+    return fuzz.ratio(_normal_line(one.line1), _normal_line(other.line1))
+
+
+def _normal_line(line: str) -> str:
+    words = re.sub(r"[^\w]+", " ", line.casefold()).split()
+    return " ".join(_SHORT.get(word, word) for word in words)

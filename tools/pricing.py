@@ -1,0 +1,143 @@
+"""The price of a loan, and the largest loan that could be offered instead.
+
+The disclosed total, finance charge and APR reckon with equal payments, as Regulation Z allows
+(12 CFR 1026.17(c)(3)): the few cents that the last payment differs by are disregarded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from data.contracts.decision import AdjustedTerms, Grade, Offer
+from data.contracts.errors import AnswerRejectedError, ToolError
+from data.contracts.prices import PriceTable
+from tools.amortization import level_payment, schedule, to_cents
+from tools.apr import annual_percentage_rate, finance_charge
+from tools.base import tool
+from tools.versioned_data import load_versioned
+
+_BASIS_POINT = Decimal("0.0001")
+
+
+def load_prices(data_dir: Path) -> PriceTable:
+    """Read `policy/prices.yaml`. Raises RecordNotFoundError or RecordCorruptError."""
+    return load_versioned(data_dir / "policy" / "prices.yaml", PriceTable)
+
+
+def priced(
+    prices: PriceTable,
+    *,
+    amount: Decimal,
+    term_months: int,
+    grade: Grade | None,
+    state: str,
+    covered_borrower: bool,
+    as_of: date,
+    rate: Decimal | None = None,
+) -> Offer:
+    """Price one loan at the table's rate, or at `rate` where a person set it.
+
+    A rate of the table is lowered, by whole basis points, until the APR respects every
+    ceiling; a person's rate is not touched. Raises ToolError when no rate is low enough, or
+    when a person's rate breaks a ceiling.
+    """
+    priced_as = grade or prices.ungraded_as
+    cap = prices.apr_caps.for_loan(state, covered_borrower=covered_borrower)
+
+    def offer_at(chosen: Decimal) -> Offer:
+        return _offer(prices, amount, term_months, priced_as, chosen, as_of)
+
+    if rate is not None:
+        offer = offer_at(rate)
+        if offer.apr > cap:
+            raise ToolError("the APR at this rate is above its ceiling")
+        return offer
+    offer = offer_at(prices.base_rate(priced_as, term_months))
+    return offer if offer.apr <= cap else _capped(offer_at, offer.rate, prices.lowest_rate, cap)
+
+
+price_offer = tool(name="price_offer")(priced)
+"""The same as a tool: in the trace, and among the calls of whoever asks."""
+
+
+def price_adjusted(
+    prices: PriceTable,
+    adjusted: AdjustedTerms,
+    *,
+    amount: Decimal,
+    term_months: int,
+    grade: Grade | None,
+    state: str,
+    covered_borrower: bool,
+    as_of: date,
+) -> Offer:
+    """Price the terms a person chose; what they left alone stays as it was asked for.
+
+    Raises AnswerRejectedError, naming the field, when the rate leaves the lender's range or
+    the APR its ceiling, or the term is longer than any that has a price.
+    """
+    months = adjusted.term_months or term_months
+    if months > prices.terms[-1]:
+        raise AnswerRejectedError("there is no price for this term", field="term_months")
+    if adjusted.rate is not None and not (
+        prices.lowest_rate <= adjusted.rate <= prices.highest_rate
+    ):
+        raise AnswerRejectedError("the rate is outside the lender's range", field="rate")
+    try:
+        return price_offer(
+            prices,
+            amount=adjusted.amount or amount,
+            term_months=months,
+            grade=grade,
+            state=state,
+            covered_borrower=covered_borrower,
+            as_of=as_of,
+            rate=adjusted.rate,
+        )
+    except ToolError as error:
+        raise AnswerRejectedError(error.message, field="rate") from None
+
+
+def _capped(
+    offer_at: Callable[[Decimal], Offer], too_high: Decimal, lowest: Decimal, cap: Decimal
+) -> Offer:
+    """The offer at the highest rate, in whole basis points, whose APR is within the cap."""
+    low, high = int(lowest / _BASIS_POINT), int(too_high / _BASIS_POINT)
+    if offer_at(low * _BASIS_POINT).apr > cap:
+        raise ToolError("no rate of this lender respects the ceiling of the APR")
+    while high - low > 1:
+        middle = (low + high) // 2
+        if offer_at(middle * _BASIS_POINT).apr > cap:
+            high = middle
+        else:
+            low = middle
+    return offer_at(low * _BASIS_POINT)
+
+
+def _offer(
+    prices: PriceTable,
+    amount: Decimal,
+    term_months: int,
+    grade: Grade,
+    rate: Decimal,
+    as_of: date,
+) -> Offer:
+    payment = level_payment(amount, rate, term_months)
+    payments = [payment] * term_months
+    fee = to_cents(amount * prices.origination_fee[grade])
+    return Offer(
+        amount=amount,
+        term_months=term_months,
+        rate=rate,
+        apr=annual_percentage_rate(amount - fee, payments),
+        payment=payment,
+        final_payment=schedule(amount, rate, term_months)[-1].payment,
+        fee=fee,
+        finance_charge=finance_charge(amount - fee, payments),
+        total_of_payments=payment * term_months,
+        grade=grade,
+        expires_on=as_of + timedelta(days=prices.offer_valid_days),
+    )

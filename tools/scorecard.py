@@ -1,0 +1,97 @@
+"""Points, score and probability of default of one applicant on one card.
+
+score = offset + factor * ln((1 - PD) / PD), with factor = PDO / ln 2 and
+offset = base score - factor * ln(base odds). The card fails closed: a value that it has
+no bin for raises, and is never scored as zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.contracts.errors import ToolError
+from data.contracts.policy import ReasonCode
+from data.contracts.scorecard import AttributeValue, CardAttribute, Scorecard
+from tools.base import tool
+from tools.versioned_data import load_versioned
+
+
+@dataclass(frozen=True)
+class ScoreFactor:
+    """How many points an attribute cost, against the best bin it has."""
+
+    attribute: str
+    reason: ReasonCode
+    points_lost: float
+
+
+@dataclass(frozen=True)
+class CardScore:
+    """What a card says: points, the probability of its target event, and why."""
+
+    score: float
+    pd: float
+    factors: tuple[ScoreFactor, ...]
+    """All attributes that cost points, the dearest first."""
+
+
+def load_scorecard(path: Path) -> Scorecard:
+    """Read a card. Raises RecordNotFoundError or RecordCorruptError, which name the file."""
+    return load_versioned(path, Scorecard)
+
+
+@tool()
+def score_applicant(card: Scorecard, attributes: Mapping[str, AttributeValue]) -> CardScore:
+    """Add up the points of every attribute of the card.
+
+    None takes the attribute's missing bin. Raises ToolError, naming the attribute, when one
+    is absent, is not a number, or is a category that the card has never seen.
+    """
+    lost, score = [], card.base_points
+    for attribute in card.attributes:
+        points = _points(attribute, attributes)
+        score += points
+        if points < attribute.best:
+            lost.append(
+                ScoreFactor(attribute.name, attribute.reason, round(attribute.best - points, 6))
+            )
+    lost.sort(key=lambda factor: (-factor.points_lost, factor.attribute))
+    return CardScore(score, pd_of(score, card), tuple(lost))
+
+
+def pd_of(score: float, card: Scorecard) -> float:
+    """The probability of default that a score stands for on the card's scale."""
+    factor, offset = _scale(card)
+    return 1 / (1 + math.exp((score - offset) / factor))
+
+
+def score_of(pd: float, card: Scorecard) -> float:
+    """The score that stands for a probability of default strictly between 0 and 1."""
+    if not 0 < pd < 1:
+        raise ValueError("a probability of default lies strictly between 0 and 1")
+    factor, offset = _scale(card)
+    return offset + factor * math.log((1 - pd) / pd)
+
+
+def _scale(card: Scorecard) -> tuple[float, float]:
+    factor = card.pdo / math.log(2)
+    return factor, card.base_score - factor * math.log(card.base_odds)
+
+
+def _points(attribute: CardAttribute, values: Mapping[str, AttributeValue]) -> float:
+    if attribute.name not in values:
+        raise ToolError(f"attribute {attribute.name} was not derived")
+    value = values[attribute.name]
+    if value is None:
+        return attribute.missing
+    if attribute.is_categorical:
+        for part in attribute.bins:
+            if any(type(value) is type(known) and value == known for known in part.values or ()):
+                return part.points
+        raise ToolError(f"attribute {attribute.name} has a category the card has never seen")
+    if isinstance(value, bool | str) or not math.isfinite(value):
+        raise ToolError(f"attribute {attribute.name} is not a number")
+    return next(part.points for part in attribute.bins if part.below is None or value < part.below)

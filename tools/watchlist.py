@@ -1,0 +1,164 @@
+"""Sanctions screening: is an applicant, under any of their names, on the list?
+
+The rule is the one measured best on a real list: nearly the same set of words, or nearly the
+same letters, and a date of birth within a year or unknown. The date, not a tight threshold,
+is what clears namesakes. A list that is missing, empty or too old never clears anybody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import ValidationError
+from rapidfuzz import fuzz, process
+
+from data.contracts.application import ApplicantRole
+from data.contracts.errors import ToolError
+from data.contracts.findings import WatchlistCandidate, WatchlistScreening, WatchlistStatus
+from data.contracts.watchlist import Watchlist, WatchlistEntry
+from tools.base import tool
+from tools.names import name_tokens
+
+TOKEN_SET_FROM = 90.0
+SORTED_FROM = 85.0
+DOB_TOLERANCE_DAYS = 366
+
+_GRAVITY = {WatchlistStatus.CLEAR: 0, WatchlistStatus.POTENTIAL: 1, WatchlistStatus.TRUE_MATCH: 2}
+
+
+class WatchlistUnavailableError(ToolError):
+    """There is no list that could clear anybody: missing, unreadable, empty or too old."""
+
+    code = "watchlist_unavailable"
+
+
+@dataclass(frozen=True)
+class ScreeningIndex:
+    """One edition of a list with all its names in normal form, ready to be compared."""
+
+    watchlist: Watchlist
+    names: tuple[str, ...]
+    owners: tuple[WatchlistEntry, ...]
+    """Whose name stands at the same place in `names`."""
+    of_several_words: dict[int, str]
+    """The names that may be compared word by word. One-word names would match everybody."""
+
+    @classmethod
+    def of(cls, watchlist: Watchlist) -> ScreeningIndex:
+        spelled = [
+            (" ".join(name_tokens(name)), entry)
+            for entry in watchlist.entries
+            for name in (*entry.names, *entry.aliases)
+        ]
+        names = tuple(name for name, _ in spelled)
+        return cls(
+            watchlist=watchlist,
+            names=names,
+            owners=tuple(entry for _, entry in spelled),
+            of_several_words={place: name for place, name in enumerate(names) if " " in name},
+        )
+
+    def scores(self, name: str) -> dict[str, tuple[WatchlistEntry, float, bool]]:
+        """Entries whose name is alike: the entry, its likeness, and whether a name is equal."""
+        sought = " ".join(name_tokens(name))
+        hits = process.extract(
+            sought, self.names, scorer=fuzz.ratio, score_cutoff=SORTED_FROM, limit=None
+        )
+        if " " in sought:
+            hits += process.extract(
+                sought,
+                self.of_several_words,
+                scorer=fuzz.token_set_ratio,
+                score_cutoff=TOKEN_SET_FROM,
+                limit=None,
+            )
+        found: dict[str, tuple[WatchlistEntry, float, bool]] = {}
+        for spelled, score, place in hits:
+            entry = self.owners[place]
+            _, best, equal = found.get(entry.entry_id, (entry, 0.0, False))
+            found[entry.entry_id] = (entry, max(best, score), equal or spelled == sought)
+        return found
+
+
+def load_watchlist(path: Path, as_of: date, max_age_days: int) -> ScreeningIndex:
+    """The list in a file, read again only when the file changes.
+
+    Raises WatchlistUnavailableError when nobody can be cleared by it.
+    """
+    try:
+        state = path.stat()
+        index = _read(path, state.st_mtime_ns, state.st_size)
+    except (OSError, ValidationError):
+        raise WatchlistUnavailableError(f"{path.name} is missing or cannot be read") from None
+    if not index.watchlist.entries:
+        raise WatchlistUnavailableError(f"{path.name} has no entries")
+    age = (as_of - index.watchlist.list_date).days
+    if age > max_age_days:
+        raise WatchlistUnavailableError(f"{path.name} is {age} days old, more than {max_age_days}")
+    return index
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, mtime_ns: int, size: int) -> ScreeningIndex:
+    return ScreeningIndex.of(Watchlist.model_validate_json(path.read_bytes()))
+
+
+@tool()
+def screen_watchlist(
+    path: Path,
+    people: tuple[tuple[ApplicantRole, str, date | None], ...],
+    as_of: date,
+    max_age_days: int,
+) -> WatchlistScreening:
+    """Screen people (role, full name, date of birth) against all names and aliases of a list.
+
+    A true match has an equal name, whatever the order of its words, and an equal date of birth.
+    Namesakes whom the date clears stay in the record as clear candidates. Raises
+    WatchlistUnavailableError when the list cannot clear anybody.
+    """
+    index = load_watchlist(path, as_of, max_age_days)
+    candidates = tuple(
+        sorted(
+            (
+                _candidate(role, dob, entry, score, equal)
+                for role, name, dob in people
+                for entry, score, equal in index.scores(name).values()
+            ),
+            key=lambda one: (one.applicant, one.entry_id),
+        )
+    )
+    worst = max(
+        (one.status for one in candidates), key=_GRAVITY.__getitem__, default=WatchlistStatus.CLEAR
+    )
+    return WatchlistScreening(
+        status=worst,
+        candidates=candidates,
+        list_name=index.watchlist.name,
+        list_date=index.watchlist.list_date,
+        list_version=index.watchlist.version,
+    )
+
+
+def _candidate(
+    role: ApplicantRole, dob: date | None, entry: WatchlistEntry, score: float, equal: bool
+) -> WatchlistCandidate:
+    agrees: bool | None = None
+    if dob is not None and entry.dobs:
+        agrees = any(abs((dob - listed).days) <= DOB_TOLERANCE_DAYS for listed in entry.dobs)
+    if agrees is False:
+        status = WatchlistStatus.CLEAR
+    elif equal and dob in entry.dobs:
+        status = WatchlistStatus.TRUE_MATCH
+    else:
+        status = WatchlistStatus.POTENTIAL
+    return WatchlistCandidate(
+        applicant=role,
+        entry_id=entry.entry_id,
+        status=status,
+        score=Decimal(str(round(score, 2))),
+        dob_agrees=agrees,
+    )
