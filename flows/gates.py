@@ -149,6 +149,11 @@ class UnderwriterRuling(_CreditRuling):
         self._check_reason(facts, grants=grants, declines=self.decision == "decline")
         if self.decision == "adjust":
             _check_terms(self.adjusted or AdjustedTerms(), facts)
+        if self.decision == "approve" and facts.amount > facts.largest_amount:
+            raise AnswerRejectedError(
+                f"the policy allows at most {facts.largest_amount:,.2f}: adjust the amount",
+                field="decision",
+            )
         if grants:
             amount = (self.adjusted.amount if self.adjusted else None) or facts.amount
             _require_identity("underwriter", by, override=facts.is_override)

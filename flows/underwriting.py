@@ -70,6 +70,8 @@ async def decide(run: OpenRun[Any]) -> None:
     if review and review.verdict is Verdict.REQUEST_DOCUMENTS:
         return await with_papers(run, case, intake)
 
+    if review and review.policy:
+        policy = review.policy
     outcome = outcome_of(policy.recommendation, review)
     pricing = None
     if outcome in {Outcome.APPROVE, Outcome.COUNTER_OFFER}:
@@ -116,7 +118,7 @@ async def gather_evidence(case: CaseFile, intake: Intake) -> Evidence:
 
 def outcome_of(recommendation: Recommendation, review: Review | None) -> Outcome:
     """What policy and people together come to. Changed terms are a counter-offer (Reg B)."""
-    if review is None:
+    if review is None or review.verdict is Verdict.CLEAR:
         return Outcome(recommendation.value)
     return {
         Verdict.APPROVE: Outcome.APPROVE,

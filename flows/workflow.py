@@ -27,6 +27,8 @@ from data.contracts.underwriting import (
 )
 from flows.runtime.graph import Edge, Kind, Node, Workflow
 
+_CREDIT = {Recommendation.APPROVE, Recommendation.COUNTER_OFFER}
+
 
 def stopped_at_intake(case: Underwriting) -> bool:
     return bool(case.doc_intake and case.doc_intake.stopped_by)
@@ -99,7 +101,8 @@ def settled_by_policy(case: Underwriting) -> bool:
 
 
 def cleared_for_credit(case: Underwriting) -> bool:
-    return _ruled(case, "compliance", Verdict.APPROVE) and _asks(case, "underwriter")
+    """Compliance is done, and the review goes on: what is left to ask is credit."""
+    return bool(case.rulings and case.rulings[-1].decision == Verdict.CLEAR and not case.review)
 
 
 def second_needed(case: Underwriting) -> bool:
@@ -107,13 +110,16 @@ def second_needed(case: Underwriting) -> bool:
 
 
 def granted(case: Underwriting) -> bool:
+    """People have said yes; or compliance has, and the policy with it."""
     review = case.review
+    if review and review.verdict is Verdict.CLEAR:
+        return bool(review.policy and review.policy.recommendation in _CREDIT)
     return bool(review and review.verdict in {Verdict.APPROVE, Verdict.ADJUST})
 
 
 def refused(case: Underwriting) -> bool:
     review = case.review
-    return bool(review and review.verdict in {Verdict.DECLINE, Verdict.EXPIRED})
+    return bool(review) and not granted(case) and not papers_requested(case)
 
 
 def papers_requested(case: Underwriting) -> bool:
@@ -130,11 +136,6 @@ def terms_as_asked(case: Underwriting) -> bool:
 
 def _asks(case: Underwriting, gate: str) -> bool:
     return bool(case.policy and gate in case.policy.gates) and not offer_tested_again(case)
-
-
-def _ruled(case: Underwriting, gate: str, verdict: Verdict) -> bool:
-    rulings = [ruling for ruling in case.rulings if ruling.gate == gate]
-    return bool(rulings) and rulings[-1].decision == verdict
 
 
 WORKFLOW = Workflow(

@@ -33,9 +33,7 @@ class Stage:
 
 def stages_of(graph: dict[str, Any]) -> tuple[Stage, ...]:
     """The stages that carry weight, from the map as `/workflow/graph.json` draws it."""
-    return tuple(
-        Stage(one["name"], one["weight"]) for one in graph["stages"] if one["weight"] > 0
-    )
+    return tuple(Stage(one["name"], one["weight"]) for one in graph["stages"] if one["weight"] > 0)
 
 
 class Board:

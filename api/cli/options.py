@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-Api = Annotated[
-    str | None, typer.Option("--api", metavar="URL", help="Address of the desk's API.")
-]
+Api = Annotated[str | None, typer.Option("--api", metavar="URL", help="Address of the desk's API.")]
 Home = Annotated[
     Path | None,
     typer.Option("--home", metavar="DIR", help="The desk's folder; .credit-desk by default."),

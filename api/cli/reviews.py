@@ -64,7 +64,7 @@ def answer(
     """Answer a waiting run. Further fields of the form go into --set."""
     from api.cli.client import find_desk
     from api.cli.following import follow_to_end
-    from api.cli.output import print_json, run_lines
+    from api.cli.output import print_json
     from api.cli.values import parse_settings
 
     fields = parse_settings(set_)

@@ -36,29 +36,31 @@ _COLOURS = {
 }
 
 
-def settings_for(home: Path | None, port: int | None, prefect_port: int | None) -> Settings:
+def settings_for(
+    home: Path | None, port: int | None, prefect_port: int | None, *, insist: bool = True
+) -> Settings:
     """The settings of a desk about to start, on ports that are free.
 
     A port that nobody chose gives way to the next free one, and that is said aloud. Raises
-    ContractViolationError for a chosen port that is taken.
+    ContractViolationError for a chosen port that is taken, unless nobody insists on it.
     """
     wished = chosen_settings(home=home, api_port=port, prefect_port=prefect_port)
     if wished.api_port == wished.prefect_port:
         raise ContractViolationError("--port and --prefect-port have to differ")
     found = {
-        name: _free(wished, name, option)
+        name: _free(wished, name, option, insist=insist)
         for name, option in (("api_port", "--port"), ("prefect_port", "--prefect-port"))
     }
     return wished.model_copy(update=found)
 
 
-def _free(wished: Settings, name: str, option: str) -> int:
+def _free(wished: Settings, name: str, option: str, *, insist: bool) -> int:
     port: int = getattr(wished, name)
     host = wished.api_host if name == "api_port" else wished.prefect_host
     free = free_port(port, host)
     if free == port:
         return port
-    if name in wished.model_fields_set:
+    if insist and name in wished.model_fields_set:
         raise ContractViolationError(
             f"port {port} is taken: give another with {option}, or none to take the next free one"
         )
@@ -121,7 +123,7 @@ class RoleStates:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
-        self._states = {name: (RoleState.STOPPED, "") for name in ROLES}
+        self._states = dict.fromkeys(ROLES, (RoleState.STOPPED, ""))
         self._live = Live(console=self._console, get_renderable=self._table, auto_refresh=False)
 
     def __enter__(self) -> RoleStates:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from api.cli import options
-
-if TYPE_CHECKING:
-    from api.cli.client import DeskClient
 
 
 def submit(
@@ -147,15 +144,6 @@ def resume(
     asyncio.run(asked())
 
 
-async def start(desk: DeskClient, application_id: str, as_id: str | None = None) -> dict[str, Any]:
-    """Submit a case that is on file, or a copy of it; the run as the desk answers it."""
-    run: dict[str, Any] = await desk.post(
-        "/runs",
-        {"application_id": application_id, "options": {"as": as_id} if as_id else {}},
-    )
-    return run
-
-
 def _order(case: str, chosen: dict[str, str]) -> bytes:
     """The body of the request. The file's own text is sent, so that the desk judges all of it."""
     import json
@@ -165,7 +153,7 @@ def _order(case: str, chosen: dict[str, str]) -> bytes:
     if case != "-" and not _is_file(case):
         return json.dumps({"application_id": case, "options": chosen}).encode()
     try:
-        raw = (typer.get_binary_stream("stdin") if case == "-" else Path(case).open("rb")).read()
+        raw = typer.get_binary_stream("stdin").read() if case == "-" else Path(case).read_bytes()
         text = raw.decode("utf-8-sig")
         json.loads(text)
     except OSError as error:

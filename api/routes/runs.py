@@ -26,8 +26,8 @@ SEND_SECONDS = 20
 @router.post(
     "",
     status_code=HTTPStatus.ACCEPTED,
-    responses={200: {"model": RunSummary, "description": "Known already: the same run"}}
-    | answers(400, 404, 409, 413, 415, 422, 503),
+    responses=answers(400, 404, 409, 413, 415, 422, 503)
+    | {200: {"model": RunSummary, "description": "Known already: the same run"}},
 )
 async def start_run(
     order: StartRun, desk: DeskDep, caller: CallerDep, response: Response
@@ -64,11 +64,11 @@ async def read_run(run_id: RunId, desk: DeskDep) -> RunSummary:
 @router.get(
     "/{run_id}/events",
     response_class=EventSourceResponse,
-    responses={
+    responses=answers(400, 404, 503)
+    | {
         200: {"model": Event, "description": "One frame per event: `id`, `event`, `data`"},
         204: {"description": "The run has ended and `Last-Event-ID` was its last event"},
-    }
-    | answers(400, 404, 503),
+    },
 )
 async def follow_run(run_id: RunId, hub: HubDep, after: After, request: Request) -> Response:
     """Every event of the run so far, then each new one as it happens.

@@ -31,13 +31,13 @@ _MEDIA_TYPES = {
 @router.get(
     "/graph.{form}",
     response_class=Response,
-    responses={
+    responses=answers(404, 422, 503)
+    | {
         200: {
             "description": "The map",
             "content": {media_type: {} for media_type in _MEDIA_TYPES.values()},
         }
-    }
-    | answers(404, 422, 503),
+    },
 )
 async def draw(
     form: Drawing, desk: DeskDep, run_id: Annotated[str | None, Query(max_length=64)] = None

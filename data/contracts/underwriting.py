@@ -61,6 +61,8 @@ class Papers(StrEnum):
 class Verdict(StrEnum):
     """What the people at the gates made of a case."""
 
+    CLEAR = "clear"
+    """Another person than the one on the list: the policy goes on as if nobody were on it."""
     APPROVE = "approve"
     ADJUST = "adjust"
     DECLINE = "decline"
@@ -74,6 +76,8 @@ class Review(Contract):
     verdict: Verdict
     rulings: tuple[HumanRuling, ...]
     adjusted: AdjustedTerms | None = None
+    policy: PolicyResult | None = None
+    """What the policy says once compliance has cleared the applicant."""
 
 
 class Pricing(Contract):

@@ -247,8 +247,7 @@ class SuspendingGatekeeper:
 async def _suspend(key: str, form: type[RunInput]) -> None:
     """Suspend the root flow run under a form. Raises Pause, Prefect's way out of a flow.
 
-    The form is stored before the state, so that an answer that comes at once finds it. Prefect
-    leaves the span of a suspended flow open for ever; it is ended here.
+    The form is stored before the state, so that an answer that comes at once finds it.
     """
     run_id = _flow_run_id()
     async with get_client() as client:
@@ -259,9 +258,6 @@ async def _suspend(key: str, form: type[RunInput]) -> None:
         accepted = await propose_state(client, asleep, flow_run_id=run_id)
     if not accepted.is_paused():
         raise WorkflowError(f"the run could not wait at {key}: Prefect says {accepted.name}")
-    span = trace.get_current_span()
-    span.set_attribute("desk.outcome", "suspended")
-    span.end()
     raise Pause(state=accepted)
 
 

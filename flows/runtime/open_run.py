@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
-from opentelemetry import propagate
+from opentelemetry import propagate, trace
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
+from prefect.exceptions import Pause
 from prefect.states import Cancelled
 
 from data.contracts.base import Contract, sha256_of
@@ -101,10 +102,16 @@ async def open_run(
     else:
         opened = await _open_orchestrated(workflow, initial, application_id, options, fork, pin)
     run = opened.context
+    flow_span = trace.get_current_span()
     with in_run(run):
         try:
             yield opened
             await _complete(run)
+        except Pause:
+            # Prefect leaves the span of a suspended flow open for ever, and so unexported.
+            flow_span.set_attribute("desk.outcome", "suspended")
+            flow_span.end()
+            raise
         except (LeaseLostError, WaitingForReviewError):
             raise
         except Exception as error:

@@ -40,6 +40,9 @@ class LedgerStorage(WritableFileSystem):
     _block_type_name = "Credit Desk ledger"
     _block_type_slug = "credit-desk-ledger"
 
+    def _resolve_path(self, path: str) -> None:
+        """Keys are keys here, not file names: Prefect must not make them absolute."""
+
     @sync_compatible
     async def read_path(self, path: str) -> bytes:
         """Raises ValueError when nothing is stored under the path, as Prefect expects."""

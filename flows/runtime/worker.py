@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
+import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -40,14 +43,16 @@ from prefect.utilities.engine import propose_state
 
 from data.contracts.errors import CreditDeskError, RecordNotFoundError
 from data.contracts.runs import RunStatus
-from flows.runtime import recovery, runs
-from flows.runtime.deployments import Deployment, register
-from flows.runtime.desk import Desk
+from data.settings import Settings
+from flows.runtime import lifeline, recovery, runs, telemetry
+from flows.runtime.deployments import Deployment, declared, register
+from flows.runtime.desk import Desk, this_desk
 from flows.runtime.open_run import Claim, claimed, stop_requested
 
 POOL_TYPE = "credit-desk"
 POLL_SECONDS = 5.0
 HEARTBEAT_SECONDS = 10.0
+_STOP_SECONDS = 3.5
 
 _OFFERED = [
     "prefect.flow-run.Scheduled",
@@ -298,3 +303,44 @@ async def _until_answered(call: Callable[[], Awaitable[UUID]], stop: asyncio.Eve
             if stop.is_set():
                 raise
             await asyncio.sleep(0.5)
+
+
+def serve_worker(settings: Settings) -> None:
+    """Run a worker in this process until SIGTERM or SIGINT; returns within five seconds of it.
+
+    The event loop has a thread of its own. Prefect's engine handles SIGTERM for the one run it
+    believes a process to have, by raising in the main thread; ours has many, and only waits there.
+    """
+    lifeline.attach()
+    telemetry.setup("worker", settings)
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told.set())
+    failures: list[BaseException] = []
+
+    async def work() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        threading.Thread(
+            target=lambda: (told.wait(), loop.call_soon_threadsafe(stop.set)), daemon=True
+        ).start()
+        desk = await asyncio.to_thread(this_desk)
+        deployment = declared(settings.prefect_yaml)[0]
+        await Worker(desk, deployment).run(stop, lifeline.ready)
+
+    def loop() -> None:
+        try:
+            asyncio.run(work())
+        except BaseException as error:
+            log.exception("the worker ended in an error")
+            failures.append(error)
+        told.set()
+
+    thread = threading.Thread(target=loop, name="worker", daemon=True)
+    thread.start()
+    while not told.wait(timeout=1.0):
+        pass
+    thread.join(timeout=_STOP_SECONDS)
+    telemetry.flush()
+    if failures:
+        sys.exit(1)

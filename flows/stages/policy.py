@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from data.contracts.case import CaseFile
 from data.contracts.facts import PolicyFacts
+from data.contracts.findings import WatchlistStatus
 from data.contracts.policy import PolicyResult
 from data.contracts.underwriting import Evidence, Intake, Pricing
 from flows.runtime.stage import stage
@@ -31,12 +32,7 @@ async def apply_policy(
                 annual_rate=offer.rate,
             )
         facts = facts_with_terms(facts, ability, amount=offer.amount, term_months=offer.term_months)
-    return evaluate_policy(
-        staff().rulebook.policy,
-        facts,
-        case.application.as_of_date,
-        risk.key_factors if risk else (),
-    )
+    return _evaluated(case, facts, evidence)
 
 
 def facts_of(case: CaseFile, evidence: Evidence) -> PolicyFacts:
@@ -45,3 +41,14 @@ def facts_of(case: CaseFile, evidence: Evidence) -> PolicyFacts:
     return policy_facts(
         case.application, terms, evidence.verification, evidence.bureau, evidence.risk
     )
+
+
+def evaluate_cleared(case: CaseFile, evidence: Evidence) -> PolicyResult:
+    """The policy on an applicant whom compliance has cleared."""
+    facts = facts_of(case, evidence).model_copy(update={"watchlist_status": WatchlistStatus.CLEAR})
+    return _evaluated(case, facts, evidence)
+
+
+def _evaluated(case: CaseFile, facts: PolicyFacts, evidence: Evidence) -> PolicyResult:
+    factors = evidence.risk.key_factors if evidence.risk else ()
+    return evaluate_policy(staff().rulebook.policy, facts, case.application.as_of_date, factors)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from data.contracts.case import CaseFile
 from data.contracts.decision import AdjustedTerms, HumanRuling
 from data.contracts.errors import ReviewTimeoutError
-from data.contracts.findings import RiskFinding
 from data.contracts.policy import PolicyResult, Recommendation
 from data.contracts.review import ReviewRequest, Role
 from data.contracts.underwriting import Evidence, Review, ReviewFacts, Verdict
@@ -20,6 +19,7 @@ from flows.runtime.context import current_run
 from flows.runtime.gate import Answered, GateForm
 from flows.runtime.stage import stage
 from flows.staff import staff
+from flows.stages.policy import evaluate_cleared, facts_of
 
 
 @stage("review")
@@ -27,42 +27,49 @@ async def review_case(
     case: CaseFile, policy: PolicyResult, evidence: Evidence, submitted_by: str
 ) -> Review:
     """Ask whom the policy names, in order; the first refusal ends it, and so does silence."""
-    risk = evidence.risk
     try:
-        return await _people(case, policy, risk, _facts(case, policy, risk, submitted_by))
+        if "compliance" not in policy.gates:
+            return await _credit(case, policy, evidence, submitted_by)
+        return await _compliance(case, policy, evidence, submitted_by)
     except ReviewTimeoutError:
         return Review(verdict=Verdict.EXPIRED, rulings=current_run().state.rulings)
 
 
-async def _people(
-    case: CaseFile, policy: PolicyResult, risk: RiskFinding | None, facts: ReviewFacts
+async def _compliance(
+    case: CaseFile, policy: PolicyResult, evidence: Evidence, submitted_by: str
 ) -> Review:
-    rulings: tuple[HumanRuling, ...] = ()
-    if "compliance" in policy.gates:
-        cleared = await current_run().request_hitl(
-            "compliance",
-            ComplianceRuling,
-            _request(Role.COMPLIANCE, "Potential watchlist match", case, policy, risk, facts),
-        )
-        verdict = Verdict.APPROVE if cleared.form.decision == "clear" else Verdict.DECLINE
-        rulings = await _ruled(rulings, cleared, verdict)
-        if verdict is Verdict.DECLINE or "underwriter" not in policy.gates:
-            return Review(verdict=verdict, rulings=rulings)
-    return await _credit(case, policy, risk, facts, rulings)
+    """Whoever is cleared is judged as if no list had named them; credit has no say in it."""
+    facts = _facts(case, policy, evidence, submitted_by)
+    ruling = await current_run().request_hitl(
+        "compliance",
+        ComplianceRuling,
+        _request(Role.COMPLIANCE, "Potential watchlist match", case, policy, evidence, facts),
+    )
+    cleared = ruling.form.decision == "clear"
+    verdict = Verdict.CLEAR if cleared else Verdict.DECLINE
+    rulings = await _ruled((), ruling, verdict)
+    if not cleared:
+        return Review(verdict=verdict, rulings=rulings)
+    unlisted = evaluate_cleared(case, evidence)
+    if "underwriter" not in unlisted.gates:
+        return Review(verdict=verdict, rulings=rulings, policy=unlisted)
+    review = await _credit(case, unlisted, evidence, submitted_by, rulings)
+    return review.model_copy(update={"policy": unlisted})
 
 
 async def _credit(
     case: CaseFile,
     policy: PolicyResult,
-    risk: RiskFinding | None,
-    facts: ReviewFacts,
-    rulings: tuple[HumanRuling, ...],
+    evidence: Evidence,
+    submitted_by: str,
+    rulings: tuple[HumanRuling, ...] = (),
 ) -> Review:
     """The underwriter, and whoever must agree."""
+    facts = _facts(case, policy, evidence, submitted_by)
     ruling = await current_run().request_hitl(
         "underwriter",
         UnderwriterRuling,
-        _request(Role.UNDERWRITER, "Rule on a referred case", case, policy, risk, facts),
+        _request(Role.UNDERWRITER, "Rule on a referred case", case, policy, evidence, facts),
     )
     verdict, adjusted = Verdict(ruling.form.decision), ruling.form.adjusted
     granted = facts.model_copy(
@@ -78,7 +85,7 @@ async def _credit(
         agreed = await current_run().request_hitl(
             "second_approval",
             SecondApproval,
-            _request(Role.SENIOR_UNDERWRITER, "Second approval", case, policy, risk, granted),
+            _request(Role.SENIOR_UNDERWRITER, "Second approval", case, policy, evidence, granted),
         )
         verdict = verdict if agreed.form.decision == "approve" else Verdict.DECLINE
         rulings = await _ruled(rulings, agreed, verdict, override=facts.is_override)
@@ -115,16 +122,16 @@ async def _ruled(
 
 
 def _facts(
-    case: CaseFile, policy: PolicyResult, risk: RiskFinding | None, submitted_by: str
+    case: CaseFile, policy: PolicyResult, evidence: Evidence, submitted_by: str
 ) -> ReviewFacts:
-    book, asked = staff().rulebook, case.application
-    caps = [cap.amount for cap in policy.caps]
+    book, asked, risk = staff().rulebook, case.application, evidence.risk
+    limits = [book.policy.affordability.largest_amount, facts_of(case, evidence).income_limit]
     return ReviewFacts(
         amount=asked.amount_requested,
         term_months=asked.term_months,
         grade=risk.grade if risk else None,
         smallest_amount=book.policy.affordability.smallest_amount,
-        largest_amount=min([book.policy.affordability.largest_amount, *caps]),
+        largest_amount=min(limit for limit in limits if limit is not None),
         longest_term=book.prices.terms[-1],
         lowest_rate=book.prices.lowest_rate,
         highest_rate=book.prices.highest_rate,
@@ -138,13 +145,13 @@ def _request(
     title: str,
     case: CaseFile,
     policy: PolicyResult,
-    risk: RiskFinding | None,
+    evidence: Evidence,
     facts: ReviewFacts,
 ) -> ReviewRequest:
     return ReviewRequest(
         role=role,
         title=title,
-        summary=summary_of(case, policy, risk, current_run().run_id),
+        summary=summary_of(case, policy, evidence.risk, current_run().run_id),
         reasons=policy.refer_reasons or tuple(reason.name.lower() for reason in policy.reasons),
         facts=facts.model_dump(mode="json"),
     )
