@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -14,14 +12,14 @@ from uuid import UUID
 
 import httpx
 import sqlalchemy as sa
-from opentelemetry import propagate
+from opentelemetry import propagate, trace
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.states import AwaitingRetry
 
+from api import views
 from api.schemas import (
     Answer,
     Caller,
@@ -35,32 +33,46 @@ from api.schemas import (
 from data.contracts.base import canonical_json
 from data.contracts.case import CaseFile
 from data.contracts.errors import (
+    AuthorityError,
+    CheckpointCorruptError,
+    CheckpointNotFoundError,
     ConflictError,
-    ContractViolationError,
     CreditDeskError,
-    Problem,
     RecordNotFoundError,
     UnavailableError,
 )
-from data.contracts.events import EventType
 from data.contracts.review import Answerer, Review, Role
-from data.contracts.runs import Failure, Lineage, Links, RunStatus, RunSummary, WaitingFor
-from data.settings import Settings
+from data.contracts.runs import CheckpointEntry, Message, RunOptions, RunStatus, RunSummary
+from data.settings import FanOutPolicy, Settings
+from flows import forks
+from flows.comparison import Comparison, compare
 from flows.gates import form_at
-from flows.runtime import checkpoints, decisions, drawing, events, messages, recovery, reviews, runs
+from flows.runtime import (
+    checkpoints,
+    decisions,
+    drawing,
+    events,
+    messages,
+    recovery,
+    reviews,
+    runs,
+)
+from flows.runtime.checkpoints import Checkpoint
 from flows.runtime.deployments import Deployment, declared
-from flows.runtime.events import Draft, current_trace
+from flows.runtime.desk import this_desk
 from flows.runtime.gate import filled_in, prefilled
-from flows.runtime.launch import Order, launch
+from flows.runtime.launch import Order, launch, launch_fork
 from flows.runtime.ledger import Ledger
 from flows.runtime.runs import Run
-from flows.runtime.storage import shared_ledger
+from flows.runtime.storage import Shelf, shared_ledger
 from flows.workflow import WORKFLOW
 from tools.case_files import load_case
 
+_MAY_DECIDE = {Role.SENIOR_UNDERWRITER}
 _WAKE_TRIES = 40
 _WAKE_PAUSE = 0.05
 _WORKER_SILENT_SECONDS = 30
+_SWEEP_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +95,7 @@ class Gateway:
         ledger = await asyncio.to_thread(shared_ledger, settings.ledger)
         async with get_client() as client:
             desk = cls(settings, ledger, client)
+            desk._run_errand(desk._sweep())
             try:
                 yield desk
             finally:
@@ -101,14 +114,12 @@ class Gateway:
         """
         case = await self._case(order)
         application_id = case.application.application_id
-        carrier: dict[str, str] = {}
-        propagate.inject(carrier)
         options = order.options.run_options
         asked = Order(
             name=f"underwrite {application_id}",
             options=options,
             submitted_by=caller.name,
-            traceparent=carrier.get("traceparent", ""),
+            traceparent=_traceparent(),
         )
 
         def accept(connection: sa.Connection) -> Run | None:
@@ -143,23 +154,19 @@ class Gateway:
             page = runs.page(
                 connection,
                 limit=limit + 1,
-                before=_before(cursor),
+                before=views.place_of(cursor),
                 status=status,
                 application_id=application_id,
             )
-            return self._summaries(connection, page)
+            return views.summaries(connection, self._settings, page)
 
         found = await self.ledger.read(read)
-        more = found[limit - 1] if len(found) > limit else None
-        return RunPage(items=tuple(found[:limit]), next_cursor=_cursor(more) if more else None)
+        more = views.cursor_after(found[limit - 1]) if len(found) > limit else None
+        return RunPage(items=tuple(found[:limit]), next_cursor=more)
 
     async def run(self, run_id: str) -> RunSummary:
         """Where a run stands."""
-
-        def read(connection: sa.Connection) -> RunSummary:
-            return self._summaries(connection, [runs.find(connection, run_id)])[0]
-
-        return await self.ledger.read(read)
+        return await self.ledger.read(views.summary, self._settings, run_id)
 
     async def state(self, run_id: str) -> RunState:
         """What a run knows and what was said in it; findings hold nothing personal."""
@@ -181,38 +188,111 @@ class Gateway:
         """The decision in its envelope. Raises RecordNotFoundError while there is none."""
         return await self.ledger.read(decisions.find, run_id)
 
+    async def memory(
+        self, run_id: str, agent: str | None, stage: str | None, text: str | None
+    ) -> tuple[Message, ...]:
+        """What agents and people said in a run's thread."""
+
+        def read(connection: sa.Connection) -> tuple[Message, ...]:
+            runs.find(connection, run_id)
+            return tuple(messages.of_run(connection, run_id, author=agent, stage=stage, text=text))
+
+        return await self.ledger.read(read)
+
+    async def checkpoints(self, run_id: str) -> tuple[CheckpointEntry, ...]:
+        """A run's checkpoints, in the order they were saved."""
+
+        def read(connection: sa.Connection) -> tuple[CheckpointEntry, ...]:
+            runs.find(connection, run_id)
+            return tuple(checkpoints.entries(connection, run_id))
+
+        return await self.ledger.read(read)
+
+    async def checkpoint(self, run_id: str, name: str) -> Checkpoint:
+        """One checkpoint by label, the last of it, or by `label/version`."""
+        run = await self.ledger.read(runs.find, run_id)
+        return await forks.load_checkpoint(self.ledger, run, name)
+
+    async def diff(self, run_id: str, before: str, after: str, other: str | None) -> Comparison:
+        """Two checkpoints of one run, or of a run and another, side by side."""
+        one = await self.ledger.read(runs.find, run_id)
+        two = await self.ledger.read(runs.find, other) if other else one
+        overrides = {
+            **((one.lineage or {}).get("overrides") or {}),
+            **((two.lineage or {}).get("overrides") or {}),
+        }
+        return compare(
+            await forks.load_checkpoint(self.ledger, one, before),
+            await forks.load_checkpoint(self.ledger, two, after),
+            overrides if other else {},
+        )
+
     async def resume(self, run_id: str, order: ResumeRun, caller: Caller) -> RunSummary:
-        """Let a run that has failed go on from its last checkpoint.
+        """Let a failed run go on from its last checkpoint; or fork it from a named one.
 
-        Raises ConflictError for a run that is under way, waits for a person or has ended well.
+        Raises ConflictError for a run that is under way, waits for a person, or has ended well,
+        and when the map has changed under what it has done; CheckpointNotFoundError,
+        ContractViolationError and AuthorityError for a fork that cannot be.
         """
+        run = await self.ledger.read(runs.find, run_id)
         if order.makes_a_fork:
-            raise ContractViolationError(
-                "forks from a named checkpoint are not available on this desk yet",
-                [Problem("/checkpoint", "not_available", "leave it out to go on in this run")],
-            )
-
-        def requeue(connection: sa.Connection) -> None:
-            run = runs.find(connection, run_id)
-            if run.status not in {RunStatus.FAILED, RunStatus.QUEUED}:
-                raise ConflictError(f"run {run_id} is {run.status.value} and cannot be resumed")
-            trace_id, span_id = current_trace()
-            draft = Draft(
-                key=f"requeued/{run.lease_epoch}",
-                type=EventType.PROGRESS,
-                phase=run.phase,
-                message="Resumed on request",
-                progress=run.progress,
-                meta={"by": caller.name},
-                trace_id=trace_id,
-                span_id=span_id,
-            )
-            events.append(connection, run_id, [draft], status=RunStatus.QUEUED, error=None)
-
-        await self.ledger.write(requeue)
+            return await self._fork(run, order, caller)
+        if run.status not in {RunStatus.FAILED, RunStatus.QUEUED}:
+            raise ConflictError(f"run {run_id} is {run.status.value} and cannot be resumed")
+        await self._require_same_map(run)
+        events.publish(await self.ledger.write(recovery.requeue, run_id, caller.name))
         with _prefect_errors():
-            await self._client.set_flow_run_state(UUID(run_id), AwaitingRetry(), force=True)
+            await recovery.reschedule(self._client, run_id)
         return await self.run(run_id)
+
+    async def cancel(self, run_id: str, caller: Caller) -> RunSummary:
+        """Stop a run for good. Raises ConflictError when it has ended already."""
+        events.publish(await self.ledger.write(recovery.request_cancel, run_id, caller.name))
+        with _prefect_errors():
+            await recovery.deliver_cancels(self._client, self.ledger)
+        return await self.run(run_id)
+
+    async def _fork(self, parent: Run, order: ResumeRun, caller: Caller) -> RunSummary:
+        if order.decide and not _MAY_DECIDE & set(caller.roles):
+            raise AuthorityError("a fork that decides needs a senior underwriter")
+        if order.decide and await self._is_decided(parent):
+            raise ConflictError(f"application {parent.application_id} has been decided")
+        fork = await forks.prepare_fork(
+            self.ledger,
+            parent,
+            order.checkpoint,
+            order.overrides,
+            may_decide=order.decide,
+        )
+        link = propagate.extract({"traceparent": parent.traceparent})
+        trace.get_current_span().add_link(trace.get_current_span(link).get_span_context())
+        options = RunOptions.model_validate(parent.options)
+        if policy := fork.overrides.get("fan_out_policy"):
+            options = options.model_copy(update={"fan_out_policy": FanOutPolicy(policy)})
+        asked = Order(
+            name=f"what-if {parent.application_id}",
+            options=options,
+            submitted_by=caller.name,
+            traceparent=_traceparent(),
+            tags=("what-if",) if not order.decide else (),
+        )
+        with _prefect_errors():
+            run = await launch_fork(
+                self._client, self.ledger, await self._deployed(), parent, fork, asked
+            )
+        return await self.run(run.run_id)
+
+    async def _require_same_map(self, run: Run) -> None:
+        """A run goes on only if its finished stages still mean the same; else a fork may."""
+        found = await self.ledger.read(checkpoints.locate, run.run_id)
+        if found is None:
+            return
+        shelf = await Shelf.open(self._settings.checkpoint_storage)
+        with suppress(CheckpointNotFoundError, CheckpointCorruptError):  # then it starts over
+            forks.require_unchanged(await checkpoints.load(shelf, *found))
+
+    async def _is_decided(self, run: Run) -> bool:
+        return await self.ledger.read(decisions.is_decided, run.application_id)
 
     # -- people ----------------------------------------------------------------------------
 
@@ -251,20 +331,15 @@ class Gateway:
             return review.model_copy(update={"fields": form.model_dump(mode="json")})
 
         review = await self.ledger.write(record)
-        errand = asyncio.create_task(self._wake(review))
-        self._errands.add(errand)
-        errand.add_done_callback(self._errands.discard)
+        self._run_errand(self._wake(review))
         return await self.run(run_id)
 
     async def inbox(self, role: Role | None = None) -> tuple[InboxItem, ...]:
         """What waits for somebody, the most urgent first."""
 
         def read(connection: sa.Connection) -> tuple[InboxItem, ...]:
-            return tuple(
-                self._inbox_item(review, runs.find(connection, review.run_id))
-                for review in reviews.open_reviews(connection)
-                if role in {None, review.request.role}
-            )
+            found = views.inbox(connection, self._settings)
+            return tuple(item for item in found if role in {None, item.role})
 
         return await self.ledger.read(read)
 
@@ -272,7 +347,7 @@ class Gateway:
 
     async def graph(self, fmt: Literal["svg", "dot", "json"], run_id: str | None = None) -> str:
         """The map as a drawing, with a run's states on it."""
-        statuses = await self.ledger.read(_node_statuses, run_id) if run_id else {}
+        statuses = await self.ledger.read(views.node_statuses, run_id) if run_id else {}
         draw = {"svg": drawing.to_svg, "dot": drawing.to_dot, "json": drawing.to_json}[fmt]
         return await asyncio.to_thread(draw, WORKFLOW, statuses)
 
@@ -327,6 +402,24 @@ class Gateway:
             self._deployment_id = found.id
         return self._deployment_id
 
+    def _run_errand(self, errand: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the requests; it ends with this process at the latest."""
+        task = asyncio.create_task(errand)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
+    async def _sweep(self) -> None:
+        """Finish what others began, as workers do too: there may be no worker to come back."""
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            try:
+                deployment_id = await self._deployed()
+                await recovery.sweep(self._client, self.ledger, deployment_id, this_desk().instance)
+            except CreditDeskError as error:
+                log.info("no sweep: %s", error)
+            except Exception:
+                log.exception("a sweep failed; the next one comes")
+
     async def _wake(self, review: Review) -> None:
         """Resume the run, which may still be falling asleep; at last the worker's sweep does."""
         for _ in range(_WAKE_TRIES):
@@ -339,75 +432,6 @@ class Gateway:
             except CreditDeskError as error:
                 log.warning("run %s could not be woken: %s", review.run_id, error)
             await asyncio.sleep(_WAKE_PAUSE)
-
-    def _summaries(self, connection: sa.Connection, page: list[Run]) -> list[RunSummary]:
-        ids = [run.run_id for run in page]
-        decided = decisions.of_runs(connection, ids)
-        waiting = {review.run_id: review for review in reviews.open_reviews(connection)}
-        return [
-            self._summary(run, decided.get(run.run_id), waiting.get(run.run_id)) for run in page
-        ]
-
-    def _summary(
-        self, run: Run, decided: Mapping[str, Any] | None, review: Review | None
-    ) -> RunSummary:
-        return RunSummary(
-            run_id=run.run_id,
-            application_id=run.application_id,
-            status=run.status,
-            phase=run.phase,
-            progress=run.progress,
-            decision=_decision(run, decided),
-            waiting_for=(
-                WaitingFor(
-                    gate=review.gate,
-                    role=review.request.role.value,
-                    title=review.request.title,
-                    due_at=review.due_at,
-                )
-                if review and run.status is RunStatus.WAITING
-                else None
-            ),
-            error=Failure.model_validate(run.error) if run.error else None,
-            versions=dict(run.versions),
-            workflow_version=run.workflow_version,
-            lineage=(
-                Lineage(parent_run_id=run.parent_run_id, forked_at="")
-                if run.parent_run_id
-                else None
-            ),
-            trace_id=run.trace_id,
-            created_at=run.created_at,
-            updated_at=run.updated_at,
-            links=self._links(run, decided is not None),
-        )
-
-    def _links(self, run: Run, decided: bool) -> Links:
-        here = f"{self._settings.api_url}/runs/{run.run_id}"
-        return Links(
-            self=here,
-            events=f"{here}/events",
-            state=f"{here}/state",
-            graph=f"{self._settings.api_url}/workflow/graph.svg?run_id={run.run_id}",
-            trace=self._settings.trace_url.format(trace_id=run.trace_id),
-            prefect=f"{self._settings.prefect_url}/v2/runs/flow-run/{run.run_id}",
-            decision=f"{here}/decision" if decided else None,
-        )
-
-    def _inbox_item(self, review: Review, run: Run) -> InboxItem:
-        return InboxItem(
-            run_id=run.run_id,
-            application_id=run.application_id,
-            gate=review.gate,
-            role=review.request.role,
-            title=review.request.title,
-            reasons=review.request.reasons,
-            opened_at=review.opened_at,
-            due_at=review.due_at,
-            age_seconds=round((datetime.now(UTC) - review.opened_at).total_seconds(), 3),
-            facts=review.request.facts,
-            links=self._links(run, decided=False),
-        )
 
     async def _ledger_answers(self) -> bool:
         try:
@@ -442,75 +466,8 @@ def _prefect_errors() -> Iterator[None]:
         ) from None
 
 
-def _decision(run: Run, decided: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """What is settled so far: the policy's recommendation, then the outcome with its reasons."""
-    if decided is not None:
-        return {
-            "recommendation": decided["recommendation"],
-            "outcome": decided["outcome"],
-            "reasons": decided["principal_reasons"],
-            "offer": decided["offer"],
-            "content_sha256": decided["content_sha256"],
-        }
-    policy = run.state.get("policy")
-    return {"recommendation": policy["recommendation"]} if policy else None
-
-
-def _node_statuses(connection: sa.Connection, run_id: str) -> dict[str, drawing.NodeStatus]:
-    """How far a run is, node by node, told from its journal."""
-    run = runs.find(connection, run_id)
-    status: dict[str, drawing.NodeStatus] = {"start": drawing.NodeStatus.DONE}
-    if run.status is RunStatus.COMPLETED:
-        status["end"] = drawing.NodeStatus.DONE
-    for body in events.read(connection, run_id, limit=10_000):
-        event = json.loads(body)
-        for node_id, state in _told_by(event):
-            status[node_id] = state
-    if run.status is RunStatus.FAILED and run.phase:
-        for node in WORKFLOW.nodes_of(run.phase):
-            if status.get(node.id) is drawing.NodeStatus.RUNNING:
-                status[node.id] = drawing.NodeStatus.FAILED
-    return status
-
-
-def _told_by(event: Mapping[str, Any]) -> list[tuple[str, drawing.NodeStatus]]:
-    running, done = drawing.NodeStatus.RUNNING, drawing.NodeStatus.DONE
-    phase, meta = event["phase"], event["meta"]
-    stage = [
-        node.id for node in (WORKFLOW.nodes_of(phase) if phase else ()) if node.kind.value != "hitl"
-    ]
-    match event["type"]:
-        case EventType.STAGE_STARTED:
-            return [(node_id, running) for node_id in stage]
-        case EventType.STAGE_COMPLETED:
-            return [(node_id, done) for node_id in stage]
-        case EventType.STAGE_SKIPPED:
-            return [(node_id, drawing.NodeStatus.SKIPPED) for node_id in stage]
-        case EventType.AGENT_COMPLETED if meta["agent"] in stage:
-            return [(meta["agent"], done)]
-        case EventType.WAITING:
-            return [(meta["gate"], drawing.NodeStatus.WAITING)]
-        case EventType.HITL_RESOLVED:
-            return [(meta["gate"], done)]
-        case _:
-            return []
-
-
-def _cursor(run: RunSummary) -> str:
-    stamp = run.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    return base64.urlsafe_b64encode(f"{stamp}|{run.run_id}".encode()).decode()
-
-
-def _before(cursor: str | None) -> tuple[str, str] | None:
-    if cursor is None:
-        return None
-    try:
-        stamp, _, run_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
-    except ValueError:
-        stamp = run_id = ""
-    if not run_id:
-        raise ContractViolationError(
-            "the cursor is not one of ours",
-            [Problem("cursor", "invalid_cursor", "use next_cursor of the page before")],
-        )
-    return stamp, run_id
+def _traceparent() -> str:
+    """The span of the request under way, as its run will remember it."""
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    return carrier.get("traceparent", "")

@@ -27,6 +27,10 @@ class Caller:
     channel: Channel
 
 
+_BUNDLED = frozenset(CaseFile.model_fields) - frozenset(Application.model_fields)
+"""What only a bundle has."""
+
+
 def _as_case(value: object) -> object:
     """Read the three forms of a case: an application, a bundle, a persona file.
 
@@ -36,7 +40,7 @@ def _as_case(value: object) -> object:
         return value
     if "persona" in value:
         return Persona.model_validate(value).case
-    if "application" in value or "applicants" not in value:
+    if not _BUNDLED.isdisjoint(value):
         return value
     return CaseFile(application=Application.model_validate(value))
 
@@ -143,6 +147,10 @@ class ResumeRun(Contract):
     checkpoint: Annotated[str, Field(max_length=80)] | None = None
     """Label, or label and version, for example `verification/1`."""
     overrides: dict[str, Any] = Field(default_factory=dict)
+    """Inputs or pinned versions to change: amount_requested, term_months, as_of_date,
+    fan_out_policy, policy, prices, scorecard, challenger."""
+    decide: bool = False
+    """Whether the fork may issue the application's decision; otherwise it is a what-if."""
 
     @property
     def makes_a_fork(self) -> bool:

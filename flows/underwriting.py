@@ -10,7 +10,7 @@ from data.contracts.case import CaseFile
 from data.contracts.decision import Outcome
 from data.contracts.documents import Document
 from data.contracts.policy import Recommendation
-from data.contracts.runs import Fork, RunOptions
+from data.contracts.runs import Lineage, RunOptions
 from data.contracts.underwriting import (
     Evidence,
     Intake,
@@ -20,6 +20,7 @@ from data.contracts.underwriting import (
     Verdict,
 )
 from data.settings import settings
+from flows.forks import with_overrides
 from flows.runtime.open_run import OpenRun, open_run
 from flows.staff import Staff, current_rulebook, on_duty
 from flows.stages.bureau import pull_bureau
@@ -40,7 +41,7 @@ from tools.policy import hard_stop
     persist_result=False,
 )
 async def underwrite(
-    application_id: str, options: RunOptions | None = None, fork: Fork | None = None
+    application_id: str, options: RunOptions | None = None, fork: Lineage | None = None
 ) -> Any:
     """Take one application from the letterbox to a decision."""
     data_dir = settings().data_dir
@@ -133,8 +134,6 @@ def filed_case(run: OpenRun[Any]) -> CaseFile:
     case = CaseFile.model_validate_json(run.filed.body)
     for paper in run.filed.papers:
         case = case.with_document(Document.model_validate_json(paper))
+    case = with_overrides(case, run.overrides)
     as_of = run.options.as_of_date
-    if as_of is None:
-        return case
-    application = case.application.model_copy(update={"as_of_date": as_of})
-    return case.model_copy(update={"application": application})
+    return with_overrides(case, {"as_of_date": as_of}) if as_of else case

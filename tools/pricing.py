@@ -22,9 +22,9 @@ from tools.versioned_data import load_versioned
 _BASIS_POINT = Decimal("0.0001")
 
 
-def load_prices(data_dir: Path) -> PriceTable:
-    """Read `policy/prices.yaml`. Raises RecordNotFoundError or RecordCorruptError."""
-    return load_versioned(data_dir / "policy" / "prices.yaml", PriceTable)
+def load_prices(data_dir: Path, name: str = "prices") -> PriceTable:
+    """Read `policy/<name>.yaml`. Raises RecordNotFoundError or RecordCorruptError."""
+    return load_versioned(data_dir / "policy" / f"{name}.yaml", PriceTable)
 
 
 def priced(

@@ -107,7 +107,8 @@ class Showcase:
 
     def _tell(self, act: _Act, event: Event) -> None:
         if not self._console.is_terminal:
-            self._console.print(f"{act.application_id:<18}{event_line(event)}", markup=False)
+            line = f"{act.application_id:<18}{event_line(event)}"
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     async def _answer_all(self, live: Live) -> None:
         while True:
@@ -144,7 +145,8 @@ class Showcase:
     async def _show_decisions(self, acts: Sequence[_Act]) -> None:
         table = Table(title="Decisions", title_style="bold", show_lines=True)
         for column in ("Application", "Decision", "Reasons", "Offer", "Ruled by"):
-            table.add_column(column)
+            # Whatever the width: an id and a decision that are cut short say nothing.
+            table.add_column(column, no_wrap=column in {"Application", "Decision"})
         files = []
         for act in acts:
             decision = await self._decision_of(act)

@@ -23,6 +23,12 @@ PING_SECONDS = 15
 SEND_SECONDS = 20
 
 
+class EventStream(EventSourceResponse):
+    """The library's response; its media type is said where the OpenAPI page looks for it."""
+
+    media_type = "text/event-stream"
+
+
 @router.post(
     "",
     status_code=HTTPStatus.ACCEPTED,
@@ -63,7 +69,7 @@ async def read_run(run_id: RunId, desk: DeskDep) -> RunSummary:
 
 @router.get(
     "/{run_id}/events",
-    response_class=EventSourceResponse,
+    response_class=EventStream,
     responses=answers(400, 404, 503)
     | {
         200: {"model": Event, "description": "One frame per event: `id`, `event`, `data`"},
@@ -80,9 +86,7 @@ async def follow_run(run_id: RunId, hub: HubDep, after: After, request: Request)
     if has_all and "last-event-id" in request.headers:
         # The one answer upon which a browser stops to come back.
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    return EventSourceResponse(
-        _frames(hub, run_id, after), ping=PING_SECONDS, send_timeout=SEND_SECONDS
-    )
+    return EventStream(_frames(hub, run_id, after), ping=PING_SECONDS, send_timeout=SEND_SECONDS)
 
 
 @router.get("/{run_id}/state", responses=answers(404, 503))

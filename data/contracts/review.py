@@ -62,6 +62,8 @@ class ReviewStatus(StrEnum):
     ANSWERED = "answered"
     REJECTED = "rejected"
     EXPIRED = "expired"
+    CLOSED = "closed"
+    """The run ended before anybody answered."""
 
 
 class Review(Contract):

@@ -33,22 +33,23 @@ class RunOptions(Contract):
     """Decide as of this day instead of the application's own."""
 
 
-class Fork(Contract):
-    """A what-if: another run's past up to a checkpoint, with some things changed."""
-
-    parent_run_id: str
-    checkpoint: str
-    overrides: dict[str, Any] = Field(default_factory=dict)
-    may_decide: bool = False
-
-
 class Lineage(Contract):
-    """Where a run came from."""
+    """Where a run came from, and what is different in it."""
 
     parent_run_id: str
     forked_at: str
-    """The checkpoint's label and version, for example `verification/1`."""
+    """The parent's checkpoint as `label/version`, or `start`."""
     overrides: dict[str, Any] = Field(default_factory=dict)
+    pinned: str = ""
+    """Digest of what the fork decides by."""
+    may_decide: bool = False
+    """Whether it may issue the application's decision; otherwise it is a what-if."""
+
+    @property
+    def place(self) -> tuple[str, int] | None:
+        """Label and version of the parent's checkpoint; None for the start."""
+        label, _, version = self.forked_at.partition("/")
+        return (label, int(version)) if version else None
 
 
 class Failure(Contract):

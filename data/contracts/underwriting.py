@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from enum import StrEnum
+from typing import Annotated, Any
 
-from data.contracts.base import Contract, Money, Rate
+from pydantic import Field
+
+from data.contracts.base import Contract, Money, Rate, Slug
 from data.contracts.decision import AdjustedTerms, DecisionContent, Grade, HumanRuling, Offer
 from data.contracts.findings import (
     BureauFinding,
@@ -16,7 +20,9 @@ from data.contracts.findings import (
 )
 from data.contracts.policy import PolicyResult, RulePack
 from data.contracts.prices import PriceTable
+from data.contracts.quantities import Months
 from data.contracts.scorecard import Ensemble, Scorecard
+from data.settings import FanOutPolicy
 
 
 class Rulebook(Contract):
@@ -123,3 +129,24 @@ class Underwriting(Contract):
     review: Review | None = None
     pricing: Pricing | None = None
     decision: DecisionContent | None = None
+
+
+class Overrides(Contract):
+    """What a what-if may change: an input, or a version that the parent has pinned."""
+
+    amount_requested: Annotated[Money, Field(gt=0)] | None = None
+    term_months: Annotated[Months, Field(ge=1)] | None = None
+    as_of_date: date | None = None
+    fan_out_policy: FanOutPolicy | None = None
+    policy: Slug | None = None
+    """File name of a rule pack in `data/policy`, without its ending."""
+    prices: Slug | None = None
+    """File name of a price table in `data/policy`, without its ending."""
+    scorecard: Slug | None = None
+    """File name of a card in `data/models`, without its ending."""
+    challenger: Slug | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What was set, as plain JSON values."""
+        return self.model_dump(mode="json", exclude_none=True)

@@ -19,6 +19,7 @@ from data.contracts.errors import (
     CheckpointSchemaError,
 )
 from data.contracts.runs import CheckpointEntry, Message
+from flows.runtime.graph import Workflow
 from flows.runtime.ledger import checkpoints, now
 from flows.runtime.storage import Shelf, Stored
 
@@ -101,6 +102,14 @@ def entries(connection: sa.Connection, run_id: str) -> list[CheckpointEntry]:
     return [CheckpointEntry.model_validate(dict(row._mapping)) for row in found]
 
 
+def count(connection: sa.Connection, run_id: str) -> int:
+    """How many checkpoints a run has saved."""
+    found: int = connection.execute(
+        sa.select(sa.func.count()).where(checkpoints.c.run_id == run_id)
+    ).scalar_one()
+    return found
+
+
 def locate(
     connection: sa.Connection, run_id: str, label: str | None = None, version: int | None = None
 ) -> tuple[str, str] | None:
@@ -149,3 +158,20 @@ def lifted(body: Mapping[str, Any]) -> Checkpoint:
     except ValidationError as error:
         fields = ", ".join("/".join(map(str, found["loc"])) for found in error.errors())
         raise CheckpointCorruptError(f"the checkpoint does not fit its schema: {fields}") from None
+
+
+def hold_to_contracts(saved: Checkpoint, workflow: Workflow, state: type[Contract]) -> None:
+    """Check a checkpoint's state and outputs against what the map says its stages give.
+
+    Raises CheckpointCorruptError naming the first that does not fit.
+    """
+    held: list[tuple[str, type[Contract], Any]] = [("state", state, saved.state)]
+    for key, output in saved.outputs.items():
+        gives = workflow.gives(key.split("#")[0])
+        held.append((f"outputs/{key}", gives, output))
+    for where, contract, value in held:
+        try:
+            contract.model_validate(value)
+        except ValidationError as error:
+            fields = ", ".join("/".join(map(str, found["loc"])) for found in error.errors())
+            raise CheckpointCorruptError(f"{saved.name}: {where} does not fit: {fields}") from None

@@ -24,7 +24,8 @@ def enter(connection: sa.Connection, run_id: str, content: Contract) -> None:
         {
             "run_id": run_id,
             "application_id": run.application_id,
-            "origin": run.origin,
+            # One per application, also when a fork may decide in its parent's place.
+            "origin": f"application:{run.application_id}",
             "decision_id": str(uuid5(_NAMESPACE, run_id)),
             "content_sha256": sha256_of(content),
             "body": content.model_dump(mode="json"),
@@ -46,6 +47,12 @@ def find(connection: sa.Connection, run_id: str) -> dict[str, Any]:
         "content": row.body,
         "content_sha256": row.content_sha256,
     }
+
+
+def is_decided(connection: sa.Connection, application_id: str) -> bool:
+    """Whether an application has its decision."""
+    query = sa.select(decisions.c.run_id).where(decisions.c.application_id == application_id)
+    return connection.execute(query.limit(1)).one_or_none() is not None
 
 
 def of_runs(connection: sa.Connection, run_ids: list[str]) -> dict[str, dict[str, Any]]:

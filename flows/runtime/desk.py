@@ -13,6 +13,9 @@ from flows.runtime.context import Patience
 from flows.runtime.ledger import Ledger
 from flows.runtime.storage import shared_ledger
 
+INSTANCE = "CREDIT_DESK_INSTANCE"
+"""Set by whoever supervises the desk's processes, anew at every start."""
+
 
 @dataclass(frozen=True)
 class Desk:
@@ -21,7 +24,12 @@ class Desk:
     settings: Settings
     ledger: Ledger
     owner: str
-    """This process, as leases name it: never the same twice."""
+    """This process, as leases name it: host, process, a mark of its own, the desk's start."""
+
+    @property
+    def instance(self) -> str:
+        """Which start of the desk this process belongs to; empty where nobody supervises it."""
+        return self.owner.split(":")[3]
 
     @property
     def patience(self) -> Patience:
@@ -39,5 +47,6 @@ class Desk:
 def this_desk() -> Desk:
     """The desk that this process's settings name; opened, and migrated, on first use."""
     chosen = settings()
-    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+    instance = os.environ.get(INSTANCE, "")
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}:{instance}"
     return Desk(settings=chosen, ledger=shared_ledger(chosen.ledger), owner=owner)

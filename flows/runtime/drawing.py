@@ -1,4 +1,4 @@
-"""The map as JSON, as DOT and as SVG, with the states of one run where there is a run.
+"""The map as JSON, DOT, Mermaid and SVG, with the states of one run where there is a run.
 
 SVG comes from Graphviz where `dot` is installed, and from a layout of our own where it is
 not; both hold the same elements under the same ids and classes.
@@ -21,8 +21,9 @@ from flows.runtime import drawing_style as style
 from flows.runtime.drawing_style import NodeStatus
 from flows.runtime.graph import Edge, Node, Workflow
 from flows.runtime.layered_svg import layered_svg, opening_tag
+from flows.runtime.mermaid import mermaid
 
-__all__ = ["NodeStatus", "to_dot", "to_json", "to_svg"]
+__all__ = ["NodeStatus", "to_dot", "to_json", "to_mermaid", "to_svg"]
 
 _DOT_TIMEOUT_SECONDS = 10.0
 _MARGINS = {"diamond": "0.02,0.02", "hexagon": "0.04,0.08", "doubleoctagon": "0.02,0.02"}
@@ -103,6 +104,11 @@ def to_dot(workflow: Workflow, statuses: Mapping[str, NodeStatus] = _NO_RUN) -> 
     for edge in workflow.edges:
         drawing.edge(edge.source, edge.target, **_edge_attributes(edge))
     return str(drawing.source)
+
+
+def to_mermaid(workflow: Workflow, statuses: Mapping[str, NodeStatus] = _NO_RUN) -> str:
+    """The map in Mermaid's language, which code hosts and Prefect draw inside Markdown."""
+    return mermaid(workflow, statuses)
 
 
 def to_svg(workflow: Workflow, statuses: Mapping[str, NodeStatus] = _NO_RUN) -> str:

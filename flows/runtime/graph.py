@@ -11,11 +11,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from data.contracts.base import sha256_of
+from data.contracts.base import Contract, sha256_of
 from data.contracts.errors import (
     CheckpointSchemaError,
     InvalidTransitionError,
     RecordNotFoundError,
+    WorkflowDefinitionError,
 )
 from flows.runtime.graph_checks import Span, check_definition
 from flows.runtime.graph_elements import Edge, Kind, Node
@@ -76,6 +77,16 @@ class Workflow:
     def checkpoint_of(self, stage: str) -> str:
         """The label under which a stage is saved when it ends; empty when it is not."""
         return next((node.checkpoint for node in self.nodes_of(stage) if node.checkpoint), "")
+
+    def gives(self, stage: str) -> type[Contract]:
+        """What a stage produces: what the last of its nodes gives that gives anything.
+
+        Raises WorkflowDefinitionError for a stage that produces nothing.
+        """
+        for node in reversed(self.nodes_of(stage)):
+            if node.gives is not None and issubclass(node.gives, Contract):
+                return node.gives
+        raise WorkflowDefinitionError(f"the stage '{stage}' gives no contract")
 
     def fingerprint(self, stage: str) -> str:
         """A sha256 that changes when a finished stage would no longer mean the same.

@@ -16,7 +16,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 
 from data.contracts.base import Contract
 from data.contracts.errors import UnavailableError
-from data.contracts.runs import Fork, RunOptions
+from data.contracts.runs import Lineage, RunOptions
 from flows.runtime import runs
 from flows.runtime.ledger import Ledger
 from flows.runtime.runs import Run
@@ -53,7 +53,7 @@ async def launch_fork(
     ledger: Ledger,
     deployment_id: UUID,
     parent: Run,
-    fork: Fork,
+    fork: Lineage,
     order: Order,
 ) -> Run:
     """Create a run that goes on from another's checkpoint. Every call makes a new one."""
@@ -70,7 +70,7 @@ async def launch_fork(
         parent.application_id,
         parameters,
         order,
-        parent_run_id=parent.run_id,
+        lineage=fork.model_dump(mode="json"),
     )
 
 

@@ -81,7 +81,10 @@ runs = sa.Table(
     sa.Column("state", sa.JSON, nullable=False),
     sa.Column("error", sa.JSON, nullable=True),
     sa.Column("traceparent", sa.String(64), nullable=False, server_default=""),
-    sa.Column("parent_run_id", _Id, nullable=True),
+    sa.Column("lineage", sa.JSON, nullable=True),
+    sa.Column("deaths", sa.JSON, nullable=False),  # of workers, while they executed this run
+    sa.Column("cancel_requested", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("legal_hold", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("submitted_by", sa.String(128), nullable=False, server_default=""),
     sa.Column("created_at", _At, nullable=False),
     sa.Column("updated_at", _At, nullable=False),
@@ -117,6 +120,7 @@ checkpoints = sa.Table(
     sa.Column("schema_version", sa.Integer, nullable=False),
     sa.Column("workflow_version", _Name, nullable=False),
     sa.Column("saved_at", _At, nullable=False),
+    sa.Column("purged_at", _At, nullable=True),  # the body is gone, its digest is not
 )
 
 blobs = sa.Table(
@@ -153,6 +157,10 @@ reviews = sa.Table(
     sa.Column("answered_at", _At, nullable=True),
     sa.Column("idempotency_key", sa.String(128), nullable=True),
     sa.Column("delivered", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("claimed_by", sa.String(128), nullable=True),
+    sa.Column("claimed_until", _At, nullable=False, server_default=""),
+    sa.Column("reminded_at", _At, nullable=True),
+    sa.Column("escalated_at", _At, nullable=True),
 )
 
 decisions = sa.Table(

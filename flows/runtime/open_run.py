@@ -26,7 +26,7 @@ from data.contracts.errors import (
     as_desk_error,
 )
 from data.contracts.events import EventType
-from data.contracts.runs import Failure, Fork, RunOptions, RunStatus
+from data.contracts.runs import Failure, Lineage, RunOptions, RunStatus
 from flows.runtime import checkpoints, runs
 from flows.runtime.context import Patience, RunContext, in_run
 from flows.runtime.desk import Desk, this_desk
@@ -74,6 +74,8 @@ class OpenRun(Generic[Pin]):
     pinned: Pin
     """What the run decides by, fixed when it was first executed."""
     options: RunOptions
+    overrides: dict[str, Any] = field(default_factory=dict)
+    """What a fork was asked to change."""
     submitted_by: str = ""
     conclusion: State[Any] | None = None
     """What the root flow returns to Prefect: a state of its own if it was stopped on request."""
@@ -87,7 +89,7 @@ async def open_run(
     *,
     pin: Pin,
     options: RunOptions | None = None,
-    fork: Fork | None = None,
+    fork: Lineage | None = None,
 ) -> AsyncIterator[OpenRun[Pin]]:
     """Open the run that this flow run executes, at the start or where it left off.
 
@@ -112,8 +114,12 @@ async def open_run(
             flow_span.set_attribute("desk.outcome", "suspended")
             flow_span.end()
             raise
-        except (LeaseLostError, WaitingForReviewError):
+        except LeaseLostError:
             raise
+        except WaitingForReviewError as gate:
+            if surroundings is not None:
+                raise
+            await _complete(run, ended_at=gate.gate)
         except Exception as error:
             known = as_desk_error(error, WorkflowError)
             await _fail(run, known)
@@ -155,7 +161,7 @@ async def _open_orchestrated(
     initial: Contract,
     application_id: str,
     options: RunOptions,
-    fork: Fork | None,
+    fork: Lineage | None,
     pin: Pin,
 ) -> OpenRun[Pin]:
     desk = this_desk()
@@ -173,31 +179,41 @@ async def _open_orchestrated(
             f"fork:{run_id}" if fork else f"application:{application_id}",
             application_id=application_id,
             options=options.model_dump(mode="json"),
-            parent_run_id=fork.parent_run_id if fork else None,
+            lineage=fork.model_dump(mode="json") if fork else None,
             traceparent=carrier.get("traceparent", ""),
         )
-        kept = runs.pin(connection, row.run_id, workflow.version, pin)
+        kept = runs.pin(
+            connection, row.run_id, workflow.version, pin, fork.pinned if fork else None
+        )
         return runs.find(connection, row.run_id), runs.filed(connection, application_id), kept
 
     row, filed, kept = await desk.ledger.write(enter)
     pinned = pin if kept is None else type(pin).model_validate_json(kept)
     claim = claimed.get() or await _claim(desk, run_id)
     shelf = await Shelf.open(desk.settings.checkpoint_storage)
-    record = LedgerRecord(desk.ledger, shelf, run_id, claim.epoch)
+    decides = fork is None or fork.may_decide
+    record = LedgerRecord(desk.ledger, shelf, run_id, claim.epoch, decides=decides)
+    # A what-if bothers nobody: it ends where a person would be asked.
+    gatekeeper = (
+        SuspendingGatekeeper(
+            desk.ledger, record, run_id, row.traceparent, desk.settings.hitl_timeout_seconds
+        )
+        if decides
+        else PreparedAnswers()
+    )
     run = RunContext(
         workflow,
         run_id,
         initial,
         record=record,
         executor=OrchestratedExecutor(),
-        gatekeeper=SuspendingGatekeeper(
-            desk.ledger, record, run_id, row.traceparent, desk.settings.hitl_timeout_seconds
-        ),
+        gatekeeper=gatekeeper,
         patience=_with_options(desk.patience, options),
         versions=row.versions,
     )
     await _remember(desk, shelf, run, fork)
-    return OpenRun(run, filed, pinned, options, row.submitted_by)
+    overrides = fork.overrides if fork else {}
+    return OpenRun(run, filed, pinned, options, overrides, row.submitted_by)
 
 
 async def _claim(desk: Desk, run_id: str) -> Claim:
@@ -210,19 +226,17 @@ async def _claim(desk: Desk, run_id: str) -> Claim:
     return Claim(run_id, epoch)
 
 
-async def _remember(desk: Desk, shelf: Shelf, run: RunContext[Any], fork: Fork | None) -> None:
+async def _remember(desk: Desk, shelf: Shelf, run: RunContext[Any], fork: Lineage | None) -> None:
     """Go on from the last checkpoint, the fork's, or the start, and say which."""
     epoch = run.record.epoch
     try:
         found = await desk.ledger.read(checkpoints.locate, run.run_id)
         if found is not None:
             run.restore(await checkpoints.load(shelf, *found))
-        elif fork is not None:
-            shared = await desk.ledger.read(
-                checkpoints.locate, fork.parent_run_id, *_label(fork.checkpoint)
-            )
+        elif fork is not None and fork.place is not None:
+            shared = await desk.ledger.read(checkpoints.locate, fork.parent_run_id, *fork.place)
             if shared is None:
-                raise CheckpointNotFoundError(f"the parent has no checkpoint {fork.checkpoint}")
+                raise CheckpointNotFoundError(f"the parent has no checkpoint {fork.forked_at}")
             run.restore(await checkpoints.load(shelf, *shared), shared=True)
     except (CheckpointNotFoundError, CheckpointCorruptError) as error:
         await run.emit(
@@ -234,7 +248,7 @@ async def _remember(desk: Desk, shelf: Shelf, run: RunContext[Any], fork: Fork |
     if not run.walk.frontier:
         run.walk.enter(run.workflow.start.id, run.state)
     if epoch == 1:
-        meta = {"parent_run_id": fork.parent_run_id, "forked_at": fork.checkpoint} if fork else {}
+        meta = {"parent_run_id": fork.parent_run_id, "forked_at": fork.forked_at} if fork else {}
         await run.emit(EventType.RUN_STARTED, "Run started", meta, key="run.started")
     else:
         await run.emit(
@@ -245,16 +259,18 @@ async def _remember(desk: Desk, shelf: Shelf, run: RunContext[Any], fork: Fork |
         )
 
 
-async def _complete(run: RunContext[Any]) -> None:
+async def _complete(run: RunContext[Any], ended_at: str = "") -> None:
+    """Write the good end; of a what-if, perhaps at the gate where a person would be asked."""
+    if not ended_at:
+        for node in run.workflow.nodes:
+            if node.kind is Kind.END and node.id not in run.walk.visits:
+                await run.enter(node.id)
     for node in run.workflow.nodes:
-        if node.kind is Kind.END and node.id not in run.walk.visits:
-            await run.enter(node.id)
-    await run.record.write(
-        Entry(
-            [run.draft(EventType.RUN_COMPLETED, "Run completed", key="run.completed", phase="")],
-            changes={"status": RunStatus.COMPLETED, "error": None},
-        )
-    )
+        run.progress.skip(node.id)
+    message = f"Ends here: a person would be asked at '{ended_at}'" if ended_at else "Run completed"
+    meta = {"ended_at": ended_at} if ended_at else {}
+    draft = run.draft(EventType.RUN_COMPLETED, message, meta, key="run.completed", phase="")
+    await run.record.write(Entry([draft], changes={"status": RunStatus.COMPLETED, "error": None}))
 
 
 async def _fail(run: RunContext[Any], error: CreditDeskError) -> None:
@@ -285,8 +301,3 @@ async def _cancel(run: RunContext[Any]) -> None:
 
 def _with_options(patience: Patience, options: RunOptions) -> Patience:
     return replace(patience, fan_out=options.fan_out_policy or patience.fan_out)
-
-
-def _label(checkpoint: str) -> tuple[str, int | None]:
-    label, _, version = checkpoint.partition("/")
-    return label, int(version) if version else None

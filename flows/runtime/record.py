@@ -58,7 +58,10 @@ class Record(Protocol):
 class LedgerRecord:
     """The journal and checkpoints of one run, written under one lease."""
 
-    def __init__(self, ledger: Ledger, shelf: Shelf, run_id: str, epoch: int) -> None:
+    def __init__(
+        self, ledger: Ledger, shelf: Shelf, run_id: str, epoch: int, *, decides: bool = True
+    ) -> None:
+        self._decides = decides
         self._ledger = ledger
         self._shelf = shelf
         self._run_id = run_id
@@ -87,7 +90,12 @@ class LedgerRecord:
         return outcome
 
     async def decide(self, content: Contract) -> None:
-        """Whoever replays a decision finds it taken; whoever has lost the lease is refused."""
+        """Whoever replays a decision finds it taken; whoever has lost the lease is refused.
+
+        A what-if decides nothing: what it came to is in its last checkpoint.
+        """
+        if not self._decides:
+            return
 
         def enter(connection: sa.Connection) -> None:
             runs.require_lease(connection, self._run_id, self.epoch)

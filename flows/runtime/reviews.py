@@ -107,6 +107,15 @@ def reject(connection: sa.Connection, review: Review) -> None:
     connection.execute(reviews.update().where(_this(review)).values(status=ReviewStatus.REJECTED))
 
 
+def close(connection: sa.Connection, run_id: str) -> None:
+    """Close what a run still asks: it has ended."""
+    connection.execute(
+        reviews.update()
+        .where(reviews.c.run_id == run_id, reviews.c.status == ReviewStatus.OPEN)
+        .values(status=ReviewStatus.CLOSED)
+    )
+
+
 def mark_delivered(connection: sa.Connection, review: Review) -> None:
     """Note that the run was woken with this answer."""
     connection.execute(reviews.update().where(_this(review)).values(delivered=True))

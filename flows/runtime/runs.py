@@ -39,7 +39,10 @@ class Run:
     state: Mapping[str, Any]
     error: Mapping[str, Any] | None
     traceparent: str
-    parent_run_id: str | None
+    lineage: Mapping[str, Any] | None
+    deaths: Mapping[str, Any]
+    cancel_requested: bool
+    legal_hold: bool
     submitted_by: str
     created_at: str
     updated_at: str
@@ -52,6 +55,11 @@ class Run:
     @property
     def trace_id(self) -> str:
         return self.traceparent.split("-")[1] if self.traceparent else ""
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether workers have died of it, so that it is executed by itself."""
+        return bool(self.deaths.get("alone"))
 
     @classmethod
     def of(cls, row: sa.Row[Any, Any, Any]) -> Run:
@@ -120,6 +128,7 @@ def register(connection: sa.Connection, run_id: str, origin: str, /, **fields: A
         "options": {},
         "versions": {},
         "state": {},
+        "deaths": {},
         "created_at": now(),
         "updated_at": now(),
     }
@@ -134,6 +143,12 @@ def find(connection: sa.Connection, run_id: str) -> Run:
     if row is None:
         raise RecordNotFoundError(f"there is no run {run_id}")
     return Run.of(row)
+
+
+def find_all(connection: sa.Connection, run_ids: list[str]) -> dict[str, Run]:
+    """Those of these runs that are entered, by id."""
+    found = connection.execute(sa.select(runs).where(runs.c.run_id.in_(run_ids)))
+    return {row.run_id: Run.of(row) for row in found}
 
 
 def find_by_origin(connection: sa.Connection, origin: str) -> Run | None:
@@ -229,30 +244,76 @@ def leased(connection: sa.Connection) -> list[Run]:
     return [Run.of(row) for row in connection.execute(sa.select(runs).where(held))]
 
 
+def ask_to_stop(connection: sa.Connection, run_id: str) -> None:
+    connection.execute(runs.update().where(runs.c.run_id == run_id).values(cancel_requested=True))
+
+
+def has_stopped(connection: sa.Connection, run_id: str) -> None:
+    connection.execute(runs.update().where(runs.c.run_id == run_id).values(cancel_requested=False))
+
+
+def to_be_stopped(connection: sa.Connection) -> list[Run]:
+    """Runs whose cancellation was asked for and is not known to have arrived."""
+    asked = sa.select(runs).where(runs.c.cancel_requested.is_(sa.true()))
+    return [Run.of(row) for row in connection.execute(asked)]
+
+
+def idle(connection: sa.Connection, most: int) -> list[Run]:
+    """Live runs that nobody executes, the longest untouched first."""
+    query = (
+        sa.select(runs)
+        .where(runs.c.status.in_([RunStatus.QUEUED, RunStatus.WAITING]))
+        .where(runs.c.lease_owner.is_(None))
+        .order_by(runs.c.updated_at)
+        .limit(most)
+    )
+    return [Run.of(row) for row in connection.execute(query)]
+
+
 def _in(seconds: float) -> str:
     return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def pin(
-    connection: sa.Connection, run_id: str, workflow_version: str, document: Contract
+    connection: sa.Connection,
+    run_id: str,
+    workflow_version: str,
+    document: Contract,
+    chosen: str | None = None,
 ) -> bytes | None:
-    """Fix what a run decides by, when it is first executed; later, what it was then.
+    """Fix what a run decides by, when it is first executed; later, tell what it was then.
 
-    None when that is `document`, otherwise the JSON of the one that the run has pinned.
+    That is `document`, unless another one was `chosen` by its digest. None when the run decides
+    by `document`, otherwise the JSON of the one that it does decide by.
     """
     digest = sha256_of(document)
     connection.execute(
         runs.update()
         .where(runs.c.run_id == run_id, runs.c.workflow_version == "")
-        .values(workflow_version=workflow_version, versions={"pinned": digest})
+        .values(workflow_version=workflow_version, versions={"pinned": chosen or digest})
     )
     pinned = find(connection, run_id).versions["pinned"]
-    key = f"pins/{pinned}"
     if pinned == digest:
-        body = zlib.compress(canonical_json(document))
-        insert_or_ignore(connection, blobs, {"path": key, "body": body, "written_at": now()})
+        keep_pinned(connection, document)
         return None
-    kept: bytes = connection.execute(
-        sa.select(blobs.c.body).where(blobs.c.path == key)
-    ).scalar_one()
+    return pinned_body(connection, pinned)
+
+
+def keep_pinned(connection: sa.Connection, document: Contract) -> str:
+    """Store what runs may decide by, once; returns its digest."""
+    digest = sha256_of(document)
+    body = zlib.compress(canonical_json(document))
+    insert_or_ignore(
+        connection, blobs, {"path": f"pins/{digest}", "body": body, "written_at": now()}
+    )
+    return digest
+
+
+def pinned_body(connection: sa.Connection, digest: str) -> bytes:
+    """The JSON of what was pinned. Raises RecordNotFoundError."""
+    kept: bytes | None = connection.execute(
+        sa.select(blobs.c.body).where(blobs.c.path == f"pins/{digest}")
+    ).scalar_one_or_none()
+    if kept is None:
+        raise RecordNotFoundError(f"nothing was pinned under {digest}")
     return zlib.decompress(kept)

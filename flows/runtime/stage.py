@@ -17,7 +17,6 @@ from opentelemetry import metrics, trace
 from data.contracts.base import Contract
 from data.contracts.errors import (
     ContractViolationError,
-    CreditDeskError,
     WorkflowError,
     as_desk_error,
 )
@@ -49,7 +48,7 @@ def stage(
         async def staged(*args: P.args, **kwargs: P.kwargs) -> Output:
             run = current_run()
             visit = run.count_visit(name)
-            gives = _contract_of(run, name)
+            gives = run.workflow.gives(name)
             finished = run.outputs.get(f"{name}#{visit}")
             if finished is not None:
                 return cast(Output, gives.model_validate(finished))
@@ -108,10 +107,3 @@ def _runs_as_subflow(run: RunContext[Any], name: str) -> bool:
     """Agents and tools get a subflow. Gates cannot (Prefect suspends root flows only)."""
     entry = _entry(run, name)
     return entry is not None and entry.kind is not Kind.DECISION
-
-
-def _contract_of(run: RunContext[Any], name: str) -> type[Contract]:
-    for node in reversed(run.workflow.nodes_of(name)):
-        if node.gives is not None:
-            return cast(type[Contract], node.gives)
-    raise CreditDeskError(f"the map does not say what the stage '{name}' gives")

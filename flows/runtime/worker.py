@@ -41,13 +41,14 @@ from prefect.flow_engine import run_flow_async
 from prefect.states import Cancelled, Completed, Failed, Pending
 from prefect.utilities.engine import propose_state
 
-from data.contracts.errors import CreditDeskError, RecordNotFoundError
+from data.contracts.errors import CreditDeskError
 from data.contracts.runs import RunStatus
 from data.settings import Settings
 from flows.runtime import lifeline, recovery, runs, telemetry
 from flows.runtime.deployments import Deployment, declared, register
 from flows.runtime.desk import Desk, this_desk
 from flows.runtime.open_run import Claim, claimed, stop_requested
+from flows.runtime.runs import Run
 
 POOL_TYPE = "credit-desk"
 POLL_SECONDS = 5.0
@@ -75,6 +76,8 @@ class Worker:
         self._active: dict[str, asyncio.Task[None]] = {}
         self._stops: dict[str, asyncio.Event] = {}
         self._look = asyncio.Event()
+        self._alone = ""
+        """The run that is executed by itself, while it is."""
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> None:
         """Work until told to stop; then hand back what is under way and return."""
@@ -82,7 +85,7 @@ class Worker:
             self._deployment_id = await _until_answered(
                 lambda: register(client, self._deployment, POOL_TYPE), stop
             )
-            await recovery.sweep(client, self._desk.ledger, self._deployment_id)
+            await self._sweep(client)
             duties = [
                 self._listen(),
                 self._poll(client),
@@ -159,10 +162,12 @@ class Worker:
             if run_id not in held and not task.done():
                 log.warning("lost the lease of run %s", run_id)
                 task.cancel()
+        for run in await self._desk.ledger.read(runs.to_be_stopped):
+            self._cancel(run.run_id)
 
     async def _sweep(self, client: PrefectClient) -> None:
         assert self._deployment_id is not None
-        await recovery.sweep(client, self._desk.ledger, self._deployment_id)
+        await recovery.sweep(client, self._desk.ledger, self._deployment_id, self._desk.instance)
 
     async def _every(self, seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -179,7 +184,7 @@ class Worker:
     async def _take_offers(self, client: PrefectClient) -> int:
         """Take as many due runs as there is room for; how many were taken."""
         room = self._desk.settings.max_active_runs - len(self._active)
-        if room <= 0:
+        if room <= 0 or self._alone in self._active:
             return 0
         offered = await client.read_flow_runs(
             flow_run_filter=FlowRunFilter(
@@ -192,19 +197,28 @@ class Worker:
             sort=FlowRunSort.NEXT_SCHEDULED_START_TIME_ASC,
             limit=room,
         )
+        known = await self._desk.ledger.read(
+            runs.find_all, [str(flow_run.id) for flow_run in offered]
+        )
         taken = 0
         for flow_run in offered:
-            if str(flow_run.id) not in self._active and await self._take(client, flow_run):
+            run_id = str(flow_run.id)
+            row = known.get(run_id)
+            if run_id in self._active:
+                continue
+            if row is not None and row.is_alone and self._active:
+                break  # workers have died of it: let the others end first, and take no more
+            if await self._take(client, flow_run, row):
                 taken += 1
+            if row is not None and row.is_alone:
+                self._alone = run_id
+                break
         return taken
 
-    async def _take(self, client: PrefectClient, flow_run: FlowRun) -> bool:
+    async def _take(self, client: PrefectClient, flow_run: FlowRun, row: Run | None) -> bool:
         run_id = str(flow_run.id)
-        try:
-            row = await self._desk.ledger.read(runs.find, run_id)
-        except RecordNotFoundError:
-            row = None
         if row is not None and row.status.has_ended:
+            await recovery.close_children(client, run_id)
             await client.set_flow_run_state(flow_run.id, _prefect_state(row.status), force=True)
             return False
         try:
@@ -239,7 +253,7 @@ class Worker:
             f"fork:{run_id}" if fork else f"application:{application_id}",
             application_id=application_id,
             options=flow_run.parameters.get("options") or {},
-            parent_run_id=fork["parent_run_id"] if fork else None,
+            lineage=fork,
             traceparent=str(flow_run.labels.get("desk.traceparent", "")),
         )
         settings = self._desk.settings

@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.Column("schema_version", sa.Integer(), nullable=False),
         sa.Column("workflow_version", sa.String(length=64), nullable=False),
         sa.Column("saved_at", sa.String(length=32), nullable=False),
+        sa.Column("purged_at", sa.String(length=32), nullable=True),
         sa.PrimaryKeyConstraint("run_id", "label", "version", name=op.f("pk_checkpoints")),
     )
     op.create_table(
@@ -101,7 +102,11 @@ def upgrade() -> None:
         sa.Column("answer", sa.JSON(), nullable=True),
         sa.Column("answered_at", sa.String(length=32), nullable=True),
         sa.Column("idempotency_key", sa.String(length=128), nullable=True),
-        sa.Column("delivered", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("delivered", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("claimed_by", sa.String(length=128), nullable=True),
+        sa.Column("claimed_until", sa.String(length=32), server_default="", nullable=False),
+        sa.Column("reminded_at", sa.String(length=32), nullable=True),
+        sa.Column("escalated_at", sa.String(length=32), nullable=True),
         sa.PrimaryKeyConstraint("run_id", "gate", "attempt", name=op.f("pk_reviews")),
     )
     with op.batch_alter_table("reviews", schema=None) as batch_op:
@@ -121,7 +126,10 @@ def upgrade() -> None:
         sa.Column("state", sa.JSON(), nullable=False),
         sa.Column("error", sa.JSON(), nullable=True),
         sa.Column("traceparent", sa.String(length=64), server_default="", nullable=False),
-        sa.Column("parent_run_id", sa.String(length=64), nullable=True),
+        sa.Column("lineage", sa.JSON(), nullable=True),
+        sa.Column("deaths", sa.JSON(), nullable=False),
+        sa.Column("cancel_requested", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("legal_hold", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("submitted_by", sa.String(length=128), server_default="", nullable=False),
         sa.Column("created_at", sa.String(length=32), nullable=False),
         sa.Column("updated_at", sa.String(length=32), nullable=False),

@@ -1,0 +1,65 @@
+# The handful of words to run and develop the desk. Plain `make` lists them.
+# Each word builds .venv on first use and again when requirements.lock has changed.
+
+.POSIX:
+.PHONY: help install demo up test check bench soak clean
+
+PYTHONS = python3.13 python3.12 python3.11 python3
+BIN = .venv/bin
+INSTALLED = .venv/.installed
+PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+ARGS =
+
+help: ## This list
+	@awk -F ' *## *' '/^[a-z]+:.*##/ { sub(/:.*/, "", $$1); printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "ARGS passes options on: make demo ARGS=--yes, make test ARGS='-k gate'"
+
+install: $(INSTALLED) ## Build .venv from requirements.lock, once
+
+demo: $(INSTALLED) ## Underwrite three synthetic applicants, from letterbox to decision
+	@$(BIN)/credit-desk demo $(ARGS)
+
+up: $(INSTALLED) ## Start the whole desk on this machine and keep it running
+	@$(BIN)/credit-desk up $(ARGS)
+
+test: $(INSTALLED) ## Run every test
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(INSTALLED) ## Format, lint, types and import arrows
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED) ## Measure the numbers the desk has to hold
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+soak: $(INSTALLED) ## Run the fault tests in full length
+	$(BIN)/python -m pytest tests/faults --soak $(ARGS)
+
+clean: ## Remove .venv and every cache; a desk's folder stays
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	find api flows agents tools data tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# `python -m venv` on a .venv that is there keeps its packages and mends a missing pip.
+$(INSTALLED): requirements.lock pyproject.toml
+	@for python in $(PYTHONS); do \
+	  if $$python -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	  then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "make: Python 3.11 or newer with its venv module is needed, and this machine has" >&2; \
+	  for python in $(PYTHONS); do \
+	    $$python -c 'import sys; print("  %s: Python %d.%d" % (sys.argv[1], *sys.version_info[:2]))' \
+	      $$python 2>/dev/null >&2 || echo "  $$python: not found" >&2; \
+	  done; \
+	  echo "On Debian and Ubuntu: apt-get install python3 python3-venv" >&2; \
+	  exit 1; \
+	fi; \
+	echo "Building .venv with $$($$found --version): a minute or two, once"; \
+	$$found -m venv .venv
+	@$(PIP) install --require-hashes --requirement requirements.lock
+	@$(PIP) install --no-deps --editable .
+	@touch $(INSTALLED)
+	@echo "Installed: $(BIN)/credit-desk"

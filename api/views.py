@@ -1,0 +1,190 @@
+"""What the ledger holds, as the API shows it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from api.schemas import InboxItem
+from data.contracts.base import sha256_of
+from data.contracts.errors import ContractViolationError, Problem
+from data.contracts.events import EventType
+from data.contracts.review import Review
+from data.contracts.runs import Failure, Lineage, Links, RunStatus, RunSummary, WaitingFor
+from data.settings import Settings
+from flows.runtime import decisions, events, reviews, runs
+from flows.runtime.drawing import NodeStatus
+from flows.runtime.graph import Kind
+from flows.runtime.runs import Run
+from flows.workflow import WORKFLOW
+
+
+def summaries(connection: sa.Connection, settings: Settings, page: list[Run]) -> list[RunSummary]:
+    """Runs with their decisions and what they wait for."""
+    decided = decisions.of_runs(connection, [run.run_id for run in page])
+    waiting = {review.run_id: review for review in reviews.open_reviews(connection)}
+    return [
+        _summary(settings, run, decided.get(run.run_id), waiting.get(run.run_id)) for run in page
+    ]
+
+
+def summary(connection: sa.Connection, settings: Settings, run_id: str) -> RunSummary:
+    """One run. Raises RecordNotFoundError."""
+    return summaries(connection, settings, [runs.find(connection, run_id)])[0]
+
+
+def inbox(connection: sa.Connection, settings: Settings) -> list[InboxItem]:
+    """Everything that waits for somebody, the most urgent first."""
+    return [
+        _inbox_item(settings, review, runs.find(connection, review.run_id))
+        for review in reviews.open_reviews(connection)
+    ]
+
+
+def node_statuses(connection: sa.Connection, run_id: str) -> dict[str, NodeStatus]:
+    """How far a run is, node by node, told from its journal."""
+    run = runs.find(connection, run_id)
+    status = {"start": NodeStatus.DONE}
+    for body in events.read(connection, run_id, limit=10_000):
+        status |= _told_by(json.loads(body))
+    if run.status is RunStatus.COMPLETED:
+        status["end"] = NodeStatus.DONE
+    if run.status is RunStatus.FAILED:
+        status |= {
+            node_id: NodeStatus.FAILED
+            for node_id, known in status.items()
+            if known is NodeStatus.RUNNING
+        }
+    return status
+
+
+def cursor_after(run: RunSummary) -> str:
+    """Where the next page begins."""
+    stamp = run.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return base64.urlsafe_b64encode(f"{stamp}|{run.run_id}".encode()).decode()
+
+
+def place_of(cursor: str | None) -> tuple[str, str] | None:
+    """What a cursor stands for. Raises ContractViolationError for one that is not ours."""
+    if cursor is None:
+        return None
+    try:
+        stamp, _, run_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
+    except ValueError:
+        stamp = run_id = ""
+    if not run_id:
+        problem = Problem("cursor", "invalid_cursor", "use next_cursor of the page before")
+        raise ContractViolationError("the cursor is not one of ours", [problem])
+    return stamp, run_id
+
+
+def _summary(
+    settings: Settings, run: Run, decided: Mapping[str, Any] | None, review: Review | None
+) -> RunSummary:
+    waits = review is not None and run.status is RunStatus.WAITING
+    return RunSummary.model_validate(
+        {
+            "run_id": run.run_id,
+            "application_id": run.application_id,
+            "status": run.status,
+            "phase": run.phase,
+            "progress": run.progress,
+            "decision": _decision(run, decided),
+            "waiting_for": _waiting_for(review) if review and waits else None,
+            "error": Failure.model_validate(run.error) if run.error else None,
+            "versions": dict(run.versions),
+            "workflow_version": run.workflow_version,
+            "lineage": Lineage.model_validate(run.lineage) if run.lineage else None,
+            "trace_id": run.trace_id,
+            "created_at": run.created_at,
+            "updated_at": run.updated_at,
+            "links": _links(settings, run, decided is not None),
+        }
+    )
+
+
+def _waiting_for(review: Review) -> WaitingFor:
+    return WaitingFor(
+        gate=review.gate,
+        role=review.request.role.value,
+        title=review.request.title,
+        due_at=review.due_at,
+    )
+
+
+def _decision(run: Run, decided: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What is settled so far: the policy's recommendation, then the outcome with its reasons.
+
+    A what-if has an outcome too, and says that it decides nothing.
+    """
+    content = decided or run.state.get("decision")
+    if content:
+        return {
+            "recommendation": content["recommendation"],
+            "outcome": content["outcome"],
+            "reasons": content["principal_reasons"],
+            "offer": content["offer"],
+            "content_sha256": content.get("content_sha256") or sha256_of(dict(content)),
+            "what_if": bool(run.lineage) and decided is None,
+        }
+    policy = run.state.get("policy")
+    return {"recommendation": policy["recommendation"]} if policy else None
+
+
+def _links(settings: Settings, run: Run, decided: bool) -> Links:
+    here = f"{settings.api_url}/runs/{run.run_id}"
+    return Links(
+        self=here,
+        events=f"{here}/events",
+        state=f"{here}/state",
+        graph=f"{settings.api_url}/workflow/graph.svg?run_id={run.run_id}",
+        trace=settings.trace_url.format(trace_id=run.trace_id),
+        prefect=f"{settings.prefect_url}/v2/runs/flow-run/{run.run_id}",
+        decision=f"{here}/decision" if decided else None,
+    )
+
+
+def _inbox_item(settings: Settings, review: Review, run: Run) -> InboxItem:
+    return InboxItem(
+        run_id=run.run_id,
+        application_id=run.application_id,
+        gate=review.gate,
+        role=review.request.role,
+        title=review.request.title,
+        reasons=review.request.reasons,
+        opened_at=review.opened_at,
+        due_at=review.due_at,
+        age_seconds=round((datetime.now(UTC) - review.opened_at).total_seconds(), 3),
+        facts=review.request.facts,
+        links=_links(settings, run, decided=False),
+    )
+
+
+def _told_by(event: Mapping[str, Any]) -> dict[str, NodeStatus]:
+    """What one event says of the map's nodes."""
+    meta, phase = event["meta"], event["phase"]
+    nodes = (
+        [node.id for node in WORKFLOW.nodes_of(phase) if node.kind is not Kind.HITL]
+        if phase
+        else []
+    )
+    match event["type"]:
+        case EventType.STAGE_STARTED:
+            return dict.fromkeys(nodes, NodeStatus.RUNNING)
+        case EventType.STAGE_COMPLETED:
+            return dict.fromkeys(nodes, NodeStatus.DONE)
+        case EventType.STAGE_SKIPPED:
+            return dict.fromkeys(nodes, NodeStatus.SKIPPED)
+        case EventType.AGENT_COMPLETED if meta["agent"] in nodes:
+            return {meta["agent"]: NodeStatus.DONE}
+        case EventType.WAITING:
+            return {meta["gate"]: NodeStatus.WAITING}
+        case EventType.HITL_RESOLVED:
+            return {meta["gate"]: NodeStatus.DONE}
+        case _:
+            return {}

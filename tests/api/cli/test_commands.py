@@ -1,0 +1,334 @@
+"""The commands: what they ask of the desk, what they print, how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from api.cli import app
+from api.schemas import ResumeRun
+from data.contracts.errors import (
+    AlreadyAnsweredError,
+    ConflictError,
+    ContractViolationError,
+    Problem,
+    UnavailableError,
+)
+from data.contracts.events import EventType
+from data.contracts.review import Channel, Role
+from data.contracts.runs import RunStatus
+from data.settings import Settings
+from flows.runtime.ledger import Ledger
+from tests.api.desks import RUN_ID, FakeDesk
+from tests.api.journals import a_run, tell
+
+ROOT = Path(__file__).parents[3]
+ADA = Settings().data_dir / "synthetic" / "ada-prime.json"
+ANSWER = ["--decision", "approve", "--reviewer", "u-1", "--reason", "long tenure"]
+
+
+def run(*arguments: str, **given: Any) -> Any:
+    """The outcome of one command line."""
+    return CliRunner().invoke(app, list(arguments), **given)
+
+
+def told(ledger: Ledger, *types: EventType, status: RunStatus) -> None:
+    """A run with this journal and status."""
+
+    async def write() -> None:
+        await a_run(ledger)
+        await tell(ledger, RUN_ID, *types, status=status)
+
+    asyncio.run(write())
+
+
+def test_help_names_every_command() -> None:
+    shown = run("--help").stdout
+
+    for command in (
+        *("up", "demo", "submit", "follow", "runs", "inbox", "answer", "resume", "graph"),
+        *("server", "worker", "api", "deploy"),
+    ):
+        assert f" {command} " in shown
+
+
+def test_help_imports_nothing_heavy() -> None:
+    probe = (
+        "import sys; from api.cli import app; from typer.testing import CliRunner;"
+        " CliRunner().invoke(app, ['--help']);"
+        " print([name for name in ('prefect', 'fastapi', 'sqlalchemy', 'httpx', 'pydantic')"
+        " if name in sys.modules])"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert shown.stdout.strip() == "[]"
+
+
+def test_an_id_is_submitted_through_the_command_line_s_own_channel(
+    desk: FakeDesk, url: str
+) -> None:
+    ended = run("submit", "bora-borderline", "--as", "copy", "--api", url)
+
+    order, caller = desk.asked[0]
+    assert ended.exit_code == 0
+    assert (order.application_id, order.options.as_) == ("bora-borderline", "copy")
+    assert caller.channel is Channel.CLI
+    assert f"credit-desk follow {RUN_ID}" in ended.stdout
+
+
+@pytest.mark.parametrize("by_stdin", [False, True])
+def test_a_file_is_submitted_whole(desk: FakeDesk, url: str, by_stdin: bool) -> None:
+    given = {"input": ADA.read_bytes()} if by_stdin else {}
+    ended = run("submit", "-" if by_stdin else str(ADA), "--json", "--api", url, **given)
+
+    order, _ = desk.asked[0]
+    assert ended.exit_code == 0
+    assert json.loads(ended.stdout)["run_id"] == RUN_ID
+    assert order.application.application.application_id == "ada-prime"
+    assert len(order.application.documents) > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("broken.json", b"{\n  oops}", "is not JSON: line 2, column 3"),
+        ("latin.json", b'{"a": "\xe9"}', "is not UTF-8"),
+        ("absent.json", None, "there is no file"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_bad_input(
+    tmp_path: Path, nobody: str, name: str, content: bytes | None, said: str
+) -> None:
+    file = tmp_path / name
+    if content is not None:
+        file.write_bytes(content)
+
+    ended = run("submit", str(file), "--api", nobody)
+
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert said in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_key_given_twice_reaches_the_desk_that_refuses_it(
+    tmp_path: Path, desk: FakeDesk, url: str
+) -> None:
+    file = tmp_path / "twice.json"
+    file.write_text('{"application_id": "a", "application_id": "b"}')
+
+    ended = run("submit", str(file), "--api", url)
+
+    assert ended.exit_code == 2
+    assert "a key twice" in ended.stderr
+    assert desk.asked == []
+
+
+def test_what_is_wrong_is_said_field_by_field(desk: FakeDesk, url: str) -> None:
+    desk.error = ContractViolationError(
+        "application", [Problem("/amount_requested", "greater_than", "must be above 0")]
+    )
+
+    ended = run("submit", "ada-prime", "--api", url)
+
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert ended.stderr == "credit-desk: /amount_requested: must be above 0\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (ConflictError("another application is filed"), "submit it under another id with --as"),
+        (UnavailableError("Prefect is away"), "try again in a moment"),
+        (ZeroDivisionError("x"), "see logs/api.log in the desk's folder"),
+    ],
+)
+def test_a_refusal_is_one_line_with_the_next_step_and_exit_code_1(
+    desk: FakeDesk, url: str, error: Exception, hint: str
+) -> None:
+    desk.error = error
+
+    ended = run("submit", "ada-prime", "--json", "--api", url)
+
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert hint in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_without_a_desk_the_way_to_one_is_named(tmp_path: Path, nobody: str) -> None:
+    by_folder = run("runs", "--home", str(tmp_path))
+    by_address = run("runs", "--api", nobody)
+
+    for ended in (by_folder, by_address):
+        assert (ended.exit_code, ended.stdout) == (1, "")
+        assert "credit-desk up" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["submit"],
+        ["unheard-of"],
+        ["runs", "--limit", "0"],
+        ["runs", "--api", "desk.example"],
+        ["answer", RUN_ID, "--decision", "approve"],
+        ["answer", RUN_ID, *ANSWER, "--set", "amount"],
+        ["graph", "--format", "png"],
+        ["up", "--port", "70000"],
+        ["up", "--port", "8000", "--prefect-port", "8000"],
+    ],
+)
+def test_bad_arguments_are_exit_code_2_and_nothing_on_stdout(
+    tmp_path: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDIT_DESK_HOME", str(tmp_path))
+
+    ended = run(*arguments)
+
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert ended.stderr
+
+
+def test_bad_settings_are_named_without_their_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDIT_DESK_HOME", str(tmp_path))
+    monkeypatch.setenv("CREDIT_DESK_API_PORT", "s3cret")
+
+    ended = run("up")
+
+    assert ended.exit_code == 2
+    assert "/api_port" in ended.stderr
+    assert "s3cret" not in ended.stderr
+
+
+def test_runs_are_listed_for_people_and_for_machines(desk: FakeDesk, url: str) -> None:
+    for_people = run("runs", "--status", "queued", "--limit", "5", "--api", url)
+    for_machines = run("runs", "--application", "ada-prime", "--json", "--api", url)
+
+    assert desk.asked == [(RunStatus.QUEUED, None, 5, None), (None, "ada-prime", 20, None)]
+    assert for_people.stdout.split("\t")[:3] == [RUN_ID, "ada-prime", "queued"]
+    assert json.loads(for_machines.stdout)["items"][0]["run_id"] == RUN_ID
+
+
+def test_an_empty_inbox_is_said_to_be_empty(desk: FakeDesk, url: str) -> None:
+    assert run("inbox", "--role", "compliance", "--api", url).stdout == (
+        "Nothing waits for anybody.\n"
+    )
+    assert json.loads(run("inbox", "--json", "--api", url).stdout) == []
+    assert desk.asked == [(Role.COMPLIANCE,), (None,)]
+
+
+def test_an_answer_carries_the_form_s_fields_as_json_values(desk: FakeDesk, url: str) -> None:
+    ended = run(
+        *("answer", RUN_ID, "--gate", "underwriter", *ANSWER, "--api", url),
+        *("--set", "amount=9000", "--set", "rate=0.1299", "--set", "reason_code=R08"),
+        *("--set", 'document_ids=["a", "b"]', "--set", "note=x=y", "--set", "odd=NaN"),
+    )
+
+    _, answer, caller, _ = desk.asked[0]
+    assert ended.exit_code == 0
+    assert answer.gate == "underwriter"
+    assert answer.fields == {
+        "decision": "approve",
+        "reviewer": "u-1",
+        "reason": "long tenure",
+        "amount": 9000,
+        "rate": 0.1299,
+        "reason_code": "R08",
+        "document_ids": ["a", "b"],
+        "note": "x=y",
+        "odd": "NaN",
+    }
+    assert caller.channel is Channel.CLI
+
+
+def test_an_answer_without_a_gate_is_meant_for_the_open_one(desk: FakeDesk, url: str) -> None:
+    run("answer", RUN_ID, *ANSWER, "--json", "--api", url)
+
+    assert desk.asked[0] == (RUN_ID,)
+    assert desk.asked[1][1].gate == "underwriter"
+
+
+def test_an_answer_that_comes_too_late_is_exit_code_1(desk: FakeDesk, url: str) -> None:
+    desk.error = AlreadyAnsweredError("the request at 'underwriter' has been answered")
+
+    ended = run("answer", RUN_ID, "--gate", "underwriter", *ANSWER, "--api", url)
+
+    assert ended.exit_code == 1
+    assert "has been answered" in ended.stderr
+
+
+def test_a_run_is_resumed_from_a_checkpoint_with_overrides(desk: FakeDesk, url: str) -> None:
+    ended = run(
+        *("resume", RUN_ID, "--from", "verification/1", "--set", "amount=9000", "--api", url)
+    )
+
+    assert ended.exit_code == 0
+    order = ResumeRun(checkpoint="verification/1", overrides={"amount": 9000})
+    assert desk.asked[0][1] == order
+
+
+def test_the_map_goes_to_stdout_or_into_a_file_in_its_form(
+    desk: FakeDesk, url: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "map.dot"
+
+    shown = run("graph", "--run", RUN_ID, "--api", url)
+    written = run("graph", "--out", str(out), "--api", url)
+    refused = run("graph", "--out", str(tmp_path / "none" / "map.svg"), "--api", url)
+
+    assert shown.stdout == "the map as svg\n"
+    assert written.exit_code == 0
+    assert out.read_text() == "the map as dot"
+    assert refused.exit_code == 2
+    assert desk.asked == [("svg", RUN_ID), ("dot", None), ("svg", None)]
+
+
+def test_following_prints_each_event_and_then_what_came_of_it(url: str, ledger: Ledger) -> None:
+    told(ledger, EventType.RUN_STARTED, EventType.RUN_COMPLETED, status=RunStatus.COMPLETED)
+
+    ended = run("follow", RUN_ID, "--api", url)
+
+    assert ended.stdout.splitlines()[:2] == [
+        "  50%  bureau        number 1",
+        "  50%  bureau        number 2",
+    ]
+    assert f"Run {RUN_ID} of ada-prime" in ended.stdout
+
+
+def test_following_as_json_prints_one_event_a_line_and_nothing_else(
+    url: str, ledger: Ledger
+) -> None:
+    told(ledger, EventType.RUN_STARTED, EventType.RUN_FAILED, status=RunStatus.FAILED)
+
+    ended = run("follow", RUN_ID, "--json", "--api", url)
+
+    assert [json.loads(line)["id"] for line in ended.stdout.splitlines()] == [1, 2]
+
+
+def test_following_ends_in_1_unless_the_run_was_completed(
+    url: str, desk: FakeDesk, ledger: Ledger
+) -> None:
+    told(ledger, EventType.RUN_FAILED, status=RunStatus.FAILED)
+    desk.status = RunStatus.FAILED
+    failed = run("follow", RUN_ID, "--api", url).exit_code
+    desk.status = RunStatus.COMPLETED
+    completed = run("follow", RUN_ID, "--api", url).exit_code
+
+    assert (failed, completed) == (1, 0)
+
+
+def test_following_an_unknown_run_is_bad_input(url: str) -> None:
+    ended = run("follow", RUN_ID, "--api", url)
+
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert "credit-desk runs" in ended.stderr

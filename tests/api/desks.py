@@ -1,0 +1,165 @@
+"""A desk of a few lines in place of the gateway: it answers what a test tells it to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import httpx
+from fastapi import FastAPI
+
+from api.app import create_app
+from api.gateway import Gateway
+from api.schemas import (
+    Answer,
+    Caller,
+    InboxItem,
+    OpenRequest,
+    ResumeRun,
+    RunPage,
+    RunState,
+    StartRun,
+)
+from data.contracts.errors import RecordNotFoundError
+from data.contracts.review import Review, ReviewRequest, ReviewStatus, Role
+from data.contracts.runs import Links, RunStatus, RunSummary
+from data.settings import Settings
+from flows.runtime.ledger import Ledger
+
+RUN_ID = "8b0e6f0c-2f1d-4a55-9d0a-0d6f1f1b2c3d"
+MOMENT = datetime(2026, 11, 22, 8, 23, 14, tzinfo=UTC)
+
+
+def summary(run_id: str = RUN_ID, status: RunStatus = RunStatus.QUEUED) -> RunSummary:
+    here = f"http://desk/runs/{run_id}"
+    return RunSummary(
+        run_id=run_id,
+        application_id="ada-prime",
+        status=status,
+        phase="",
+        progress=0.0,
+        created_at=MOMENT,
+        updated_at=MOMENT,
+        links=Links(
+            self=here,
+            events=f"{here}/events",
+            state=f"{here}/state",
+            graph="http://desk/workflow/graph.svg",
+            trace="http://traces/1",
+            prefect="http://prefect/1",
+        ),
+    )
+
+
+REVIEW = Review(
+    run_id=RUN_ID,
+    gate="underwriter",
+    attempt=1,
+    visit=1,
+    status=ReviewStatus.OPEN,
+    request=ReviewRequest(
+        role=Role.UNDERWRITER, title="Rule on a referred case", summary="| Asked for |"
+    ),
+    opened_at=MOMENT,
+    due_at=MOMENT,
+)
+
+
+class FakeDesk(Gateway):
+    """Knows one run, remembers what it was asked, and fails with `error` if one is set."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.error: Exception | None = None
+        self.is_new = True
+        self.status = RunStatus.COMPLETED
+        self.checks = {"ledger": True, "prefect": True, "worker": True}
+        self.asked: list[Any] = []
+        self.woken: asyncio.Queue[str] = asyncio.Queue()
+
+    async def start(self, order: StartRun, caller: Caller) -> tuple[RunSummary, bool]:
+        self._note(order, caller)
+        return summary(), self.is_new
+
+    async def runs(
+        self,
+        *,
+        status: RunStatus | None = None,
+        application_id: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> RunPage:
+        self._note(status, application_id, limit, cursor)
+        return RunPage(items=(summary(),), next_cursor="next")
+
+    async def run(self, run_id: str) -> RunSummary:
+        self._note(run_id)
+        if run_id != RUN_ID:
+            raise RecordNotFoundError(f"there is no run {run_id}")
+        return summary(status=self.status)
+
+    async def state(self, run_id: str) -> RunState:
+        self._note(run_id)
+        return RunState(run_id=run_id, status=RunStatus.RUNNING, phase="bureau", state={"a": 1})
+
+    async def decision(self, run_id: str) -> dict[str, Any]:
+        self._note(run_id)
+        return {"content": {"outcome": "approve"}}
+
+    async def open_request(self, run_id: str) -> OpenRequest:
+        self._note(run_id)
+        return OpenRequest(review=REVIEW, form_schema={"properties": {}})
+
+    async def answer(
+        self, run_id: str, answer: Answer, caller: Caller, idempotency_key: str | None
+    ) -> RunSummary:
+        self._note(run_id, answer, caller, idempotency_key)
+        return summary()
+
+    async def inbox(self, role: Role | None = None) -> tuple[InboxItem, ...]:
+        self._note(role)
+        return ()
+
+    async def resume(self, run_id: str, order: ResumeRun, caller: Caller) -> RunSummary:
+        self._note(run_id, order, caller)
+        return summary()
+
+    async def graph(self, fmt: Literal["svg", "dot", "json"], run_id: str | None = None) -> str:
+        self._note(fmt, run_id)
+        return f"the map as {fmt}"
+
+    async def is_ready(self) -> dict[str, bool]:
+        return self.checks
+
+    async def wakeups(self) -> AsyncIterator[str]:
+        while True:
+            yield await self.woken.get()
+
+    def _note(self, *asked: Any) -> None:
+        self.asked.append(asked)
+        if self.error is not None:
+            raise self.error
+
+
+def app_of(desk: FakeDesk) -> FastAPI:
+    """The real application around a fake desk."""
+
+    @asynccontextmanager
+    async def open_desk(_settings: Settings) -> AsyncIterator[Gateway]:
+        yield desk
+
+    return create_app(Settings(), open_desk)
+
+
+@asynccontextmanager
+async def client_of(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application while it is up."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://desk") as client,
+    ):
+        yield client

@@ -1,0 +1,217 @@
+"""The application as a whole: its OpenAPI page, its spans, its address, its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from sse_starlette.sse import SendTimeoutError
+from starlette.types import Message, Receive, Scope, Send
+
+from api.app import require_loopback
+from api.problems import Unexpected
+from data.contracts.errors import ContractViolationError
+from tests.api.desks import RUN_ID, FakeDesk, app_of, client_of
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
+    yield exporter
+    provider.shutdown()
+
+
+async def test_a_request_is_one_span_named_by_method_and_route(
+    spans: InMemorySpanExporter, desk: FakeDesk
+) -> None:
+    async with client_of(app_of(desk)) as client:
+        await client.post("/runs", json={"application_id": "ada-prime"})
+        await client.get(f"/runs/{RUN_ID}")
+
+    assert [span.name for span in spans.get_finished_spans()] == [
+        "POST /runs",
+        "GET /runs/{run_id}",
+    ]
+
+
+async def test_streams_and_probes_leave_no_span(
+    spans: InMemorySpanExporter, desk: FakeDesk
+) -> None:
+    async with client_of(app_of(desk)) as client:
+        await client.get(f"/runs/{RUN_ID}/events")
+        await client.get("/health/live")
+        await client.get("/health/ready")
+
+    assert spans.get_finished_spans() == ()
+
+
+async def test_a_caller_s_trace_is_continued(spans: InMemorySpanExporter, desk: FakeDesk) -> None:
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    async with client_of(app_of(desk)) as client:
+        await client.get("/inbox", headers={"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"})
+
+    [span] = spans.get_finished_spans()
+    assert span.context is not None
+    assert f"{span.context.trace_id:032x}" == trace_id
+
+
+async def test_the_openapi_page_has_examples_problems_and_the_event(
+    client: httpx.AsyncClient,
+) -> None:
+    page = (await client.get("/openapi.json")).json()
+
+    start = page["paths"]["/runs"]["post"]["responses"]
+    follow = page["paths"]["/runs/{run_id}/events"]["get"]["responses"]
+    examples = page["components"]["schemas"]["StartRun"]["examples"]
+    problem = {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}
+    assert [one["application_id"] for one in examples] == [
+        "ada-prime",
+        "dee-debtor",
+        "bora-borderline",
+    ]
+    assert start["409"]["content"] == {"application/problem+json": problem}
+    assert start["422"]["content"] == {"application/problem+json": problem}
+    assert follow["200"]["content"] == {
+        "text/event-stream": {"schema": {"$ref": "#/components/schemas/Event"}}
+    }
+    assert "HTTPValidationError" not in page["components"]["schemas"]
+
+
+async def test_the_page_for_people_is_there(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/docs")).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "localhost", "::1"])
+def test_this_machine_may_call_without_keys(host: str) -> None:
+    require_loopback(host)
+
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - to be refused
+
+
+@pytest.mark.parametrize("host", [EVERYWHERE, "::", "192.168.1.4", "desk.example", ""])
+def test_without_keys_nobody_else_may_call(host: str) -> None:
+    with pytest.raises(ContractViolationError, match="without API keys"):
+        require_loopback(host)
+
+
+def test_the_api_role_refuses_an_open_address_with_exit_code_2(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "api.cli", "api"],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "CREDIT_DESK_HOME": str(tmp_path),
+            "CREDIT_DESK_API_HOST": EVERYWHERE,
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr.strip().endswith("set CREDIT_DESK_API_HOST to 127.0.0.1")
+
+
+SERVE = """
+import asyncio, contextlib, sys
+from api import app
+from data.settings import Settings
+from flows.runtime.ledger import Ledger
+from tests.api.desks import FakeDesk, RUN_ID
+from tests.api.journals import a_run
+
+ledger = Ledger(f"sqlite:///{sys.argv[1]}/ledger.db")
+ledger.migrate()
+asyncio.run(a_run(ledger))
+
+@contextlib.asynccontextmanager
+async def open_desk(settings):
+    yield FakeDesk(ledger)
+
+create_app = app.create_app
+app.create_app = lambda settings: create_app(settings, open_desk)
+app.serve_api(Settings(api_port=int(sys.argv[2])))
+"""
+
+
+def test_the_api_ends_within_two_seconds_of_sigterm_although_a_stream_is_open(
+    tmp_path: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVE, str(tmp_path), str(port)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OTEL_SDK_DISABLED": "true"},
+    )
+    try:
+        _wait_until_alive(port)
+        url = f"http://127.0.0.1:{port}/runs/{RUN_ID}/events"
+        with httpx.stream("GET", url, timeout=10) as stream:
+            assert next(stream.iter_bytes()) == b"retry: 1000\n\n"
+            asked = time.monotonic()
+            server.send_signal(signal.SIGTERM)
+            _, log = server.communicate(timeout=10)
+            took = time.monotonic() - asked
+    finally:
+        server.kill()
+        server.wait()
+
+    assert took < 2.0
+    assert server.returncode == 0
+    assert b"Traceback" not in log
+
+
+async def test_a_client_that_does_not_read_is_cut_off_without_a_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise SendTimeoutError
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    scope = {"type": "http", "method": "GET", "path": "/runs/1/events"}
+    with caplog.at_level("INFO", logger="api.problems"):
+        await Unexpected(stream)(scope, receive, send)
+
+    assert [message["type"] for message in sent] == ["http.response.start"]
+    assert caplog.messages == ["/runs/1/events: a client that does not read was cut off"]
+
+
+def _wait_until_alive(port: int) -> None:
+    for _ in range(200):
+        try:
+            httpx.get(f"http://127.0.0.1:{port}/health/live")
+        except httpx.TransportError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError("the API did not come up within twenty seconds")

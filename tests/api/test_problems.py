@@ -1,0 +1,197 @@
+"""Every error has one form, one status, and repeats nothing that was sent."""
+
+from __future__ import annotations
+
+import logging
+
+import httpx
+import pytest
+
+from api.problems import STATUS, status_of
+from data.contracts import errors
+from data.contracts.errors import (
+    AnswerRejectedError,
+    ContractViolationError,
+    CreditDeskError,
+    Problem,
+)
+from tests.api.desks import RUN_ID, FakeDesk
+
+SECRET = "516-24-3907"
+
+BY_CLASS: list[tuple[CreditDeskError, int, str]] = [
+    (errors.RecordNotFoundError("no run"), 404, "record_not_found"),
+    (errors.GateNotFoundError("no gate"), 404, "gate_not_found"),
+    (errors.CheckpointNotFoundError("no checkpoint"), 404, "checkpoint_not_found"),
+    (errors.ContractViolationError("bad"), 422, "contract_violation"),
+    (errors.AnswerRejectedError("bad", field="amount"), 422, "answer_rejected"),
+    (errors.RecordCorruptError("cora-corrupt.json: broken"), 422, "record_corrupt"),
+    (errors.ConflictError("other content"), 409, "conflict"),
+    (errors.AlreadyAnsweredError("too late"), 409, "already_answered"),
+    (errors.InvalidTransitionError("no edge"), 409, "invalid_transition"),
+    (errors.CheckpointSchemaError("newer"), 409, "checkpoint_schema"),
+    (errors.AuthorityError("beyond"), 403, "beyond_authority"),
+    (errors.ReviewTimeoutError("expired"), 410, "review_expired"),
+    (errors.UnavailableError("away"), 503, "unavailable"),
+    (errors.AgentError("inside"), 500, "internal_error"),
+    (errors.CheckpointCorruptError("inside"), 500, "internal_error"),
+    (errors.LeaseLostError("inside"), 500, "internal_error"),
+]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"), BY_CLASS, ids=[type(one[0]).__name__ for one in BY_CLASS]
+)
+async def test_an_error_is_answered_by_its_class(
+    client: httpx.AsyncClient, desk: FakeDesk, error: CreditDeskError, status: int, code: str
+) -> None:
+    desk.error = error
+
+    answer = await client.get(f"/runs/{RUN_ID}")
+
+    problem = answer.json()
+    assert answer.status_code == problem["status"] == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem["code"] == code
+    assert problem["type"] == f"urn:credit-desk:problem:{code}"
+    assert problem["instance"] == f"/runs/{RUN_ID}"
+    assert problem["title"]
+    assert answer.headers.get("Retry-After") == ("1" if status == 503 else None)
+    if status != 500:
+        assert problem["detail"] == error.message
+
+
+def test_the_table_names_no_class_twice_over() -> None:
+    """A subclass that is to be answered otherwise stands in the table itself."""
+
+    class RefinedError(errors.ConflictError):
+        code = "refined"
+
+    assert status_of(RefinedError("x")) == STATUS[errors.ConflictError]
+    assert status_of(CreditDeskError("x")) == 500
+
+
+async def test_the_fields_of_a_violation_are_listed(
+    client: httpx.AsyncClient, desk: FakeDesk
+) -> None:
+    desk.error = ContractViolationError(
+        "application: bad", [Problem("/applicants/0/dob", "dob_impossible", "lies in the future")]
+    )
+
+    answer = await client.post("/runs", json={"application_id": "ada-prime"})
+
+    assert answer.json()["errors"] == [
+        {
+            "pointer": "/applicants/0/dob",
+            "code": "dob_impossible",
+            "message": "lies in the future",
+        }
+    ]
+
+
+async def test_a_rejected_answer_names_its_field(client: httpx.AsyncClient, desk: FakeDesk) -> None:
+    desk.error = AnswerRejectedError("from 1,000.00 to 50,000.00", field="amount")
+
+    answer = await client.post(
+        f"/runs/{RUN_ID}/hitl",
+        json={"gate": "underwriter", "decision": "adjust", "reviewer": "u", "reason": "r"},
+    )
+
+    assert answer.json()["errors"] == [
+        {
+            "pointer": "/amount",
+            "code": "answer_rejected",
+            "message": "from 1,000.00 to 50,000.00",
+        }
+    ]
+
+
+async def test_what_nobody_foresaw_is_500_without_details_and_logged_by_place(
+    client: httpx.AsyncClient, desk: FakeDesk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.error = ZeroDivisionError(f"while looking at {SECRET}")
+
+    with caplog.at_level(logging.INFO):
+        answer = await client.get(f"/runs/{RUN_ID}")
+
+    assert answer.status_code == 500
+    assert answer.json()["code"] == "internal_error"
+    assert SECRET not in answer.text
+    assert SECRET not in caplog.text
+    assert "Traceback" not in answer.text
+    logged = [record.getMessage() for record in caplog.records if record.name == "api.problems"]
+    assert len(logged) == 1
+    assert f"GET /runs/{RUN_ID} failed: ZeroDivisionError at desks.py:" in logged[0]
+
+
+INVALID = {
+    "unknown field": ({"application_id": "ada-prime", "hurry": SECRET}, "/hurry"),
+    "unknown option": ({"application_id": "a", "options": {"hurry": 1}}, "/options/hurry"),
+    "wrong type": ({"application_id": 5162439}, "/application_id"),
+    "no slug": ({"application_id": f"../{SECRET}"}, "/application_id"),
+    "option of no kind": (
+        {"application_id": "a", "options": {"fan_out_policy": SECRET}},
+        "/options/fan_out_policy",
+    ),
+    "neither": ({"options": {}}, ""),
+    "both": ({"application_id": "a", "application": {"applicants": []}}, None),
+    "no object": ([SECRET], ""),
+    "application of no kind": ({"application": SECRET}, "/application"),
+    "empty application": ({"application": {}}, "/application/applicants"),
+    "bundle without its application": (
+        {"application": {"documents": []}},
+        "/application/application",
+    ),
+    "plain application": (
+        {"application": {"applicants": [{"dob": SECRET}]}},
+        "/application/applicants/0/dob",
+    ),
+    "bundle": (
+        {"application": {"application": {"applicants": [{"dob": SECRET}]}}},
+        "/application/application/applicants/0/dob",
+    ),
+    "pointer with a slash": ({"a/b~c": 1}, "/a~1b~0c"),
+}
+
+
+@pytest.mark.parametrize(("body", "pointer"), INVALID.values(), ids=INVALID.keys())
+async def test_an_invalid_body_is_422_with_a_pointer_and_without_what_was_sent(
+    client: httpx.AsyncClient, desk: FakeDesk, body: object, pointer: str | None
+) -> None:
+    answer = await client.post("/runs", json=body)
+
+    problem = answer.json()
+    assert answer.status_code == 422
+    assert problem["code"] == "contract_violation"
+    assert all(set(found) == {"pointer", "code", "message"} for found in problem["errors"])
+    assert pointer is None or pointer in {found["pointer"] for found in problem["errors"]}
+    assert SECRET not in answer.text
+    assert desk.asked == []
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/runs?limit=0", 422, "contract_violation"),
+        ("/runs?limit=many", 422, "contract_violation"),
+        ("/runs?status=asleep", 422, "contract_violation"),
+        ("/inbox?role=king", 422, "contract_violation"),
+        ("/workflow/graph.png", 422, "contract_violation"),
+        ("/workflow/graph.svg?run_id=x", 404, "record_not_found"),
+        ("/runs/unheard-of", 404, "record_not_found"),
+        ("/nowhere", 404, "not_found"),
+    ],
+)
+async def test_addresses_that_lead_nowhere_are_problems_too(
+    client: httpx.AsyncClient, path: str, status: int, code: str
+) -> None:
+    answer = await client.get(path)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_another_method_is_405(client: httpx.AsyncClient) -> None:
+    answer = await client.delete("/runs")
+
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")

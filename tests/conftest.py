@@ -1,0 +1,53 @@
+"""What all tests share: an environment of their own, one real desk, a ledger per test.
+
+The desk is started once for the whole suite, by the product's own launcher, and is the last
+thing to go: ending it is a test of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+# Prefect and the desk read the environment once, when they are imported: nothing of whoever
+# starts the tests may reach them, and nothing may be told to a server of theirs.
+for _name in [name for name in os.environ if name.startswith(("CREDIT_DESK_", "PREFECT_", "OTEL_"))]:
+    if not _name.startswith(("CREDIT_DESK_TEST_", "CREDIT_DESK_REQUIRE_")):
+        del os.environ[_name]
+_HOME = tempfile.TemporaryDirectory(prefix="credit-desk-tests-")
+os.environ["CREDIT_DESK_HOME"] = str(Path(_HOME.name) / "desk")
+os.environ["PREFECT_HOME"] = str(Path(_HOME.name) / "prefect")
+os.environ["PREFECT_SERVER_EPHEMERAL_ENABLED"] = "false"
+os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+os.environ["PREFECT_LOGGING_LEVEL"] = "WARNING"
+os.environ["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"] = "ignore"
+os.environ["DO_NOT_TRACK"] = "1"
+
+import pytest
+
+from data.settings import settings
+from flows.runtime.ledger import Ledger
+from flows.runtime.storage import shared_ledger
+from tests.desk import Desk, desk_in
+
+
+@pytest.fixture(scope="session")
+async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
+    """The desk: Prefect server, worker and API as `credit-desk up` starts them."""
+    async with desk_in(tmp_path_factory.mktemp("desk")) as running:
+        yield running
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
+    """A migrated ledger of this test alone, and the one that this process's settings name."""
+    monkeypatch.setenv("CREDIT_DESK_HOME", str(tmp_path / "desk"))
+    settings.cache_clear()
+    opened = shared_ledger(settings().ledger)
+    yield opened
+    opened.close()
+    shared_ledger.cache_clear()
+    monkeypatch.undo()
+    settings.cache_clear()

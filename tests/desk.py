@@ -1,0 +1,234 @@
+"""A real desk, and what a test can do with it: start a run, follow it, answer, read the end.
+
+Everything goes over HTTP and Server-Sent Events, as it would for any other client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psutil  # type: ignore[import-untyped, unused-ignore]
+
+import data
+from data.contracts.decision import DecisionContent
+from data.contracts.events import TERMINAL, Event, EventType
+from data.contracts.runs import RunStatus, RunSummary
+
+ROOT = Path(data.__file__).parents[1]
+START_SECONDS = 120.0
+STOP_SECONDS = 5.0
+PATIENCE_SECONDS = 30.0
+"""How long a test waits for something that should take much less than a second."""
+QUICK = {
+    "CREDIT_DESK_MAX_ACTIVE_RUNS": "4",
+    "CREDIT_DESK_AGENT_BACKOFF_SECONDS": "0.02",
+    "CREDIT_DESK_LEASE_SECONDS": "4",
+}
+"""What makes a desk fit for tests: failures are noticed and retried soon."""
+
+
+@dataclass
+class StartedRun:
+    """One run, as the client that started it sees it."""
+
+    desk: Desk
+    run_id: str
+    application_id: str
+    seen: list[Event] = field(default_factory=list)
+    """What has been read of the journal so far, in the order in which it came."""
+
+    @property
+    def url(self) -> str:
+        return f"/runs/{self.run_id}"
+
+    async def follow(self, after: int = 0) -> AsyncIterator[Event]:
+        """Every event after a number, live, until the stream ends."""
+        async with self.desk.http.stream("GET", f"{self.url}/events?after={after}") as answer:
+            assert answer.status_code == 200, answer.status_code
+            frame: dict[str, str] = {}
+            async for line in answer.aiter_lines():
+                if line:
+                    name, _, value = line.partition(": ")
+                    frame[name] = value
+                elif "data" in frame:
+                    event = Event.model_validate_json(frame["data"])
+                    assert (frame["id"], frame["event"]) == (str(event.id), event.type.value)
+                    yield event
+                    frame = {}
+                else:
+                    frame = {}
+
+    async def until(
+        self, goal: EventType | RunStatus, *, seconds: float = PATIENCE_SECONDS
+    ) -> Event:
+        """Wait for the next event of a type, or for the run to have a status.
+
+        Returns the event; for a status the last one that was read.
+        """
+        async with asyncio.timeout(seconds):
+            if isinstance(goal, RunStatus):
+                while (await self.summary()).status is not goal:
+                    await asyncio.sleep(0.05)
+                return self.seen[-1] if self.seen else await self._next(lambda _: True)
+            return await self._next(lambda event: event.type is goal)
+
+    async def events(self, *, seconds: float = PATIENCE_SECONDS) -> list[Event]:
+        """The whole journal, once the run has ended."""
+        async with asyncio.timeout(seconds):
+            return [event async for event in self.follow()]
+
+    async def answer(self, **fields: Any) -> httpx.Response:
+        """Answer the open request; what a test does not care about is filled in."""
+        named: dict[str, Any] = {"reviewer": "underwriter-1", "reason": "seen and considered"}
+        if "gate" not in fields:
+            asked = await self.desk.http.get(f"{self.url}/hitl")
+            named["gate"] = asked.json()["review"]["gate"]
+        return await self.desk.http.post(f"{self.url}/hitl", json=named | fields)
+
+    async def summary(self) -> RunSummary:
+        answer = await self.desk.http.get(self.url)
+        return RunSummary.model_validate(answer.raise_for_status().json())
+
+    async def decision(self) -> DecisionContent:
+        """The content of what was decided; waits for the end of the run."""
+        await self.events()
+        answer = await self.desk.http.get(f"{self.url}/decision")
+        return DecisionContent.model_validate(answer.raise_for_status().json()["content"])
+
+    async def _next(self, wanted: Callable[[Event], bool]) -> Event:
+        after = self.seen[-1].id if self.seen else 0
+        async with aclosing(self.follow(after)) as stream:  # type: ignore[type-var]
+            async for event in stream:
+                self.seen.append(event)
+                if wanted(event):
+                    return event
+                assert event.type not in TERMINAL, f"the run ended with {event.message}"
+        raise AssertionError("the stream ended before the run")
+
+
+@dataclass
+class Desk:
+    """A desk that is running."""
+
+    home: Path
+    api_url: str
+    prefect_url: str
+    http: httpx.AsyncClient
+    process: psutil.Process
+    """The supervisor; its children are the server, the worker and the API."""
+
+    async def start(self, persona: str, **options: Any) -> StartedRun:
+        """Underwrite a copy of a persona under an id of its own, so that tests do not meet."""
+        options.setdefault("as", f"{persona}-{uuid4().hex[:12]}")
+        answer = await self.http.post(
+            "/runs", json={"application_id": persona, "options": options}
+        )
+        assert answer.status_code in {200, 202}, answer.text
+        accepted = answer.json()
+        return StartedRun(self, accepted["run_id"], accepted["application_id"])
+
+    def role(self, name: str) -> psutil.Process:
+        """The process of a role: `server`, `worker` or `api`."""
+        for child in self.process.children():
+            if child.cmdline()[-1:] == [name]:
+                return child
+        raise AssertionError(f"there is no {name}")
+
+    async def ready(self, seconds: float = START_SECONDS) -> None:
+        """Wait until all parts of the desk answer."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                if (await self.http.get("/health/ready")).status_code == 200:
+                    return
+            except httpx.TransportError:
+                assert self.process.is_running(), self.log("up")
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"the desk is not ready:\n{self.log('up')}")
+
+    def log(self, role: str) -> str:
+        return (self.home / "logs" / f"{role}.log").read_text()
+
+
+@asynccontextmanager
+async def desk_in(folder: Path, **environment: str) -> AsyncIterator[Desk]:
+    """A desk on free ports, with everything it has in `folder`; ended as an operator ends it."""
+    home, api_port, prefect_port = folder / "home", unused_port(), unused_port()
+    api_url, prefect_url = f"http://127.0.0.1:{api_port}", f"http://127.0.0.1:{prefect_port}"
+    (home / "logs").mkdir(parents=True)
+    ports = ["--port", str(api_port), "--prefect-port", str(prefect_port)]
+    with (home / "logs" / "up.log").open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "api.cli", "up", "--home", str(home), *ports],
+            env=_environment() | QUICK | environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        async with httpx.AsyncClient(base_url=api_url, timeout=30) as http:
+            desk = Desk(home, api_url, prefect_url, http, psutil.Process(process.pid))
+            await desk.ready()
+            yield desk
+    finally:
+        await asyncio.to_thread(_end, process)
+
+
+def unused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
+
+
+def the_ids(events: list[Event]) -> list[int]:
+    return [event.id for event in events]
+
+
+def plain(value: Any) -> Any:
+    """A contract as the JSON values that a client would see."""
+    return json.loads(json.dumps(value, default=str))
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment without what belongs to the tests' own Prefect."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CREDIT_DESK_", "PREFECT_"))
+    }
+    return kept | {"PYTHONPATH": str(ROOT)}
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Tell the desk to stop; it has to, in time and with all that it has started."""
+    family = [psutil.Process(process.pid)] if process.poll() is None else []
+    family += [child for parent in family for child in parent.children(recursive=True)]
+    process.send_signal(signal.SIGTERM)
+    told = time.monotonic()
+    try:
+        process.wait(timeout=STOP_SECONDS * 2)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    seconds = time.monotonic() - told
+    left = [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    for one in left:
+        one.kill()
+    assert seconds < STOP_SECONDS + 1, f"the desk took {seconds:.1f} s to end"
+    assert not left, f"the desk left {left}"
+    assert process.returncode == 0

@@ -1,0 +1,35 @@
+"""The ledger on both of its databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from flows.runtime.ledger import Ledger, metadata
+from tests.flows.runtime import postgres
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Ledger]:
+    """A migrated ledger on a PostgreSQL server of the tests' own."""
+    with postgres.server() as url, Ledger(url) as opened:
+        opened.migrate()
+        yield opened
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    """An empty, migrated ledger; every test that asks for it is run on both databases."""
+    if request.param == "sqlite":
+        with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}") as opened:
+            opened.migrate()
+            yield opened
+        return
+    on_server: Ledger = request.getfixturevalue("postgresql")
+    with on_server.writing() as connection:
+        names = ", ".join(table.name for table in metadata.sorted_tables)
+        connection.execute(sa.text(f"truncate {names}"))
+    yield on_server

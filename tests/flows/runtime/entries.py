@@ -1,0 +1,40 @@
+"""Runs and drafts for tests of the ledger: registered and claimed in one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from data.contracts.events import EventType
+from flows.runtime import runs
+from flows.runtime.events import Draft
+from flows.runtime.ledger import Ledger
+
+RUN = "run-1"
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+
+async def a_run(ledger: Ledger, run_id: str = RUN, **fields: Any) -> str:
+    """A run in the register, not yet executed."""
+    fields = {"application_id": f"of-{run_id}"} | fields
+    await ledger.write(runs.register, run_id, f"application:{run_id}", **fields)
+    return run_id
+
+
+async def a_claimed_run(ledger: Ledger, run_id: str = RUN, *, seconds: float = 60) -> int:
+    """A run that a worker executes; the epoch of its lease."""
+    await a_run(ledger, run_id)
+    epoch = await ledger.write(runs.claim, run_id, "host:1:worker", seconds)
+    assert epoch is not None
+    return epoch
+
+
+def draft(key: str, progress: float = 0.0, type: EventType = EventType.PROGRESS) -> Draft:
+    return Draft(
+        key=key,
+        type=type,
+        phase="check",
+        message=f"about {key}",
+        progress=progress,
+        trace_id=TRACE,
+        span_id=SPAN,
+    )
