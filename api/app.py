@@ -17,7 +17,7 @@ from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from api import problems
 from api.gateway import Gateway
 from api.hub import Hub
-from api.routes import health, reviews, runs, workflow
+from api.routes import health, history, reviews, runs, workflow
 from data.contracts.errors import ContractViolationError
 from data.settings import Settings
 from flows.runtime import lifeline, telemetry
@@ -29,6 +29,7 @@ OpenDesk = Callable[[Settings], AbstractAsyncContextManager[Gateway]]
 
 _TAGS = [
     {"name": "runs", "description": "One run underwrites one application."},
+    {"name": "history", "description": "Checkpoints, what differs, who said what."},
     {"name": "reviews", "description": "Where a person decides: open requests and answers."},
     {"name": "workflow", "description": "The map of stages, gates and ways between them."},
     {"name": "health", "description": "Probes."},
@@ -58,7 +59,7 @@ def create_app(settings: Settings, open_desk: OpenDesk = Gateway.open) -> FastAP
         strict_content_type=False,  # media types are judged by JsonRoute
     )
     problems.install(app)
-    for routes in (runs, reviews, workflow, health):
+    for routes in (runs, history, reviews, workflow, health):
         app.include_router(routes.router)
     FastAPIInstrumentor.instrument_app(
         app, exclude_spans=["receive", "send"], excluded_urls="runs/.*/events,health"

@@ -189,13 +189,22 @@ class Gateway:
         return await self.ledger.read(decisions.find, run_id)
 
     async def memory(
-        self, run_id: str, agent: str | None, stage: str | None, text: str | None
+        self,
+        run_id: str,
+        agent: str | None = None,
+        stage: str | None = None,
+        text: str | None = None,
+        checkpoint: str | None = None,
     ) -> tuple[Message, ...]:
-        """What agents and people said in a run's thread."""
+        """What agents and people said in a run's thread, now or at a checkpoint."""
+        if checkpoint is not None:
+            said = (await self.checkpoint(run_id, checkpoint)).memory
+            return tuple(m for m in said if messages.fits(m, agent, stage, text))
 
         def read(connection: sa.Connection) -> tuple[Message, ...]:
             runs.find(connection, run_id)
-            return tuple(messages.of_run(connection, run_id, author=agent, stage=stage, text=text))
+            said = messages.of_run(connection, run_id)
+            return tuple(m for m in said if messages.fits(m, agent, stage, text))
 
         return await self.ledger.read(read)
 

@@ -243,6 +243,8 @@ def _correct(responses: dict[str, Any]) -> None:
     for status, response in responses.items():
         if int(status) >= HTTPStatus.BAD_REQUEST and not _is_readiness(response):
             response["content"] = {MEDIA_TYPE: problem}
+        if stream := response.get("content", {}).get("text/event-stream"):
+            stream["schema"].pop("type", None)  # FastAPI takes whatever is no JSON for a string
 
 
 def _is_readiness(response: dict[str, Any]) -> bool:

@@ -25,6 +25,8 @@ STREAM_TIMEOUT = httpx.Timeout(30.0, connect=5.0, read=45.0)
 """A stream says something every 15 seconds, if only that it is there."""
 PATIENCE_SECONDS = 60.0
 """How long a stream that broke is asked for again."""
+PAUSE_SECONDS = 0.5
+"""Between two such attempts."""
 
 _NEXT_STEP = {
     "record_not_found": "`credit-desk runs` lists what there is",
@@ -112,11 +114,13 @@ class DeskClient:
                 if run["status"] in {"completed", "failed", "cancelled"}:
                     return
                 broken_since = 0.0
-            except (httpx.TransportError, UnavailableError) as error:
+            except (httpx.TransportError, UnavailableError, AnsweredError) as error:
+                if isinstance(error, AnsweredError) and error.code != "unavailable":
+                    raise
                 broken_since = broken_since or time.monotonic()
                 if time.monotonic() - broken_since > PATIENCE_SECONDS:
                     raise _nobody(self.url) from error
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def _stream(self, run_id: str, after: int) -> AsyncIterator[Event]:
         headers = {"Last-Event-ID": str(after)} if after else {}

@@ -113,6 +113,12 @@ async def resume_run(
     return await desk.resume(run_id, order or ResumeRun(), caller)
 
 
+@router.post("/{run_id}/cancel", status_code=HTTPStatus.ACCEPTED, responses=answers(404, 409, 503))
+async def cancel_run(run_id: RunId, desk: DeskDep, caller: CallerDep) -> RunSummary:
+    """Stop a run for good: under way, waiting or queued."""
+    return await desk.cancel(run_id, caller)
+
+
 async def _frames(hub: Hub, run_id: str, after: int) -> Any:
     yield RETRY
     async for frames in hub.follow(run_id, after):

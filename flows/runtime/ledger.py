@@ -305,4 +305,11 @@ def _ledger_errors() -> Iterator[None]:
         if isinstance(error, sa.exc.IntegrityError):
             raise
         # The statement and its parameters stay out of the text: they hold the vault.
-        raise UnavailableError(f"the ledger did not answer: {error.orig}") from None
+        raise UnavailableError(f"the ledger did not answer: {_in_short(error.orig)}") from None
+
+
+def _in_short(error: BaseException | None) -> str:
+    """What the driver says, unless it may quote: PostgreSQL repeats values and statements."""
+    if getattr(error, "sqlstate", None):
+        return type(error).__name__
+    return str(error).partition("\n")[0]

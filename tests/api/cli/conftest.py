@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import uvicorn
@@ -13,9 +14,9 @@ import uvicorn
 from tests.api.desks import FakeDesk, app_of
 
 
-@pytest.fixture
-def url(desk: FakeDesk) -> Iterator[str]:
-    """Where the fake desk answers."""
+@contextmanager
+def serving(desk: FakeDesk) -> Iterator[str]:
+    """The address at which a desk answers, from a thread with an event loop of its own."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(
             uvicorn.Config(
@@ -26,9 +27,18 @@ def url(desk: FakeDesk) -> Iterator[str]:
         thread.start()
         while not server.started and thread.is_alive():
             time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture
+def url(desk: FakeDesk) -> Iterator[str]:
+    """Where the fake desk answers."""
+    with serving(desk) as address:
+        yield address
 
 
 @pytest.fixture

@@ -1,0 +1,60 @@
+"""A run's past as a tool: its checkpoints, what differs between them, who said what."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from api.deps import DeskDep, RunId
+from api.json_route import JsonRoute
+from api.problems import answers
+from data.contracts.runs import CheckpointEntry, Message
+from flows.comparison import Comparison
+from flows.runtime.checkpoints import Checkpoint
+
+router = APIRouter(prefix="/runs", tags=["history"], route_class=JsonRoute)
+
+Name = Annotated[
+    str, Query(max_length=80, description="`label`, the last of it, or `label/version`")
+]
+
+
+@router.get("/{run_id}/checkpoints", responses=answers(404, 503))
+async def list_checkpoints(run_id: RunId, desk: DeskDep) -> tuple[CheckpointEntry, ...]:
+    """Every checkpoint of a run, in the order they were saved."""
+    return await desk.checkpoints(run_id)
+
+
+@router.get("/{run_id}/checkpoints/{label}", responses=answers(404, 409, 503))
+@router.get("/{run_id}/checkpoints/{label}/{version}", responses=answers(404, 409, 503))
+async def read_checkpoint(
+    run_id: RunId, label: str, desk: DeskDep, version: int | None = None
+) -> Checkpoint:
+    """One checkpoint: state, memory, outputs and versions; the last of its label by default."""
+    return await desk.checkpoint(run_id, label if version is None else f"{label}/{version}")
+
+
+@router.get("/{run_id}/diff", responses=answers(404, 409, 422, 503))
+async def diff_checkpoints(
+    run_id: RunId,
+    desk: DeskDep,
+    before: Annotated[Name, Query(alias="from")],
+    after: Annotated[Name, Query(alias="to")],
+    other: Annotated[str | None, Query(max_length=64, description="Whose `to` is meant")] = None,
+) -> Comparison:
+    """What differs between two checkpoints of a run, or of a run and another (its fork, say)."""
+    return await desk.diff(run_id, before, after, other)
+
+
+@router.get("/{run_id}/memory", responses=answers(404, 503))
+async def read_memory(
+    run_id: RunId,
+    desk: DeskDep,
+    agent: Annotated[str | None, Query(max_length=64)] = None,
+    stage: Annotated[str | None, Query(max_length=64)] = None,
+    text: Annotated[str | None, Query(max_length=200)] = None,
+    checkpoint: Annotated[str | None, Query(max_length=80)] = None,
+) -> tuple[Message, ...]:
+    """What agents and people said: live, or as it stood at a checkpoint."""
+    return await desk.memory(run_id, agent, stage, text, checkpoint)
