@@ -44,7 +44,7 @@ clean: ## Remove .venv and every cache; a desk's folder stays
 
 # `python -m venv` on a .venv that is there keeps its packages and mends a missing pip.
 $(INSTALLED): requirements.lock pyproject.toml
-	@for python in $(PYTHONS); do \
+	@found=; for python in $(PYTHONS); do \
 	  if $$python -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
 	  then found=$$python; break; fi; \
 	done; \
@@ -52,7 +52,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	  echo "make: Python 3.11 or newer with its venv module is needed, and this machine has" >&2; \
 	  for python in $(PYTHONS); do \
 	    $$python -c 'import sys; print("  %s: Python %d.%d" % (sys.argv[1], *sys.version_info[:2]))' \
-	      $$python 2>/dev/null >&2 || echo "  $$python: not found" >&2; \
+	      $$python >&2 2>/dev/null || echo "  $$python: not found" >&2; \
 	  done; \
 	  echo "On Debian and Ubuntu: apt-get install python3 python3-venv" >&2; \
 	  exit 1; \

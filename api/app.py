@@ -14,10 +14,11 @@ import uvicorn
 from fastapi import FastAPI
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
-from api import problems
+from api import auth, headers, problems
 from api.gateway import Gateway
 from api.hub import Hub
-from api.routes import health, history, reviews, runs, workflow
+from api.limits import TimeLimit
+from api.routes import health, history, papers, reviews, runs, workflow
 from data.contracts.errors import ContractViolationError
 from data.settings import Settings
 from flows.runtime import lifeline, telemetry
@@ -31,6 +32,7 @@ _TAGS = [
     {"name": "runs", "description": "One run underwrites one application."},
     {"name": "history", "description": "Checkpoints, what differs, who said what."},
     {"name": "reviews", "description": "Where a person decides: open requests and answers."},
+    {"name": "papers", "description": "What an applicant hands in after the application."},
     {"name": "workflow", "description": "The map of stages, gates and ways between them."},
     {"name": "health", "description": "Probes."},
 ]
@@ -58,8 +60,11 @@ def create_app(settings: Settings, open_desk: OpenDesk = Gateway.open) -> FastAP
         lifespan=lifespan,
         strict_content_type=False,  # media types are judged by JsonRoute
     )
+    app.add_middleware(TimeLimit)
     problems.install(app)
-    for routes in (runs, history, reviews, workflow, health):
+    auth.install(app, settings)
+    headers.install(app)
+    for routes in (runs, history, reviews, papers, workflow, health):
         app.include_router(routes.router)
     FastAPIInstrumentor.instrument_app(
         app, exclude_spans=["receive", "send"], excluded_urls="runs/.*/events,health"
@@ -73,7 +78,8 @@ def serve_api(settings: Settings) -> None:
     Raises ContractViolationError for an address that needs API keys, SystemExit when the port
     is taken.
     """
-    require_loopback(settings.api_host)
+    if not settings.has_api_keys:
+        require_loopback(settings.api_host)
     lifeline.attach()
     telemetry.setup(role="api", settings=settings)
     _Server(
@@ -98,7 +104,7 @@ def require_loopback(host: str) -> None:
         return
     raise ContractViolationError(
         f"without API keys the API answers on this machine only, and not on {host}:"
-        " set CREDIT_DESK_API_HOST to 127.0.0.1"
+        " make one with `credit-desk keys create`, or set CREDIT_DESK_API_HOST to 127.0.0.1"
     )
 
 

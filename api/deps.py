@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Header, Path, Request
+from fastapi import Depends, Path, Request
 
+from api.auth import caller_of
 from api.gateway import Gateway
 from api.hub import Hub
 from api.schemas import Caller
 from api.sse import last_event_id
 from data.contracts.errors import RecordNotFoundError
-from data.contracts.review import Channel, Role
 
 
 def _desk(request: Request) -> Gateway:
@@ -23,17 +23,6 @@ def _desk(request: Request) -> Gateway:
 def _hub(request: Request) -> Hub:
     hub: Hub = request.app.state.hub
     return hub
-
-
-def _caller(
-    channel: Annotated[
-        str,
-        Header(alias="X-Desk-Channel", description="`cli` when the command line asks."),
-    ] = Channel.HTTP,
-) -> Caller:
-    """Without keys everybody is a caller in every role, and nobody is proven to be anyone."""
-    came_by = Channel.CLI if channel == Channel.CLI else Channel.HTTP
-    return Caller(name="", roles=tuple(Role), proven=False, channel=came_by)
 
 
 def _run_id(run_id: Annotated[str, Path(description="The id that `POST /runs` answered.")]) -> str:
@@ -49,6 +38,6 @@ def _after(request: Request, after: str | None = None) -> int:
 
 DeskDep = Annotated[Gateway, Depends(_desk)]
 HubDep = Annotated[Hub, Depends(_hub)]
-CallerDep = Annotated[Caller, Depends(_caller)]
+CallerDep = Annotated[Caller, Depends(caller_of)]
 RunId = Annotated[str, Depends(_run_id)]
 After = Annotated[int, Depends(_after)]

@@ -18,11 +18,15 @@ from prefect.client.orchestration import PrefectClient
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from pydantic import ValidationError
 
 from api import views
 from api.schemas import (
     Answer,
     Caller,
+    ClaimRequest,
+    FiledPaper,
+    FilePaper,
     InboxItem,
     OpenRequest,
     ResumeRun,
@@ -32,19 +36,24 @@ from api.schemas import (
 )
 from data.contracts.base import canonical_json
 from data.contracts.case import CaseFile
+from data.contracts.decision import DecisionContent
+from data.contracts.documents import Document, DocumentRef
 from data.contracts.errors import (
     AuthorityError,
     CheckpointCorruptError,
     CheckpointNotFoundError,
     ConflictError,
+    ContractViolationError,
     CreditDeskError,
     RecordNotFoundError,
     UnavailableError,
 )
-from data.contracts.review import Answerer, Review, Role
+from data.contracts.notices import Notice
+from data.contracts.review import Answerer, Claim, Review, Role
 from data.contracts.runs import CheckpointEntry, Message, RunOptions, RunStatus, RunSummary
 from data.settings import FanOutPolicy, Settings
 from flows import forks
+from flows.case_file import case_on_file
 from flows.comparison import Comparison, compare
 from flows.gates import form_at
 from flows.runtime import (
@@ -67,8 +76,10 @@ from flows.runtime.runs import Run
 from flows.runtime.storage import Shelf, shared_ledger
 from flows.workflow import WORKFLOW
 from tools.case_files import load_case
+from tools.notices import compose_notice, load_notice_terms
 
 _MAY_DECIDE = {Role.SENIOR_UNDERWRITER}
+_MAY_FILE = {Role.INTAKE, Role.UNDERWRITER, Role.SENIOR_UNDERWRITER}
 _WAKE_TRIES = 40
 _WAKE_PAUSE = 0.05
 _WORKER_SILENT_SECONDS = 30
@@ -187,6 +198,19 @@ class Gateway:
     async def decision(self, run_id: str) -> dict[str, Any]:
         """The decision in its envelope. Raises RecordNotFoundError while there is none."""
         return await self.ledger.read(decisions.find, run_id)
+
+    async def notice(self, run_id: str) -> Notice:
+        """The letter that a run's decision calls for.
+
+        Raises RecordNotFoundError while the case is undecided, and when no letter is due.
+        """
+        decided = await self.decision(run_id)
+        content = DecisionContent.model_validate(decided["content"])
+        terms = await asyncio.to_thread(load_notice_terms, self._settings.data_dir)
+        letter = compose_notice(content, terms)
+        if letter is None:
+            raise RecordNotFoundError("no letter is due: the application was withdrawn")
+        return letter
 
     async def memory(
         self,
@@ -321,27 +345,85 @@ class Gateway:
     ) -> RunSummary:
         """Check an answer, record it, and wake the run.
 
-        Raises GateNotFoundError, AuthorityError, AnswerRejectedError, AlreadyAnsweredError or
-        ReviewTimeoutError; nothing is changed then.
+        Raises GateNotFoundError, AuthorityError, AnswerRejectedError, AlreadyAnsweredError,
+        ClaimedError or ReviewTimeoutError; nothing is changed then.
         """
-        by = Answerer(
-            reviewer=caller.name if caller.proven else answer.reviewer,
-            roles=caller.roles,
-            channel=caller.channel,
-            proven=caller.proven,
-        )
 
         def record(connection: sa.Connection) -> Review:
             runs.find(connection, run_id)
             review = reviews.meant(connection, run_id, answer.gate, idempotency_key)
             form = filled_in(form_at(answer.gate), answer.fields)
+            by = Answerer(
+                reviewer=caller.name if caller.proven else form.reviewer,
+                roles=caller.roles,
+                channel=caller.channel,
+                proven=caller.proven,
+            )
             form.check(review.request, by)
+            form.check_papers(review.request, runs.paper_ids(connection, run_id))
             reviews.answer(connection, review, form.model_dump(mode="json"), by, idempotency_key)
             return review.model_copy(update={"fields": form.model_dump(mode="json")})
 
         review = await self.ledger.write(record)
         self._run_errand(self._wake(review))
         return await self.run(run_id)
+
+    async def claim(self, run_id: str, order: ClaimRequest, caller: Caller) -> Claim:
+        """Keep what a run asks for one reviewer, for a while; again, to keep it longer.
+
+        Raises GateNotFoundError, AlreadyAnsweredError, ReviewTimeoutError, AuthorityError for a
+        role that may not answer there, and ClaimedError while somebody else has it.
+        """
+
+        def take(connection: sa.Connection) -> Claim:
+            review, reviewer = _claimable(connection, run_id, order, caller)
+            minutes = self._settings.claim_minutes
+            taken = reviews.claim(connection, review, reviewer, minutes).claim
+            assert taken is not None
+            return taken
+
+        return await self.ledger.write(take)
+
+    async def release(self, run_id: str, order: ClaimRequest, caller: Caller) -> None:
+        """Give back what one has claimed. Raises as `claim` does."""
+
+        def give_back(connection: sa.Connection) -> None:
+            review, reviewer = _claimable(connection, run_id, order, caller)
+            reviews.release(connection, review, reviewer)
+
+        await self.ledger.write(give_back)
+
+    async def file_paper(
+        self, application_id: str, order: FilePaper, caller: Caller
+    ) -> tuple[FiledPaper, bool]:
+        """Add a paper to an application's file; False when the very same one is there already.
+
+        Raises RecordNotFoundError for an unknown application, ConflictError when another paper
+        has that id, ContractViolationError, and AuthorityError for a role that files nothing.
+        """
+        if not _MAY_FILE & set(caller.roles):
+            raise AuthorityError("papers are filed by intake or an underwriter")
+
+        def file(connection: sa.Connection) -> tuple[Document, bool]:
+            case = case_on_file(runs.filed(connection, application_id))
+            paper = order.document(case.application.as_of_date)
+            known = {document.document_id: document for document in case.documents}
+            if twin := known.get(paper.document_id):
+                if twin.model_copy(update={"received_at": paper.received_at}) != paper:
+                    raise ConflictError("another paper is filed under that document_id")
+                return twin, False
+            try:
+                case.with_document(paper)
+            except ValidationError as error:
+                raise ContractViolationError.of("paper", error) from None
+            content = canonical_json(paper)
+            name = caller.name or caller.channel.value
+            runs.file_paper(connection, application_id, paper.document_id, content, name)
+            return paper, True
+
+        paper, is_new = await self.ledger.write(file)
+        reference = paper.model_dump(include=set(DocumentRef.model_fields))
+        return FiledPaper(application_id=application_id, **reference), is_new
 
     async def inbox(self, role: Role | None = None) -> tuple[InboxItem, ...]:
         """What waits for somebody, the most urgent first."""
@@ -462,6 +544,16 @@ class Gateway:
                 for worker in workers
             )
         return False
+
+
+def _claimable(
+    connection: sa.Connection, run_id: str, order: ClaimRequest, caller: Caller
+) -> tuple[Review, str]:
+    """What a run asks right now, and in whose name somebody who may answer it wants it."""
+    runs.find(connection, run_id)
+    review = reviews.the_open_one(connection, run_id, None)
+    form_at(review.gate).require_role(review.request, caller.roles)
+    return review, caller.name if caller.proven else order.reviewer
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from data.contracts.errors import (
     AuthorityError,
     CheckpointNotFoundError,
     CheckpointSchemaError,
+    ClaimedError,
     ConflictError,
     ContractViolationError,
     CreditDeskError,
@@ -64,14 +65,38 @@ class UnsupportedMediaTypeError(CreditDeskError):
     code = "unsupported_media_type"
 
 
+class UnauthenticatedError(CreditDeskError):
+    """Nobody who is known, as far as the request shows."""
+
+    code = "unauthenticated"
+
+
+class NotAllowedError(CreditDeskError):
+    """Somebody who is known, in no role that may do this."""
+
+    code = "not_allowed"
+
+
+class TooManyRequestsError(CreditDeskError):
+    code = "too_many_requests"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 STATUS: Mapping[type[CreditDeskError], HTTPStatus] = {
     MalformedRequestError: HTTPStatus.BAD_REQUEST,
+    UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
+    NotAllowedError: HTTPStatus.FORBIDDEN,
+    TooManyRequestsError: HTTPStatus.TOO_MANY_REQUESTS,
     AuthorityError: HTTPStatus.FORBIDDEN,
     RecordNotFoundError: HTTPStatus.NOT_FOUND,
     GateNotFoundError: HTTPStatus.NOT_FOUND,
     CheckpointNotFoundError: HTTPStatus.NOT_FOUND,
     ConflictError: HTTPStatus.CONFLICT,
     AlreadyAnsweredError: HTTPStatus.CONFLICT,
+    ClaimedError: HTTPStatus.CONFLICT,
     InvalidTransitionError: HTTPStatus.CONFLICT,
     CheckpointSchemaError: HTTPStatus.CONFLICT,
     ReviewTimeoutError: HTTPStatus.GONE,
@@ -105,6 +130,14 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_middleware(Unexpected)
     app.openapi = lambda: _documented(app)  # type: ignore[method-assign]
+
+
+def problem(error: CreditDeskError, path: str) -> Response:
+    """A foreseen error as an answer; for middleware too, which no handler stands behind."""
+    status = status_of(error)
+    return _problem(
+        path, status, error.code, str(error), _fields(error), _headers_of(error, status)
+    )
 
 
 class Unexpected:
@@ -141,8 +174,7 @@ async def _known(request: Request, error: Exception) -> Response:
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         _log_unexpected(request.method, path, error)
         return _internal(path)
-    headers = {"Retry-After": "1"} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
-    return _problem(path, status, error.code, str(error), _fields(error), headers)
+    return problem(error, path)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -167,6 +199,14 @@ async def _http(request: Request, error: Exception) -> Response:
     status = HTTPStatus(error.status_code)
     code = status.name.lower()
     return _problem(request.url.path, status, code, status.phrase, headers=error.headers or {})
+
+
+def _headers_of(error: CreditDeskError, status: HTTPStatus) -> dict[str, str]:
+    if isinstance(error, TooManyRequestsError):
+        return {"Retry-After": str(error.retry_after)}
+    if status is HTTPStatus.UNAUTHORIZED:
+        return {"WWW-Authenticate": 'Bearer realm="credit-desk"'}
+    return {"Retry-After": "1"} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
 
 
 def _fields(error: CreditDeskError) -> list[FieldProblem]:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
-from data.contracts.application import Application
-from data.contracts.base import Contract, Moment, Slug
+from data.contracts.application import ApplicantRole, Application
+from data.contracts.base import Contract, Moment, Sha256, Slug
 from data.contracts.case import CaseFile, Persona
-from data.contracts.review import Channel, Review, Role
+from data.contracts.documents import Document, DocumentKind, DocumentRef
+from data.contracts.errors import ContractViolationError, Problem
+from data.contracts.review import Channel, Claim, Review, Role
 from data.contracts.runs import CheckpointEntry, Links, Message, RunOptions, RunStatus, RunSummary
 from data.settings import FanOutPolicy
 
@@ -137,6 +148,77 @@ class Answer(Contract):
         return self.model_dump(exclude={"gate"})
 
 
+class ClaimRequest(Contract):
+    """Who takes a request off the pile. A proven caller is who the key says, whatever is here."""
+
+    model_config = ConfigDict(
+        str_strip_whitespace=True, json_schema_extra={"examples": [{"reviewer": "underwriter-1"}]}
+    )
+
+    reviewer: Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class FilePaper(Contract):
+    """One paper for an application's file. What can be counted is counted when it is left out."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "document_id": "paystub-october",
+                    "kind": "paystub",
+                    "media_type": "application/json",
+                    "content_base64": "e30=",
+                }
+            ]
+        }
+    )
+
+    document_id: Slug
+    kind: DocumentKind
+    applicant: ApplicantRole = ApplicantRole.PRIMARY
+    media_type: Annotated[str, Field(max_length=100)] = "application/json"
+    content_base64: Annotated[str, Field(min_length=1, repr=False)]
+    received_at: Moment | None = None
+    """When it came in; by default the day that the application is decided as of."""
+    pages: Annotated[int, Field(strict=True, ge=1)] = 1
+    size_bytes: Annotated[int, Field(strict=True, ge=0)] | None = None
+    sha256: Sha256 | None = None
+
+    def document(self, as_of: date) -> Document:
+        """The paper as a case holds it.
+
+        Raises ContractViolationError naming the field that does not fit the content.
+        """
+        try:
+            content = base64.b64decode(self.content_base64, validate=True)
+        except ValueError:
+            raise _unfit("content_base64", "not_base64", "this is not base64") from None
+        digest = hashlib.sha256(content).hexdigest()
+        if self.size_bytes not in {None, len(content)}:
+            raise _unfit("size_bytes", "size_mismatch", "the content has another size")
+        if self.sha256 not in {None, digest}:
+            raise _unfit("sha256", "sha256_mismatch", "the content has another digest")
+        received = self.received_at or datetime.combine(as_of, time(), UTC)
+        counted = {"size_bytes": len(content), "sha256": digest, "received_at": received}
+        try:
+            return Document.model_validate(self.model_dump() | counted)
+        except ValidationError as error:
+            raise ContractViolationError.of("paper", error) from None
+
+
+def _unfit(field: str, code: str, message: str) -> ContractViolationError:
+    return ContractViolationError(
+        f"paper: /{field}: {message}", [Problem(f"/{field}", code, message)]
+    )
+
+
+class FiledPaper(DocumentRef):
+    """A paper on file, without its content."""
+
+    application_id: str
+
+
 class ResumeRun(Contract):
     """Go on from the last checkpoint; with a checkpoint or overrides, go on in a fork."""
 
@@ -197,6 +279,8 @@ class InboxItem(Contract):
     opened_at: Moment
     due_at: Moment
     age_seconds: float
+    claim: Claim | None = None
+    """Who works on it already."""
     facts: dict[str, Any] = Field(default_factory=dict)
     links: Links
 

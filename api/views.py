@@ -160,6 +160,7 @@ def _inbox_item(settings: Settings, review: Review, run: Run) -> InboxItem:
         opened_at=review.opened_at,
         due_at=review.due_at,
         age_seconds=round((datetime.now(UTC) - review.opened_at).total_seconds(), 3),
+        claim=review.claim,
         facts=review.request.facts,
         links=_links(settings, run, decided=False),
     )

@@ -7,7 +7,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -62,11 +62,27 @@ class Settings(BaseSettings):
     """How long a silent worker keeps its runs before another may take them."""
     lease_seconds_unattended: Annotated[float, Field(gt=0)] = 3600.0
     """The lease of a run that a stock Prefect worker executes, where nobody renews it."""
-    hitl_timeout_seconds: Annotated[int, Field(gt=0)] = 7 * 24 * 3600
-    hitl_on_timeout: HitlOnTimeout = HitlOnTimeout.EXPIRE
+    hitl_timeout_seconds: Annotated[int, Field(gt=0)] | None = None
+    """How long every gate waits; None leaves it to `policy/deadlines.yaml`, gate by gate."""
+    hitl_on_timeout: HitlOnTimeout | None = None
+    """What is declared then at every gate; None leaves it to `policy/deadlines.yaml`."""
+    notify_url: str = ""
+    """A webhook that is told of every request, reminder and escalation; empty tells nobody."""
+    checkpoint_retention_days: Annotated[int, Field(ge=0)] = 90
+    """Checkpoints of ended runs are purged when they are older; 0 keeps them for ever."""
+    checkpoint_keep: Annotated[int, Field(ge=0)] = 0
+    """How many checkpoints an ended run keeps, the latest ones; 0 keeps all."""
+    max_active_jobs: Annotated[int, Field(ge=1)] = 1
+    """How many scheduled jobs one worker has under way at the same time, each as a process."""
+    claim_minutes: Annotated[int, Field(gt=0)] = 30
+    """How long a claimed request is kept for whoever claimed it."""
 
     api_keys_file: Path | None = None
-    """Hashed API keys with their roles; without it everybody acts in every role, unproven."""
+    """Hashed API keys with their roles; by default `keys.json` in `home`, once it exists."""
+    api_key: SecretStr = SecretStr("")
+    """The key by which this process's commands ask the desk."""
+    rate_limit_per_minute: Annotated[int, Field(ge=1)] = 600
+    """How many requests one API key may send."""
 
     otlp_endpoint: str = Field(default="", validation_alias="OTLP_ENDPOINT")
     trace_url: str = "http://localhost:16686/trace/{trace_id}"
@@ -82,9 +98,15 @@ class Settings(BaseSettings):
         return self.ledger_url or f"sqlite:///{self.folder / 'ledger.db'}"
 
     @property
+    def keys_file(self) -> Path:
+        """Where the API keys are kept."""
+        return self.api_keys_file or self.folder / "keys.json"
+
+    @property
     def has_api_keys(self) -> bool:
-        """Whether callers can prove who they are."""
-        return bool(self.api_keys_file and Path(self.api_keys_file).is_file())
+        """Whether callers have to prove who they are; also while a file that was named is missing:
+        what was meant to be closed is not opened by a typing error."""
+        return self.api_keys_file is not None or self.keys_file.is_file()
 
     @property
     def api_url(self) -> str:

@@ -6,6 +6,7 @@ channel. Fields are flat and in the order in which one decides; a decision has n
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 from functools import cache
 from typing import ClassVar, Literal
@@ -28,6 +29,7 @@ _OVERRIDE_REASONS = (
     "error_in_file",
     "one_time_event",
 )
+_CREDIT_ROLES = (Role.UNDERWRITER, Role.SENIOR_UNDERWRITER)
 _DECLINE_REASONS = tuple(code.value for code in ReasonCode if code.printable)
 
 
@@ -35,6 +37,7 @@ class DocumentsSupplied(GateForm):
     """Intake names the papers that came in; the desk reads the whole file again."""
 
     gate: ClassVar[str] = "documents"
+    roles: ClassVar[tuple[Role, ...]] = (Role.INTAKE, *_CREDIT_ROLES)
 
     decision: Literal["supplied", "withdraw"] = Field(
         title="What happened",
@@ -48,16 +51,26 @@ class DocumentsSupplied(GateForm):
     )
 
     def check(self, request: ReviewRequest, by: Answerer) -> None:
-        """Papers must be named, and be on file."""
-        _require_role(request, by, Role.INTAKE, Role.UNDERWRITER, Role.SENIOR_UNDERWRITER)
+        """Whatever was supplied must be named."""
+        self.require_role(request, by.roles)
         if self.decision == "supplied" and not self.document_ids:
             raise AnswerRejectedError("name the papers that were supplied", field="document_ids")
+
+    def check_papers(self, request: ReviewRequest, handed_in: Collection[str]) -> None:
+        """What is named must be on file: with the application, or filed since."""
+        unknown = set(self.document_ids) - set(request.facts["on_file"]) - set(handed_in)
+        if self.decision == "supplied" and unknown:
+            raise AnswerRejectedError(
+                f"{len(unknown)} of the papers named are not on file: file them first",
+                field="document_ids",
+            )
 
 
 class ComplianceRuling(GateForm):
     """Is the person on the list, or only somebody with a like name? Credit cannot override."""
 
     gate: ClassVar[str] = "compliance"
+    roles: ClassVar[tuple[Role, ...]] = (Role.COMPLIANCE,)
 
     decision: Literal["clear", "true_match"] = Field(
         title="Finding",
@@ -66,12 +79,14 @@ class ComplianceRuling(GateForm):
 
     def check(self, request: ReviewRequest, by: Answerer) -> None:
         """Only compliance may answer; with a proven identity as soon as the desk has keys."""
-        _require_role(request, by, Role.COMPLIANCE)
+        self.require_role(request, by.roles)
         _require_identity("compliance", by, override=False)
 
 
 class _CreditRuling(GateForm):
     """What both credit gates have in common."""
+
+    roles: ClassVar[tuple[Role, ...]] = _CREDIT_ROLES
 
     reason_code: str = Field(
         default="",
@@ -144,7 +159,7 @@ class UnderwriterRuling(_CreditRuling):
     def check(self, request: ReviewRequest, by: Answerer) -> None:
         """Within the product, the lender's rates, and somebody's authority."""
         facts = ReviewFacts.model_validate(request.facts)
-        _require_role(request, by, Role.UNDERWRITER, Role.SENIOR_UNDERWRITER)
+        self.require_role(request, by.roles)
         grants = self.decision in {"approve", "adjust"}
         self._check_reason(facts, grants=grants, declines=self.decision == "decline")
         if self.decision == "adjust":
@@ -172,7 +187,7 @@ class SecondApproval(_CreditRuling):
     def check(self, request: ReviewRequest, by: Answerer) -> None:
         """Four eyes: not the first reviewer, not who submitted; and enough authority."""
         facts = ReviewFacts.model_validate(request.facts)
-        _require_role(request, by, Role.UNDERWRITER, Role.SENIOR_UNDERWRITER)
+        self.require_role(request, by.roles)
         if _same(by.reviewer, facts.first_reviewer):
             raise AuthorityError("the second approval must come from another person")
         if _same(by.reviewer, facts.submitted_by):
@@ -218,11 +233,6 @@ def _pair_limit(facts: ReviewFacts, by: Answerer) -> Decimal:
         for role in roles
     ]
     return max(limits, default=Decimal(0))
-
-
-def _require_role(request: ReviewRequest, by: Answerer, *roles: Role) -> None:
-    if not set(by.roles) & {request.role, *roles}:
-        raise AuthorityError(f"this gate is answered by {request.role.value.replace('_', ' ')}")
 
 
 def _require_identity(gate: str, by: Answerer, *, override: bool) -> None:

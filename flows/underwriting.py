@@ -8,7 +8,6 @@ from prefect import flow
 
 from data.contracts.case import CaseFile
 from data.contracts.decision import Outcome
-from data.contracts.documents import Document
 from data.contracts.policy import Recommendation
 from data.contracts.runs import Lineage, RunOptions
 from data.contracts.underwriting import (
@@ -20,6 +19,7 @@ from data.contracts.underwriting import (
     Verdict,
 )
 from data.settings import settings
+from flows.case_file import case_on_file
 from flows.forks import with_overrides
 from flows.runtime.open_run import OpenRun, open_run
 from flows.staff import Staff, current_rulebook, on_duty
@@ -96,6 +96,7 @@ async def with_papers(run: OpenRun[Any], case: CaseFile, intake: Intake) -> None
     """Ask the applicant; start over with what was sent, or end without it."""
     papers = await ask_for_papers(case, intake)
     if papers is Papers.SUPPLIED:
+        await run.reread()
         await decide(run)
     else:
         gave_up = papers is Papers.WITHDRAWN
@@ -131,9 +132,6 @@ def outcome_of(recommendation: Recommendation, review: Review | None) -> Outcome
 
 def filed_case(run: OpenRun[Any]) -> CaseFile:
     """The application as it was accepted, as of the day that this run decides for."""
-    case = CaseFile.model_validate_json(run.filed.body)
-    for paper in run.filed.papers:
-        case = case.with_document(Document.model_validate_json(paper))
-    case = with_overrides(case, run.overrides)
+    case = with_overrides(case_on_file(run.filed), run.overrides)
     as_of = run.options.as_of_date
     return with_overrides(case, {"as_of_date": as_of}) if as_of else case

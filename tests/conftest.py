@@ -20,6 +20,7 @@ _HOME = tempfile.TemporaryDirectory(prefix="credit-desk-tests-")
 os.environ["CREDIT_DESK_HOME"] = str(Path(_HOME.name) / "desk")
 os.environ["PREFECT_HOME"] = str(Path(_HOME.name) / "prefect")
 os.environ["PREFECT_SERVER_EPHEMERAL_ENABLED"] = "false"
+os.environ["PREFECT_API_KEY"] = "none"  # otherwise events would start a server of their own
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ["PREFECT_LOGGING_LEVEL"] = "WARNING"
 os.environ["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"] = "ignore"
@@ -31,6 +32,16 @@ from data.settings import settings
 from flows.runtime.ledger import Ledger
 from flows.runtime.storage import shared_ledger
 from tests.desk import Desk, desk_in
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="run the fault tests in full length")
+
+
+@pytest.fixture(scope="session")
+def soak(request: pytest.FixtureRequest) -> bool:
+    """Whether the fault tests take all the time that they want."""
+    return bool(request.config.getoption("--soak"))
 
 
 @pytest.fixture(scope="session")

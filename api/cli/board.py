@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -21,6 +20,9 @@ _BORDER = {
     EventStatus.DONE: "green",
     EventStatus.ERROR: "red",
 }
+
+_WIDTH = 42
+"""Of one run's panel, in characters: three of them stand side by side on a wide terminal."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,10 @@ class Board:
         bar = self._overall if stage is None else self._stages[stage]
         return next(float(task.completed) for task in self._bars.tasks if task.id == bar)
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich__(self) -> Panel:
         inside = Table.grid()
         inside.add_row(self._bars)
         inside.add_row(Text(self._message, overflow="ellipsis", no_wrap=True))
-        yield Panel(inside, title=escape(self._title), border_style=_BORDER[self._status])
+        return Panel(
+            inside, title=escape(self._title), border_style=_BORDER[self._status], width=_WIDTH
+        )

@@ -49,9 +49,18 @@ class Keyboard:
                 await readable.wait()
             finally:
                 loop.remove_reader(fd)
-            typed = os.read(fd, 4096)
-            if not typed:
-                raise EOFError
-            self._read += typed
+            self._read += _typed(fd)
         line, _, self._read = self._read.partition(b"\n")
         return line.decode(errors="replace")
+
+
+def _typed(fd: int) -> bytes:
+    """What was typed. Raises EOFError when nothing more can come: a terminal that was closed
+    reads as an error."""
+    try:
+        typed = os.read(fd, 4096)
+    except OSError:
+        typed = b""
+    if not typed:
+        raise EOFError
+    return typed

@@ -84,8 +84,8 @@ def reasons_of(decision: Mapping[str, Any]) -> str:
 
 
 def _reason(code: str) -> str:
-    known = {one.value: f"{one.value} {_words(one.name.lower())}" for one in ReasonCode}
-    return known.get(code, code)
+    name = next((one.name for one in ReasonCode if one.value == code), "")
+    return f"{code.partition('_')[0]} {_words(name.lower())}" if name else code
 
 
 def _words(name: str) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Query
 
 from api.deps import CallerDep, DeskDep, RunId
 from api.json_route import JsonRoute
 from api.problems import answers
-from api.schemas import Answer, InboxItem, OpenRequest
-from data.contracts.review import Role
+from api.schemas import Answer, ClaimRequest, InboxItem, OpenRequest
+from data.contracts.review import Claim, Role
 from data.contracts.runs import RunSummary
 
 router = APIRouter(tags=["reviews"], route_class=JsonRoute)
@@ -40,6 +40,26 @@ async def answer_request(
 ) -> RunSummary:
     """Answer for a person. The first valid answer counts, exactly once."""
     return await desk.answer(run_id, answer, caller, idempotency_key)
+
+
+@router.post("/runs/{run_id}/claim", responses=answers(400, 403, 404, 409, 410, 413, 415, 422, 503))
+async def claim_request(
+    run_id: RunId, order: ClaimRequest, desk: DeskDep, caller: CallerDep
+) -> Claim:
+    """Take a request off the pile, so that nobody else works on it; again, to keep it longer."""
+    return await desk.claim(run_id, order, caller)
+
+
+@router.delete(
+    "/runs/{run_id}/claim",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=answers(403, 404, 409, 410, 422, 503),
+)
+async def release_request(
+    run_id: RunId, order: Annotated[ClaimRequest, Query()], desk: DeskDep, caller: CallerDep
+) -> None:
+    """Put a request back onto the pile."""
+    await desk.release(run_id, order, caller)
 
 
 @router.get("/inbox", responses=answers(422, 503))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import PlainTextResponse
 from sse_starlette import EventSourceResponse
 
 from api.deps import After, CallerDep, DeskDep, HubDep, RunId
@@ -15,6 +16,7 @@ from api.problems import answers
 from api.schemas import ResumeRun, RunPage, RunState, StartRun
 from api.sse import RETRY
 from data.contracts.events import Event
+from data.contracts.notices import Notice
 from data.contracts.runs import RunStatus, RunSummary
 
 router = APIRouter(prefix="/runs", tags=["runs"], route_class=JsonRoute)
@@ -99,6 +101,25 @@ async def read_state(run_id: RunId, desk: DeskDep) -> RunState:
 async def read_decision(run_id: RunId, desk: DeskDep) -> dict[str, Any]:
     """The decision's content in its envelope; 404 while the case is undecided."""
     return await desk.decision(run_id)
+
+
+@router.get(
+    "/{run_id}/notice",
+    response_model=Notice,
+    responses=answers(404, 503)
+    | {200: {"description": "As `Accept` prefers", "content": {"text/plain": {}}}},
+)
+async def read_notice(
+    run_id: RunId, desk: DeskDep, accept: Annotated[str, Header()] = "*/*"
+) -> Notice | Response:
+    """The letter to the applicant: approval, counter-offer, adverse action, incompleteness.
+
+    As JSON; as plain text for whoever accepts `text/plain` and not JSON. 404 while the case is
+    undecided, and for an application that was withdrawn.
+    """
+    letter = await desk.notice(run_id)
+    wants_text = "text/plain" in accept and "application/json" not in accept
+    return PlainTextResponse(letter.text) if wants_text else letter
 
 
 @router.post(

@@ -21,6 +21,7 @@ CreditDeskError
 │   ├── GateNotFoundError (LookupError)     404
 │   ├── AuthorityError (PermissionError)    403
 │   ├── AlreadyAnsweredError                409
+│   ├── ClaimedError                        409, somebody else works on it
 │   ├── ReviewTimeoutError (TimeoutError)   410
 │   └── AnswerRejectedError (ValueError)    422, with the field
 ├── LeaseLostError                          another worker owns the run now; write nothing
@@ -39,6 +40,8 @@ from pathlib import Path
 from typing import Self
 
 from pydantic import ValidationError
+
+from data.settings import HitlOnTimeout
 
 
 @dataclass(frozen=True)
@@ -191,8 +194,26 @@ class AlreadyAnsweredError(ReviewError):
     code = "already_answered"
 
 
+class ClaimedError(ReviewError):
+    code = "claimed"
+
+
 class ReviewTimeoutError(ReviewError, TimeoutError):
+    """Nobody answered in time; carries what the system declares instead."""
+
     code = "review_expired"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        declared: HitlOnTimeout = HitlOnTimeout.EXPIRE,
+        waited_seconds: float = 0.0,
+        **origin: str | None,
+    ) -> None:
+        super().__init__(message, **origin)
+        self.declared = declared
+        self.waited_seconds = waited_seconds
 
 
 class AnswerRejectedError(ReviewError, ValueError):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from data.contracts.base import Contract, Moment
+from data.settings import HitlOnTimeout
 
 
 class Role(StrEnum):
@@ -54,7 +56,16 @@ class ReviewRequest(Contract):
     prefill: dict[str, Any] = Field(default_factory=dict)
     """Defaults of the form's fields. Constraints stay in force."""
     timeout_seconds: int | None = None
-    """How long this request waits; None leaves it to the desk's settings."""
+    """How long this request waits; None leaves it to the desk."""
+    remind_after_seconds: int | None = None
+    """When whoever is asked is reminded, counted from the request; None never."""
+    escalate_after_seconds: int | None = None
+    """When the request goes to `escalate_to`, counted from the request; None never."""
+    escalate_to: Role | None = None
+    on_timeout: HitlOnTimeout = HitlOnTimeout.EXPIRE
+    """What the system declares when nobody answers. Never an approval."""
+    deadlines_version: str = ""
+    """Which deadlines these are, as `<name>/<version>`."""
 
 
 class ReviewStatus(StrEnum):
@@ -64,6 +75,13 @@ class ReviewStatus(StrEnum):
     EXPIRED = "expired"
     CLOSED = "closed"
     """The run ended before anybody answered."""
+
+
+class Claim(Contract):
+    """Somebody has taken a request off the pile, for a while."""
+
+    reviewer: str
+    until: Moment
 
 
 class Review(Contract):
@@ -83,6 +101,13 @@ class Review(Contract):
     """The form as it was filled in."""
     by: Answerer | None = None
     answered_at: Moment | None = None
+    claim: Claim | None = None
+    """Who works on it; None when nobody does, or no longer."""
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it still waits although its time is up."""
+        return self.status is ReviewStatus.OPEN and self.due_at < datetime.now(UTC)
 
     @property
     def waited_seconds(self) -> float:

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from data.contracts.base import Contract
 from data.contracts.errors import InvalidTransitionError, ReviewTimeoutError, WorkflowError
 from data.contracts.events import EventType
-from data.contracts.review import ReviewRequest
+from data.contracts.review import Channel, ReviewRequest
 from data.contracts.runs import Message
 from data.settings import FanOutPolicy
 from flows.runtime.checkpoints import Checkpoint
@@ -140,9 +140,9 @@ class RunContext(Generic[S]):
         )
         try:
             answered = await self.gatekeeper.pass_through(form, visit, request, waiting)
-        except ReviewTimeoutError:
+        except ReviewTimeoutError as late:
             if not replayed:
-                await self._resolve(gate, visit, None)
+                await self._resolve(gate, visit, late)
             raise
         if not replayed:
             await self._resolve(gate, visit, answered)
@@ -302,17 +302,24 @@ class RunContext(Generic[S]):
             key=f"checkpoint/{name}",
         )
 
-    async def _resolve(self, gate: str, visit: int, answered: Answered[Any] | None) -> None:
+    async def _resolve(
+        self, gate: str, visit: int, answered: Answered[Any] | ReviewTimeoutError
+    ) -> None:
+        """Tell how a request ended: by whom it was answered, or what the system declared."""
         self.progress.finish(gate)
-        decision = getattr(answered.form, "decision", "answered") if answered else "expired"
-        meta: dict[str, Any] = {"gate": gate, "decision": decision}
-        if answered is not None:
-            meta |= {
-                "channel": answered.by.channel.value,
-                "proven": answered.by.proven,
-                "waited_seconds": round(answered.waited_seconds, 3),
-            }
-        self.remember(answered.by.roles[0].value if answered else "system", f"{gate}: {decision}")
+        meta: dict[str, Any] = {
+            "gate": gate,
+            "waited_seconds": round(answered.waited_seconds, 3),
+        }
+        if isinstance(answered, ReviewTimeoutError):
+            author, decision = "system", "expired"
+            meta |= {"channel": Channel.SYSTEM.value, "declared": answered.declared.value}
+        else:
+            author = answered.by.roles[0].value
+            decision = getattr(answered.form, "decision", "answered")
+            meta |= {"channel": answered.by.channel.value, "proven": answered.by.proven}
+        meta["decision"] = decision
+        self.remember(author, f"{gate}: {decision}")
         resolved = self.draft(
             EventType.HITL_RESOLVED,
             f"{gate.replace('_', ' ').capitalize()}: {decision}",

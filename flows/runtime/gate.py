@@ -8,8 +8,10 @@ checked here, and asked again with the reason if it fails.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import pydantic
@@ -26,14 +28,16 @@ from prefect.utilities.engine import propose_state
 from pydantic import Field, ValidationError
 
 from data.contracts.errors import (
+    AlreadyAnsweredError,
     AnswerRejectedError,
+    AuthorityError,
     ReviewError,
     ReviewTimeoutError,
     WorkflowError,
 )
 from data.contracts.events import EventType
-from data.contracts.review import Answerer, Channel, Review, ReviewRequest, ReviewStatus
-from flows.runtime import reviews
+from data.contracts.review import Answerer, Channel, Review, ReviewRequest, ReviewStatus, Role
+from flows.runtime import reviews, runs
 from flows.runtime.events import Draft
 from flows.runtime.ledger import Ledger
 from flows.runtime.record import Entry, Record
@@ -50,8 +54,10 @@ class GateForm(RunInput):
     The Prefect UI draws the fields in order, with `title` as label and `description` below.
     """
 
-    model_config = pydantic.ConfigDict(extra="forbid")
+    model_config = pydantic.ConfigDict(extra="forbid", str_strip_whitespace=True)
     gate: ClassVar[str]
+    roles: ClassVar[tuple[Role, ...]] = ()
+    """Who may answer, besides the role that is asked."""
 
     reviewer: str = Field(
         min_length=1,
@@ -68,6 +74,30 @@ class GateForm(RunInput):
 
     def check(self, request: ReviewRequest, by: Answerer) -> None:
         """Raise AuthorityError or AnswerRejectedError when this answer cannot count."""
+
+    def check_papers(self, request: ReviewRequest, handed_in: Collection[str]) -> None:
+        """Raise AnswerRejectedError when the answer names a paper that nobody handed in."""
+
+    @classmethod
+    def require_role(cls, request: ReviewRequest, roles: Collection[Role]) -> None:
+        """Raise AuthorityError when the gate is answered by others than these roles."""
+        if not {request.role, *cls.roles} & set(roles):
+            asked = request.role.value.replace("_", " ")
+            raise AuthorityError(f"this gate is answered by {asked}")
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """The schema in the order in which one decides: a form's own fields before those that
+        all forms have. (Inheritance alone would begin with the latter.)"""
+        schema = super().model_json_schema(*args, **kwargs)
+        shared_by = {
+            name: sum(name in getattr(form, "model_fields", ()) for form in cls.__mro__)
+            for name in cls.model_fields
+        }
+        schema["properties"] = dict(
+            sorted(schema["properties"].items(), key=lambda field: shared_by[field[0]])
+        )
+        return schema
 
 
 F = TypeVar("F", bound=GateForm)
@@ -169,7 +199,9 @@ class SuspendingGatekeeper:
             review = await self._ledger.read(reviews.latest, self._run_id, form.gate, visit)
             if review is None or review.status is ReviewStatus.REJECTED:
                 asked = replace(waiting, key=f"{waiting.key}/{review.attempt + 1 if review else 1}")
-                review = await self._ask(form, visit, request, asked)
+                review = await self._ask(form, visit, request, asked, review)
+            if review.is_overdue and await self._ledger.write(reviews.expire, review):
+                continue  # woken too late, and before anybody noticed the time
             if review.status is not ReviewStatus.OPEN:
                 return self._settled(form, review)
             key = f"{form.gate.replace('_', '-')}-{review.attempt}"
@@ -182,7 +214,11 @@ class SuspendingGatekeeper:
     def _settled(self, form: type[F], review: Review) -> Answered[F]:
         self._trace(review)
         if review.status is ReviewStatus.EXPIRED:
-            raise ReviewTimeoutError(f"nobody answered at '{form.gate}' in time")
+            raise ReviewTimeoutError(
+                f"nobody answered at '{form.gate}' in time",
+                declared=review.request.on_timeout,
+                waited_seconds=review.waited_seconds,
+            )
         assert review.fields is not None
         assert review.by is not None
         answer = filled_in(form, review.fields)
@@ -204,25 +240,47 @@ class SuspendingGatekeeper:
         _wait.record(review.waited_seconds, {"gate": review.gate})
 
     async def _ask(
-        self, form: type[F], visit: int, request: ReviewRequest, waiting: Draft
+        self,
+        form: type[F],
+        visit: int,
+        request: ReviewRequest,
+        waiting: Draft,
+        earlier: Review | None,
     ) -> Review:
-        def enter(connection: sa.Connection) -> Review:
-            return reviews.ask(connection, self._run_id, form.gate, visit, request, self._timeout)
+        """Enter the request, and say everything about it that a notification needs."""
+        opened = datetime.now(UTC)
+        due = opened + timedelta(seconds=request.timeout_seconds or self._timeout)
+        told = {"title": request.title, "due_at": (earlier.due_at if earlier else due).isoformat()}
+        asked = replace(waiting, meta={**waiting.meta, **told, **self._about})
 
-        return await self._record.write(Entry([waiting]), enter)
+        def enter(connection: sa.Connection) -> Review:
+            return reviews.ask(
+                connection, self._run_id, form.gate, visit, request, self._timeout, opened
+            )
+
+        return await self._record.write(Entry([asked]), enter)
 
     async def _take(
         self, form: type[F], review: Review, typed: dict[str, Any], waiting: Draft
     ) -> str:
         """Record what was typed into Prefect's form, or reject it and return why."""
-        by = Answerer(
-            reviewer=str(typed.get("reviewer") or "unknown")[:100],
-            roles=(review.request.role,),
-            channel=Channel.PREFECT_UI,
-        )
         try:
             answer = filled_in(form, typed)
+            by = Answerer(
+                reviewer=answer.reviewer,
+                roles=(review.request.role,),
+                channel=Channel.PREFECT_UI,
+            )
             answer.check(review.request, by)
+
+            def record(connection: sa.Connection) -> None:
+                answer.check_papers(review.request, runs.paper_ids(connection, review.run_id))
+                reviews.answer(connection, review, answer.model_dump(mode="json"), by)
+                reviews.mark_delivered(connection, review)
+
+            await self._ledger.write(record)
+        except (AlreadyAnsweredError, ReviewTimeoutError):
+            return ""  # through another door, or too late: what the ledger holds counts
         except ReviewError as error:
             rejected = replace(
                 waiting,
@@ -235,12 +293,6 @@ class SuspendingGatekeeper:
                 Entry([rejected]), lambda connection: reviews.reject(connection, review)
             )
             return f"The last answer could not count: {error.message}"
-
-        def record(connection: sa.Connection) -> None:
-            reviews.answer(connection, review, answer.model_dump(mode="json"), by)
-            reviews.mark_delivered(connection, review)
-
-        await self._ledger.write(record)
         return ""
 
 

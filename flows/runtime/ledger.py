@@ -159,7 +159,9 @@ reviews = sa.Table(
     sa.Column("delivered", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("claimed_by", sa.String(128), nullable=True),
     sa.Column("claimed_until", _At, nullable=False, server_default=""),
+    sa.Column("remind_at", _At, nullable=True),
     sa.Column("reminded_at", _At, nullable=True),
+    sa.Column("escalate_at", _At, nullable=True),
     sa.Column("escalated_at", _At, nullable=True),
 )
 

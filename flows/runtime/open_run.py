@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -79,6 +79,13 @@ class OpenRun(Generic[Pin]):
     submitted_by: str = ""
     conclusion: State[Any] | None = None
     """What the root flow returns to Prefect: a state of its own if it was stopped on request."""
+    vault: Callable[[], Awaitable[Filed]] | None = None
+
+    async def reread(self) -> None:
+        """Look into the vault again: an answer that came at once has put nobody to sleep, and
+        papers may lie there that this execution has not seen."""
+        if self.vault is not None:
+            self.filed = await self.vault()
 
 
 @asynccontextmanager
@@ -212,8 +219,15 @@ async def _open_orchestrated(
         versions=row.versions,
     )
     await _remember(desk, shelf, run, fork)
-    overrides = fork.overrides if fork else {}
-    return OpenRun(run, filed, pinned, options, overrides, row.submitted_by)
+    return OpenRun(
+        run,
+        filed,
+        pinned,
+        options,
+        overrides=fork.overrides if fork else {},
+        submitted_by=row.submitted_by,
+        vault=lambda: desk.ledger.read(runs.filed, application_id),
+    )
 
 
 async def _claim(desk: Desk, run_id: str) -> Claim:

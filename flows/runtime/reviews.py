@@ -7,7 +7,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from data.contracts.errors import AlreadyAnsweredError, GateNotFoundError, ReviewTimeoutError
+from data.contracts.errors import (
+    AlreadyAnsweredError,
+    ClaimedError,
+    GateNotFoundError,
+    ReviewTimeoutError,
+)
 from data.contracts.review import Answerer, Review, ReviewRequest, ReviewStatus
 from flows.runtime.ledger import now, reviews
 
@@ -39,13 +44,18 @@ def ask(
     visit: int,
     request: ReviewRequest,
     default_timeout: int,
+    opened: datetime | None = None,
 ) -> Review:
-    """Enter a new request."""
+    """Enter a new request. One that is asked again in the same visit keeps its time and claim."""
     attempts = connection.execute(
         sa.select(sa.func.count()).where(reviews.c.run_id == run_id, reviews.c.gate == gate)
     ).scalar_one()
-    opened = datetime.now(UTC)
+    earlier = latest(connection, run_id, gate, visit)
+    opened = opened or datetime.now(UTC)
     due = opened + timedelta(seconds=request.timeout_seconds or default_timeout)
+    if earlier is not None:
+        due = earlier.due_at
+        request = request.model_copy(update={"role": earlier.request.role})
     connection.execute(
         reviews.insert().values(
             run_id=run_id,
@@ -57,6 +67,9 @@ def ask(
             request=request.model_dump(mode="json"),
             opened_at=_stamp(opened),
             due_at=_stamp(due),
+            claimed_by=earlier.claim.reviewer if earlier and earlier.claim else None,
+            claimed_until=_stamp(earlier.claim.until) if earlier and earlier.claim else "",
+            **(_times_of(connection, earlier) if earlier else _times(request, opened)),
         )
     )
     entered = latest(connection, run_id, gate)
@@ -74,7 +87,8 @@ def answer(
     """Record a checked answer; the first one wins.
 
     True when this call recorded it, False when the very same answer was recorded before under
-    the same idempotency key. Raises AlreadyAnsweredError or ReviewTimeoutError otherwise.
+    the same idempotency key. Otherwise raises AlreadyAnsweredError, ReviewTimeoutError, or
+    ClaimedError while somebody else works on it.
     """
     this = _this(review)
     answer = {"fields": fields, "by": by.model_dump(mode="json")}
@@ -82,7 +96,7 @@ def answer(
     if _stamp(review.due_at) >= moment:
         won = connection.execute(
             reviews.update()
-            .where(this, reviews.c.status == ReviewStatus.OPEN)
+            .where(this, reviews.c.status == ReviewStatus.OPEN, _is_free_for(by.reviewer, moment))
             .values(
                 status=ReviewStatus.ANSWERED,
                 answer=answer,
@@ -92,14 +106,116 @@ def answer(
         )
         if won.rowcount:
             return True
-    row = connection.execute(
-        sa.select(reviews.c.status, reviews.c.answer, reviews.c.idempotency_key).where(this)
-    ).one()
+    row = connection.execute(sa.select(reviews).where(this)).one()
     if idempotency_key and row.idempotency_key == idempotency_key and row.answer == answer:
         return False
+    if row.status == ReviewStatus.OPEN and row.due_at >= moment:
+        raise _claimed(row)
     if row.status in {ReviewStatus.OPEN, ReviewStatus.EXPIRED}:
         raise ReviewTimeoutError(f"the request at '{review.gate}' was due at {review.due_at}")
     raise AlreadyAnsweredError(f"the request at '{review.gate}' has been answered")
+
+
+def claim(connection: sa.Connection, review: Review, reviewer: str, minutes: int) -> Review:
+    """Take an open request off the pile; whoever has it already keeps it longer.
+
+    Raises ClaimedError while somebody else has it, ReviewTimeoutError after its time.
+    """
+    moment = now()
+    if _stamp(review.due_at) < moment:
+        raise ReviewTimeoutError(f"the request at '{review.gate}' was due at {review.due_at}")
+    taken = connection.execute(
+        reviews.update()
+        .where(_this(review), _is_free_for(reviewer, moment))
+        .values(
+            claimed_by=reviewer,
+            claimed_until=_stamp(datetime.now(UTC) + timedelta(minutes=minutes)),
+        )
+    )
+    row = connection.execute(sa.select(reviews).where(_this(review))).one()
+    if not taken.rowcount:
+        raise _claimed(row)
+    return _review(row)
+
+
+def release(connection: sa.Connection, review: Review, reviewer: str) -> Review:
+    """Put a request back; one that nobody has claimed is there already.
+
+    Raises ClaimedError while somebody else has it.
+    """
+    given_back = connection.execute(
+        reviews.update()
+        .where(_this(review), _is_free_for(reviewer, now()))
+        .values(claimed_by=None, claimed_until="")
+    )
+    row = connection.execute(sa.select(reviews).where(_this(review))).one()
+    if not given_back.rowcount:
+        raise _claimed(row)
+    return _review(row)
+
+
+def expire(connection: sa.Connection, review: Review) -> bool:
+    """Close a request whose time is up; False when somebody answered it before."""
+    closed = connection.execute(
+        reviews.update()
+        .where(_this(review), reviews.c.status == ReviewStatus.OPEN, reviews.c.due_at < now())
+        .values(status=ReviewStatus.EXPIRED, answered_at=now())
+    )
+    return bool(closed.rowcount)
+
+
+def out_of_time(connection: sa.Connection) -> list[Review]:
+    """Open requests that are due, or should have been reminded of or passed on by now."""
+    moment = now()
+    behind = sa.or_(
+        reviews.c.due_at < moment,
+        (reviews.c.remind_at < moment) & reviews.c.reminded_at.is_(None),
+        (reviews.c.escalate_at < moment) & reviews.c.escalated_at.is_(None),
+    )
+    found = sa.select(reviews).where(reviews.c.status == ReviewStatus.OPEN, behind)
+    return [_review(row) for row in connection.execute(found.order_by(reviews.c.due_at))]
+
+
+def note_reminder(connection: sa.Connection, review: Review) -> bool:
+    """Mark an open request as reminded of; False when it was before, or is not due to be."""
+    noted = connection.execute(
+        reviews.update()
+        .where(
+            _this(review),
+            reviews.c.status == ReviewStatus.OPEN,
+            reviews.c.remind_at < now(),
+            reviews.c.reminded_at.is_(None),
+        )
+        .values(reminded_at=now())
+    )
+    return bool(noted.rowcount)
+
+
+def pass_on(connection: sa.Connection, review: Review) -> Review | None:
+    """Hand an open request to the role that it escalates to, and take it out of other hands.
+
+    None when that has been done before, or is not due.
+    """
+    if review.request.escalate_to is None:
+        return None
+    request = review.request.model_copy(update={"role": review.request.escalate_to})
+    passed = connection.execute(
+        reviews.update()
+        .where(
+            _this(review),
+            reviews.c.status == ReviewStatus.OPEN,
+            reviews.c.escalate_at < now(),
+            reviews.c.escalated_at.is_(None),
+        )
+        .values(
+            role=request.role,
+            request=request.model_dump(mode="json"),
+            escalated_at=now(),
+            claimed_by=None,
+            claimed_until="",
+        )
+    )
+    return review.model_copy(update={"request": request}) if passed.rowcount else None
 
 
 def reject(connection: sa.Connection, review: Review) -> None:
@@ -173,6 +289,37 @@ def _this(review: Review) -> sa.ColumnElement[bool]:
     )
 
 
+def _times(request: ReviewRequest, opened: datetime) -> dict[str, str | None]:
+    """When to remind of a request and when to pass it on."""
+
+    def at(seconds: int | None) -> str | None:
+        return None if seconds is None else _stamp(opened + timedelta(seconds=seconds))
+
+    return {
+        "remind_at": at(request.remind_after_seconds),
+        "escalate_at": at(request.escalate_after_seconds if request.escalate_to else None),
+    }
+
+
+def _times_of(connection: sa.Connection, earlier: Review) -> dict[str, Any]:
+    """What has been done about an earlier attempt's time counts for the next one too."""
+    kept = ("remind_at", "reminded_at", "escalate_at", "escalated_at")
+    row = connection.execute(sa.select(*(reviews.c[name] for name in kept)).where(_this(earlier)))
+    return dict(row.one()._mapping)
+
+
+def _is_free_for(reviewer: str, moment: str) -> sa.ColumnElement[bool]:
+    return sa.or_(
+        reviews.c.claimed_by.is_(None),
+        reviews.c.claimed_by == reviewer,
+        reviews.c.claimed_until < moment,
+    )
+
+
+def _claimed(row: sa.Row[Any, Any, Any]) -> ClaimedError:
+    return ClaimedError(f"{row.claimed_by} works on this request until {row.claimed_until}")
+
+
 def _stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
@@ -192,5 +339,8 @@ def _review(row: sa.Row[Any, Any, Any]) -> Review:
             "fields": answer.get("fields"),
             "by": answer.get("by"),
             "answered_at": row.answered_at,
+            "claim": {"reviewer": row.claimed_by, "until": row.claimed_until}
+            if row.claimed_by and row.claimed_until >= now()
+            else None,
         }
     )

@@ -121,6 +121,41 @@ def filed(connection: sa.Connection, application_id: str) -> Filed:
     return Filed(zlib.decompress(body), tuple(zlib.decompress(paper) for paper in later))
 
 
+def file_paper(
+    connection: sa.Connection, application_id: str, paper_id: str, body: bytes, by: str
+) -> bool:
+    """Add a paper to an application's file; False when the very same one is there already.
+
+    Raises ConflictError when another paper is filed under that id.
+    """
+    this = sa.select(papers.c.body).where(
+        papers.c.application_id == application_id, papers.c.paper_id == paper_id
+    )
+    is_new = connection.execute(this).one_or_none() is None
+    insert_or_ignore(
+        connection,
+        papers,
+        {
+            "application_id": application_id,
+            "paper_id": paper_id,
+            "body": zlib.compress(body),
+            "filed_by": by,
+            "filed_at": now(),
+        },
+    )
+    if zlib.decompress(connection.execute(this).scalar_one()) != body:
+        raise ConflictError("another paper is filed under that id")
+    return is_new
+
+
+def paper_ids(connection: sa.Connection, run_id: str) -> set[str]:
+    """The ids of what was handed in later for the application that a run is about."""
+    later = sa.select(papers.c.paper_id).join(
+        runs, runs.c.application_id == papers.c.application_id
+    )
+    return set(connection.execute(later.where(runs.c.run_id == run_id)).scalars())
+
+
 def register(connection: sa.Connection, run_id: str, origin: str, /, **fields: Any) -> Run:
     """Enter a run, once per origin: whoever comes second reads what the first entered."""
     blank: dict[str, Any] = {

@@ -130,11 +130,12 @@ def _document(content: bytes, key: str) -> dict[str, Any]:
     """Unwrap a Prefect result record by hand: the record may not choose its own decoder."""
     try:
         record = json.loads(content)
-        if record["metadata"]["serializer"]["type"] != "json":
-            raise CheckpointCorruptError(f"{key} is not stored as JSON")
-        document = json.loads(record["result"])
+        decoder = record["metadata"]["serializer"]["type"]
+        document = json.loads(record["result"]) if decoder == "json" else None
     except (ValueError, KeyError, TypeError):
         raise CheckpointCorruptError(f"{key} cannot be read as a result record") from None
+    if decoder != "json":
+        raise CheckpointCorruptError(f"{key} is not stored as JSON")
     if not isinstance(document, dict):
         raise CheckpointCorruptError(f"{key} does not hold a document")
     return document

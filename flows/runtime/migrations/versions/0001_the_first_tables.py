@@ -105,7 +105,9 @@ def upgrade() -> None:
         sa.Column("delivered", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("claimed_by", sa.String(length=128), nullable=True),
         sa.Column("claimed_until", sa.String(length=32), server_default="", nullable=False),
+        sa.Column("remind_at", sa.String(length=32), nullable=True),
         sa.Column("reminded_at", sa.String(length=32), nullable=True),
+        sa.Column("escalate_at", sa.String(length=32), nullable=True),
         sa.Column("escalated_at", sa.String(length=32), nullable=True),
         sa.PrimaryKeyConstraint("run_id", "gate", "attempt", name=op.f("pk_reviews")),
     )

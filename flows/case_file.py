@@ -1,0 +1,15 @@
+"""A case as it lies on the desk now: as it was accepted, with every paper that came later."""
+
+from __future__ import annotations
+
+from data.contracts.case import CaseFile
+from data.contracts.documents import Document
+from flows.runtime.runs import Filed
+
+
+def case_on_file(filed: Filed) -> CaseFile:
+    """Put together what the vault holds under one application's id."""
+    case = CaseFile.model_validate_json(filed.body)
+    for paper in filed.papers:
+        case = case.with_document(Document.model_validate_json(paper))
+    return case

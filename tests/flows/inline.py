@@ -1,0 +1,191 @@
+"""Underwriting without Prefect: the same root flow, with its people and its post prepared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import sqlalchemy as sa
+
+from data.contracts.base import canonical_json
+from data.contracts.case import CaseFile, Persona
+from data.contracts.decision import DecisionContent
+from data.contracts.errors import CreditDeskError, ReviewTimeoutError
+from data.contracts.events import EventType
+from data.contracts.review import Answerer, Channel, ReviewRequest, Role
+from data.contracts.runs import RunOptions
+from data.contracts.underwriting import Underwriting
+from data.settings import settings
+from flows.gates import form_at
+from flows.runtime.context import Patience, RunContext, current_run
+from flows.runtime.events import Draft
+from flows.runtime.gate import Answered, F, PreparedAnswers, WaitingForReviewError
+from flows.runtime.open_run import Inline, inline
+from flows.runtime.record import Entry, MemoryRecord, T
+from flows.runtime.runs import Filed
+from flows.underwriting import underwrite
+from tools.case_files import load_persona
+
+QUICK = Patience(backoff_seconds=0.001)
+
+
+@dataclass(frozen=True)
+class Says:
+    """What somebody answers at a gate."""
+
+    gate: str
+    decision: str
+    reviewer: str = "Una"
+    roles: tuple[Role, ...] = tuple(Role)
+    proven: bool = True
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> Answered[Any]:
+        form = form_at(self.gate)(
+            decision=self.decision, reviewer=self.reviewer, reason="seen and considered", **self.more
+        )
+        by = Answerer(
+            reviewer=self.reviewer, roles=self.roles, channel=Channel.HTTP, proven=self.proven
+        )
+        return Answered(form, by)
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Nobody answers at a gate in time."""
+
+    gate: str
+
+
+Step = Says | Silence
+
+
+class Script(PreparedAnswers):
+    """People who do as they are told, in order; and the applicant's letters with them."""
+
+    def __init__(self, steps: Sequence[Step], posted: Callable[[Says], None]) -> None:
+        super().__init__()
+        self._steps = list(steps)
+        self._posted = posted
+        self.asked: list[tuple[str, ReviewRequest]] = []
+
+    async def pass_through(
+        self, form: type[F], visit: int, request: ReviewRequest, waiting: Draft
+    ) -> Answered[F]:
+        self.asked.append((form.gate, request))
+        if not self._steps or self._steps[0].gate != form.gate:
+            raise WaitingForReviewError(form.gate, request)
+        step = self._steps.pop(0)
+        if isinstance(step, Silence):
+            raise ReviewTimeoutError(f"nobody answered at '{form.gate}' in time")
+        answered = step.answered
+        answered.form.check(request, answered.by)
+        self._posted(step)
+        return answered
+
+
+class WatchedRecord(MemoryRecord):
+    """Remembers whose record it is."""
+
+    run: RunContext[Underwriting] | None = None
+
+    async def write(
+        self, entry: Entry, also: Callable[[sa.Connection], T] = lambda _: cast(Any, None)
+    ) -> Any:
+        self.run = current_run()
+        await super().write(entry, also)
+
+
+@dataclass
+class Underwritten:
+    """How a case went."""
+
+    record: WatchedRecord
+    script: Script
+    error: CreditDeskError | None = None
+
+    @property
+    def run(self) -> RunContext[Underwriting]:
+        assert self.record.run is not None
+        return self.record.run
+
+    @property
+    def content(self) -> DecisionContent:
+        assert isinstance(self.record.decision, DecisionContent), self.error
+        return self.record.decision
+
+    @property
+    def is_decided(self) -> bool:
+        return self.record.decision is not None
+
+    @property
+    def drafts(self) -> list[Draft]:
+        return self.record.drafts
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """Where somebody was asked, in order."""
+        return tuple(gate for gate, _ in self.script.asked)
+
+    @property
+    def taken(self) -> set[tuple[str, str]]:
+        return set(self.run.walk.taken)
+
+    def said(self, type: EventType) -> list[Draft]:
+        return [draft for draft in self.drafts if draft.type is type]
+
+    def agents(self) -> set[str]:
+        return {draft.meta["agent"] for draft in self.said(EventType.AGENT_STARTED)}
+
+
+async def underwritten(
+    case: CaseFile,
+    *steps: Step,
+    options: RunOptions | None = None,
+    patience: Patience = QUICK,
+) -> Underwritten:
+    """Take a case through the root flow. An error of the desk is kept, not raised."""
+    later = case.later_documents if isinstance(case, Persona) else ()
+    letterbox: list[bytes] = []
+
+    def posted(step: Says) -> None:
+        if step.gate == "documents" and step.decision == "supplied":
+            named = set(step.more["document_ids"])
+            letterbox.extend(canonical_json(one) for one in later if one.document_id in named)
+
+    handed_in = case.case if isinstance(case, Persona) else case
+    record, script = WatchedRecord(), Script(steps, posted)
+    # The letterbox fills while the run is under way, as the vault does.
+    filed = Filed(canonical_json(handed_in), cast(tuple[bytes, ...], letterbox))
+    done = Underwritten(record, script)
+    token = inline.set(Inline(filed, patience=patience, answers=script, record=record))
+    try:
+        await underwrite.fn(case.application.application_id, options)
+    except CreditDeskError as error:
+        done.error = error
+    finally:
+        inline.reset(token)
+    return done
+
+
+def persona(name: str) -> Persona:
+    return load_persona(settings().data_dir, name)
+
+
+def supplies(case: Persona) -> Says:
+    """The applicant sends what was asked for."""
+    ids = [document.document_id for document in case.later_documents] or ["any"]
+    return Says("documents", "supplied", more={"document_ids": ids})
+
+
+def with_amount(case: Persona, amount: str) -> Persona:
+    """The same person, asking for another amount."""
+    content = case.model_dump()
+    content["application"]["amount_requested"] = amount
+    return Persona.model_validate(content)
+
+
+def by(says: Says, **changes: Any) -> Says:
+    return replace(says, **changes)

@@ -1,0 +1,388 @@
+"""What the repository says about itself is so: commands, settings, file names, pictures."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+import typer
+import yaml
+
+import data
+from api.cli import app
+from data.contracts.runs import RunStatus
+from data.settings import Settings
+from flows.runtime.drawing import to_mermaid
+from flows.workflow import WORKFLOW
+from tests.desk import Desk, StartedRun
+
+ROOT = Path(data.__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PAGES = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+MAKE_WORDS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def fenced(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+def commands(page: str) -> list[list[str]]:
+    """The commands of a page's shell blocks, word by word, without comments."""
+    lines = "\n".join(fenced(page, "sh")).replace("\\\n", " ").splitlines()
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def parse_desk_command(words: list[str]) -> None:
+    """Raises what the command line raises for a command, option or argument that it lacks."""
+    group: Any = typer.main.get_command(app)
+    name, *rest = words
+    assert name in group.commands, f"there is no `credit-desk {name}`"
+    group.commands[name].make_context(name, rest)
+
+
+# -- the README ----------------------------------------------------------------------------
+
+
+def test_the_picture_in_the_readme_is_the_map_as_it_is_now() -> None:
+    assert fenced(README, "mermaid") == [to_mermaid(WORKFLOW)]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_on_a_page_is_one_that_is_there(page: str) -> None:
+    for program, *words in commands((ROOT / page).read_text()):
+        match program:
+            case "make":
+                assert words[0] in MAKE_WORDS
+                if len(words) > 1:
+                    given = shlex.split(words[1].removeprefix("ARGS="))
+                    parse_desk_command([words[0], *given])
+            case "credit-desk":
+                parse_desk_command(words)
+            case _:
+                assert program == "curl", f"nothing here checks `{program}`"
+
+
+def test_a_command_that_is_not_there_would_be_noticed() -> None:
+    with pytest.raises(AssertionError, match="no `credit-desk approve`"):
+        parse_desk_command(["approve"])
+    with pytest.raises(Exception, match="No such option"):
+        parse_desk_command(["submit", "ada-prime", "--quickly"])
+
+
+def test_the_quickstart_shows_the_whole_way_with_curl() -> None:
+    asked = [Call.of(words) for program, *words in commands(README) if program == "curl"]
+    paths = [(call.method, call.url.partition("/")[2].partition("?")[0]) for call in asked]
+
+    assert paths[:5] == [
+        ("POST", "runs"),
+        ("GET", "runs/$RUN/events"),
+        ("GET", "runs/$RUN/hitl"),
+        ("POST", "runs/$RUN/hitl"),
+        ("GET", "runs/$RUN/decision"),
+    ]
+
+
+async def test_the_curl_lines_of_the_readme_take_a_case_to_its_decision(desk: Desk) -> None:
+    run = ""
+    bodies: dict[str, str] = {}
+    for call in [Call.of(words) for program, *words in commands(README) if program == "curl"]:
+        if call.url.endswith("/decision"):
+            await StartedRun(desk, run, "").until(RunStatus.COMPLETED)
+        answer = await call.perform(desk, run)
+        assert answer.status_code in {200, 202}, (call, answer.text)
+        bodies[call.url.partition("/")[2].replace("$RUN", "RUN")] = answer.text
+        run = run or answer.json()["run_id"]
+
+    assert "event: waiting" in bodies["runs/RUN/events"]
+    assert json.loads(bodies["runs/RUN/decision"])["content"]["outcome"] == "approve"
+    assert "status_done" in bodies["workflow/graph.svg?run_id=RUN"]
+
+
+def test_the_applicants_that_the_readme_names_are_on_file() -> None:
+    on_file = {path.stem for path in (ROOT / "data" / "synthetic").glob("*.json")}
+    named = set(re.findall(r"`([a-z]+-[a-z]+)`", README)) - {"decision-memo"}
+
+    assert named
+    assert named <= on_file
+
+
+# -- names on the pages --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_that_a_page_names_is_there(page: str) -> None:
+    text = (ROOT / page).read_text()
+    named = re.findall(r"`((?:api|flows|agents|tools|data|tests|\.ci)/[\w./*-]*)`", text)
+    named += re.findall(r"\]\(([^)#:]+)\)", text)
+
+    assert [name for name in named if not list(ROOT.glob(name.rstrip("/")))] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_setting_that_a_page_names_is_one(page: str) -> None:
+    named = set(re.findall(r"CREDIT_DESK_[A-Z_]+[A-Z]", (ROOT / page).read_text()))
+
+    assert named <= set(setting_names())
+
+
+def test_the_changelog_begins_with_the_version_that_is_built() -> None:
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    first = re.search(r"^## (\S+?),? ", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+
+    assert first
+    assert first[1] == built
+
+
+# -- settings ------------------------------------------------------------------------------
+
+
+def setting_names() -> dict[str, str]:
+    """Each setting's field by the variable that sets it."""
+    return {
+        str(found.validation_alias or f"CREDIT_DESK_{name.upper()}"): name
+        for name, found in Settings.model_fields.items()
+    }
+
+
+def example_values() -> dict[str, str]:
+    example = (ROOT / ".env.example").read_text()
+    return dict(re.findall(r"^# ?([A-Z_]+)=(.*)$", example, re.MULTILINE))
+
+
+def test_the_example_lists_every_setting_and_no_other() -> None:
+    assert sorted(example_values()) == sorted(setting_names())
+
+
+def test_the_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = setting_names()
+    for variable, value in example_values().items():
+        monkeypatch.delenv(variable, raising=False)
+        if value:
+            monkeypatch.setenv(variable, value)
+    shown = Settings(_env_file=None)
+
+    defaults = {name: Settings.model_fields[name].default for name in names.values()}
+    assert {name: getattr(shown, name) for name in defaults} == defaults
+
+
+def test_what_the_example_leaves_empty_is_unset_or_shipped_with_the_desk() -> None:
+    names = setting_names()
+    empty = [names[variable] for variable, value in example_values().items() if not value]
+    defaults = [Settings.model_fields[name].default for name in empty]
+
+    assert all(not value or ROOT in Path(value).parents for value in defaults)
+
+
+# -- make ----------------------------------------------------------------------------------
+
+FAKE_PYTHON = """#!/bin/sh
+case "$*" in
+  --version) echo Python 3.12.0 ;;
+  *ensurepip*) exit 0 ;;
+  "-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+  *) echo "$@" >>calls ;;
+esac
+"""
+
+
+def script(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Make as a person calls it, also where the tests were themselves started by make."""
+    inherited = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
+    env = {name: value for name, value in os.environ.items() if name not in inherited}
+    return subprocess.run(["make", *words], cwd=folder, env=env, capture_output=True, text=True)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "requirements.lock").write_text("")
+    script(tmp_path / "python-that-works", FAKE_PYTHON)
+    return tmp_path
+
+
+def install(checkout: Path) -> list[str]:
+    """What is asked of pip by `make install`."""
+    calls = checkout / "calls"
+    calls.write_text("")
+    done = make(checkout, "install", "PYTHONS=./python-that-works")
+    assert done.returncode == 0, done.stderr
+    return calls.read_text().splitlines()
+
+
+def test_install_takes_exactly_what_is_locked(checkout: Path) -> None:
+    locked, ourselves = install(checkout)
+
+    assert "install --require-hashes --requirement requirements.lock" in locked
+    assert "install --no-deps --editable ." in ourselves
+
+
+def test_install_is_done_once_and_again_when_the_lock_has_changed(checkout: Path) -> None:
+    install(checkout)
+    assert install(checkout) == []
+
+    later = (checkout / ".venv" / ".installed").stat().st_mtime + 10
+    os.utime(checkout / "requirements.lock", (later, later))
+    assert len(install(checkout)) == 2
+
+
+def test_an_install_that_failed_is_not_taken_for_done(checkout: Path) -> None:
+    script(checkout / "python-that-works", FAKE_PYTHON.replace(">>calls", ">>calls; exit 1"))
+    failed = make(checkout, "install", "PYTHONS=./python-that-works")
+    script(checkout / "python-that-works", FAKE_PYTHON)
+
+    assert failed.returncode != 0
+    assert len(install(checkout)) == 2
+
+
+def test_without_a_fitting_python_make_says_which_is_needed_and_what_is_there(
+    checkout: Path,
+) -> None:
+    script(checkout / "old", '#!/bin/sh\ncase "$*" in *ensurepip*) exit 1;; esac\necho old: 3.9\n')
+    done = make(checkout, "install", "PYTHONS=./old ./none")
+
+    assert done.returncode != 0
+    assert "Python 3.11 or newer" in done.stderr
+    assert "old: 3.9" in done.stderr
+    assert "./none: not found" in done.stderr
+    assert not (checkout / ".venv").exists()
+
+
+def test_plain_make_lists_every_word() -> None:
+    listed = re.findall(r"^make ([a-z]+)", make(ROOT, "-s").stdout, re.MULTILINE)
+
+    assert sorted(listed) == sorted(MAKE_WORDS)
+
+
+def test_arguments_are_passed_on() -> None:
+    # -o: whatever is installed here counts as up to date.
+    planned = make(ROOT, "-n", "-o", ".venv/.installed", "demo", "ARGS=--yes --home elsewhere")
+
+    assert ".venv/bin/credit-desk demo --yes --home elsewhere" in planned.stdout
+
+
+# -- the build server ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def build_server(tmp_path: Path) -> Path:
+    """A machine on which everything is there, `make` only talks, and nobody is root."""
+    shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
+    tools = tmp_path / "tools"
+    for name in ("python3.11", "dot", "postgres", "chromium"):
+        script(tools / name, "#!/bin/sh\nexit 0\n")
+    script(tools / "make", '#!/bin/sh\necho "make $* $CREDIT_DESK_REQUIRE_PG"\n')
+    script(tools / "id", "#!/bin/sh\necho 1000\n")
+    (tools / "dirname").symlink_to(str(shutil.which("dirname")))
+    return tmp_path
+
+
+def ci(build_server: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(shutil.which("bash")), str(build_server / ".ci" / "run")],
+        env={"PATH": str(build_server / "tools")},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_build_checks_first_and_then_runs_every_test_with_a_database(build_server: Path) -> None:
+    done = ci(build_server)
+
+    assert done.stdout.splitlines() == ["make check 1", "make test 1"]
+    assert done.returncode == 0
+
+
+def test_a_build_ends_where_the_check_fails(build_server: Path) -> None:
+    script(build_server / "tools" / "make", '#!/bin/sh\necho "make $1"\nexit 3\n')
+    done = ci(build_server)
+
+    assert done.stdout.splitlines() == ["make check"]
+    assert done.returncode == 3
+
+
+def test_a_build_that_cannot_install_says_what_is_missing_and_goes_on(build_server: Path) -> None:
+    (build_server / "tools" / "dot").unlink()
+    done = ci(build_server)
+
+    assert done.stdout.splitlines()[0] == "Missing on this machine: graphviz"
+    assert done.stdout.splitlines()[-1] == "make test 1"
+    assert done.returncode == 0
+
+
+def test_before_a_commit_runs_the_same_check() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+
+    assert [(one["repo"], [hook["entry"] for hook in one["hooks"]]) for one in hooks] == [
+        ("local", ["make check"])
+    ]
+
+
+# -- curl, as far as the README uses it ----------------------------------------------------
+
+
+@dataclass
+class Call:
+    """One curl line of the README."""
+
+    url: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str | None = None
+
+    @classmethod
+    def of(cls, words: list[str]) -> Call:
+        call, left = cls(), iter(words)
+        for word in left:
+            match word:
+                case "-H":
+                    name, _, value = next(left).partition(": ")
+                    call.headers[name] = value
+                case "-d":
+                    call.body = next(left)
+                case "-s" | "-sN":
+                    pass
+                case _:
+                    assert not call.url, f"curl would take {word} for a second address"
+                    assert word.startswith("localhost:8000/"), word
+                    call.url = word
+        return call
+
+    @property
+    def method(self) -> str:
+        return "GET" if self.body is None else "POST"
+
+    async def perform(self, desk: Desk, run: str) -> httpx.Response:
+        """Ask the desk; a case is filed under an id of its own, a stream read up to a wait."""
+        path = self.url.removeprefix("localhost:8000").replace("$RUN", run)
+        body = self.body
+        if body is not None and path == "/runs":
+            order = json.loads(body)
+            options = {"as": f"{order['application_id']}-{uuid4().hex[:12]}"}
+            body = json.dumps(order | {"options": options})
+        request = desk.http.build_request(self.method, path, headers=self.headers, content=body)
+        answer = await desk.http.send(request, stream=True)
+        read = ""
+        async for text in answer.aiter_text():
+            read += text
+            if path.endswith("/events") and "event: waiting\n" in read:
+                break
+        await answer.aclose()
+        return httpx.Response(answer.status_code, text=read)

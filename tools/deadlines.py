@@ -1,0 +1,103 @@
+"""How long a gate waits, and what is declared then: the lender's deadlines, by gate and role."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
+
+from data.contracts.base import Contract
+from data.contracts.errors import RecordNotFoundError
+from data.contracts.review import Role
+from data.settings import HitlOnTimeout
+from tools.versioned_data import load_versioned
+
+_AT_ONCE = timedelta(0)
+_WHOLE_SECOND = timedelta(seconds=1)
+
+
+class Deadline(Contract):
+    """What a request is told about its time. Seconds count from the moment it is made."""
+
+    timeout_seconds: int
+    remind_after_seconds: int | None = None
+    escalate_after_seconds: int | None = None
+    escalate_to: Role | None = None
+    on_timeout: HitlOnTimeout
+    deadlines_version: str
+    """Name and version of the file that it comes from."""
+
+
+class GateDeadline(Contract):
+    """One entry of the file: what happens when to a request that nobody answers."""
+
+    due_after: timedelta
+    remind_after: timedelta | None = None
+    escalate_after: timedelta | None = None
+    escalate_to: Role | None = None
+    on_timeout: HitlOnTimeout
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if (self.escalate_after is None) != (self.escalate_to is None):
+            raise ValueError("escalate_after and escalate_to go together")
+        steps = [self.remind_after, self.escalate_after, self.due_after]
+        told = [_AT_ONCE, *(step for step in steps if step is not None)]
+        if any(later - earlier < _WHOLE_SECOND for earlier, later in pairwise(told)):
+            raise ValueError("a reminder comes first, then the next role, then the end")
+        return self
+
+
+class DeadlinePolicy(Contract):
+    """The versioned deadlines file."""
+
+    deadlines: str
+    version: str
+    gates: dict[str, dict[Role, GateDeadline]]
+
+    @model_validator(mode="after")
+    def _passed_on_to_others(self) -> Self:
+        for roles in self.gates.values():
+            if any(entry.escalate_to is role for role, entry in roles.items()):
+                raise ValueError("a request is passed on to another role")
+        return self
+
+    def of(
+        self,
+        gate: str,
+        role: Role,
+        *,
+        timeout_seconds: int | None = None,
+        on_timeout: HitlOnTimeout | None = None,
+    ) -> Deadline:
+        """The deadline of a request to a role at a gate.
+
+        `timeout_seconds` and `on_timeout` go before what the file says; reminder and next role
+        then keep their share of the time. Raises RecordNotFoundError for a gate or role that
+        the file does not know.
+        """
+        entry = self.gates.get(gate, {}).get(role)
+        if entry is None:
+            raise RecordNotFoundError(f"the deadlines know no {role.value} at '{gate}'")
+        planned = entry.due_after // _WHOLE_SECOND
+        seconds = timeout_seconds or planned
+
+        def scaled(step: timedelta | None) -> int | None:
+            return None if step is None else step // _WHOLE_SECOND * seconds // planned
+
+        return Deadline(
+            timeout_seconds=seconds,
+            remind_after_seconds=scaled(entry.remind_after),
+            escalate_after_seconds=scaled(entry.escalate_after),
+            escalate_to=entry.escalate_to,
+            on_timeout=on_timeout or entry.on_timeout,
+            deadlines_version=f"{self.deadlines}/{self.version}",
+        )
+
+
+def load_deadlines(data_dir: Path) -> DeadlinePolicy:
+    """Read `policy/deadlines.yaml`. Raises RecordNotFoundError or RecordCorruptError."""
+    return load_versioned(data_dir / "policy" / "deadlines.yaml", DeadlinePolicy)
