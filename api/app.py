@@ -60,10 +60,12 @@ def create_app(settings: Settings, open_desk: OpenDesk = Gateway.open) -> FastAP
         lifespan=lifespan,
         strict_content_type=False,  # media types are judged by JsonRoute
     )
+    # From the inside out; what comes last meets a request first.
     app.add_middleware(TimeLimit)
+    app.add_middleware(auth.Door, settings=settings, routes=app.router.routes)
     problems.install(app)
-    auth.install(app, settings)
-    headers.install(app)
+    app.add_middleware(headers.SecurityHeaders)
+    auth.document(app)
     for routes in (runs, history, reviews, papers, workflow, health):
         app.include_router(routes.router)
     FastAPIInstrumentor.instrument_app(

@@ -129,9 +129,8 @@ class Door:
                 return
 
 
-def install(app: FastAPI, settings: Settings) -> None:
-    """Put the door in front of the application's routes, and say so in its OpenAPI page."""
-    app.add_middleware(Door, settings=settings, routes=app.router.routes)
+def document(app: FastAPI) -> None:
+    """Say in the application's OpenAPI page what the door asks for and answers."""
     described = app.openapi
     app.openapi = lambda: _documented(described())  # type: ignore[method-assign]
 

@@ -55,7 +55,7 @@ from data.settings import FanOutPolicy, Settings
 from flows import forks
 from flows.case_file import case_on_file
 from flows.comparison import Comparison, compare
-from flows.gates import form_at
+from flows.gates import discreet, form_at
 from flows.runtime import (
     checkpoints,
     decisions,
@@ -317,11 +317,11 @@ class Gateway:
 
     async def _require_same_map(self, run: Run) -> None:
         """A run goes on only if its finished stages still mean the same; else a fork may."""
-        found = await self.ledger.read(checkpoints.locate, run.run_id)
-        if found is None:
-            return
         shelf = await Shelf.open(self._settings.checkpoint_storage)
         with suppress(CheckpointNotFoundError, CheckpointCorruptError):  # then it starts over
+            found = await self.ledger.read(checkpoints.locate, run.run_id)
+            if found is None:
+                return
             forks.require_unchanged(await checkpoints.load(shelf, *found))
 
     async def _is_decided(self, run: Run) -> bool:
@@ -350,15 +350,18 @@ class Gateway:
         """
 
         def record(connection: sa.Connection) -> Review:
-            runs.find(connection, run_id)
+            run = runs.find(connection, run_id)
             review = reviews.meant(connection, run_id, answer.gate, idempotency_key)
-            form = filled_in(form_at(answer.gate), answer.fields)
+            proven_name = {"reviewer": caller.name} if caller.proven else {}
+            case = case_on_file(runs.filed(connection, run.application_id))
+            form = filled_in(discreet(form_at(answer.gate), case), answer.fields | proven_name)
             by = Answerer(
-                reviewer=caller.name if caller.proven else form.reviewer,
-                roles=caller.roles,
+                reviewer=form.reviewer,
+                roles=_acting_as(review.request.role, caller.roles),
                 channel=caller.channel,
                 proven=caller.proven,
             )
+            form.screen()
             form.check(review.request, by)
             form.check_papers(review.request, runs.paper_ids(connection, run_id))
             reviews.answer(connection, review, form.model_dump(mode="json"), by, idempotency_key)
@@ -554,6 +557,11 @@ def _claimable(
     review = reviews.the_open_one(connection, run_id, None)
     form_at(review.gate).require_role(review.request, caller.roles)
     return review, caller.name if caller.proven else order.reviewer
+
+
+def _acting_as(asked: Role, held: tuple[Role, ...]) -> tuple[Role, ...]:
+    """Somebody's roles, first the one in which they answer here: the record names that."""
+    return tuple(sorted(held, key=lambda role: role is not asked))
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -31,7 +30,7 @@ _API_PAGE = (
 
 
 class SecurityHeaders:
-    """Middleware that adds what an answer does not say itself."""
+    """Middleware that adds what an answer, errors included, does not say itself."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -52,11 +51,6 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, guarded)
-
-
-def install(app: FastAPI) -> None:
-    """Add them to every answer, errors included: call this after all other middleware."""
-    app.add_middleware(SecurityHeaders)
 
 
 def _policy(path: str, media_type: str) -> str:

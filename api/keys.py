@@ -110,9 +110,7 @@ class KeyFile:
     def _alone(self) -> Iterator[None]:
         """Between reading and replacing, nobody else changes the file."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(
-            self.path.with_name(f"{self.path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600
-        )
+        lock = os.open(self.path.with_name(f"{self.path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

@@ -101,6 +101,7 @@ def _summary(
             "workflow_version": run.workflow_version,
             "lineage": Lineage.model_validate(run.lineage) if run.lineage else None,
             "trace_id": run.trace_id,
+            "legal_hold": run.legal_hold,
             "created_at": run.created_at,
             "updated_at": run.updated_at,
             "links": _links(settings, run, decided is not None),

@@ -11,16 +11,18 @@ from decimal import Decimal
 from functools import cache
 from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
+from data.contracts.case import CaseFile
 from data.contracts.decision import AdjustedTerms
 from data.contracts.errors import AnswerRejectedError, AuthorityError, GateNotFoundError
 from data.contracts.policy import ReasonCode
 from data.contracts.review import Answerer, ReviewRequest, Role
 from data.contracts.underwriting import ReviewFacts
 from data.settings import settings
-from flows.runtime.gate import GateForm
+from flows.runtime.gate import F, GateForm
 from tools.authority import AuthorityMatrix, load_authority
+from tools.discretion import Discretion
 
 _OVERRIDE_REASONS = (
     "compensating_income",
@@ -99,6 +101,8 @@ class _CreditRuling(GateForm):
     )
 
     def _check_reason(self, facts: ReviewFacts, *, grants: bool, declines: bool) -> None:
+        if self.reason_code and self.reason_code not in (*_DECLINE_REASONS, *_OVERRIDE_REASONS):
+            raise AnswerRejectedError("this is none of the reason codes", field="reason_code")
         if declines and self.reason_code not in _DECLINE_REASONS:
             raise AnswerRejectedError(
                 "a decline needs a reason code that may stand on the notice", field="reason_code"
@@ -170,6 +174,8 @@ class UnderwriterRuling(_CreditRuling):
                 field="decision",
             )
         if grants:
+            if _same(by.reviewer, facts.submitted_by):
+                raise AuthorityError("whoever submitted an application cannot approve it")
             amount = (self.adjusted.amount if self.adjusted else None) or facts.amount
             _require_identity("underwriter", by, override=facts.is_override)
             _check_unproven(amount, by)
@@ -208,6 +214,25 @@ GATES: dict[str, type[GateForm]] = {
     form.gate: form
     for form in (DocumentsSupplied, ComplianceRuling, UnderwriterRuling, SecondApproval)
 }
+
+
+def discreet(form: type[F], case: CaseFile) -> type[F]:
+    """The form as it is filled in about one case: no text in it may repeat what is personal."""
+
+    def screen(self: F) -> None:
+        withheld = Discretion(case)
+        for field, value in self:
+            for text in value if isinstance(value, list) else [value]:
+                repeated = withheld.broken_by(text) if isinstance(text, str) else None
+                if repeated:
+                    raise AnswerRejectedError(
+                        f"leave out the applicant's {repeated}: this is kept in the record",
+                        field=field,
+                    )
+
+    made: type[F] = create_model(form.__name__, __base__=form)
+    made.screen = screen  # type: ignore[method-assign, assignment]
+    return made
 
 
 def form_at(gate: str) -> type[GateForm]:

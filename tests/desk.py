@@ -6,8 +6,8 @@ Everything goes over HTTP and Server-Sent Events, as it would for any other clie
 from __future__ import annotations
 
 import asyncio
-import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -130,6 +130,8 @@ class Desk:
     http: httpx.AsyncClient
     process: psutil.Process
     """The supervisor; its children are the server, the worker and the API."""
+    data_dir: Path
+    """The desk's own copy of the versioned data, for tests that put something on file."""
 
     async def start(self, persona: str, **options: Any) -> StartedRun:
         """Underwrite a copy of a persona under an id of its own, so that tests do not meet."""
@@ -160,6 +162,19 @@ class Desk:
             await asyncio.sleep(0.1)
         raise AssertionError(f"the desk is not ready:\n{self.log('up')}")
 
+    async def kill(self, *roles: str) -> None:
+        """Kill roles as a crash would, and wait until the supervisor has replaced them."""
+        old = [self.role(name) for name in roles]
+        for process in old:
+            process.kill()
+        async with asyncio.timeout(START_SECONDS):
+            while any(process.is_running() for process in old) or not self._is_whole():
+                await asyncio.sleep(0.1)
+        await self.ready()
+
+    def _is_whole(self) -> bool:
+        return len(self.process.children()) == 3
+
     def log(self, role: str) -> str:
         return (self.home / "logs" / f"{role}.log").read_text()
 
@@ -168,13 +183,16 @@ class Desk:
 async def desk_in(folder: Path, **environment: str) -> AsyncIterator[Desk]:
     """A desk on free ports, with everything it has in `folder`; ended as an operator ends it."""
     home, api_port, prefect_port = folder / "home", unused_port(), unused_port()
+    data_dir = folder / "data"
+    for name in ("models", "policy", "synthetic", "watchlists"):
+        shutil.copytree(ROOT / "data" / name, data_dir / name)
     api_url, prefect_url = f"http://127.0.0.1:{api_port}", f"http://127.0.0.1:{prefect_port}"
     (home / "logs").mkdir(parents=True)
     ports = ["--port", str(api_port), "--prefect-port", str(prefect_port)]
     with (home / "logs" / "up.log").open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "api.cli", "up", "--home", str(home), *ports],
-            env=_environment() | QUICK | environment,
+            env=_environment() | QUICK | {"CREDIT_DESK_DATA_DIR": str(data_dir)} | environment,
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -182,7 +200,8 @@ async def desk_in(folder: Path, **environment: str) -> AsyncIterator[Desk]:
         )
     try:
         async with httpx.AsyncClient(base_url=api_url, timeout=30) as http:
-            desk = Desk(home, api_url, prefect_url, http, psutil.Process(process.pid))
+            supervisor = psutil.Process(process.pid)
+            desk = Desk(home, api_url, prefect_url, http, supervisor, data_dir)
             await desk.ready()
             yield desk
     finally:
@@ -193,15 +212,6 @@ def unused_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
     return port
-
-
-def the_ids(events: list[Event]) -> list[int]:
-    return [event.id for event in events]
-
-
-def plain(value: Any) -> Any:
-    """A contract as the JSON values that a client would see."""
-    return json.loads(json.dumps(value, default=str))
 
 
 def _environment() -> dict[str, str]:

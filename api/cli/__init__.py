@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from api.cli import demo, drawing, reviews, roles, runs, up
+from api.cli import demo, drawing, history, letters, papers, reviews, roles, runs, up
 from api.cli.errors import DeskGroup
 
 app = typer.Typer(
@@ -29,7 +29,16 @@ app.command(rich_help_panel=_CASES)(runs.follow)
 app.command(name="runs", rich_help_panel=_CASES)(runs.list_runs)
 app.command(rich_help_panel=_CASES)(reviews.inbox)
 app.command(rich_help_panel=_CASES)(reviews.answer)
+app.command(rich_help_panel=_CASES)(reviews.claim)
+app.command(rich_help_panel=_CASES)(reviews.release)
+app.command(rich_help_panel=_CASES)(papers.paper)
+app.command(rich_help_panel=_CASES)(letters.decision)
+app.command(rich_help_panel=_CASES)(letters.notice)
 app.command(rich_help_panel=_CASES)(runs.resume)
+app.command(rich_help_panel=_CASES)(runs.cancel)
+app.command(rich_help_panel=_CASES)(history.checkpoints)
+app.command(rich_help_panel=_CASES)(history.diff)
+app.command(rich_help_panel=_CASES)(history.memory)
 app.command(rich_help_panel=_CASES)(drawing.graph)
 app.command(rich_help_panel=_ROLES)(roles.server)
 app.command(rich_help_panel=_ROLES)(roles.worker)

@@ -31,6 +31,7 @@ PAUSE_SECONDS = 0.5
 _NEXT_STEP = {
     "record_not_found": "`credit-desk runs` lists what there is",
     "gate_not_found": "`credit-desk inbox` lists what waits for an answer",
+    "claimed": "`credit-desk inbox` shows what is free",
     "already_answered": "`credit-desk follow RUN` shows how it went on",
     "conflict": "submit it under another id with --as",
     "checkpoint_not_found": "the run's state lists its checkpoints",
@@ -97,10 +98,21 @@ class DeskClient:
         """What a path answers, as it is."""
         return (await self._ask("GET", path, query)).text
 
-    async def post(self, path: str, body: bytes | dict[str, Any]) -> Any:
+    async def letter(self, path: str) -> str:
+        """What a path answers as plain text, where it can answer as JSON too."""
+        return (await self._ask("GET", path, {}, Accept="text/plain")).text
+
+    async def delete(self, path: str, **query: str | int | None) -> None:
+        """Take something back."""
+        await self._ask("DELETE", path, query)
+
+    async def post(
+        self, path: str, body: bytes | dict[str, Any], *, idempotency_key: str | None = None
+    ) -> Any:
         """What a path answers to a JSON body."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return (await self._ask("POST", path, {}, content)).json()
+        more = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        return (await self._ask("POST", path, {}, content, **more)).json()
 
     async def follow(self, run_id: str, after: int = 0) -> AsyncIterator[Event]:
         """A run's events to its end, over any number of broken connections."""
@@ -140,14 +152,17 @@ class DeskClient:
         path: str,
         query: dict[str, str | int | None],
         content: bytes | None = None,
+        **headers: str,
     ) -> httpx.Response:
+        if content is not None:
+            headers["Content-Type"] = "application/json"
         try:
             response = await self._http.request(
                 method,
                 path,
                 params={name: value for name, value in query.items() if value is not None},
                 content=content,
-                headers={"Content-Type": "application/json"} if content is not None else {},
+                headers=headers,
             )
         except httpx.TransportError:
             raise _nobody(self.url) from None

@@ -1,4 +1,4 @@
-"""Runs from the command line: submit, follow, list, resume."""
+"""Runs from the command line: submit, follow, list, resume, cancel."""
 
 from __future__ import annotations
 
@@ -142,6 +142,28 @@ def resume(
                 typer.echo("\n".join(run_lines(run)))
 
     asyncio.run(asked())
+
+
+def cancel(
+    run_id: options.RunId,
+    as_json: options.AsJson = False,
+    api: options.Api = None,
+    home: options.Home = None,
+) -> None:
+    """Stop a run for good, whether it is under way, waits or is queued."""
+    from api.cli.client import find_desk
+    from api.cli.output import print_json, run_lines
+
+    async def asked() -> dict[str, Any]:
+        async with find_desk(api, home) as desk:
+            run: dict[str, Any] = await desk.post(f"/runs/{run_id}/cancel", b"")
+            return run
+
+    run = asyncio.run(asked())
+    if as_json:
+        print_json(run)
+    else:
+        typer.echo("\n".join(run_lines(run)))
 
 
 def _order(case: str, chosen: dict[str, str]) -> bytes:

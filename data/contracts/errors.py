@@ -207,11 +207,13 @@ class ReviewTimeoutError(ReviewError, TimeoutError):
         self,
         message: str,
         *,
+        gate: str = "",
         declared: HitlOnTimeout = HitlOnTimeout.EXPIRE,
         waited_seconds: float = 0.0,
         **origin: str | None,
     ) -> None:
         super().__init__(message, **origin)
+        self.gate = gate
         self.declared = declared
         self.waited_seconds = waited_seconds
 

@@ -51,6 +51,8 @@ class ReviewRequest(Contract):
     summary: str
     """Markdown of under 15 lines without personal data; shown above the form."""
     reasons: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    """Marks by which people filter runs in Prefect, for example `grade:C`."""
     facts: dict[str, Any] = Field(default_factory=dict)
     """What the validator measures an answer against, masked; for example the amount asked for."""
     prefill: dict[str, Any] = Field(default_factory=dict)

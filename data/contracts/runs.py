@@ -73,6 +73,8 @@ class CheckpointEntry(Contract):
     schema_version: int
     workflow_version: str
     saved_at: Moment
+    purged_at: Moment | None = None
+    """When its body was removed; the digest stays."""
 
 
 class Message(Contract):
@@ -122,6 +124,8 @@ class RunSummary(Contract):
     workflow_version: str = ""
     lineage: Lineage | None = None
     trace_id: str = ""
+    legal_hold: bool = False
+    """Whether nothing of it may be purged."""
     created_at: Moment
     updated_at: Moment
     links: Links

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 from data.contracts.base import Contract
 from data.contracts.errors import (
     CheckpointCorruptError,
+    CheckpointNotFoundError,
     CheckpointSchemaError,
 )
 from data.contracts.runs import CheckpointEntry, Message
@@ -113,9 +114,12 @@ def count(connection: sa.Connection, run_id: str) -> int:
 def locate(
     connection: sa.Connection, run_id: str, label: str | None = None, version: int | None = None
 ) -> tuple[str, str] | None:
-    """Storage key and digest of a run's last checkpoint, or the last of a label (and version)."""
+    """Storage key and digest of a run's last checkpoint, or the last of a label (and version).
+
+    Raises CheckpointNotFoundError for one that was purged: only its digest is left.
+    """
     query = (
-        sa.select(checkpoints.c.storage_key, checkpoints.c.sha256)
+        sa.select(checkpoints)
         .where(checkpoints.c.run_id == run_id)
         .order_by(checkpoints.c.ordinal.desc())
         .limit(1)
@@ -125,6 +129,11 @@ def locate(
     if version is not None:
         query = query.where(checkpoints.c.version == version)
     found = connection.execute(query).one_or_none()
+    if found is not None and found.purged_at:
+        raise CheckpointNotFoundError(
+            f"checkpoint {found.label}/{found.version} of run {run_id} was purged at"
+            f" {found.purged_at}; what is left is its SHA-256 {found.sha256}"
+        )
     return (found.storage_key, found.sha256) if found else None
 
 

@@ -132,6 +132,7 @@ class RunContext(Generic[S]):
         replayed = visit <= self._remembered.get(gate, 0)
         if not replayed:
             await self.enter(gate)
+            await self.executor.tag(f"gate:{gate}", *request.tags)
         waiting = self.draft(
             EventType.WAITING,
             f"Waiting for {request.role.value.replace('_', ' ')}: {request.title}",

@@ -10,13 +10,26 @@ from uuid import UUID
 import yaml
 from prefect import Flow
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
+from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.flows import load_flow_from_entrypoint
-from pydantic import Field
+from pydantic import ConfigDict, Field, ValidationError
 
 from data.contracts.base import Contract
 from data.contracts.errors import RecordCorruptError, RecordNotFoundError
+
+
+class Schedule(Contract):
+    """When a deployment is run by the clock."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    cron: str
+    timezone: str = "UTC"
+    slug: str
+    """Names the schedule, so that registering it again changes it instead of adding one."""
+    active: bool = True
 
 
 class Deployment(Contract):
@@ -29,6 +42,7 @@ class Deployment(Contract):
     pool: str
     tags: tuple[str, ...] = ()
     parameters: dict[str, Any] = Field(default_factory=dict)
+    schedules: tuple[Schedule, ...] = ()
 
     def load(self) -> Flow[..., Any]:
         return load_flow_from_entrypoint(self.entrypoint)
@@ -51,10 +65,11 @@ def declared(path: Path) -> list[Deployment]:
                 pool=entry["work_pool"]["name"],
                 tags=tuple(entry.get("tags", ())),
                 parameters=entry.get("parameters", {}),
+                schedules=entry.get("schedules", ()),
             )
             for entry in found
         ]
-    except (yaml.YAMLError, KeyError, TypeError) as error:
+    except (yaml.YAMLError, KeyError, TypeError, ValidationError) as error:
         raise RecordCorruptError(
             f"{path.name} cannot be read as a list of deployments: {type(error).__name__}"
         ) from None
@@ -75,6 +90,14 @@ async def register(client: PrefectClient, deployment: Deployment, pool_type: str
         work_pool_name=deployment.pool,
         tags=list(deployment.tags),
         parameters=deployment.parameters,
+        schedules=[
+            DeploymentScheduleCreate(
+                schedule=CronSchedule(cron=one.cron, timezone=one.timezone),
+                slug=one.slug,
+                active=one.active,
+            )
+            for one in deployment.schedules
+        ],
         parameter_openapi_schema=flow.parameters.model_dump(),
         enforce_parameter_schema=True,
     )

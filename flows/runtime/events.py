@@ -183,6 +183,7 @@ def publish(events: Iterable[Event], *, automation: str = "desk") -> None:
             resource={
                 "prefect.resource.id": f"{automation}.run.{event.run_id}",
                 "prefect.resource.name": event.phase or event.type.value,
+                f"{automation}.gate": str(event.meta.get("gate", "")),
             },
             related=[
                 {

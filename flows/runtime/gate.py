@@ -42,6 +42,9 @@ from flows.runtime.events import Draft
 from flows.runtime.ledger import Ledger
 from flows.runtime.record import Entry, Record
 
+DEFAULT_TIMEOUT_SECONDS = 7 * 24 * 3600
+"""How long a request waits that does not say so itself."""
+
 _tracer = trace.get_tracer("credit_desk.runtime")
 _wait = metrics.get_meter("credit_desk.runtime").create_histogram(
     "credit.hitl.wait.duration", unit="s", description="From a request to the answer that counts"
@@ -74,6 +77,12 @@ class GateForm(RunInput):
 
     def check(self, request: ReviewRequest, by: Answerer) -> None:
         """Raise AuthorityError or AnswerRejectedError when this answer cannot count."""
+
+    def screen(self) -> None:
+        """Raise AnswerRejectedError when the answer says what may not be kept.
+
+        Asked once, before an answer is recorded; never again of one that counts already.
+        """
 
     def check_papers(self, request: ReviewRequest, handed_in: Collection[str]) -> None:
         """Raise AnswerRejectedError when the answer names a paper that nobody handed in."""
@@ -179,13 +188,21 @@ class SuspendingGatekeeper:
     """Suspends the Prefect run until the ledger holds an answer."""
 
     def __init__(
-        self, ledger: Ledger, record: Record, run_id: str, traceparent: str, timeout_seconds: int
+        self,
+        ledger: Ledger,
+        record: Record,
+        run_id: str,
+        traceparent: str,
+        timeout_seconds: int | None,
+        about: Mapping[str, Any] | None = None,
     ) -> None:
+        """`about` is told with every request: what the run is about, and where to look."""
         self._ledger = ledger
         self._record = record
         self._run_id = run_id
         self._traceparent = traceparent
-        self._timeout = timeout_seconds
+        self._timeout = timeout_seconds or DEFAULT_TIMEOUT_SECONDS
+        self._about = dict(about or {})
 
     async def pass_through(
         self, form: type[F], visit: int, request: ReviewRequest, waiting: Draft
@@ -203,6 +220,8 @@ class SuspendingGatekeeper:
             if review.is_overdue and await self._ledger.write(reviews.expire, review):
                 continue  # woken too late, and before anybody noticed the time
             if review.status is not ReviewStatus.OPEN:
+                if review.by is not None and review.by.channel is Channel.PREFECT_UI:
+                    await _forget_typed(form.gate)  # whoever recorded it may have died before
                 return self._settled(form, review)
             key = f"{form.gate.replace('_', '-')}-{review.attempt}"
             typed = await _typed_in(key)
@@ -210,12 +229,14 @@ class SuspendingGatekeeper:
                 await self._record.write(Entry([], changes={"status": "waiting"}))
                 await _suspend(f"{key}-{self._record.epoch}", prefilled(form, request, remark))
             remark = await self._take(form, review, typed or {}, waiting)
+            await _forget_typed(form.gate)
 
     def _settled(self, form: type[F], review: Review) -> Answered[F]:
         self._trace(review)
         if review.status is ReviewStatus.EXPIRED:
             raise ReviewTimeoutError(
                 f"nobody answered at '{form.gate}' in time",
+                gate=form.gate,
                 declared=review.request.on_timeout,
                 waited_seconds=review.waited_seconds,
             )
@@ -271,6 +292,7 @@ class SuspendingGatekeeper:
                 roles=(review.request.role,),
                 channel=Channel.PREFECT_UI,
             )
+            answer.screen()
             answer.check(review.request, by)
 
             def record(connection: sa.Connection) -> None:
@@ -325,6 +347,22 @@ async def _typed_in(key: str) -> dict[str, Any] | None:
     answers = [entry.decoded_value for entry in found if entry.key.endswith("-response")]
     latest: dict[str, Any] | None = answers[-1] if answers else None
     return latest
+
+
+async def _forget_typed(gate: str) -> None:
+    """Delete what was entered at a gate in the Prefect UI: the ledger has all that counts.
+
+    People type what they should not; the form refuses it, and Prefect would keep it for ever.
+    """
+    async with get_client() as client:
+        for entry in await client.filter_flow_run_input(
+            flow_run_id=_flow_run_id(),
+            key_prefix=f"suspended-{gate.replace('_', '-')}-",
+            limit=200,
+            exclude_keys=set(),
+        ):
+            if entry.key.endswith("-response"):
+                await client.delete_flow_run_input(_flow_run_id(), entry.key)
 
 
 def _flow_run_id() -> Any:

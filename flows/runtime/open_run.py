@@ -33,6 +33,7 @@ from flows.runtime.desk import Desk, this_desk
 from flows.runtime.executor import InlineExecutor, OrchestratedExecutor
 from flows.runtime.gate import PreparedAnswers, SuspendingGatekeeper, WaitingForReviewError
 from flows.runtime.graph import Kind, Workflow
+from flows.runtime.links import what_about
 from flows.runtime.record import Entry, LedgerRecord, MemoryRecord
 from flows.runtime.runs import Filed, Run
 from flows.runtime.storage import Shelf
@@ -203,7 +204,12 @@ async def _open_orchestrated(
     # A what-if bothers nobody: it ends where a person would be asked.
     gatekeeper = (
         SuspendingGatekeeper(
-            desk.ledger, record, run_id, row.traceparent, desk.settings.hitl_timeout_seconds
+            desk.ledger,
+            record,
+            run_id,
+            row.traceparent,
+            desk.settings.hitl_timeout_seconds,
+            what_about(desk.settings, run_id, application_id),
         )
         if decides
         else PreparedAnswers()

@@ -30,7 +30,9 @@ from data.contracts.errors import ConflictError
 from data.contracts.events import Event, EventType
 from data.contracts.review import Review
 from data.contracts.runs import Failure, RunStatus
+from data.settings import settings
 from flows.runtime import checkpoints, events, reviews, runs
+from flows.runtime.deadlines import enforce_deadlines
 from flows.runtime.events import Draft, current_trace
 from flows.runtime.launch import Order, launch
 from flows.runtime.ledger import Ledger
@@ -41,6 +43,9 @@ ALONE_AFTER = 2
 GIVEN_UP_AFTER = 3
 """Further deaths, by itself and without a new checkpoint, after which it is set aside."""
 
+KEPT_HERE = "see the desk's journal"
+"""What Prefect is told in place of who decided and why."""
+
 _MOST_COMPARED = 200
 _UNDER_WAY = {StateType.PENDING, StateType.RUNNING, StateType.CRASHED, StateType.FAILED}
 
@@ -49,6 +54,7 @@ log = logging.getLogger(__name__)
 
 async def sweep(client: PrefectClient, ledger: Ledger, deployment_id: UUID, instance: str) -> None:
     """Do all of it. Prefect being out of reach is not an error here: the next sweep comes."""
+    await enforce_deadlines(ledger, settings())
     try:
         await requeue_abandoned(client, ledger, instance)
         await deliver_answers(client, ledger)
@@ -158,9 +164,10 @@ async def deliver_answers(client: PrefectClient, ledger: Ledger) -> None:
 
 
 async def wake(client: PrefectClient, review: Review) -> bool:
-    """Resume a suspended run with the form that the ledger holds; True when it is awake.
+    """Resume a suspended run whose answer the ledger holds; True when it is awake.
 
-    Prefect's input carries the decision, for whoever looks there; the gate reads the ledger.
+    Prefect's input carries the decision, for whoever looks there, and none of the words that
+    somebody wrote with it; the gate reads the ledger.
     """
     flow_run = await _flow_run(client, review.run_id)
     state = flow_run.state if flow_run else None
@@ -172,7 +179,8 @@ async def wake(client: PrefectClient, review: Review) -> bool:
     if review.fields is None:  # the system's own answer fits no form
         await client.set_flow_run_state(flow_run.id, AwaitingRetry(), force=True)
         return True
-    outcome = await client.resume_flow_run(flow_run.id, run_input=review.fields)
+    told = review.fields | dict.fromkeys(("reviewer", "reason"), KEPT_HERE)
+    outcome = await client.resume_flow_run(flow_run.id, run_input=told)
     if outcome.status.value == "REJECT":
         reason = getattr(outcome.details, "reason", "no reason given")
         log.warning("Prefect did not take the answer of run %s: %s", review.run_id, reason)

@@ -8,15 +8,18 @@ Any other storage block is chosen by one setting, `CREDIT_DESK_CHECKPOINT_STORAG
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import zlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from prefect.filesystems import WritableFileSystem
+from prefect.filesystems import LocalFileSystem, WritableFileSystem
 from prefect.results import ResultStore, aresolve_result_storage
 from prefect.serializers import JSONSerializer
 from prefect.utilities.asyncutils import sync_compatible
@@ -65,6 +68,24 @@ class LedgerStorage(WritableFileSystem):
             connection.execute(blobs.insert().values(path=path, body=body, written_at=now()))
 
         await shared_ledger(settings().ledger).write(put)
+
+    async def delete_path(self, path: str) -> None:
+        """Remove what is stored under a path; nothing is no error."""
+
+        def remove(connection: sa.Connection) -> None:
+            connection.execute(blobs.delete().where(blobs.c.path == path))
+
+        await shared_ledger(settings().ledger).write(remove)
+
+    async def list_paths(self, prefix: str) -> dict[str, datetime]:
+        """What is stored under paths that begin so, and since when."""
+
+        def found(connection: sa.Connection) -> dict[str, datetime]:
+            query = sa.select(blobs.c.path, blobs.c.written_at)
+            rows = connection.execute(query.where(blobs.c.path.startswith(prefix, autoescape=True)))
+            return {row.path: datetime.fromisoformat(row.written_at) for row in rows}
+
+        return await shared_ledger(settings().ledger).read(found)
 
 
 @dataclass(frozen=True)
@@ -120,10 +141,51 @@ class Shelf:
             raise CheckpointCorruptError(f"{key} is not what was written: its digest differs")
         return _document(content, key)
 
+    @property
+    def can_delete(self) -> bool:
+        """Whether the storage's block can remove anything: ours and local files can."""
+        return isinstance(self._storage, LocalFileSystem) or hasattr(self._storage, "delete_path")
+
+    async def delete(self, key: str) -> bool:
+        """Remove a document for good; False where the storage's block cannot.
+
+        Raises UnavailableError when the storage is out of reach.
+        """
+        try:
+            if isinstance(self._storage, LocalFileSystem):
+                path = Path(self._storage._resolve_path(key))
+                await asyncio.to_thread(path.unlink, missing_ok=True)
+            elif self.can_delete:
+                await self._storage.delete_path(key)  # type: ignore[attr-defined]
+        except OSError as error:
+            raise UnavailableError(
+                f"the result storage did not give up {key}: {type(error).__name__}"
+            ) from None
+        return self.can_delete
+
+    async def keys(self, prefix: str) -> dict[str, datetime] | None:
+        """The keys below a prefix, and since when they are there; None where nobody can tell."""
+        if isinstance(self._storage, LocalFileSystem):
+            return await asyncio.to_thread(_files, self._storage, prefix)
+        listing = getattr(self._storage, "list_paths", None)
+        if listing is None:
+            return None
+        found: dict[str, datetime] = await listing(prefix)
+        return found
+
     async def _read(self, key: str) -> bytes:
         reading: Any = self._storage.read_path(key)
         content: bytes = await reading
         return content
+
+
+def _files(storage: LocalFileSystem, prefix: str) -> dict[str, datetime]:
+    root = Path(storage._resolve_path("."))
+    return {
+        path.relative_to(root).as_posix(): datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        for path in (root / prefix).rglob("*")
+        if path.is_file()
+    }
 
 
 def _document(content: bytes, key: str) -> dict[str, Any]:

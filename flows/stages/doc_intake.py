@@ -9,7 +9,8 @@ from data.contracts.policy import RuleStatus, Severity
 from data.contracts.review import ReviewRequest, Role
 from data.contracts.underwriting import Intake, Papers
 from flows.case_summary import paper_summary
-from flows.gates import DocumentsSupplied
+from flows.deadlines import deadline_of
+from flows.gates import DocumentsSupplied, discreet
 from flows.runtime.ask import ask
 from flows.runtime.context import current_run
 from flows.runtime.stage import stage
@@ -48,9 +49,11 @@ async def ask_for_papers(case: CaseFile, intake: Intake) -> Papers:
         summary=paper_summary(case, wanted, run.run_id),
         reasons=tuple(wanted),
         facts={"on_file": [document.document_id for document in case.documents]},
+        **deadline_of("documents", Role.INTAKE).model_dump(),
     )
+    form = discreet(DocumentsSupplied, case)
     try:
-        answered = await run.request_hitl("documents", DocumentsSupplied, request)
+        answered = await run.request_hitl("documents", form, request)
     except ReviewTimeoutError:
         papers = Papers.EXPIRED
     else:

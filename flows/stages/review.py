@@ -5,14 +5,17 @@ from __future__ import annotations
 from data.contracts.case import CaseFile
 from data.contracts.decision import AdjustedTerms, HumanRuling
 from data.contracts.errors import ReviewTimeoutError
-from data.contracts.policy import PolicyResult, Recommendation
+from data.contracts.policy import PolicyResult, ReasonCode, Recommendation
 from data.contracts.review import ReviewRequest, Role
 from data.contracts.underwriting import Evidence, Review, ReviewFacts, Verdict
+from data.settings import HitlOnTimeout
 from flows.case_summary import summary_of
+from flows.deadlines import deadline_of
 from flows.gates import (
     ComplianceRuling,
     SecondApproval,
     UnderwriterRuling,
+    discreet,
     is_within_one_authority,
 )
 from flows.runtime.context import current_run
@@ -20,6 +23,12 @@ from flows.runtime.gate import Answered, GateForm
 from flows.runtime.stage import stage
 from flows.staff import staff
 from flows.stages.policy import evaluate_cleared, facts_of
+
+_ASKED = {
+    "compliance": (Role.COMPLIANCE, "Potential watchlist match"),
+    "underwriter": (Role.UNDERWRITER, "Rule on a referred case"),
+    "second_approval": (Role.SENIOR_UNDERWRITER, "Second approval"),
+}
 
 
 @stage("review")
@@ -31,8 +40,26 @@ async def review_case(
         if "compliance" not in policy.gates:
             return await _credit(case, policy, evidence, submitted_by)
         return await _compliance(case, policy, evidence, submitted_by)
-    except ReviewTimeoutError:
-        return Review(verdict=Verdict.EXPIRED, rulings=current_run().state.rulings)
+    except ReviewTimeoutError as late:
+        return await _declared(late)
+
+
+async def _declared(late: ReviewTimeoutError) -> Review:
+    """What the system makes of silence: the case is incomplete, or it is declined as that."""
+    run = current_run()
+    rulings = run.state.rulings
+    if late.declared is HitlOnTimeout.EXPIRE:
+        return Review(verdict=Verdict.EXPIRED, rulings=rulings)
+    ruling = HumanRuling(
+        gate=late.gate,
+        decision=Verdict.DECLINE.value,
+        role="system",
+        reviewer="system",
+        reason_code=ReasonCode.APPLICATION_INCOMPLETE.value,
+    )
+    together = (*rulings, ruling)
+    await run.update(rulings=together, second_needed=False)
+    return Review(verdict=Verdict.DECLINE, rulings=together)
 
 
 async def _compliance(
@@ -42,8 +69,8 @@ async def _compliance(
     facts = _facts(case, policy, evidence, submitted_by)
     ruling = await current_run().request_hitl(
         "compliance",
-        ComplianceRuling,
-        _request(Role.COMPLIANCE, "Potential watchlist match", case, policy, evidence, facts),
+        discreet(ComplianceRuling, case),
+        _request("compliance", case, policy, evidence, facts),
     )
     cleared = ruling.form.decision == "clear"
     verdict = Verdict.CLEAR if cleared else Verdict.DECLINE
@@ -68,8 +95,8 @@ async def _credit(
     facts = _facts(case, policy, evidence, submitted_by)
     ruling = await current_run().request_hitl(
         "underwriter",
-        UnderwriterRuling,
-        _request(Role.UNDERWRITER, "Rule on a referred case", case, policy, evidence, facts),
+        discreet(UnderwriterRuling, case),
+        _request("underwriter", case, policy, evidence, facts),
     )
     verdict, adjusted = Verdict(ruling.form.decision), ruling.form.adjusted
     granted = facts.model_copy(
@@ -84,8 +111,8 @@ async def _credit(
     if second:
         agreed = await current_run().request_hitl(
             "second_approval",
-            SecondApproval,
-            _request(Role.SENIOR_UNDERWRITER, "Second approval", case, policy, evidence, granted),
+            discreet(SecondApproval, case),
+            _request("second_approval", case, policy, evidence, granted),
         )
         verdict = verdict if agreed.form.decision == "approve" else Verdict.DECLINE
         rulings = await _ruled(rulings, agreed, verdict, override=facts.is_override)
@@ -141,17 +168,22 @@ def _facts(
 
 
 def _request(
-    role: Role,
-    title: str,
+    gate: str,
     case: CaseFile,
     policy: PolicyResult,
     evidence: Evidence,
     facts: ReviewFacts,
 ) -> ReviewRequest:
+    role, title = _ASKED[gate]
     return ReviewRequest(
         role=role,
         title=title,
         summary=summary_of(case, policy, evidence.risk, current_run().run_id),
         reasons=policy.refer_reasons or tuple(reason.name.lower() for reason in policy.reasons),
+        tags=(
+            f"decision:{policy.recommendation.value}",
+            f"grade:{facts.grade.value if facts.grade else 'none'}",
+        ),
         facts=facts.model_dump(mode="json"),
+        **deadline_of(gate, role).model_dump(),
     )

@@ -58,7 +58,11 @@ class BesiegedDesk:
     async def open(self) -> None:
         """Start the desk, on whatever the last one left in the folder."""
         self.process = await asyncio.to_thread(self._spawn)
-        await self.desk.ready()
+        ready = asyncio.create_task(self.desk.ready())
+        while not ready.done():
+            assert self.process.poll() is None, self.desk.log("up")
+            await asyncio.wait([ready], timeout=0.5)
+        await ready
 
     async def kill(self, kind: str) -> None:
         """Kill processes of one kind with SIGKILL; a desk without supervisor is opened again."""

@@ -97,8 +97,10 @@ def figures(besieged: BesiegedDesk, cases: list[Case]) -> Figures:
 
 
 def _under_way(besieged: BesiegedDesk) -> list[str]:
-    idle = "status not in ('completed', 'failed', 'cancelled') or lease_owner is not null"
-    live = besieged.ledger(f"select run_id, status from runs where {idle}")
+    live = besieged.ledger(
+        "select run_id, status from runs "
+        "where status not in ('completed', 'failed', 'cancelled') or lease_owner is not null"
+    )
     flow_runs = besieged.prefect("select id, name, state_type from flow_run")
     return [f"ledger {row['run_id']} {row['status']}" for row in live] + [
         f"prefect {row['id']} {row['name']} {row['state_type']}"

@@ -96,7 +96,8 @@ async def test_nothing_personal_is_told_or_remembered(name: str) -> None:
         request.model_dump_json() for _, request in done.script.asked
     )
     for applicant in case.application.applicants:
-        for secret in (applicant.ssn, applicant.email, applicant.phone, applicant.last_name):
+        name_in_full = f"{applicant.first_name} {applicant.last_name}"
+        for secret in (applicant.ssn, applicant.email, applicant.phone, name_in_full):
             assert secret is None or secret not in told
 
 
@@ -156,12 +157,15 @@ async def test_a_silent_bureau_refers_a_run_that_makes_do() -> None:
 
 
 async def test_an_approval_carries_an_offer_on_the_terms_asked_for() -> None:
-    done = await underwritten(persona("ada-prime"))
+    ada = persona("ada-prime")
+
+    done = await underwritten(ada)
 
     offer = done.content.offer
     assert offer is not None
     assert offer.amount == Decimal("10000.00")
-    assert offer.total_of_payments == offer.payment * (offer.term_months - 1) + offer.final_payment
+    assert offer.term_months == ada.application.term_months
+    assert offer.finance_charge == offer.total_of_payments - (offer.amount - offer.fee)
 
 
 async def test_another_day_may_be_decided_for() -> None:

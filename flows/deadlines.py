@@ -1,0 +1,21 @@
+"""The deadline that a request at a gate gets: the lender's, unless the operator says otherwise."""
+
+from __future__ import annotations
+
+from data.contracts.review import Role
+from data.settings import settings
+from tools.deadlines import Deadline, load_deadlines
+
+
+def deadline_of(gate: str, role: Role) -> Deadline:
+    """How long this role is asked at this gate, and what is declared when nobody answers.
+
+    Raises RecordNotFoundError or RecordCorruptError naming the file that is missing or bad.
+    """
+    chosen = settings()
+    return load_deadlines(chosen.data_dir).of(
+        gate,
+        role,
+        timeout_seconds=chosen.hitl_timeout_seconds,
+        on_timeout=chosen.hitl_on_timeout,
+    )

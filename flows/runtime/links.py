@@ -1,0 +1,20 @@
+"""Where to look at a run: absolute addresses, for whoever is told of it far from the desk."""
+
+from __future__ import annotations
+
+from data.settings import Settings
+
+
+def run_links(settings: Settings, run_id: str) -> dict[str, str]:
+    """Addresses of a run: in the Prefect UI (v2), at the API, and of its open request there."""
+    run = f"{settings.api_url}/runs/{run_id}"
+    return {
+        "prefect": f"{settings.prefect_url}/v2/runs/flow-run/{run_id}",
+        "run": run,
+        "request": f"{run}/hitl",
+    }
+
+
+def what_about(settings: Settings, run_id: str, application_id: str) -> dict[str, object]:
+    """What a notification says of a run besides the request: ids and addresses only."""
+    return {"application_id": application_id, "links": run_links(settings, run_id)}
