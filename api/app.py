@@ -18,7 +18,17 @@ from api import auth, headers, problems
 from api.gateway import Gateway
 from api.hub import Hub
 from api.limits import TimeLimit
-from api.routes import health, history, papers, reviews, runs, workflow
+from api.routes import (
+    applications,
+    audit,
+    health,
+    history,
+    housekeeping,
+    papers,
+    reviews,
+    runs,
+    workflow,
+)
 from data.contracts.errors import ContractViolationError
 from data.settings import Settings
 from flows.runtime import lifeline, telemetry
@@ -33,6 +43,7 @@ _TAGS = [
     {"name": "history", "description": "Checkpoints, what differs, who said what."},
     {"name": "reviews", "description": "Where a person decides: open requests and answers."},
     {"name": "papers", "description": "What an applicant hands in after the application."},
+    {"name": "audit", "description": "A run's whole record, signed."},
     {"name": "workflow", "description": "The map of stages, gates and ways between them."},
     {"name": "health", "description": "Probes."},
 ]
@@ -66,7 +77,7 @@ def create_app(settings: Settings, open_desk: OpenDesk = Gateway.open) -> FastAP
     problems.install(app)
     app.add_middleware(headers.SecurityHeaders)
     auth.document(app)
-    for routes in (runs, history, reviews, papers, workflow, health):
+    for routes in (runs, history, reviews, applications, papers, audit, workflow, health):
         app.include_router(routes.router)
     FastAPIInstrumentor.instrument_app(
         app, exclude_spans=["receive", "send"], excluded_urls="runs/.*/events,health"

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any, Literal
 from uuid import UUID
 
@@ -49,29 +50,35 @@ from data.contracts.errors import (
     UnavailableError,
 )
 from data.contracts.notices import Notice
+from data.contracts.personal import Kind, masked
 from data.contracts.review import Answerer, Claim, Review, Role
 from data.contracts.runs import CheckpointEntry, Message, RunOptions, RunStatus, RunSummary
 from data.settings import FanOutPolicy, Settings
 from flows import forks
 from flows.case_file import case_on_file
 from flows.comparison import Comparison, compare
-from flows.gates import discreet, form_at
+from flows.gates import GATES, discreet, form_at
+from flows.housekeeping import HousekeepingReport, keep_house
 from flows.runtime import (
+    audit,
     checkpoints,
     decisions,
     drawing,
     events,
     messages,
     recovery,
+    retention,
     reviews,
     runs,
 )
+from flows.runtime.audit_key import signing_key
 from flows.runtime.checkpoints import Checkpoint
 from flows.runtime.deployments import Deployment, declared
 from flows.runtime.desk import this_desk
 from flows.runtime.gate import filled_in, prefilled
 from flows.runtime.launch import Order, launch, launch_fork
 from flows.runtime.ledger import Ledger
+from flows.runtime.notifications import arrange_notifications
 from flows.runtime.runs import Run
 from flows.runtime.storage import Shelf, shared_ledger
 from flows.workflow import WORKFLOW
@@ -79,6 +86,7 @@ from tools.case_files import load_case
 from tools.notices import compose_notice, load_notice_terms
 
 _MAY_DECIDE = {Role.SENIOR_UNDERWRITER}
+_READ_NAMES = {Role.UNDERWRITER, Role.SENIOR_UNDERWRITER}
 _MAY_FILE = {Role.INTAKE, Role.UNDERWRITER, Role.SENIOR_UNDERWRITER}
 _WAKE_TRIES = 40
 _WAKE_PAUSE = 0.05
@@ -107,6 +115,7 @@ class Gateway:
         async with get_client() as client:
             desk = cls(settings, ledger, client)
             desk._run_errand(desk._sweep())
+            desk._run_errand(desk._arrange_notifications())
             try:
                 yield desk
             finally:
@@ -361,8 +370,8 @@ class Gateway:
                 channel=caller.channel,
                 proven=caller.proven,
             )
-            form.screen()
             form.check(review.request, by)
+            form.screen()
             form.check_papers(review.request, runs.paper_ids(connection, run_id))
             reviews.answer(connection, review, form.model_dump(mode="json"), by, idempotency_key)
             return review.model_copy(update={"fields": form.model_dump(mode="json")})
@@ -437,6 +446,18 @@ class Gateway:
 
         return await self.ledger.read(read)
 
+    async def application(self, application_id: str, caller: Caller) -> dict[str, Any]:
+        """What was applied for, masked; whoever decides on credit reads the names."""
+        filed = await self.ledger.read(runs.filed, application_id)
+        shown: tuple[Kind, ...] = ("name",) if _READ_NAMES & set(caller.roles) else ()
+        return masked(case_on_file(filed).application, shown)
+
+    async def audit(self, run_id: str) -> bytes:
+        """A run's whole record as a signed file. Raises UnavailableError without a key."""
+        pack = await self.ledger.read(audit.collect, run_id, version("credit-desk-lite"))
+        key = await asyncio.to_thread(signing_key, self._settings.folder)
+        return await asyncio.to_thread(audit.signed, pack, key)
+
     # -- the rest --------------------------------------------------------------------------
 
     async def graph(self, fmt: Literal["svg", "dot", "json"], run_id: str | None = None) -> str:
@@ -464,6 +485,34 @@ class Gateway:
             except Exception as error:
                 log.info("the event stream ended (%s); subscribing again", type(error).__name__)
             await asyncio.sleep(0.5)
+
+    # -- keeping house ---------------------------------------------------------------------
+
+    async def hold(self, run_id: str, caller: Caller, *, held: bool) -> RunSummary:
+        """Put a run under a legal hold, or release it: nothing of a held run is purged."""
+        await self.ledger.write(retention.hold, run_id, held=held)
+        log.info("run %s: legal hold %s by %s", run_id, held, caller.name or "an unnamed caller")
+        return await self.run(run_id)
+
+    async def housekeeping(self, *, dry_run: bool) -> HousekeepingReport:
+        """Do a round of housekeeping now, or say what it would purge."""
+        with _prefect_errors():
+            return await keep_house(
+                self.ledger, self._settings, dry_run=dry_run, client=self._client
+            )
+
+    async def _arrange_notifications(self) -> None:
+        """Once, as soon as Prefect is there."""
+        while True:
+            try:
+                await arrange_notifications(self._client, GATES, self._settings.notify_url)
+                return
+            except (httpx.TransportError, PrefectHTTPStatusError) as error:
+                log.info("notifications are not arranged yet: %s", type(error).__name__)
+            except Exception:
+                log.exception("notifications could not be arranged")
+                return
+            await asyncio.sleep(_SWEEP_SECONDS)
 
     # -- inside ----------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ are idle or gone. Retention is done nowhere else.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from prefect import flow, get_client
@@ -59,13 +60,8 @@ async def keep_house(
     """
     times: dict[str, int] = {}
     if client is not None and not dry_run:
-        done = await enforce_deadlines(ledger, chosen)
+        times = asdict(await enforce_deadlines(ledger, chosen))
         await recovery.deliver_answers(client, ledger)
-        times = {
-            "reminded": done.reminded,
-            "escalated": done.escalated,
-            "expired": done.expired,
-        }
     shelf = await Shelf.open(chosen.checkpoint_storage)
     tidied = await tidy(ledger, shelf, RetentionPolicy.of(chosen), dry_run=dry_run)
     return HousekeepingReport(

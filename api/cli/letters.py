@@ -41,7 +41,7 @@ def notice(
     api: options.Api = None,
     home: options.Home = None,
 ) -> None:
-    """Print the letter to the applicant: approval, counter-offer, adverse action, incompleteness."""
+    """Print the letter to the applicant, as text."""
     import json
 
     from api.cli.client import find_desk

@@ -73,7 +73,7 @@ def claim(
     api: options.Api = None,
     home: options.Home = None,
 ) -> None:
-    """Keep a waiting run for yourself, so that nobody else works on it; again, to keep it longer."""
+    """Keep a waiting run for yourself, for a while; again, to keep it longer."""
     from api.cli.client import find_desk
     from api.cli.output import print_json
 

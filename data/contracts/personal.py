@@ -7,7 +7,7 @@ one of the types below. `masked` gives the form that may be shown, logged or sto
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -92,25 +92,30 @@ def _marks(annotation: object) -> Iterator[object]:
         yield from _marks(part)
 
 
-def masked(contract: Contract) -> dict[str, Any]:
-    """The JSON form of a contract in which no personal value can be read."""
+def masked(contract: Contract, shown_kinds: Collection[Kind] = ()) -> dict[str, Any]:
+    """The JSON form of a contract in which no personal value can be read.
+
+    Except those kinds that whoever it is shown to has to see.
+    """
     shown = contract.model_dump(mode="json")
     hidden = personal_fields(type(contract))
     for name in type(contract).model_fields:
-        if name in hidden:
+        if name not in hidden:
+            shown[name] = _masked_inside(getattr(contract, name), shown[name], shown_kinds)
+        elif hidden[name] not in shown_kinds:
             shown[name] = _tokens(hidden[name], shown[name])
-        else:
-            shown[name] = _masked_inside(getattr(contract, name), shown[name])
     return shown
 
 
-def _masked_inside(value: object, shown: Any) -> Any:
+def _masked_inside(value: object, shown: Any, shown_kinds: Collection[Kind]) -> Any:
     if isinstance(value, Contract):
-        return masked(value)
+        return masked(value, shown_kinds)
     if isinstance(value, tuple | list):
-        return [_masked_inside(one, form) for one, form in zip(value, shown, strict=True)]
+        return [
+            _masked_inside(one, form, shown_kinds) for one, form in zip(value, shown, strict=True)
+        ]
     if isinstance(value, dict):
-        return {key: _masked_inside(value[key], shown[key]) for key in shown}
+        return {key: _masked_inside(value[key], shown[key], shown_kinds) for key in shown}
     return shown
 
 

@@ -112,5 +112,15 @@ class Review(Contract):
         return self.status is ReviewStatus.OPEN and self.due_at < datetime.now(UTC)
 
     @property
+    def changes(self) -> dict[str, dict[str, Any]]:
+        """What the answer says beyond a decision: each value with the one that was asked about."""
+        told = {"gate", "decision", "reviewer", "reason"}
+        return {
+            name: {"before": self.request.facts.get(name), "after": value}
+            for name, value in (self.fields or {}).items()
+            if name not in told and value not in (None, "", [])
+        }
+
+    @property
     def waited_seconds(self) -> float:
         return (self.answered_at - self.opened_at).total_seconds() if self.answered_at else 0.0

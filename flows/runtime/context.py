@@ -318,7 +318,13 @@ class RunContext(Generic[S]):
         else:
             author = answered.by.roles[0].value
             decision = getattr(answered.form, "decision", "answered")
-            meta |= {"channel": answered.by.channel.value, "proven": answered.by.proven}
+            meta |= {
+                "channel": answered.by.channel.value,
+                "proven": answered.by.proven,
+                "reviewer": answered.by.reviewer,
+                "role": author,
+                "changed": dict(answered.changed),
+            }
         meta["decision"] = decision
         self.remember(author, f"{gate}: {decision}")
         resolved = self.draft(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from flows.runtime.graph_elements import Edge, Kind, Node
+from flows.runtime.graph_elements import Edge, Kind, Node, in_words
 
 FONT = "Helvetica,Arial,sans-serif"
 TITLE_SIZE = 13
@@ -97,9 +97,11 @@ def edge_class(edge: Edge) -> str:
 
 
 def step_lines(node: Node) -> list[str]:
-    """The steps inside a node, as few short lines."""
+    """The steps inside a node, in few short lines; not the one whose name the node bears."""
     lines: list[str] = []
     for step in node.steps:
+        if in_words(step).casefold() == node.label.casefold():
+            continue
         if lines and len(lines[-1]) + len(step) + 3 <= _STEPS_LINE:
             lines[-1] += f" · {step}"
         else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -120,6 +120,8 @@ class Answered(Generic[F_co]):
     form: F_co
     by: Answerer
     waited_seconds: float = 0.0
+    changed: Mapping[str, Any] = field(default_factory=dict)
+    """Each value that the answer sets, with the one that was asked about."""
 
 
 def filled_in(form: type[F], fields: dict[str, Any]) -> F:
@@ -245,7 +247,7 @@ class SuspendingGatekeeper:
         answer = filled_in(form, review.fields)
         if review.by.channel is not Channel.SYSTEM:
             answer.check(review.request, review.by)
-        return Answered(answer, review.by, review.waited_seconds)
+        return Answered(answer, review.by, review.waited_seconds, review.changes)
 
     def _trace(self, review: Review) -> None:
         """Draw the wait, which no process was there for, under the request that began it all."""
@@ -292,8 +294,8 @@ class SuspendingGatekeeper:
                 roles=(review.request.role,),
                 channel=Channel.PREFECT_UI,
             )
-            answer.screen()
             answer.check(review.request, by)
+            answer.screen()
 
             def record(connection: sa.Connection) -> None:
                 answer.check_papers(review.request, runs.paper_ids(connection, review.run_id))

@@ -213,11 +213,7 @@ async def _stray(ledger: Ledger, shelf: Shelf, policy: RetentionPolicy) -> list[
     answers = await shelf.keys(ANSWERS) or {}
     disposable = await ledger.read(_disposable_runs)
     oldest = datetime.now(UTC) - policy.older_than
-    over = [
-        key
-        for key, since in answers.items()
-        if since < oldest and _run_of(key) in disposable
-    ]
+    over = [key for key, since in answers.items() if since < oldest and _run_of(key) in disposable]
     return sorted([*lost, *over])
 
 

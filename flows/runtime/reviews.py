@@ -37,6 +37,13 @@ def open_reviews(connection: sa.Connection, run_id: str | None = None) -> list[R
     return [_review(row) for row in connection.execute(query)]
 
 
+def of_run(connection: sa.Connection, run_id: str) -> list[Review]:
+    """Everything that a run has ever asked, in the order in which it did."""
+    query = sa.select(reviews).where(reviews.c.run_id == run_id)
+    query = query.order_by(reviews.c.opened_at, reviews.c.gate, reviews.c.attempt)
+    return [_review(row) for row in connection.execute(query)]
+
+
 def ask(
     connection: sa.Connection,
     run_id: str,

@@ -26,6 +26,8 @@ START_SECONDS = 120.0
 """How long a role may take to get ready: the first start migrates a database."""
 STOP_SECONDS = 4.5
 """From `stop()` to the last SIGKILL."""
+_UPPER_SHARE = 0.55
+"""How much of that the upper roles may take before the first one is told."""
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
 """Seconds between the death of a child and its restart; doubled from one death to the next."""
 STEADY_SECONDS = 60.0
@@ -121,10 +123,10 @@ class Supervisor:
             raise
 
     async def stop(self) -> None:
-        """End the roles in reverse order, the stubborn ones by force, all within five seconds.
+        """End all roles, the stubborn ones by force, within five seconds.
 
-        A role is told when the one before it has ended, or has used up its equal share of the
-        time that was left.
+        The first role is what the others stand on: they are told together, and it is told when
+        they have ended, or have used up their part of the time.
         """
         async with self._one_stop:
             started = [
@@ -151,10 +153,14 @@ class Supervisor:
     async def _end_children(self) -> None:
         deadline = time.monotonic() + STOP_SECONDS
         left = [role.name for role in reversed(self._roles) if role.name in self._children]
-        for position, name in enumerate(left):
-            _signal(self._children[name], signal.SIGTERM)
-            share = (deadline - time.monotonic()) / (len(left) - position)
-            await _ended(self._children[name], share)
+        ground = self._roles[0].name
+        upper = [name for name in left if name != ground]
+        for storey, seconds in ((upper, _UPPER_SHARE * STOP_SECONDS), ([ground], STOP_SECONDS)):
+            ending = [self._children[name] for name in storey if name in self._children]
+            for child in ending:
+                _signal(child, signal.SIGTERM)
+            share = min(seconds, deadline - time.monotonic())
+            await asyncio.gather(*(_ended(child, share) for child in ending))
         for name in left:
             child = self._children.pop(name)
             if not await _ended(child, deadline - time.monotonic()):

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from datetime import UTC, datetime
@@ -47,6 +47,7 @@ from data.settings import Settings
 from flows.runtime import lifeline, recovery, runs, telemetry
 from flows.runtime.deployments import Deployment, declared, register
 from flows.runtime.desk import Desk, this_desk
+from flows.runtime.jobs import Jobs, worker_name
 from flows.runtime.open_run import Claim, claimed, stop_requested
 from flows.runtime.runs import Run
 
@@ -68,9 +69,14 @@ log = logging.getLogger(__name__)
 class Worker:
     """Executes the runs of one deployment's pool until `stop` is set."""
 
-    def __init__(self, desk: Desk, deployment: Deployment) -> None:
+    def __init__(self, desk: Desk, deployments: Sequence[Deployment]) -> None:
+        """The first deployment's runs are executed here, those of other pools are jobs."""
         self._desk = desk
-        self._deployment = deployment
+        self._deployments = tuple(deployments)
+        self._deployment = deployment = self._deployments[0]
+        pools = {one.pool for one in deployments} - {deployment.pool}
+        self._pools = (deployment.pool, *sorted(pools))
+        self._jobs = Jobs(self._pools[1:], desk.owner, desk.settings.max_active_jobs)
         self._flow: Flow[..., Any] = deployment.load()
         self._deployment_id: UUID | None = None
         self._active: dict[str, asyncio.Task[None]] = {}
@@ -82,13 +88,12 @@ class Worker:
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> None:
         """Work until told to stop; then hand back what is under way and return."""
         async with get_client() as client:
-            self._deployment_id = await _until_answered(
-                lambda: register(client, self._deployment, POOL_TYPE), stop
-            )
+            self._deployment_id = await _until_answered(lambda: self._register(client), stop)
             await self._sweep(client)
             duties = [
                 self._listen(),
                 self._poll(client),
+                self._every(POLL_SECONDS, lambda: self._jobs.recover(client)),
                 self._every(HEARTBEAT_SECONDS, lambda: self._greet(client)),
                 self._every(self._desk.settings.lease_seconds / 3, self._keep_leases),
                 self._every(POLL_SECONDS, lambda: self._sweep(client)),
@@ -102,7 +107,14 @@ class Worker:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-                await self._hand_back(client)
+                await asyncio.gather(self._hand_back(client), self._jobs.close(client))
+
+    async def _register(self, client: PrefectClient) -> UUID:
+        """Register all deployments; returns the id of the one whose runs are executed here."""
+        first, *jobs = self._deployments
+        for job in jobs:
+            await register(client, job, POOL_TYPE)
+        return await register(client, first, POOL_TYPE)
 
     # -- duties ----------------------------------------------------------------------------
 
@@ -117,7 +129,9 @@ class Worker:
                     self._look.set()
                     async for event in events:
                         if event.event == _CANCELLING:
-                            self._cancel(event.resource.id.removeprefix("prefect.flow-run."))
+                            run_id = event.resource.id.removeprefix("prefect.flow-run.")
+                            self._cancel(run_id)
+                            self._jobs.cancel(run_id)
                         else:
                             self._look.set()
             except asyncio.CancelledError:
@@ -138,20 +152,19 @@ class Worker:
                 self._look.clear()
                 hurry_until = time.monotonic() + 0.1
             try:
-                if await self._take_offers(client):
+                if await self._take_offers(client) + await self._jobs.take_offers(client):
                     hurry_until = 0.0
             except (httpx.TransportError, PrefectHTTPStatusError) as error:
                 log.warning("the Prefect server did not answer: %s", type(error).__name__)
                 await asyncio.sleep(0.5)
 
     async def _greet(self, client: PrefectClient) -> None:
-        """Keep the pool green in the UI."""
+        """Keep the pools green in the UI."""
         with suppress(httpx.TransportError, PrefectHTTPStatusError):
-            await client.send_worker_heartbeat(
-                self._deployment.pool,
-                f"worker-{self._desk.owner}".replace(":", "-"),
-                HEARTBEAT_SECONDS,
-            )
+            for pool in self._pools:
+                await client.send_worker_heartbeat(
+                    pool, worker_name(self._desk.owner), HEARTBEAT_SECONDS
+                )
 
     async def _keep_leases(self) -> None:
         """Renew what we hold; stop executing what another worker has taken over."""
@@ -339,8 +352,7 @@ def serve_worker(settings: Settings) -> None:
             target=lambda: (told.wait(), loop.call_soon_threadsafe(stop.set)), daemon=True
         ).start()
         desk = await asyncio.to_thread(this_desk)
-        deployment = declared(settings.prefect_yaml)[0]
-        await Worker(desk, deployment).run(stop, lifeline.ready)
+        await Worker(desk, declared(settings.prefect_yaml)).run(stop, lifeline.ready)
 
     def loop() -> None:
         try:

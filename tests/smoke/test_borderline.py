@@ -81,14 +81,14 @@ async def test_a_waiting_run_survives_the_death_of_every_process(desk: Desk) -> 
 
     await desk.kill("worker", "api", "server")
 
-    assert (await run.summary()).status is RunStatus.WAITING
+    await run.until(RunStatus.WAITING)
     answered = await run.answer(decision="approve")
     assert answered.status_code == 202
     assert (await run.decision()).outcome is Outcome.APPROVE
     events = await run.events()
     assert events[: len(before)] == before
     assert [event.id for event in events] == list(range(1, len(events) + 1))
-    assert [event.type for event in events].count(EventType.RUN_RESUMED) == 1
+    assert [event.type for event in events].count(EventType.WAITING) == 1
     assert len({event.trace_id for event in events}) == 1
 
 

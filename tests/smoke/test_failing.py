@@ -92,7 +92,7 @@ async def test_a_failed_run_can_be_resumed_and_keeps_what_it_knew(desk: Desk) ->
     before = await run.events()
 
     resumed = await desk.http.post(f"{run.url}/resume", json={})
-    run.seen = before
+    run.seen = list(before)
     await run.until(EventType.RUN_FAILED)
 
     assert resumed.status_code == 202

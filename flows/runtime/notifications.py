@@ -1,0 +1,102 @@
+"""Tell a webhook who is waited for: one Prefect automation per gate, made by the desk itself.
+
+Prefect's own UI has no inbox. An automation hears our event of a request, of its reminder and
+of its escalation, each of which exists once however often a run is executed, and posts a text
+that Slack and its kin show. It says which run waits, for whom and until when, and nothing of
+the person whose case it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import timedelta
+from uuid import UUID
+
+from prefect.blocks.webhook import Webhook
+from prefect.client.orchestration import PrefectClient
+from prefect.events.actions import CallWebhook
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.exceptions import ObjectNotFound
+from prefect.types import SecretDict
+from pydantic import SecretStr
+
+from data.contracts.events import EventType
+
+BLOCK = "credit-desk-notifications"
+_PREFIX = "Credit desk: somebody is waited for at "
+_TOLD = (EventType.WAITING, EventType.HITL_REMINDED, EventType.HITL_ESCALATED)
+_TEXT = """\
+{%- set m = event.payload.meta -%}
+{%- set text -%}
+{%- if event.payload.type == "hitl.reminded" %}Reminder: {% endif -%}
+{%- if event.payload.type == "hitl.escalated" -%}
+Passed on from {{ m.from_role | replace("_", " ") }}: {% endif -%}
+{{ m.title }}
+Application {{ m.application_id }} waits for {{ m.role | replace("_", " ") }}, \
+gate {{ m.gate }}, until {{ m.due_at[:16] | replace("T", " ") }} UTC.
+Answer in Prefect (menu at the top right of the run's page, Resume): {{ m.links.prefect }}
+The request: {{ m.links.request }}
+{%- endset -%}
+{"text": {{ text | trim | tojson }}}"""
+
+log = logging.getLogger(__name__)
+
+
+async def arrange_notifications(client: PrefectClient, gates: Iterable[str], url: str) -> None:
+    """Let the webhook be told of every gate; with an empty URL, of none. Harmless to repeat.
+
+    What is there already is brought up to date by name, and what is there twice, because two
+    processes arranged it at the same moment, is removed but for the one made first.
+    """
+    wanted = {f"{_PREFIX}{gate}": gate for gate in gates} if url else {}
+    block = await _block(client, url) if url else None
+    known: dict[str, list[UUID]] = {}
+    for found in sorted(await client.read_automations(), key=lambda one: str(one.id)):
+        if found.name.startswith(_PREFIX):
+            known.setdefault(found.name, []).append(found.id)
+    for name, ids in known.items():
+        for extra in ids if name not in wanted else ids[1:]:
+            await client.delete_automation(extra)
+    if block is None:
+        await _forget_block(client)
+        return
+    for name, gate in wanted.items():
+        automation = _automation(name, gate, block)
+        if name in known:
+            await client.update_automation(known[name][0], automation)
+        else:
+            await client.create_automation(automation)
+    log.info("notifications are sent for %s", ", ".join(wanted.values()))
+
+
+def _automation(name: str, gate: str, block: UUID) -> AutomationCore:
+    return AutomationCore(
+        name=name,
+        description="Made by the desk at its start; changes are undone by the next one.",
+        enabled=True,
+        trigger=EventTrigger(
+            expect={f"desk.{type.value}" for type in _TOLD},
+            match={"prefect.resource.id": "desk.run.*", "desk.gate": gate},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(0),
+        ),
+        actions=[CallWebhook(block_document_id=block, payload=_TEXT)],
+    )
+
+
+async def _block(client: PrefectClient, url: str) -> UUID:
+    """The webhook as a Prefect block: its address may be a secret, and is kept as one."""
+    webhook = Webhook(url=SecretStr(url), headers=SecretDict({"Content-Type": "application/json"}))
+    saved: UUID = await webhook.save(BLOCK, overwrite=True, client=client)
+    return saved
+
+
+async def _forget_block(client: PrefectClient) -> None:
+    try:
+        found = await client.read_block_document_by_name(BLOCK, "webhook")
+    except ObjectNotFound:
+        return
+    if found.id is not None:
+        await client.delete_block_document(found.id)

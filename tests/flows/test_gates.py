@@ -1,0 +1,349 @@
+"""The four gates: which answers count, and what is said of those that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.contracts.decision import AdjustedTerms, Grade
+from data.contracts.errors import (
+    AnswerRejectedError,
+    AuthorityError,
+    GateNotFoundError,
+    ReviewError,
+)
+from data.contracts.review import Answerer, Channel, ReviewRequest, Role
+from data.contracts.underwriting import ReviewFacts
+from data.settings import settings
+from flows.gates import (
+    GATES,
+    DocumentsSupplied,
+    SecondApproval,
+    UnderwriterRuling,
+    form_at,
+    is_within_one_authority,
+)
+from flows.runtime.gate import filled_in
+
+FACTS = ReviewFacts(
+    amount=Decimal("12000.00"),
+    term_months=36,
+    grade=Grade.C,
+    smallest_amount=Decimal("1000.00"),
+    largest_amount=Decimal("18900.00"),
+    longest_term=60,
+    lowest_rate=Decimal("0.0599"),
+    highest_rate=Decimal("0.2999"),
+)
+UNA = Answerer(reviewer="Una", roles=(Role.UNDERWRITER,), channel=Channel.HTTP, proven=True)
+SVEN = Answerer(
+    reviewer="Sven", roles=(Role.SENIOR_UNDERWRITER,), channel=Channel.HTTP, proven=True
+)
+COLIN = Answerer(reviewer="Colin", roles=(Role.COMPLIANCE,), channel=Channel.HTTP, proven=True)
+INA = Answerer(reviewer="Ina", roles=(Role.INTAKE,), channel=Channel.HTTP)
+VERA = Answerer(reviewer="Vera", roles=(Role.VIEWER,), channel=Channel.HTTP)
+ROLES = {
+    "documents": Role.INTAKE,
+    "compliance": Role.COMPLIANCE,
+    "underwriter": Role.UNDERWRITER,
+    "second_approval": Role.SENIOR_UNDERWRITER,
+}
+
+
+def unproven(who: Answerer) -> Answerer:
+    return who.model_copy(update={"proven": False})
+
+
+def check(gate: str, by: Answerer, facts: dict[str, Any] | None = None, **fields: Any) -> None:
+    """Fill in a form and hold it to its rules, as every channel does."""
+    known = FACTS.model_dump(mode="json") | (facts or {})
+    if gate == "documents":
+        known = {"on_file": ["paystub"]}
+    request = ReviewRequest(role=ROLES[gate], title="t", summary="s", facts=known)
+    plain = {"reviewer": by.reviewer, "reason": "seen and considered"}
+    filled_in(form_at(gate), plain | fields).check(request, by)
+
+
+@pytest.fixture
+def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The desk has API keys, so identities can be proven."""
+    file = tmp_path / "keys.json"
+    file.write_text("{}")
+    monkeypatch.setenv("CREDIT_DESK_API_KEYS_FILE", str(file))
+    settings.cache_clear()
+    yield
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("gate", "by", "fields"),
+    [
+        ("documents", INA, {"decision": "supplied", "document_ids": ["paystub"]}),
+        ("documents", UNA, {"decision": "withdraw"}),
+        ("compliance", COLIN, {"decision": "clear"}),
+        ("compliance", COLIN, {"decision": "true_match"}),
+        ("underwriter", UNA, {"decision": "approve"}),
+        ("underwriter", SVEN, {"decision": "approve"}),
+        ("underwriter", UNA, {"decision": "decline", "reason_code": "R09"}),
+        ("underwriter", UNA, {"decision": "request_documents"}),
+        ("underwriter", UNA, {"decision": "adjust", "amount": 1000}),
+        ("underwriter", UNA, {"decision": "adjust", "amount": 14999.99, "term_months": 60}),
+        ("underwriter", UNA, {"decision": "adjust", "rate": 0.0599}),
+        ("second_approval", SVEN, {"decision": "approve"}),
+        ("second_approval", SVEN, {"decision": "decline", "reason_code": "R17"}),
+    ],
+)
+def test_a_good_answer_counts(gate: str, by: Answerer, fields: dict[str, Any]) -> None:
+    check(gate, by, **fields)
+
+
+@pytest.mark.parametrize(
+    ("gate", "fields", "field"),
+    [
+        ("documents", {"decision": "supplied"}, "document_ids"),
+        ("documents", {"decision": "supplied", "document_ids": ["x"] * 21}, "document_ids"),
+        ("documents", {"decision": "approve"}, "decision"),
+        ("compliance", {"decision": "approve"}, "decision"),
+        ("compliance", {}, "decision"),
+        ("underwriter", {"decision": "clear"}, "decision"),
+        ("underwriter", {"decision": "decline"}, "reason_code"),
+        ("underwriter", {"decision": "decline", "reason_code": "R77"}, "reason_code"),
+        ("underwriter", {"decision": "decline", "reason_code": "SANCTIONS_MATCH"}, "reason_code"),
+        ("underwriter", {"decision": "decline", "reason_code": "FRAUD_SUSPECTED"}, "reason_code"),
+        ("underwriter", {"decision": "adjust"}, ""),
+        ("underwriter", {"decision": "approve", "amount": 9000}, ""),
+        ("underwriter", {"decision": "adjust", "amount": 0}, "amount"),
+        ("underwriter", {"decision": "adjust", "amount": -1}, "amount"),
+        ("underwriter", {"decision": "adjust", "amount": 999.99}, "amount"),
+        ("underwriter", {"decision": "adjust", "amount": 18900.01}, "amount"),
+        ("underwriter", {"decision": "adjust", "amount": "much"}, "amount"),
+        ("underwriter", {"decision": "adjust", "amount": float("nan")}, "amount"),
+        ("underwriter", {"decision": "adjust", "amount": float("inf")}, "amount"),
+        ("underwriter", {"decision": "adjust", "term_months": 61}, "term_months"),
+        ("underwriter", {"decision": "adjust", "term_months": 0}, "term_months"),
+        ("underwriter", {"decision": "adjust", "term_months": 12.5}, "term_months"),
+        ("underwriter", {"decision": "adjust", "rate": 0.05}, "rate"),
+        ("underwriter", {"decision": "adjust", "rate": 0.30}, "rate"),
+        ("underwriter", {"decision": "adjust", "rate": 12.99}, "rate"),
+        ("second_approval", {"decision": "adjust"}, "decision"),
+        ("second_approval", {"decision": "decline"}, "reason_code"),
+    ],
+)
+def test_a_bad_answer_is_rejected_and_its_field_named(
+    gate: str, fields: dict[str, Any], field: str
+) -> None:
+    everybody = UNA.model_copy(update={"roles": tuple(Role)})
+
+    with pytest.raises(AnswerRejectedError) as caught:
+        check(gate, everybody, **fields)
+
+    assert caught.value.field == field
+    assert caught.value.code == "answer_rejected"
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_whoever_only_looks_answers_nowhere(gate: str) -> None:
+    decision = {"documents": "withdraw", "compliance": "clear"}.get(gate, "approve")
+
+    with pytest.raises(AuthorityError, match="this gate is answered by"):
+        check(gate, VERA, decision=decision)
+
+
+@pytest.mark.parametrize("by", [UNA, SVEN, INA], ids=lambda by: by.reviewer)
+def test_credit_does_not_answer_for_compliance(by: Answerer) -> None:
+    with pytest.raises(AuthorityError, match="answered by compliance"):
+        check("compliance", by, decision="clear")
+
+
+def test_compliance_does_not_answer_for_credit() -> None:
+    with pytest.raises(AuthorityError, match="answered by underwriter"):
+        check("underwriter", COLIN, decision="approve")
+
+
+def test_an_amount_above_the_product_has_to_be_adjusted() -> None:
+    with pytest.raises(AnswerRejectedError, match=r"at most 10,000\.00") as caught:
+        check("underwriter", UNA, {"largest_amount": "10000.00"}, decision="approve")
+
+    assert caught.value.field == "decision"
+
+
+# -- authority ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("by", "amount", "grade", "alone"),
+    [
+        (UNA, "15000.00", Grade.A, True),
+        (UNA, "15000.01", Grade.A, False),
+        (UNA, "1000.00", Grade.F, False),
+        (UNA, "15000.00", None, True),
+        (SVEN, "35000.00", Grade.D, True),
+        (SVEN, "35000.01", Grade.D, False),
+        (SVEN, "25000.01", Grade.E, False),
+        (INA, "1000.00", Grade.A, False),
+    ],
+)
+def test_one_person_alone_grants_up_to_their_authority(
+    by: Answerer, amount: str, grade: Grade | None, alone: bool
+) -> None:
+    facts = FACTS.model_copy(update={"grade": grade})
+
+    assert is_within_one_authority(Decimal(amount), facts, by) is alone
+
+
+def test_an_override_always_needs_another_person() -> None:
+    facts = FACTS.model_copy(update={"is_override": True})
+
+    assert not is_within_one_authority(Decimal("1000.00"), facts, SVEN)
+
+
+@pytest.mark.parametrize("reviewer", ["Una", "una", "  UNA "])
+def test_nobody_is_their_own_second_pair_of_eyes(reviewer: str) -> None:
+    una_again = SVEN.model_copy(update={"reviewer": reviewer})
+
+    with pytest.raises(AuthorityError, match="must come from another person"):
+        check("second_approval", una_again, {"first_reviewer": "Una"}, decision="approve")
+
+
+def test_whoever_submitted_a_case_does_not_approve_it() -> None:
+    with pytest.raises(AuthorityError, match="whoever submitted"):
+        check("second_approval", SVEN, {"submitted_by": "sven"}, decision="approve")
+
+
+@pytest.mark.parametrize(
+    ("by", "amount", "grade", "override", "counts"),
+    [
+        (SVEN, "50000.00", "B", False, True),
+        (SVEN, "50000.01", "B", False, False),
+        (SVEN, "35000.01", "F", False, False),
+        (SVEN, "35000.00", "E", True, True),
+        (SVEN, "35000.01", "E", True, False),
+        (UNA, "15000.00", "B", False, True),
+        (UNA, "15000.01", "B", False, False),
+        (UNA, "1000.00", "B", True, False),
+    ],
+)
+def test_a_second_approval_is_bounded_too(
+    by: Answerer, amount: str, grade: str, override: bool, counts: bool
+) -> None:
+    facts = {
+        "amount": amount,
+        "grade": grade,
+        "is_override": override,
+        "first_reviewer": "Ulla",
+        "largest_amount": "90000.00",
+    }
+    answer = {"decision": "approve", "reason_code": "compensating_income" if override else ""}
+
+    if counts:
+        check("second_approval", by, facts, **answer)
+    else:
+        with pytest.raises(AuthorityError, match="beyond this authority"):
+            check("second_approval", by, facts, **answer)
+
+
+@pytest.mark.parametrize("gate", ["underwriter", "second_approval"])
+@pytest.mark.parametrize("reason_code", ["", "R09", "because"])
+def test_an_override_needs_a_reason_of_its_own(gate: str, reason_code: str) -> None:
+    with pytest.raises(AnswerRejectedError) as caught:
+        check(gate, SVEN, {"is_override": True}, decision="approve", reason_code=reason_code)
+
+    assert caught.value.field == "reason_code"
+
+
+@pytest.mark.parametrize("gate", ["underwriter", "second_approval"])
+def test_a_name_that_nobody_proved_counts_up_to_fifteen_thousand(gate: str) -> None:
+    room = {"largest_amount": "40000.00"}
+    check(gate, unproven(SVEN), room | {"amount": "15000.00"}, decision="approve")
+
+    with pytest.raises(AuthorityError, match=r"without a proven identity .* 15,000\.00"):
+        check(gate, unproven(SVEN), room | {"amount": "15000.01"}, decision="approve")
+
+
+def test_a_refusal_needs_no_authority_over_the_amount() -> None:
+    huge = {"amount": "49000.00", "largest_amount": "50000.00"}
+
+    check("underwriter", unproven(UNA), huge, decision="decline", reason_code="R09")
+
+
+@pytest.mark.usefixtures("keys")
+def test_with_keys_compliance_has_to_prove_who_it_is() -> None:
+    check("compliance", COLIN, decision="clear")
+
+    with pytest.raises(AuthorityError, match="an identity that a key has proven"):
+        check("compliance", unproven(COLIN), decision="clear")
+
+
+def test_without_keys_compliance_is_taken_at_its_word() -> None:
+    check("compliance", unproven(COLIN), decision="clear")
+
+
+@pytest.mark.usefixtures("keys")
+def test_with_keys_an_override_needs_a_proven_identity() -> None:
+    override = {"is_override": True}
+    answer = {"decision": "approve", "reason_code": "error_in_file"}
+    check("underwriter", SVEN, override, **answer)
+
+    with pytest.raises(AuthorityError, match="an identity that a key has proven"):
+        check("underwriter", unproven(SVEN), override, **answer)
+
+
+# -- what the forms say ------------------------------------------------------------------------
+
+
+def test_adjusted_terms_are_exactly_what_was_typed() -> None:
+    ruling = UnderwriterRuling(
+        decision="adjust",
+        amount=9000.1,
+        term_months=24,
+        rate=0.1299,
+        reviewer="Una",
+        reason="fits better",
+    )
+
+    assert ruling.adjusted == AdjustedTerms(
+        amount=Decimal("9000.10"), term_months=24, rate=Decimal("0.129900")
+    )
+
+
+def test_papers_that_nobody_filed_are_rejected_by_number() -> None:
+    answer = DocumentsSupplied(
+        decision="supplied", document_ids=["paystub", "new", "mine"], reviewer="Ina", reason="here"
+    )
+    request = ReviewRequest(
+        role=Role.INTAKE, title="t", summary="s", facts={"on_file": ["paystub"]}
+    )
+
+    answer.check_papers(request, {"new", "mine"})
+    with pytest.raises(AnswerRejectedError, match="1 of the papers") as caught:
+        answer.check_papers(request, {"new"})
+    assert caught.value.field == "document_ids"
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_every_form_is_flat_and_its_decision_has_no_default(gate: str) -> None:
+    schema = form_at(gate).model_json_schema()
+
+    assert "$defs" not in schema
+    assert {"decision", "reviewer", "reason"} <= set(schema["required"])
+    assert next(iter(schema["properties"])) == "decision"
+    assert "default" not in schema["properties"]["decision"]
+    for field in schema["properties"].values():
+        assert field.get("title")
+        assert field.get("type") != "object"
+
+
+def test_there_is_no_other_gate() -> None:
+    with pytest.raises(GateNotFoundError, match="'director'"):
+        form_at("director")
+
+
+def test_what_can_be_wrong_with_an_answer_is_an_error_of_the_review() -> None:
+    assert issubclass(AuthorityError, ReviewError)
+    assert issubclass(AnswerRejectedError, ReviewError)
+    assert form_at("second_approval") is SecondApproval
