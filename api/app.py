@@ -9,10 +9,12 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+from opentelemetry.trace import Span
 
 from api import auth, headers, problems
 from api.gateway import Gateway
@@ -44,6 +46,7 @@ _TAGS = [
     {"name": "reviews", "description": "Where a person decides: open requests and answers."},
     {"name": "papers", "description": "What an applicant hands in after the application."},
     {"name": "audit", "description": "A run's whole record, signed."},
+    {"name": "housekeeping", "description": "Deadlines, retention, legal holds."},
     {"name": "workflow", "description": "The map of stages, gates and ways between them."},
     {"name": "health", "description": "Probes."},
 ]
@@ -77,10 +80,23 @@ def create_app(settings: Settings, open_desk: OpenDesk = Gateway.open) -> FastAP
     problems.install(app)
     app.add_middleware(headers.SecurityHeaders)
     auth.document(app)
-    for routes in (runs, history, reviews, applications, papers, audit, workflow, health):
+    for routes in (
+        runs,
+        history,
+        reviews,
+        applications,
+        papers,
+        audit,
+        housekeeping,
+        workflow,
+        health,
+    ):
         app.include_router(routes.router)
     FastAPIInstrumentor.instrument_app(
-        app, exclude_spans=["receive", "send"], excluded_urls="runs/.*/events,health"
+        app,
+        exclude_spans=["receive", "send"],
+        excluded_urls="runs/.*/events,health",
+        server_request_hook=_without_query,
     )
     return app
 
@@ -119,6 +135,15 @@ def require_loopback(host: str) -> None:
         f"without API keys the API answers on this machine only, and not on {host}:"
         " make one with `credit-desk keys create`, or set CREDIT_DESK_API_HOST to 127.0.0.1"
     )
+
+
+def _without_query(span: Span, _scope: dict[str, Any]) -> None:
+    """What somebody searches for may be about a person, and a span is read by others."""
+    for name, value in dict(getattr(span, "attributes", None) or {}).items():
+        if name == "url.query":
+            span.set_attribute(name, "")
+        elif name in {"http.url", "http.target", "url.full"}:
+            span.set_attribute(name, str(value).partition("?")[0])
 
 
 def _is_loopback(host: str) -> bool:

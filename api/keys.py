@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,12 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from data.contracts.base import Contract, Moment, Sha256
-from data.contracts.errors import ConflictError, RecordNotFoundError, UnavailableError
+from data.contracts.errors import (
+    ConflictError,
+    ContractViolationError,
+    RecordNotFoundError,
+    UnavailableError,
+)
 from data.contracts.review import Role
 
 _MARK = "cdk"
@@ -57,23 +62,28 @@ class KeyFile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def create(self, name: str, roles: tuple[Role, ...]) -> tuple[ApiKey, str]:
+    def create(self, name: str, roles: Sequence[str]) -> tuple[ApiKey, str]:
         """A new key and its token, which nobody can show again.
 
-        Raises ValidationError for an empty name or no role.
+        Raises ContractViolationError for an empty name, no role, or one that there is not.
         """
         secret = secrets.token_hex(32)
         with self._alone():
             known = self.read()
             taken = {key.id for key in known.keys}
             key_id = next(one for one in iter(lambda: secrets.token_hex(4), "") if one not in taken)
-            made = ApiKey(
-                id=key_id,
-                name=name,
-                roles=tuple(dict.fromkeys(roles)),
-                secret_sha256=_digest(secret),
-                created_at=datetime.now(UTC),
-            )
+            try:
+                made = ApiKey.model_validate(
+                    {
+                        "id": key_id,
+                        "name": name,
+                        "roles": tuple(dict.fromkeys(roles)),
+                        "secret_sha256": _digest(secret),
+                        "created_at": datetime.now(UTC),
+                    }
+                )
+            except ValidationError as error:
+                raise ContractViolationError.of("key", error) from None
             self._replace(Keys(keys=(*known.keys, made)))
         return made, f"{_MARK}_{key_id}_{secret}"
 

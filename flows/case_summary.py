@@ -9,13 +9,17 @@ from __future__ import annotations
 from data.contracts.case import CaseFile
 from data.contracts.findings import RiskFinding
 from data.contracts.policy import PolicyResult, RuleOutcome, RuleStatus
+from data.contracts.underwriting import ReviewFacts
 from data.settings import settings
 
 _LINES_OF_RULES = 5
+_OVERRIDE = "The policy declines: to grant it is an override and needs its reason code."
 
 
-def summary_of(case: CaseFile, policy: PolicyResult, risk: RiskFinding | None, run_id: str) -> str:
-    """The case in one table, and why somebody has to look at it."""
+def summary_of(
+    case: CaseFile, policy: PolicyResult, risk: RiskFinding | None, run_id: str, note: str = ""
+) -> str:
+    """The case in one table, why somebody has to look at it, and what binds the answer."""
     asked = case.application
     ability = risk.ability if risk else None
     facts = {
@@ -25,7 +29,8 @@ def summary_of(case: CaseFile, policy: PolicyResult, risk: RiskFinding | None, r
         "PD": f"{risk.pd_ensemble:.2%}" if risk and risk.pd_ensemble is not None else "unknown",
         "DTI after": f"{ability.dti_after:.1%}" if ability else "unknown",
     }
-    return "\n".join([*_table(facts), "", *_why(policy), "", _link(run_id)])
+    noted = [note, ""] if note else []
+    return "\n".join([*_table(facts), "", *_why(policy), "", *noted, _link(run_id)])
 
 
 def paper_summary(case: CaseFile, wanted: list[str], run_id: str) -> str:
@@ -33,6 +38,22 @@ def paper_summary(case: CaseFile, wanted: list[str], run_id: str) -> str:
     asked = case.application
     facts = {"Asked for": f"${asked.amount_requested:,.2f} over {asked.term_months} months"}
     return "\n".join([*_table(facts), "", *(f"- {paper}" for paper in wanted), "", _link(run_id)])
+
+
+def bounds_of(facts: ReviewFacts) -> str:
+    """Within what an underwriter may adjust the terms, and what an approval would mean."""
+    bounds = (
+        f"Terms may be adjusted from ${facts.smallest_amount:,.0f} to ${facts.largest_amount:,.0f},"
+        f" up to {facts.longest_term} months, from {facts.lowest_rate:.2%} to"
+        f" {facts.highest_rate:.2%}."
+    )
+    return f"{bounds} {_OVERRIDE}" if facts.is_override else bounds
+
+
+def first_ruling_of(facts: ReviewFacts) -> str:
+    """What the second person is asked to agree to."""
+    granted = f"A first reviewer would grant ${facts.amount:,.2f}; another person has to agree."
+    return f"{granted} {_OVERRIDE}" if facts.is_override else granted
 
 
 def _table(facts: dict[str, str]) -> list[str]:

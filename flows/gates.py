@@ -95,8 +95,9 @@ class _CreditRuling(GateForm):
         max_length=64,
         title="Reason code",
         description=(
-            "Required to decline (R08, R09, …) and to override a decline "
-            f"({', '.join(_OVERRIDE_REASONS)})."
+            "To decline: R08 income, R09 obligations, R17 delinquency, R21 bankruptcy, R22 "
+            "inquiries, or another code of a notice. To override the policy's decline: "
+            f"{', '.join(_OVERRIDE_REASONS)}."
         ),
     )
 
@@ -121,7 +122,10 @@ class UnderwriterRuling(_CreditRuling):
 
     decision: Literal["approve", "decline", "adjust", "request_documents"] = Field(
         title="Decision",
-        description="adjust: fill in at least one of the terms below.",
+        description=(
+            "approve: as asked for. adjust: fill in at least one of the terms below. decline: "
+            "give a reason code. request_documents: back to the applicant."
+        ),
     )
     amount: float | None = Field(
         default=None,
@@ -187,7 +191,8 @@ class SecondApproval(_CreditRuling):
     gate: ClassVar[str] = "second_approval"
 
     decision: Literal["approve", "decline"] = Field(
-        title="Decision", description="Whether the first ruling stands."
+        title="Decision",
+        description="approve: the first ruling stands. decline: it does not; give a reason code.",
     )
 
     def check(self, request: ReviewRequest, by: Answerer) -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 
 # Prefect and the desk read the environment once, when they are imported: nothing of whoever
 # starts the tests may reach them, and nothing may be told to a server of theirs.
-for _name in [name for name in os.environ if name.startswith(("CREDIT_DESK_", "PREFECT_", "OTEL_"))]:
+for _name in [
+    name for name in os.environ if name.startswith(("CREDIT_DESK_", "PREFECT_", "OTEL_"))
+]:
     if not _name.startswith(("CREDIT_DESK_TEST_", "CREDIT_DESK_REQUIRE_")):
         del os.environ[_name]
 _HOME = tempfile.TemporaryDirectory(prefix="credit-desk-tests-")
@@ -32,6 +34,7 @@ from data.settings import settings
 from flows.runtime.ledger import Ledger
 from flows.runtime.storage import shared_ledger
 from tests.desk import Desk, desk_in
+from tests.otlp import Receiver, receiving
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,9 +48,17 @@ def soak(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(scope="session")
-async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
+def otlp() -> Iterator[Receiver]:
+    """Where the desk sends its spans."""
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+async def desk(tmp_path_factory: pytest.TempPathFactory, otlp: Receiver) -> AsyncIterator[Desk]:
     """The desk: Prefect server, worker and API as `credit-desk up` starts them."""
-    async with desk_in(tmp_path_factory.mktemp("desk")) as running:
+    folder = tmp_path_factory.mktemp("desk")
+    async with desk_in(folder, OTEL_EXPORTER_OTLP_ENDPOINT=otlp.url) as running:
         yield running
 
 

@@ -8,7 +8,21 @@ from __future__ import annotations
 
 import typer
 
-from api.cli import demo, drawing, history, letters, papers, reviews, roles, runs, up
+from api.cli import (
+    audit,
+    demo,
+    drawing,
+    history,
+    housekeeping,
+    keys,
+    letters,
+    options,
+    papers,
+    reviews,
+    roles,
+    runs,
+    up,
+)
 from api.cli.errors import DeskGroup
 
 app = typer.Typer(
@@ -40,10 +54,20 @@ app.command(rich_help_panel=_CASES)(history.checkpoints)
 app.command(rich_help_panel=_CASES)(history.diff)
 app.command(rich_help_panel=_CASES)(history.memory)
 app.command(rich_help_panel=_CASES)(drawing.graph)
+app.command(rich_help_panel=_THE_DESK)(housekeeping.housekeeping)
+app.command(rich_help_panel=_THE_DESK)(housekeeping.hold)
+app.add_typer(keys.app, name="keys", rich_help_panel=_THE_DESK)
+app.add_typer(audit.app, name="audit", rich_help_panel=_THE_DESK)
 app.command(rich_help_panel=_ROLES)(roles.server)
 app.command(rich_help_panel=_ROLES)(roles.worker)
 app.command(name="api", rich_help_panel=_ROLES)(roles.api)
 app.command(rich_help_panel=_ROLES)(roles.deploy)
+
+
+@app.callback()
+def everywhere(key: options.Key = "") -> None:
+    """What goes before any command."""
+    options.given_key.set(key)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ import httpx
 from pydantic import ValidationError
 
 from api.cli.errors import BAD_INPUT, FAILURE
+from api.cli.options import given_key
 from data.contracts.errors import ContractViolationError, CreditDeskError, UnavailableError
 from data.contracts.events import Event
 from data.settings import Settings
@@ -37,6 +38,8 @@ _NEXT_STEP = {
     "checkpoint_not_found": "the run's state lists its checkpoints",
     "beyond_authority": "somebody with more authority has to answer",
     "review_expired": "`credit-desk follow RUN` shows what was declared instead",
+    "unauthenticated": "give one with --key or CREDIT_DESK_API_KEY",
+    "not_allowed": "`credit-desk keys create` makes a key with other roles",
     "unavailable": "try again in a moment",
     "internal_error": "see logs/api.log in the desk's folder",
 }
@@ -68,11 +71,13 @@ class DeskClient:
     nobody answers.
     """
 
-    def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self, url: str, transport: httpx.AsyncBaseTransport | None = None, key: str = ""
+    ) -> None:
         self.url = url.rstrip("/")
         self._http = httpx.AsyncClient(
             base_url=self.url,
-            headers={"X-Desk-Channel": "cli"},
+            headers={"X-Desk-Channel": "cli"} | ({"Authorization": f"Bearer {key}"} if key else {}),
             timeout=TIMEOUT,
             transport=transport,
             # A proxy has no business between us and this machine.
@@ -191,15 +196,35 @@ def find_desk(api: str | None, home: Path | None) -> DeskClient:
         parts = urlsplit(api)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ContractViolationError("--api takes an address such as http://127.0.0.1:8000")
-        return DeskClient(api)
-    folder = chosen_settings(home=home).folder
+        return DeskClient(api, key=key_for(chosen_settings(home=home)))
+    settings = chosen_settings(home=home)
+    folder = settings.folder
     desk = running_desk(folder)
     if desk is None:
         raise UnavailableError(
             f"no desk runs on {folder}: start one with `credit-desk up`,"
             " or name one with --home DIR or --api URL"
         )
-    return DeskClient(desk.api_url)
+    return DeskClient(desk.api_url, key=key_for(settings, local=True))
+
+
+def local_key_file(folder: Path) -> Path:
+    """Where the key of whoever may read this desk's folder is kept."""
+    return folder / "local.key"
+
+
+def key_for(settings: Settings, *, local: bool = False) -> str:
+    """The key that was given, or set; on this machine's own desk the one in its folder.
+
+    That one is for this desk alone, and goes to no other address.
+    """
+    chosen = given_key.get() or settings.api_key.get_secret_value()
+    if chosen or not local:
+        return chosen
+    try:
+        return local_key_file(settings.folder).read_text().strip()
+    except OSError:
+        return ""
 
 
 def _raise_for(response: httpx.Response) -> None:

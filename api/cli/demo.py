@@ -46,7 +46,7 @@ def demo(
 
 def _play(settings: Settings, api_url: str, lock: DeskLock | None, *, by_script: bool) -> None:
     """Perform on the desk at that address; with the lock, start it first and end it after."""
-    from api.cli.client import DeskClient
+    from api.cli.client import DeskClient, key_for
     from api.cli.running import RoleStates, running, until_told
     from api.cli.showcase import Showcase
 
@@ -55,7 +55,9 @@ def _play(settings: Settings, api_url: str, lock: DeskLock | None, *, by_script:
             if lock is not None:
                 with RoleStates() as states:
                     await stack.enter_async_context(running(settings, lock, states))
-            desk = await stack.enter_async_context(DeskClient(api_url))
+            desk = await stack.enter_async_context(
+                DeskClient(api_url, key=key_for(settings, local=True))
+            )
             await Showcase(desk, settings.folder, by_script=by_script).play(PERSONAS)
 
     if not asyncio.run(until_told(perform())):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated
 
@@ -19,3 +20,14 @@ Settings = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="A further value; may be repeated."),
 ]
 Follow = Annotated[bool, typer.Option("--follow", help="Show how it goes on, to the end.")]
+Key = Annotated[
+    str,
+    typer.Option(
+        "--key",
+        metavar="KEY",
+        help="The API key to ask the desk with; better set as CREDIT_DESK_API_KEY.",
+    ),
+]
+
+given_key: ContextVar[str] = ContextVar("given_key", default="")
+"""The key that the command line under way was given."""

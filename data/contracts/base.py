@@ -8,7 +8,15 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+)
 
 _PLAIN_NUMBER = re.compile(r"-?\d{1,12}(\.\d{1,6})?")
 
@@ -32,10 +40,21 @@ def _as_written(value: Decimal) -> str:
     return f"{value.normalize():f}"
 
 
+# What is computed must look like what was stored and loaded again: equal Decimals with other
+# exponents print differently, and a run that was taken up again would decide in other bytes.
+def _in_cents(value: Decimal) -> Decimal:
+    return Decimal(_two_places(value)) + 0
+
+
+def _shortest(value: Decimal) -> Decimal:
+    return Decimal(_as_written(value)) + 0
+
+
 Money = Annotated[
     Decimal,
     BeforeValidator(_plain_decimal),
     Field(max_digits=12, decimal_places=2),
+    AfterValidator(_in_cents),
     PlainSerializer(_two_places, return_type=str, when_used="json"),
 ]
 """An amount in the application's currency (US dollars), exact to the cent."""
@@ -44,6 +63,7 @@ Rate = Annotated[
     Decimal,
     BeforeValidator(_plain_decimal),
     Field(max_digits=12, decimal_places=6),
+    AfterValidator(_shortest),
     PlainSerializer(_as_written, return_type=str, when_used="json"),
 ]
 """A fraction, not a percentage: 0.1299 is 12.99 %."""

@@ -145,7 +145,7 @@ class Ask(Generic[Finding]):
 
 
 def ask(agent: Agent[Question, Finding], question: Question) -> Ask[Finding]:
-    """A question to an agent: `finding = await ask(BUREAU, case)`."""
+    """A question to an agent: `finding = await ask(reader, question)`."""
     return Ask(agent, question)
 
 

@@ -37,7 +37,7 @@ class Deployment(Contract):
 
     name: str
     entrypoint: str
-    """Module path of the flow, for example `flows.underwriting.underwrite`."""
+    """Module path of the flow: `package.module.function`."""
     description: str = ""
     pool: str
     tags: tuple[str, ...] = ()

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-from prefect import Flow, Task, get_client
+from prefect import Flow, Task
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.context import FlowRunContext
+
+from flows.runtime.reachable import prefect_client, prefect_within_reach
 
 T = TypeVar("T")
 
@@ -69,7 +71,8 @@ class OrchestratedExecutor:
             persist_result=False,
             validate_parameters=False,
         )
-        await subflow()
+        with prefect_within_reach():
+            await subflow()
         return outcome[0]
 
     async def agent(self, label: str, body: Callable[[], Awaitable[T]]) -> T:
@@ -84,12 +87,13 @@ class OrchestratedExecutor:
         return outcome[0]
 
     async def publish(self, key: str, markdown: str) -> None:
-        await acreate_markdown_artifact(markdown, key=key)
+        with prefect_within_reach():
+            await acreate_markdown_artifact(markdown, key=key)
 
     async def tag(self, *tags: str) -> None:
         context = FlowRunContext.get()
         if context is None or context.flow_run is None:
             return
         flow_run = context.flow_run
-        async with get_client() as client:
+        async with prefect_client() as client:
             await client.update_flow_run(flow_run.id, tags=sorted({*flow_run.tags, *tags}))

@@ -15,7 +15,14 @@ from typing import Any, TypeVar
 from opentelemetry import trace
 
 from data.contracts.base import Contract
-from data.contracts.errors import AgentError, CreditDeskError, FanOutError, as_desk_error
+from data.contracts.errors import (
+    AgentError,
+    CreditDeskError,
+    FanOutError,
+    LeaseLostError,
+    UnavailableError,
+    as_desk_error,
+)
 from data.settings import FanOutPolicy
 from flows.runtime.ask import Ask
 from flows.runtime.context import RunContext, current_run
@@ -23,6 +30,9 @@ from flows.runtime.graph import Kind
 
 F = TypeVar("F", bound=Contract)
 Asked = Coroutine[Any, Any, Any]
+
+_THE_DESKS_OWN = (LeaseLostError, UnavailableError)
+"""What no agent has failed at: an answer that could not be kept must not become a missing one."""
 
 _tracer = trace.get_tracer("credit_desk.runtime")
 
@@ -86,6 +96,8 @@ async def _all_or_none(asks: Mapping[str, Asked]) -> Answers:
                 tasks[name] = group.create_task(question)
     except* Exception as failures:
         first = as_desk_error(_innermost(failures), AgentError)
+        if isinstance(first, _THE_DESKS_OWN):
+            raise first from None
         failed = next((n for n, task in tasks.items() if _has_failed(task)), "an agent")
         stopped = sorted(n for n, task in tasks.items() if task.cancelled())
         also = f"; stopped with it: {', '.join(stopped)}" if stopped else ""
@@ -99,6 +111,8 @@ async def _each(asks: Mapping[str, Asked]) -> Answers:
     found: dict[str, Contract] = {}
     missing: dict[str, CreditDeskError] = {}
     for name, result in zip(asks, results, strict=True):
+        if isinstance(result, _THE_DESKS_OWN):
+            raise result
         if isinstance(result, Exception):
             missing[name] = as_desk_error(result, AgentError)
         elif isinstance(result, BaseException):

@@ -17,7 +17,6 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 import pydantic
 import sqlalchemy as sa
 from opentelemetry import metrics, propagate, trace
-from prefect import get_client
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.exceptions import Pause
@@ -26,6 +25,8 @@ from prefect.input.run_input import keyset_from_paused_state
 from prefect.states import Suspended
 from prefect.utilities.engine import propose_state
 from pydantic import Field, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from data.contracts.errors import (
     AlreadyAnsweredError,
@@ -40,6 +41,7 @@ from data.contracts.review import Answerer, Channel, Review, ReviewRequest, Revi
 from flows.runtime import reviews, runs
 from flows.runtime.events import Draft
 from flows.runtime.ledger import Ledger
+from flows.runtime.reachable import prefect_client
 from flows.runtime.record import Entry, Record
 
 DEFAULT_TIMEOUT_SECONDS = 7 * 24 * 3600
@@ -95,17 +97,19 @@ class GateForm(RunInput):
             raise AuthorityError(f"this gate is answered by {asked}")
 
     @classmethod
-    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: pydantic.GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         """The schema in the order in which one decides: a form's own fields before those that
         all forms have. (Inheritance alone would begin with the latter.)"""
-        schema = super().model_json_schema(*args, **kwargs)
+        schema = handler(core_schema)
+        fields = handler.resolve_ref_schema(schema)["properties"]
         shared_by = {
             name: sum(name in getattr(form, "model_fields", ()) for form in cls.__mro__)
-            for name in cls.model_fields
+            for name in fields
         }
-        schema["properties"] = dict(
-            sorted(schema["properties"].items(), key=lambda field: shared_by[field[0]])
-        )
+        for position, name in enumerate(sorted(fields, key=shared_by.__getitem__)):
+            fields[name] = fields.pop(name) | {"position": position}  # by it the Prefect UI sorts
         return schema
 
 
@@ -326,7 +330,7 @@ async def _suspend(key: str, form: type[RunInput]) -> None:
     The form is stored before the state, so that an answer that comes at once finds it.
     """
     run_id = _flow_run_id()
-    async with get_client() as client:
+    async with prefect_client() as client:
         asleep: State[Any] = Suspended(timeout_seconds=None, pause_key=key)
         keyset = keyset_from_paused_state(asleep)
         asleep.state_details.run_input_keyset = {str(part): name for part, name in keyset.items()}
@@ -339,7 +343,7 @@ async def _suspend(key: str, form: type[RunInput]) -> None:
 
 async def _typed_in(key: str) -> dict[str, Any] | None:
     """What was entered in the Prefect UI's form of this request, if anything was."""
-    async with get_client() as client:
+    async with prefect_client() as client:
         found = await client.filter_flow_run_input(
             flow_run_id=_flow_run_id(),
             key_prefix=f"suspended-{key}-",
@@ -356,7 +360,7 @@ async def _forget_typed(gate: str) -> None:
 
     People type what they should not; the form refuses it, and Prefect would keep it for ever.
     """
-    async with get_client() as client:
+    async with prefect_client() as client:
         for entry in await client.filter_flow_run_input(
             flow_run_id=_flow_run_id(),
             key_prefix=f"suspended-{gate.replace('_', '-')}-",

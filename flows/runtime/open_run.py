@@ -22,6 +22,7 @@ from data.contracts.errors import (
     CheckpointNotFoundError,
     CreditDeskError,
     LeaseLostError,
+    UnavailableError,
     WorkflowError,
     as_desk_error,
 )
@@ -103,7 +104,8 @@ async def open_run(
 
     Inside, `current_run()` is this run. On the way out its end is written, once: completed,
     failed (an error that nobody retries), cancelled on request. A suspension, a lost lease and
-    the end of the worker write nothing: the run goes on later.
+    the end of the worker write nothing: the run goes on later. So it does, a few times, when
+    ledger, result storage or Prefect server are out of reach.
     """
     options = options or RunOptions()
     surroundings = inline.get()
@@ -130,7 +132,8 @@ async def open_run(
             await _complete(run, ended_at=gate.gate)
         except Exception as error:
             known = as_desk_error(error, WorkflowError)
-            await _fail(run, known)
+            if not (isinstance(known, UnavailableError) and await _put_off(run, known)):
+                await _fail(run, known)
             raise known from None
         except asyncio.CancelledError:
             stop = stop_requested.get()
@@ -291,6 +294,17 @@ async def _complete(run: RunContext[Any], ended_at: str = "") -> None:
     meta = {"ended_at": ended_at} if ended_at else {}
     draft = run.draft(EventType.RUN_COMPLETED, message, meta, key="run.completed", phase="")
     await run.record.write(Entry([draft], changes={"status": RunStatus.COMPLETED, "error": None}))
+
+
+async def _put_off(run: RunContext[Any], error: UnavailableError) -> bool:
+    return await run.record.put_off(
+        run.draft(
+            EventType.ERROR,
+            f"Interrupted: {error.message}; goes on from the last checkpoint",
+            {"code": error.code, "execution": run.record.epoch},
+            key=f"interrupted/{run.record.epoch}",
+        )
+    )
 
 
 async def _fail(run: RunContext[Any], error: CreditDeskError) -> None:

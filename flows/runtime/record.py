@@ -9,9 +9,9 @@ from typing import Any, Protocol, TypeVar
 import sqlalchemy as sa
 
 from data.contracts.base import Contract
-from data.contracts.errors import CheckpointError
+from data.contracts.errors import CheckpointError, UnavailableError
 from data.contracts.events import Event
-from data.contracts.runs import Message
+from data.contracts.runs import Message, RunStatus
 from flows.runtime import checkpoints, decisions, events, runs
 from flows.runtime.checkpoints import Checkpoint
 from flows.runtime.events import Draft
@@ -19,6 +19,9 @@ from flows.runtime.ledger import Ledger, messages
 from flows.runtime.storage import Shelf
 
 T = TypeVar("T")
+
+PUT_OFF_AT_MOST = 12
+"""How often a run is put off without having come any further; then it has failed."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,12 @@ class Record(Protocol):
 
     async def decide(self, content: Contract) -> None:
         """Enter what was decided: once per run, the first stands."""
+
+    async def put_off(self, why: Draft) -> bool:
+        """Note that this execution ends in trouble of the desk's own, and that another follows.
+
+        False when that has been so too often: then this is the run's end.
+        """
 
     async def keep_answer(self, key: str, answer: dict[str, Any]) -> None:
         """Remember an agent's answer under the digest of its question."""
@@ -103,6 +112,30 @@ class LedgerRecord:
 
         await self._ledger.write(enter)
 
+    async def put_off(self, why: Draft) -> bool:
+        def note(connection: sa.Connection) -> list[Event] | None:
+            saved = checkpoints.count(connection, self._run_id)
+            deaths = dict(runs.find(connection, self._run_id).deaths)
+            here = deaths.get("put_off_at") == saved
+            times = deaths.get("put_off", 0) + 1 if here else 1
+            if times > PUT_OFF_AT_MOST:
+                return None
+            return events.append(
+                connection,
+                self._run_id,
+                [why],
+                epoch=self.epoch,
+                status=RunStatus.QUEUED,
+                deaths={**deaths, "put_off": times, "put_off_at": saved},
+            )
+
+        try:
+            written = await self._ledger.write(note)
+        except UnavailableError:
+            return True  # nothing can be written now; the lease, which runs out, says the same
+        events.publish(written or [])
+        return written is not None
+
     async def keep_answer(self, key: str, answer: dict[str, Any]) -> None:
         await self._shelf.put(f"answers/{self._run_id}/{key}.json", answer)
 
@@ -137,6 +170,9 @@ class MemoryRecord:
 
     async def decide(self, content: Contract) -> None:
         self.decision = content
+
+    async def put_off(self, why: Draft) -> bool:
+        return False
 
     async def keep_answer(self, key: str, answer: dict[str, Any]) -> None:
         """Nothing to keep: an inline run is not taken up again."""

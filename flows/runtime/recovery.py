@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,12 +20,15 @@ import sqlalchemy as sa
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import (
     FlowRunFilter,
+    FlowRunFilterDeploymentId,
     FlowRunFilterId,
     FlowRunFilterParentFlowRunId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.states import AwaitingRetry, Cancelled, Cancelling, Crashed
+from prefect.states import AwaitingRetry, Cancelled, Cancelling, Completed, Crashed, Failed
 
 from data.contracts.errors import ConflictError
 from data.contracts.events import Event, EventType
@@ -47,6 +51,8 @@ KEPT_HERE = "see the desk's journal"
 """What Prefect is told in place of who decided and why."""
 
 _MOST_COMPARED = 200
+_A_MOMENT_SECONDS = 5.0
+_UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 _UNDER_WAY = {StateType.PENDING, StateType.RUNNING, StateType.CRASHED, StateType.FAILED}
 
 log = logging.getLogger(__name__)
@@ -61,6 +67,7 @@ async def sweep(client: PrefectClient, ledger: Ledger, deployment_id: UUID, inst
         await deliver_cancels(client, ledger)
         await start_missing(client, ledger, deployment_id)
         await reconcile(client, ledger)
+        await close_ended(client, ledger, deployment_id)
     except (httpx.TransportError, PrefectHTTPStatusError) as error:
         log.warning("sweep interrupted: the Prefect server did not answer (%s)", error)
 
@@ -128,6 +135,23 @@ def _one_more(deaths: dict[str, Any], phase: str, saved: int) -> dict[str, Any]:
     count = deaths.get("count", 0) + 1 if deaths.get("place") == place else 1
     told = {"place": place, "count": count, "alone": count >= ALONE_AFTER}
     return told | {"alone_at": saved, "alone_count": 0} if told["alone"] else told
+
+
+def put_back(connection: sa.Connection, run_id: str) -> list[Event]:
+    """Put a run back into the queue whose worker lives, and had to leave it without a word."""
+    run = runs.find(connection, run_id)
+    written: list[Event] = []
+    if run.status is RunStatus.RUNNING:
+        draft = _note(
+            run,
+            f"interrupted/{run.lease_epoch}",
+            EventType.ERROR,
+            "Interrupted: the desk was out of order; goes on from the last checkpoint",
+            {"code": "interrupted", "execution": run.lease_epoch},
+        )
+        written = events.append(connection, run_id, [draft], epoch=run.lease_epoch)
+    runs.release(connection, run_id, run.lease_epoch)
+    return written
 
 
 async def reschedule(client: PrefectClient, run_id: str) -> None:
@@ -241,9 +265,30 @@ async def reconcile(client: PrefectClient, ledger: Ledger) -> None:
         elif state.is_cancelling():
             await ledger.write(request_cancel, run.run_id, "prefect")
         elif state.type in {StateType.CRASHED, StateType.FAILED} or (
-            state.type in {StateType.PENDING, StateType.RUNNING} and run.status is RunStatus.QUEUED
+            state.type in {StateType.PENDING, StateType.RUNNING} and _has_stood(state)
         ):
             await reschedule(client, run.run_id)
+
+
+async def close_ended(client: PrefectClient, ledger: Ledger, deployment_id: UUID) -> None:
+    """End in Prefect what has ended in the ledger, when who should have said so was killed."""
+    found = await client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(
+            deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNFINISHED)),
+        ),
+        limit=_MOST_COMPARED,
+    )
+    if not found:
+        return
+    known = await ledger.read(runs.find_all, [str(flow_run.id) for flow_run in found])
+    for flow_run in found:
+        run = known.get(str(flow_run.id))
+        if run is None or not run.status.has_ended or run.lease_owner is not None:
+            continue
+        if flow_run.state is not None and _has_stood(flow_run.state):
+            await close_children(client, run.run_id)
+            await _end_in_prefect(client, run.run_id, prefect_state(run.status))
 
 
 async def start_missing(client: PrefectClient, ledger: Ledger, deployment_id: UUID) -> None:
@@ -282,6 +327,18 @@ async def _flow_runs(client: PrefectClient, run_ids: Iterable[str]) -> list[Flow
         return []
     ids = FlowRunFilterId(any_=wanted)
     return await client.read_flow_runs(flow_run_filter=FlowRunFilter(id=ids), limit=len(wanted))
+
+
+def prefect_state(status: RunStatus) -> Any:
+    """What Prefect should believe of a run whose end the ledger knows."""
+    if status is RunStatus.COMPLETED:
+        return Completed()
+    return Cancelled() if status is RunStatus.CANCELLED else Failed()
+
+
+def _has_stood(state: State[Any]) -> bool:
+    """Whether a state is older than the moment between two steps of a worker."""
+    return (datetime.now(UTC) - state.timestamp).total_seconds() > _A_MOMENT_SECONDS
 
 
 def _is_cancelling(flow_run: FlowRun) -> bool:

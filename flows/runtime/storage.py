@@ -137,6 +137,14 @@ class Shelf:
             raise CheckpointNotFoundError(f"nothing is stored under {key}") from None
         except zlib.error:
             raise CheckpointCorruptError(f"{key} cannot be decompressed") from None
+        except UnavailableError:
+            raise
+        except Exception as error:
+            if _says_missing(error):
+                raise CheckpointNotFoundError(f"nothing is stored under {key}") from None
+            raise UnavailableError(
+                f"the result storage did not give {key}: {type(error).__name__}"
+            ) from None
         if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
             raise CheckpointCorruptError(f"{key} is not what was written: its digest differs")
         return _document(content, key)
@@ -186,6 +194,13 @@ def _files(storage: LocalFileSystem, prefix: str) -> dict[str, datetime]:
         for path in (root / prefix).rglob("*")
         if path.is_file()
     }
+
+
+def _says_missing(error: Exception) -> bool:
+    """Whether an object store's own error means that the key is not there."""
+    response = getattr(error, "response", None)
+    code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+    return code in {"404", "NoSuchKey"}
 
 
 def _document(content: bytes, key: str) -> dict[str, Any]:

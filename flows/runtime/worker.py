@@ -38,13 +38,12 @@ from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.exceptions import Abort, ObjectNotFound, Pause, PrefectHTTPStatusError
 from prefect.flow_engine import run_flow_async
-from prefect.states import Cancelled, Completed, Failed, Pending
+from prefect.states import Pending
 from prefect.utilities.engine import propose_state
 
 from data.contracts.errors import CreditDeskError
-from data.contracts.runs import RunStatus
 from data.settings import Settings
-from flows.runtime import lifeline, recovery, runs, telemetry
+from flows.runtime import events, lifeline, recovery, runs, telemetry
 from flows.runtime.deployments import Deployment, declared, register
 from flows.runtime.desk import Desk, this_desk
 from flows.runtime.jobs import Jobs, worker_name
@@ -84,6 +83,8 @@ class Worker:
         self._look = asyncio.Event()
         self._alone = ""
         """The run that is executed by itself, while it is."""
+        self._unattended: set[str] = set()
+        """Runs whose lease we had and that we did not execute, when we last looked."""
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> None:
         """Work until told to stop; then hand back what is under way and return."""
@@ -157,6 +158,12 @@ class Worker:
             except (httpx.TransportError, PrefectHTTPStatusError) as error:
                 log.warning("the Prefect server did not answer: %s", type(error).__name__)
                 await asyncio.sleep(0.5)
+            except CreditDeskError as error:
+                log.warning("no run was taken: %s", error)
+                await asyncio.sleep(0.5)
+            except Exception:
+                log.exception("no run was taken; the next look comes")
+                await asyncio.sleep(0.5)
 
     async def _greet(self, client: PrefectClient) -> None:
         """Keep the pools green in the UI."""
@@ -175,6 +182,11 @@ class Worker:
             if run_id not in held and not task.done():
                 log.warning("lost the lease of run %s", run_id)
                 task.cancel()
+        # Held and not executed, twice in a row: it could not be given back when it was put off.
+        unattended = held - self._active.keys()
+        for run_id in unattended & self._unattended:
+            events.publish(await self._desk.ledger.write(recovery.put_back, run_id))
+        self._unattended = unattended
         for run in await self._desk.ledger.read(runs.to_be_stopped):
             self._cancel(run.run_id)
 
@@ -232,7 +244,9 @@ class Worker:
         run_id = str(flow_run.id)
         if row is not None and row.status.has_ended:
             await recovery.close_children(client, run_id)
-            await client.set_flow_run_state(flow_run.id, _prefect_state(row.status), force=True)
+            await client.set_flow_run_state(
+                flow_run.id, recovery.prefect_state(row.status), force=True
+            )
             return False
         try:
             accepted = await propose_state(client, Pending(), flow_run_id=flow_run.id)
@@ -286,10 +300,16 @@ class Worker:
             log.info("run %s waits", run_id)
         except asyncio.CancelledError:
             log.info("run %s was stopped", run_id)
-        except Exception:
+        except (Exception, Abort):
             log.exception("run %s ended in an error of the engine", run_id)
         finally:
-            await asyncio.shield(self._desk.ledger.write(runs.release, run_id, epoch))
+            await asyncio.shield(self._give_back(run_id, epoch))
+
+    async def _give_back(self, run_id: str, epoch: int) -> None:
+        try:
+            await self._desk.ledger.write(runs.release, run_id, epoch)
+        except CreditDeskError as error:
+            log.warning("run %s cannot be given back yet: %s", run_id, error)
 
     def _finished(self, run_id: str) -> None:
         self._active.pop(run_id, None)
@@ -311,13 +331,6 @@ class Worker:
         for run_id in under_way:
             with suppress(httpx.TransportError, PrefectHTTPStatusError):
                 await recovery.reschedule(client, run_id)
-
-
-def _prefect_state(status: RunStatus) -> Any:
-    """What Prefect should believe of a run whose end the ledger knows."""
-    if status is RunStatus.COMPLETED:
-        return Completed()
-    return Cancelled() if status is RunStatus.CANCELLED else Failed()
 
 
 async def _until_answered(call: Callable[[], Awaitable[UUID]], stop: asyncio.Event) -> UUID:

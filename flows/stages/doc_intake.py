@@ -18,6 +18,8 @@ from flows.staff import staff
 from tools.facts import policy_facts
 from tools.policy import evaluate_policy, hard_stop
 
+_FURTHER = "further papers, as the underwriter has asked"
+
 
 @stage("doc_intake")
 async def take_in(case: CaseFile) -> Intake:
@@ -46,8 +48,8 @@ async def ask_for_papers(case: CaseFile, intake: Intake) -> Papers:
     request = ReviewRequest(
         role=Role.INTAKE,
         title="Papers are missing",
-        summary=paper_summary(case, wanted, run.run_id),
-        reasons=tuple(wanted),
+        summary=paper_summary(case, wanted or [_FURTHER], run.run_id),
+        reasons=tuple(wanted or [_FURTHER]),
         facts={"on_file": [document.document_id for document in case.documents]},
         **deadline_of("documents", Role.INTAKE).model_dump(),
     )

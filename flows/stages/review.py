@@ -9,7 +9,7 @@ from data.contracts.policy import PolicyResult, ReasonCode, Recommendation
 from data.contracts.review import ReviewRequest, Role
 from data.contracts.underwriting import Evidence, Review, ReviewFacts, Verdict
 from data.settings import HitlOnTimeout
-from flows.case_summary import summary_of
+from flows.case_summary import bounds_of, first_ruling_of, summary_of
 from flows.deadlines import deadline_of
 from flows.gates import (
     ComplianceRuling,
@@ -175,10 +175,12 @@ def _request(
     facts: ReviewFacts,
 ) -> ReviewRequest:
     role, title = _ASKED[gate]
+    notes = {"underwriter": bounds_of, "second_approval": first_ruling_of}
+    note = notes[gate](facts) if gate in notes else ""
     return ReviewRequest(
         role=role,
         title=title,
-        summary=summary_of(case, policy, evidence.risk, current_run().run_id),
+        summary=summary_of(case, policy, evidence.risk, current_run().run_id, note),
         reasons=policy.refer_reasons or tuple(reason.name.lower() for reason in policy.reasons),
         tags=(
             f"decision:{policy.recommendation.value}",

@@ -20,7 +20,7 @@ import httpx
 import psutil  # type: ignore[import-untyped, unused-ignore]
 import yaml
 
-from tests.desk import QUICK, ROOT, Desk, unused_port
+from tests.desk import QUICK, ROOT, START_SECONDS, unused_port
 
 ROLES = ("worker", "api", "server")
 KINDS = (*ROLES, "roles", "supervisor", "everything")
@@ -47,22 +47,21 @@ class BesiegedDesk:
         """Where files tell `sabotage` what to break."""
         return self.folder / "faults"
 
-    @property
-    def desk(self) -> Desk:
-        """The same desk, for what tests do with any desk."""
-        assert self.process is not None
-        prefect_url = f"http://127.0.0.1:{self.prefect_port}"
-        supervisor = psutil.Process(self.process.pid)
-        return Desk(self.home, str(self.http.base_url), prefect_url, self.http, supervisor)
-
     async def open(self) -> None:
         """Start the desk, on whatever the last one left in the folder."""
         self.process = await asyncio.to_thread(self._spawn)
-        ready = asyncio.create_task(self.desk.ready())
-        while not ready.done():
-            assert self.process.poll() is None, self.desk.log("up")
-            await asyncio.wait([ready], timeout=0.5)
-        await ready
+        await self.ready()
+
+    async def ready(self) -> None:
+        """Wait until all parts of the desk answer."""
+        assert self.process is not None
+        async with asyncio.timeout(START_SECONDS):
+            while True:
+                assert self.process.poll() is None, (self.home / "logs" / "up.log").read_text()
+                with suppress(httpx.TransportError):
+                    if (await self.http.get("/health/ready")).status_code == 200:
+                        return
+                await asyncio.sleep(0.1)
 
     async def kill(self, kind: str) -> None:
         """Kill processes of one kind with SIGKILL; a desk without supervisor is opened again."""

@@ -34,7 +34,7 @@ class Size:
     repeats: bool
 
 
-SHORT = Size(6, 6, ("worker", "server", "api", "worker", "everything"), (0.4, 2.5), repeats=False)
+SHORT = Size(6, 6, ("worker", "server", "api", "everything"), (0.4, 2.5), repeats=False)
 FULL = Size(56, 6, (*KINDS, "worker", "worker", "server"), (0.5, 9.0), repeats=True)
 
 

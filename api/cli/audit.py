@@ -1,0 +1,96 @@
+"""Audit packs from the command line: export, verify offline, the desk's public key."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli import options
+from api.cli.errors import DeskGroup
+
+app = typer.Typer(
+    cls=DeskGroup, no_args_is_help=True, help="A run's whole record, signed; and the proof of it."
+)
+
+
+@app.command()
+def export(
+    run_id: options.RunId,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the pack.")],
+    api: options.Api = None,
+    home: options.Home = None,
+) -> None:
+    """Write everything about a run into one signed file."""
+    from api.cli.client import find_desk
+    from data.contracts.errors import ContractViolationError
+
+    async def asked() -> str:
+        async with find_desk(api, home) as desk:
+            return await desk.text(f"/runs/{run_id}/audit")
+
+    pack = asyncio.run(asked())
+    try:
+        out.write_bytes(pack.encode())
+    except OSError as error:
+        raise ContractViolationError(f"{out} cannot be written: {error.strerror}") from None
+    typer.echo(f"Wrote {out}")
+    typer.echo(f"  credit-desk audit verify {out} --key PUBLIC")
+
+
+@app.command()
+def verify(
+    pack: Annotated[Path, typer.Argument(metavar="PACK", help="An exported pack.")],
+    key: Annotated[
+        str,
+        typer.Option(
+            "--key",
+            metavar="PUBLIC",
+            help="The desk's public key, as `audit key` printed it there, or a file with it.",
+        ),
+    ],
+    as_json: options.AsJson = False,
+) -> None:
+    """Prove a pack offline; name the first journal entry that was altered."""
+    from dataclasses import asdict
+
+    from api.cli.output import print_json
+    from flows.runtime.audit import AuditError
+    from flows.runtime.audit import verify as proven_by
+    from flows.runtime.audit_key import read_public_key
+
+    public = read_public_key(
+        _file(Path(key)).decode(errors="replace") if Path(key).is_file() else key
+    )
+    try:
+        proven = proven_by(_file(pack), public)
+    except AuditError as error:
+        if as_json:
+            print_json({"valid": False, "problem": error.message, "entry": error.entry})
+            raise typer.Exit(1) from None
+        raise
+    if as_json:
+        print_json({"valid": True, **asdict(proven)})
+        return
+    typer.echo(f"Valid: run {proven.run_id} of {proven.application_id}, as it was written")
+    typer.echo(f"  {proven.entries} journal entries, signed by key {proven.signed_by}")
+
+
+@app.command()
+def key(home: options.Home = None) -> None:
+    """Print the public part of this desk's signing key; the key is made when there is none."""
+    from api.cli.client import chosen_settings
+    from flows.runtime.audit_key import public_text, signing_key
+
+    typer.echo(public_text(signing_key(chosen_settings(home=home).folder)))
+
+
+def _file(path: Path) -> bytes:
+    from data.contracts.errors import ContractViolationError
+
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ContractViolationError(f"{path} cannot be read: {error.strerror}") from None

@@ -1,0 +1,119 @@
+"""An OTLP receiver: what a collector would get, kept so that tests can look at it."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+
+@dataclass(frozen=True)
+class SeenSpan:
+    """One span as it was exported."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str
+    name: str
+    service: str
+    instance: str
+    began: int
+    """Nanoseconds since the epoch."""
+    ended: int
+    attributes: dict[str, Any]
+    links: tuple[str, ...]
+    """Trace ids of linked spans."""
+
+
+@dataclass
+class Receiver:
+    """Spans by arrival; `tree` is what a trace viewer would draw."""
+
+    url: str
+    spans: list[SeenSpan] = field(default_factory=list)
+
+    def trace(self, trace_id: str) -> list[SeenSpan]:
+        return [span for span in self.spans if span.trace_id == trace_id]
+
+    def wait_for(self, trace_id: str, name: str, seconds: float = 15.0) -> SeenSpan:
+        """The first span of that name in a trace; exporters send a few seconds late."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for span in self.trace(trace_id):
+                if span.name == name:
+                    return span
+            time.sleep(0.1)
+        names = sorted({span.name for span in self.trace(trace_id)})
+        raise AssertionError(f"no span '{name}' came; there are {names}")
+
+    def path(self, span: SeenSpan) -> list[str]:
+        """The names from the root of the trace down to a span."""
+        by_id = {one.span_id: one for one in self.trace(span.trace_id)}
+        names = [span.name]
+        while span.parent_id in by_id:
+            span = by_id[span.parent_id]
+            names.append(span.name)
+        return names[::-1]
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    """A receiver on a free port, until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.headers.get("Content-Encoding") == "gzip":
+                body = gzip.decompress(body)
+            if self.path == "/v1/traces":
+                receiver.spans.extend(_spans(ExportTraceServiceRequest.FromString(body)))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Tests need no access log."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    receiver = Receiver(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _spans(request: ExportTraceServiceRequest) -> Iterator[SeenSpan]:
+    for resource in request.resource_spans:
+        about = _plain(resource.resource.attributes)
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                yield SeenSpan(
+                    trace_id=span.trace_id.hex(),
+                    span_id=span.span_id.hex(),
+                    parent_id=span.parent_span_id.hex(),
+                    name=span.name,
+                    service=str(about.get("service.name")),
+                    instance=str(about.get("service.instance.id")),
+                    began=span.start_time_unix_nano,
+                    ended=span.end_time_unix_nano,
+                    attributes=_plain(span.attributes),
+                    links=tuple(link.trace_id.hex() for link in span.links),
+                )
+
+
+def _plain(attributes: Any) -> dict[str, Any]:
+    return {
+        one.key: getattr(one.value, one.value.WhichOneof("value"))
+        for one in attributes
+        if one.value.WhichOneof("value")
+    }

@@ -1,0 +1,65 @@
+"""One trace per run: from the request, over worker and suspension, to the last tool call."""
+
+from __future__ import annotations
+
+import asyncio
+
+from data.contracts.events import EventType
+from data.contracts.runs import RunStatus
+from tests.desk import Desk
+from tests.otlp import Receiver
+
+
+async def test_every_tool_call_hangs_on_the_request_that_began_it(
+    desk: Desk, otlp: Receiver
+) -> None:
+    run = await desk.start("ada-prime")
+    await run.until(RunStatus.COMPLETED)
+    trace_id = (await run.summary()).trace_id
+
+    tool = await asyncio.to_thread(otlp.wait_for, trace_id, "execute_tool screen_watchlist")
+    await asyncio.to_thread(otlp.wait_for, trace_id, "POST /runs")
+    await asyncio.to_thread(otlp.wait_for, trace_id, f"underwrite {run.application_id}")
+
+    path = otlp.path(tool)
+    assert path[:3] == ["POST /runs", f"underwrite {run.application_id}", "stage verification"]
+    assert path[-3:] == ["agent kyc", "invoke_agent kyc", "execute_tool screen_watchlist"]
+    assert tool.service == "credit-desk-lite"
+    fan_out = await asyncio.to_thread(otlp.wait_for, trace_id, "fan_out verification")
+    assert fan_out.began <= tool.began
+    assert tool.ended <= fan_out.ended
+
+
+async def test_a_wait_of_hours_and_what_follows_it_stay_in_the_trace(
+    desk: Desk, otlp: Receiver
+) -> None:
+    run = await desk.start("bora-borderline")
+    await run.until(RunStatus.WAITING)
+    await run.answer(decision="approve")
+    await run.until(RunStatus.COMPLETED)
+    trace_id = (await run.summary()).trace_id
+
+    wait = await asyncio.to_thread(otlp.wait_for, trace_id, "hitl_wait underwriter")
+    last = await asyncio.to_thread(otlp.wait_for, trace_id, "invoke_agent underwriter.decision")
+
+    assert otlp.path(wait)[0] == "POST /runs"
+    assert wait.ended <= last.began
+    assert otlp.path(last)[0] == "POST /runs"
+    assert last.attributes["genai.agent"] == "underwriter.decision"
+    assert last.attributes["gen_ai.operation.name"] == "invoke_agent"
+    first = await asyncio.to_thread(otlp.wait_for, trace_id, "invoke_agent doc_intake")
+    assert first.ended <= wait.began
+
+
+async def test_every_event_names_its_trace_and_an_exported_span(desk: Desk, otlp: Receiver) -> None:
+    run = await desk.start("ada-prime")
+    events = await run.events()
+    trace_id = (await run.summary()).trace_id
+    await asyncio.to_thread(otlp.wait_for, trace_id, f"underwrite {run.application_id}")
+    await asyncio.sleep(0)
+
+    exported = {span.span_id for span in otlp.trace(trace_id)}
+
+    assert {event.trace_id for event in events} == {trace_id}
+    told = {event.span_id for event in events if event.type is EventType.AGENT_COMPLETED}
+    assert told <= exported
