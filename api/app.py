@@ -76,7 +76,7 @@ def create_app(settings: Settings, open_desk: OpenDesk = Gateway.open) -> FastAP
     )
     # From the inside out; what comes last meets a request first.
     app.add_middleware(TimeLimit)
-    app.add_middleware(auth.Door, settings=settings, routes=app.router.routes)
+    app.add_middleware(auth.Door, settings=settings)
     problems.install(app)
     app.add_middleware(headers.SecurityHeaders)
     auth.document(app)

@@ -7,17 +7,20 @@ one; what its holder may do stands in one table, and what is not in the table no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.responses import Response
 from starlette.datastructures import Headers
-from starlette.routing import BaseRoute, Match
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.keys import KeyRing
 from api.limits import RateLimit
-from api.problems import NotAllowedError, UnauthenticatedError, answers, problem
+from api.problems import NotAllowedError, UnauthenticatedError, answers, plain, problem
 from api.schemas import Caller
 from data.contracts.errors import CreditDeskError
 from data.contracts.review import Channel, Role
@@ -66,7 +69,12 @@ MAY: Mapping[tuple[str, str], frozenset[Role]] = {
 """Who may do what, by method and route. Answers hold no personal data, with two exceptions that
 are masked by role themselves: the application and the letter."""
 
-OPEN = frozenset({"/health/live", "/health/ready", "/docs", "/redoc", "/openapi.json"})
+OPEN = frozenset(
+    {
+        *("/health/live", "/health/ready"),
+        *("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"),
+    }
+)
 """What a probe or a browser needs before anybody can show a key. No data of any case."""
 
 _SCHEMES = {
@@ -75,16 +83,21 @@ _SCHEMES = {
 }
 
 
+_PLACES: tuple[tuple[re.Pattern[str], str, frozenset[Role]], ...] = tuple(
+    (compile_path(path)[0], method, roles) for (method, path), roles in MAY.items()
+)
+
+
 class Door:
     """Middleware that lets a request in with its caller, or answers it itself.
 
-    401 without a valid key, 429 beyond the key's rate, 403 when the caller's roles may not.
+    401 without a valid key, 429 beyond the key's rate, 403 when the caller's roles may not;
+    404 and 405 for whatever is not in the table.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, routes: list[BaseRoute]) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._settings = settings
-        self._routes = routes
         self._ring = KeyRing(settings.keys_file)
         self._rate = RateLimit(settings.rate_limit_per_minute)
         self._closed = False
@@ -94,39 +107,42 @@ class Door:
             await self._app(scope, receive, send)
             return
         try:
-            scope.setdefault("state", {})["caller"] = self._admit(scope)
+            caller, refused = self._admit(scope)
         except CreditDeskError as error:
-            await problem(error, scope["path"])(scope, receive, send)
+            refused = problem(error, scope["path"])
+        if refused is not None:
+            await refused(scope, receive, send)
             return
+        scope.setdefault("state", {})["caller"] = caller
         await self._app(scope, receive, send)
 
-    def _admit(self, scope: Scope) -> Caller:
+    def _admit(self, scope: Scope) -> tuple[Caller, Response | None]:
         headers = Headers(scope=scope)
         channel = _channel(headers)
         # What was closed once stays closed: a key file that is lost lets nobody in.
         self._closed = self._closed or self._settings.has_api_keys
         if not self._closed:
-            return Caller(name="", roles=tuple(Role), proven=False, channel=channel)
+            return Caller(name="", roles=tuple(Role), proven=False, channel=channel), None
         if scope["path"] in OPEN:
-            return Caller(name="", roles=(), proven=False, channel=channel)
+            return Caller(name="", roles=(), proven=False, channel=channel), None
         key = self._ring.holder(_token(headers))
         if key is None:
             raise UnauthenticatedError("this desk needs a valid API key")
         self._rate.take(key.id)
-        self._require_role(scope, key.roles)
-        return Caller(name=key.name, roles=key.roles, proven=True, channel=channel)
+        caller = Caller(name=key.name, roles=key.roles, proven=True, channel=channel)
+        return caller, _refused(scope["method"], scope["path"], key.roles)
 
-    def _require_role(self, scope: Scope, roles: tuple[Role, ...]) -> None:
-        """Let pass what no route answers: the router says 404 or 405 to that."""
-        for route in self._routes:
-            match, _ = route.matches(scope)
-            if match is Match.FULL:
-                method = "GET" if scope["method"] == "HEAD" else scope["method"]
-                allowed = MAY.get((method, getattr(route, "path", "")), frozenset())
-                if not allowed & set(roles):
-                    wanted = ", ".join(sorted(role.value for role in allowed)) or "nobody's"
-                    raise NotAllowedError(f"this takes another role: {wanted}")
-                return
+
+def _refused(method: str, path: str, roles: tuple[Role, ...]) -> Response | None:
+    allowed = {verb: may for place, verb, may in _PLACES if place.match(path)}
+    if not allowed:
+        return plain(path, HTTPStatus.NOT_FOUND, {})
+    if method not in allowed:
+        return plain(path, HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": ", ".join(sorted(allowed))})
+    if not allowed[method] & set(roles):
+        wanted = ", ".join(sorted(role.value for role in allowed[method]))
+        raise NotAllowedError(f"this takes another role: {wanted}")
+    return None
 
 
 def document(app: FastAPI) -> None:

@@ -354,7 +354,8 @@ class Gateway:
         """Check an answer, record it, and wake the run.
 
         Raises GateNotFoundError, AuthorityError, AnswerRejectedError, AlreadyAnsweredError,
-        ClaimedError or ReviewTimeoutError; nothing is changed then.
+        ClaimedError or ReviewTimeoutError, ConflictError when the map has changed under what
+        the run has done; nothing is changed then.
         """
 
         def record(connection: sa.Connection) -> Review:
@@ -375,6 +376,7 @@ class Gateway:
             reviews.answer(connection, review, form.model_dump(mode="json"), by, idempotency_key)
             return review.model_copy(update={"fields": form.model_dump(mode="json")})
 
+        await self._require_same_map(await self.ledger.read(runs.find, run_id))
         review = await self.ledger.write(record)
         self._run_errand(self._wake(review))
         return await self.run(run_id)

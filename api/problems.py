@@ -8,6 +8,7 @@ dropped, since they may hold the value they stumbled over.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -38,6 +39,7 @@ from data.contracts.errors import (
     ReviewTimeoutError,
     UnavailableError,
     as_desk_error,
+    named,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -140,6 +142,11 @@ def problem(error: CreditDeskError, path: str) -> Response:
     )
 
 
+def plain(path: str, status: HTTPStatus, headers: Mapping[str, str]) -> Response:
+    """A status that says all there is to say, such as 404 for an address that is none."""
+    return _problem(path, status, status.name.lower(), status.phrase, headers=headers)
+
+
 class Unexpected:
     """Outermost of our own: answers what nobody foresaw, and logs it without its text."""
 
@@ -160,7 +167,7 @@ class Unexpected:
         try:
             await self._app(scope, receive, noting)
         except SendTimeoutError:
-            _log.info("%s: a client that does not read was cut off", scope["path"])
+            _log.info("%s: a client that does not read was cut off", place_of(scope["path"]))
         except Exception as error:
             _log_unexpected(scope["method"], scope["path"], error)
             if not begun:
@@ -196,9 +203,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    status = HTTPStatus(error.status_code)
-    code = status.name.lower()
-    return _problem(request.url.path, status, code, status.phrase, headers=error.headers or {})
+    return plain(request.url.path, HTTPStatus(error.status_code), error.headers or {})
 
 
 def _headers_of(error: CreditDeskError, status: HTTPStatus) -> dict[str, str]:
@@ -224,8 +229,18 @@ def _fields(error: CreditDeskError) -> list[FieldProblem]:
 def _pointer(place: Sequence[int | str]) -> str:
     """The JSON pointer into the body; a parameter is named with where it stands."""
     parts = place[1:] if place and place[0] == "body" else place
-    escaped = (str(part)[:64].replace("~", "~0").replace("/", "~1") for part in parts)
-    return "".join(f"/{part}" for part in escaped)
+    return "".join(f"/{named(part)}" for part in parts)
+
+
+def place_of(path: str) -> str:
+    """A path as it may be answered and logged: anybody may write anything into an address."""
+    return "/".join(part if _STEP.fullmatch(part) else "?" for part in path.split("/"))
+
+
+_STEP = re.compile(
+    r"|[A-Za-z_][A-Za-z0-9._-]{0,63}|[0-9]{1,4}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+)
+"""Nothing, a name or slug, a version, an id of ours."""
 
 
 def _internal(path: str) -> Response:
@@ -248,7 +263,7 @@ def _problem(
         status=status,
         detail=detail,
         code=code,
-        instance=path,
+        instance=place_of(path),
         errors=tuple(fields),
     )
     shown = problem.model_dump(mode="json", exclude=None if fields else {"errors"})
@@ -256,7 +271,8 @@ def _problem(
 
 
 def _log_unexpected(method: str, path: str, error: Exception) -> None:
-    _log.error("%s %s failed: %s", method, path, as_desk_error(error, CreditDeskError))
+    failed = as_desk_error(error, CreditDeskError)
+    _log.error("%s %s failed: %s", method, place_of(path), failed)
 
 
 def _documented(app: FastAPI) -> dict[str, Any]:

@@ -32,7 +32,11 @@ class Settings(BaseSettings):
     """Everything that an operator may choose. `.env.example` lists all names."""
 
     model_config = SettingsConfigDict(
-        env_prefix="CREDIT_DESK_", env_file=".env", extra="ignore", frozen=True
+        env_prefix="CREDIT_DESK_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
     )
 
     home: Path = Path(".credit-desk")

@@ -10,6 +10,7 @@ from tools.deadlines import Deadline, load_deadlines
 def deadline_of(gate: str, role: Role) -> Deadline:
     """How long this role is asked at this gate, and what is declared when nobody answers.
 
+    A decline cannot be declared where papers are missing: such a case is incomplete.
     Raises RecordNotFoundError or RecordCorruptError naming the file that is missing or bad.
     """
     chosen = settings()
@@ -17,5 +18,5 @@ def deadline_of(gate: str, role: Role) -> Deadline:
         gate,
         role,
         timeout_seconds=chosen.hitl_timeout_seconds,
-        on_timeout=chosen.hitl_on_timeout,
+        on_timeout=None if gate == "documents" else chosen.hitl_on_timeout,
     )

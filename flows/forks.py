@@ -25,7 +25,7 @@ from data.contracts.runs import Lineage, RunStatus
 from data.contracts.underwriting import Overrides, Rulebook, Underwriting
 from data.settings import settings
 from flows.runtime import checkpoints, runs
-from flows.runtime.checkpoints import Checkpoint
+from flows.runtime.checkpoints import START, Checkpoint
 from flows.runtime.ledger import Ledger
 from flows.runtime.runs import Run
 from flows.runtime.storage import Shelf
@@ -33,8 +33,6 @@ from flows.workflow import WORKFLOW
 from tools.policy import load_policy
 from tools.pricing import load_prices
 from tools.scorecard import load_scorecard
-
-START = "start"
 
 
 async def prepare_fork(
@@ -78,17 +76,7 @@ def require_unchanged(saved: Checkpoint) -> None:
     Raises ConflictError with both versions of the map and the way out, a fork from an earlier
     checkpoint; CheckpointCorruptError when an output does not fit its contract.
     """
-    changed = sorted(
-        stage
-        for stage, fingerprint in saved.fingerprints.items()
-        if stage not in WORKFLOW.stages or WORKFLOW.fingerprint(stage) != fingerprint
-    )
-    if changed:
-        raise ConflictError(
-            f"the map has changed since (run: version {saved.workflow_version}, desk: version "
-            f"{WORKFLOW.version}) in: {', '.join(changed)}; fork from an earlier checkpoint or "
-            f"from '{START}' instead"
-        )
+    checkpoints.require_same_map(saved, WORKFLOW)
     checkpoints.hold_to_contracts(saved, WORKFLOW, Underwriting)
 
 
@@ -121,14 +109,14 @@ async def load_checkpoint(ledger: Ledger, parent: Run, checkpoint: str) -> Check
 
     Raises CheckpointNotFoundError naming those that there are, or what keeps it from being read.
     """
-    label, _, version = checkpoint.partition("/")
+    label, slash, version = checkpoint.partition("/")
     number = int(version) if version.isdigit() else None
     found = await ledger.read(checkpoints.locate, parent.run_id, label, number)
-    if found is None or (version and number is None):
+    if found is None or (slash and number is None):
         entries = await ledger.read(checkpoints.entries, parent.run_id)
         known = ", ".join(f"{one.label}/{one.version}" for one in entries) or "none"
         raise CheckpointNotFoundError(
-            f"run {parent.run_id} has no checkpoint '{label}'; it has: {known}"
+            f"run {parent.run_id} has no such checkpoint; it has: {known}"
         )
     shelf = await Shelf.open(settings().checkpoint_storage)
     return await checkpoints.load(shelf, *found)

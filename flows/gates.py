@@ -243,7 +243,7 @@ def discreet(form: type[F], case: CaseFile) -> type[F]:
 def form_at(gate: str) -> type[GateForm]:
     """The form of a gate. Raises GateNotFoundError."""
     if gate not in GATES:
-        raise GateNotFoundError(f"there is no gate '{gate}'")
+        raise GateNotFoundError("there is no gate of this name")
     return GATES[gate]
 
 

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,7 +81,7 @@ class StartedRun:
         """
         async with asyncio.timeout(seconds):
             if isinstance(goal, RunStatus):
-                while (await self.summary()).status is not goal:
+                while (await self.summary()).status is not goal:  # noqa: ASYNC110 - another process
                     await asyncio.sleep(0.05)
                 return self.seen[-1] if self.seen else await self._next(lambda _: True)
             return await self._next(lambda event: event.type is goal)
@@ -136,9 +136,7 @@ class Desk:
     async def start(self, persona: str, **options: Any) -> StartedRun:
         """Underwrite a copy of a persona under an id of its own, so that tests do not meet."""
         options.setdefault("as", f"{persona}-{uuid4().hex[:12]}")
-        answer = await self.http.post(
-            "/runs", json={"application_id": persona, "options": options}
-        )
+        answer = await self.http.post("/runs", json={"application_id": persona, "options": options})
         assert answer.status_code in {200, 202}, answer.text
         accepted = answer.json()
         return StartedRun(self, accepted["run_id"], accepted["application_id"])
@@ -168,12 +166,13 @@ class Desk:
         for process in old:
             process.kill()
         async with asyncio.timeout(START_SECONDS):
-            while any(process.is_running() for process in old) or not self._is_whole():
+            while not self._is_whole(without=old):  # noqa: ASYNC110 - other processes
                 await asyncio.sleep(0.1)
         await self.ready()
 
-    def _is_whole(self) -> bool:
-        return len(self.process.children()) == 3
+    def _is_whole(self, without: list[psutil.Process]) -> bool:
+        gone = not any(process.is_running() for process in without)
+        return gone and len(self.process.children()) == 3
 
     def log(self, role: str) -> str:
         return (self.home / "logs" / f"{role}.log").read_text()
@@ -187,17 +186,10 @@ async def desk_in(folder: Path, **environment: str) -> AsyncIterator[Desk]:
     for name in ("models", "policy", "synthetic", "watchlists"):
         shutil.copytree(ROOT / "data" / name, data_dir / name)
     api_url, prefect_url = f"http://127.0.0.1:{api_port}", f"http://127.0.0.1:{prefect_port}"
-    (home / "logs").mkdir(parents=True)
-    ports = ["--port", str(api_port), "--prefect-port", str(prefect_port)]
-    with (home / "logs" / "up.log").open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "api.cli", "up", "--home", str(home), *ports],
-            env=_environment() | QUICK | {"CREDIT_DESK_DATA_DIR": str(data_dir)} | environment,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
+    environment = {"CREDIT_DESK_DATA_DIR": str(data_dir), **environment}
+    process = _begin(
+        home, ["--port", str(api_port), "--prefect-port", str(prefect_port)], environment
+    )
     try:
         async with httpx.AsyncClient(base_url=api_url, timeout=30) as http:
             supervisor = psutil.Process(process.pid)
@@ -208,13 +200,7 @@ async def desk_in(folder: Path, **environment: str) -> AsyncIterator[Desk]:
         await asyncio.to_thread(_end, process)
 
 
-def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
-
-
-def _environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """This process's environment without what belongs to the tests' own Prefect."""
     kept = {
         name: value
@@ -222,6 +208,25 @@ def _environment() -> dict[str, str]:
         if not name.startswith(("CREDIT_DESK_", "PREFECT_"))
     }
     return kept | {"PYTHONPATH": str(ROOT)}
+
+
+def unused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
+
+
+def _begin(home: Path, ports: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    (home / "logs").mkdir(parents=True)
+    with (home / "logs" / "up.log").open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "api.cli", "up", "--home", str(home), *ports],
+            env={**clean_environment(), **QUICK, **environment},
+            cwd=home.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

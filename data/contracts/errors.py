@@ -34,6 +34,7 @@ repeats a value that a person typed in: texts end up in logs, spans and flow sta
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,14 @@ from typing import Self
 from pydantic import ValidationError
 
 from data.settings import HitlOnTimeout
+
+
+def named(part: int | str) -> str:
+    """A step of a pointer, as far as it is the name of a field: anybody may send any key."""
+    return str(part) if isinstance(part, int) or _FIELD.fullmatch(part) else "?"
+
+
+_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -114,7 +123,7 @@ class ContractViolationError(CreditDeskError, ValueError):
         """Say what Pydantic found, without the values it found it in."""
         problems = tuple(
             Problem(
-                pointer="".join(f"/{part}" for part in found["loc"]),
+                pointer="".join(f"/{named(part)}" for part in found["loc"]),
                 code=found["type"],
                 message=found["msg"],
             )

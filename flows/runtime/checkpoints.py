@@ -18,6 +18,7 @@ from data.contracts.errors import (
     CheckpointCorruptError,
     CheckpointNotFoundError,
     CheckpointSchemaError,
+    ConflictError,
 )
 from data.contracts.runs import CheckpointEntry, Message
 from flows.runtime.graph import Workflow
@@ -77,7 +78,19 @@ def storage_key(run_id: str, label: str, version: int, epoch: int) -> str:
 
 
 def index(connection: sa.Connection, checkpoint: Checkpoint, key: str, stored: Stored) -> None:
-    """Enter a checkpoint whose body has been read back, in the caller's transaction."""
+    """Enter a checkpoint whose body has been read back, in the caller's transaction.
+
+    It takes the place of the one that an earlier execution saved under this name, when the run
+    had to start over because that could not be used.
+    """
+    connection.execute(
+        checkpoints.delete().where(
+            checkpoints.c.run_id == checkpoint.run_id,
+            checkpoints.c.label == checkpoint.label,
+            checkpoints.c.version == checkpoint.version,
+            checkpoints.c.storage_key != key,
+        )
+    )
     connection.execute(
         checkpoints.insert().values(
             run_id=checkpoint.run_id,
@@ -101,6 +114,14 @@ def entries(connection: sa.Connection, run_id: str) -> list[CheckpointEntry]:
         sa.select(*shown).where(checkpoints.c.run_id == run_id).order_by(checkpoints.c.ordinal)
     )
     return [CheckpointEntry.model_validate(dict(row._mapping)) for row in found]
+
+
+def last_ordinal(connection: sa.Connection, run_id: str) -> int:
+    """The number of a run's newest checkpoint; 0 when it has none."""
+    found: int | None = connection.execute(
+        sa.select(sa.func.max(checkpoints.c.ordinal)).where(checkpoints.c.run_id == run_id)
+    ).scalar_one()
+    return found or 0
 
 
 def count(connection: sa.Connection, run_id: str) -> int:
@@ -167,6 +188,29 @@ def lifted(body: Mapping[str, Any]) -> Checkpoint:
     except ValidationError as error:
         fields = ", ".join("/".join(map(str, found["loc"])) for found in error.errors())
         raise CheckpointCorruptError(f"the checkpoint does not fit its schema: {fields}") from None
+
+
+START = "start"
+"""The name, where checkpoints are named, of the place before the first one."""
+
+
+def require_same_map(saved: Checkpoint, workflow: Workflow) -> None:
+    """Refuse to go on from stages that would no longer mean the same.
+
+    Raises ConflictError with both versions of the map and the way out, a fork from an earlier
+    checkpoint.
+    """
+    changed = sorted(
+        stage
+        for stage, fingerprint in saved.fingerprints.items()
+        if stage not in workflow.stages or workflow.fingerprint(stage) != fingerprint
+    )
+    if changed:
+        raise ConflictError(
+            f"the map has changed since (run: version {saved.workflow_version}, desk: version "
+            f"{workflow.version}) in: {', '.join(changed)}; fork from an earlier checkpoint or "
+            f"from '{START}' instead"
+        )
 
 
 def hold_to_contracts(saved: Checkpoint, workflow: Workflow, state: type[Contract]) -> None:

@@ -50,7 +50,8 @@ async def _execute(flow_run_id: UUID) -> Any:
 
 def main() -> None:
     """The process: its run is in the environment, its lifeline in the worker's hand."""
-    lifeline.attach()
+    # At once: given time, Prefect would call the run crashed, and nobody would take it up again.
+    lifeline.attach(at_once=True)
     flow_run_id = os.environ.get(FLOW_RUN_ID, "")
     if not flow_run_id:
         sys.exit(f"{FLOW_RUN_ID} has to name the flow run")

@@ -188,6 +188,10 @@ class RunContext(Generic[S]):
         self._parent = checkpoint.name
         self._ordinal = 0 if shared else checkpoint.ordinal
 
+    def start_over(self, after: int) -> None:
+        """Go on from nothing; what is saved now is newer than the `after` checkpoints so far."""
+        self._ordinal = after
+
     def count_visit(self, name: str) -> int:
         """How many times this execution has come to a stage or gate, this time included."""
         self._visits[name] += 1

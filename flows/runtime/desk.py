@@ -11,10 +11,8 @@ from uuid import uuid4
 from data.settings import Settings, settings
 from flows.runtime.context import Patience
 from flows.runtime.ledger import Ledger
+from flows.runtime.lifeline import INSTANCE
 from flows.runtime.storage import shared_ledger
-
-INSTANCE = "CREDIT_DESK_INSTANCE"
-"""Set by whoever supervises the desk's processes, anew at every start."""
 
 
 @dataclass(frozen=True)

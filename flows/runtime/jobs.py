@@ -35,6 +35,7 @@ from prefect.utilities.engine import propose_state
 
 from flows.runtime.child import FLOW_RUN_ID
 from flows.runtime.lifeline import LIFELINE_FD
+from flows.runtime.recovery import died_here
 
 CHILD = (sys.executable, "-P", "-m", "flows.runtime.child")
 MOST_STARTS = 5
@@ -95,7 +96,9 @@ class Jobs:
             alive = alive if alive is not None else await self._workers(client)
             owner = flow_run.infrastructure_pid or ""
             young = datetime.now(UTC) - state.timestamp < SILENT_AFTER
-            if worker_name(owner) in alive or (not owner and young):
+            is_ours = owner.count(":") == self._owner.count(":")
+            gone = is_ours and died_here(owner)
+            if not gone and (worker_name(owner) in alive or (not owner and young)):
                 continue
             log.warning("job %s was left behind by %s", run_id, owner or "nobody")
             end = Cancelled() if state.is_cancelling() else self._next_state(flow_run)

@@ -19,6 +19,8 @@ import time
 
 LIFELINE_FD = "CREDIT_DESK_LIFELINE_FD"
 READY_FD = "CREDIT_DESK_READY_FD"
+INSTANCE = "CREDIT_DESK_INSTANCE"
+"""Which start of the supervisor a process belongs to: set by it, anew every time."""
 GRACE_SECONDS = 4.0
 """How long a child may take to end in good order after its supervisor is gone."""
 
@@ -26,10 +28,11 @@ _log = logging.getLogger(__name__)
 _ready_fd: int | None = None
 
 
-def attach() -> None:
+def attach(*, at_once: bool = False) -> None:
     """Tie this process to its supervisor: when that is gone, SIGTERM, and a hard end after 4 s.
 
-    Call it early, and in the main thread's process rather than in a fork of it; a second call
+    With `at_once` the hard end comes at once, as if this process had been killed too. Call it
+    early, and in the main thread's process rather than in a fork of it; a second call
     does nothing.
     """
     global _ready_fd
@@ -37,7 +40,9 @@ def attach() -> None:
     if _ready_fd is None:
         _ready_fd = _take(READY_FD)
     if lifeline_fd is not None:
-        threading.Thread(target=_hold, args=(lifeline_fd,), name="lifeline", daemon=True).start()
+        threading.Thread(
+            target=_hold, args=(lifeline_fd, at_once), name="lifeline", daemon=True
+        ).start()
 
 
 def ready() -> None:
@@ -68,8 +73,10 @@ def _take(variable: str) -> int | None:
     return fd
 
 
-def _hold(lifeline_fd: int) -> None:
+def _hold(lifeline_fd: int, at_once: bool) -> None:
     os.read(lifeline_fd, 1)
+    if at_once:
+        os._exit(1)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE_SECONDS)
     os._exit(1)

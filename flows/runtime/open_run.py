@@ -37,7 +37,7 @@ from flows.runtime.graph import Kind, Workflow
 from flows.runtime.links import what_about
 from flows.runtime.record import Entry, LedgerRecord, MemoryRecord
 from flows.runtime.runs import Filed, Run
-from flows.runtime.storage import Shelf
+from flows.runtime.storage import LedgerStorage, Shelf
 
 Pin = TypeVar("Pin", bound=Contract)
 
@@ -131,10 +131,7 @@ async def open_run(
                 raise
             await _complete(run, ended_at=gate.gate)
         except Exception as error:
-            known = as_desk_error(error, WorkflowError)
-            if not (isinstance(known, UnavailableError) and await _put_off(run, known)):
-                await _fail(run, known)
-            raise known from None
+            raise await _stumbled(run, error) from None
         except asyncio.CancelledError:
             stop = stop_requested.get()
             task = asyncio.current_task()
@@ -201,7 +198,11 @@ async def _open_orchestrated(
     row, filed, kept = await desk.ledger.write(enter)
     pinned = pin if kept is None else type(pin).model_validate_json(kept)
     claim = claimed.get() or await _claim(desk, run_id)
-    shelf = await Shelf.open(desk.settings.checkpoint_storage)
+    out_of_reach: UnavailableError | None = None
+    try:
+        shelf = await Shelf.open(desk.settings.checkpoint_storage)
+    except UnavailableError as error:
+        shelf, out_of_reach = Shelf(LedgerStorage()), error  # said as soon as there is a journal
     decides = fork is None or fork.may_decide
     record = LedgerRecord(desk.ledger, shelf, run_id, claim.epoch, decides=decides)
     # A what-if bothers nobody: it ends where a person would be asked.
@@ -227,7 +228,14 @@ async def _open_orchestrated(
         patience=_with_options(desk.patience, options),
         versions=row.versions,
     )
-    await _remember(desk, shelf, run, fork)
+    try:
+        if out_of_reach is not None:
+            raise out_of_reach
+        await _remember(desk, shelf, run, fork)
+    except LeaseLostError:
+        raise
+    except Exception as error:
+        raise await _stumbled(run, error) from None
     return OpenRun(
         run,
         filed,
@@ -255,13 +263,16 @@ async def _remember(desk: Desk, shelf: Shelf, run: RunContext[Any], fork: Lineag
     try:
         found = await desk.ledger.read(checkpoints.locate, run.run_id)
         if found is not None:
-            run.restore(await checkpoints.load(shelf, *found))
+            saved = await checkpoints.load(shelf, *found)
+            checkpoints.require_same_map(saved, run.workflow)
+            run.restore(saved)
         elif fork is not None and fork.place is not None:
             shared = await desk.ledger.read(checkpoints.locate, fork.parent_run_id, *fork.place)
             if shared is None:
                 raise CheckpointNotFoundError(f"the parent has no checkpoint {fork.forked_at}")
             run.restore(await checkpoints.load(shelf, *shared), shared=True)
     except (CheckpointNotFoundError, CheckpointCorruptError) as error:
+        run.start_over(await desk.ledger.read(checkpoints.last_ordinal, run.run_id))
         await run.emit(
             EventType.CHECKPOINT_MISSING,
             "The last checkpoint cannot be used; starting over",
@@ -270,16 +281,15 @@ async def _remember(desk: Desk, shelf: Shelf, run: RunContext[Any], fork: Lineag
         )
     if not run.walk.frontier:
         run.walk.enter(run.workflow.start.id, run.state)
-    if epoch == 1:
-        meta = {"parent_run_id": fork.parent_run_id, "forked_at": fork.forked_at} if fork else {}
-        await run.emit(EventType.RUN_STARTED, "Run started", meta, key="run.started")
-    else:
-        await run.emit(
-            EventType.RUN_RESUMED,
-            "Run resumed",
-            {"execution": epoch},
-            key=f"run.resumed/{epoch}",
+    meta = {"parent_run_id": fork.parent_run_id, "forked_at": fork.forked_at} if fork else {}
+    # An execution that was killed before its first word leaves the beginning to be told.
+    drafts = [run.draft(EventType.RUN_STARTED, "Run started", meta, key="run.started")]
+    if epoch > 1:
+        again = {"execution": epoch}
+        drafts.append(
+            run.draft(EventType.RUN_RESUMED, "Run resumed", again, key=f"run.resumed/{epoch}")
         )
+    await run.record.write(Entry(drafts))
 
 
 async def _complete(run: RunContext[Any], ended_at: str = "") -> None:
@@ -294,6 +304,14 @@ async def _complete(run: RunContext[Any], ended_at: str = "") -> None:
     meta = {"ended_at": ended_at} if ended_at else {}
     draft = run.draft(EventType.RUN_COMPLETED, message, meta, key="run.completed", phase="")
     await run.record.write(Entry([draft], changes={"status": RunStatus.COMPLETED, "error": None}))
+
+
+async def _stumbled(run: RunContext[Any], error: Exception) -> CreditDeskError:
+    """Put a run off that met trouble of the desk's own, let any other fail; the error to raise."""
+    known = as_desk_error(error, WorkflowError)
+    if not (isinstance(known, UnavailableError) and await _put_off(run, known)):
+        await _fail(run, known)
+    return known
 
 
 async def _put_off(run: RunContext[Any], error: UnavailableError) -> bool:

@@ -87,6 +87,12 @@ class LedgerRecord:
                 connection, self._run_id, entry.drafts, epoch=self.epoch, **entry.changes
             )
             for message in entry.messages:
+                # A run that started over says again what it has said before.
+                connection.execute(
+                    messages.delete().where(
+                        messages.c.run_id == self._run_id, messages.c.n == message.n
+                    )
+                )
                 connection.execute(
                     messages.insert().values(run_id=self._run_id, **message.model_dump())
                 )

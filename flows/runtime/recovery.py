@@ -17,6 +17,7 @@ from uuid import UUID
 
 import httpx
 import sqlalchemy as sa
+from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import (
     FlowRunFilter,
@@ -28,7 +29,15 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.states import AwaitingRetry, Cancelled, Cancelling, Completed, Crashed, Failed
+from prefect.states import (
+    AwaitingRetry,
+    Cancelled,
+    Cancelling,
+    Completed,
+    Crashed,
+    Failed,
+    Running,
+)
 
 from data.contracts.errors import ConflictError
 from data.contracts.events import Event, EventType
@@ -39,7 +48,7 @@ from flows.runtime import checkpoints, events, reviews, runs
 from flows.runtime.deadlines import enforce_deadlines
 from flows.runtime.events import Draft, current_trace
 from flows.runtime.launch import Order, launch
-from flows.runtime.ledger import Ledger
+from flows.runtime.ledger import Ledger, now
 from flows.runtime.runs import Run
 
 ALONE_AFTER = 2
@@ -80,6 +89,8 @@ async def requeue_abandoned(client: PrefectClient, ledger: Ledger, instance: str
     for run in await ledger.read(_left_behind):
         written, given_up = await ledger.write(_bury, run, instance)
         events.publish(written)
+        if given_up is None:
+            continue  # another sweep was first, or the worker came back in time
         if given_up:
             await close_children(client, run.run_id)
             await _end_in_prefect(client, run.run_id, Crashed(message="Set aside"))
@@ -88,8 +99,16 @@ async def requeue_abandoned(client: PrefectClient, ledger: Ledger, instance: str
         log.warning("run %s was left behind by %s", run.run_id, run.lease_owner)
 
 
-def _bury(connection: sa.Connection, run: Run, instance: str) -> tuple[list[Event], bool]:
-    """Take the dead worker's lease away, count its death, and decide how the run goes on."""
+def _bury(connection: sa.Connection, seen: Run, instance: str) -> tuple[list[Event], bool | None]:
+    """Take the dead worker's lease away, count its death, and decide how the run goes on.
+
+    Whether it is given up; None when the lease has changed hands since it was looked at.
+    """
+    run = runs.find(connection, seen.run_id)
+    if (run.lease_owner, run.lease_epoch) != (seen.lease_owner, seen.lease_epoch):
+        return [], None
+    if run.lease_until >= now() and not died_here(str(run.lease_owner)):
+        return [], None
     if run.status is not RunStatus.RUNNING:
         runs.release(connection, run.run_id, run.lease_epoch)
         return [], False
@@ -97,15 +116,17 @@ def _bury(connection: sa.Connection, run: Run, instance: str) -> tuple[list[Even
     if _desk_of(run.lease_owner) == instance:  # the desk lived on: the worker died alone
         deaths = _one_more(deaths, run.phase, checkpoints.count(connection, run.run_id))
     given_up = deaths.get("alone_count", 0) >= GIVEN_UP_AFTER
-    drafts = [
-        _note(
-            run,
-            f"lost/{run.lease_epoch}",
-            EventType.ERROR,
-            "The worker was lost; the run goes on from its last checkpoint",
-            {"code": "worker_lost", "execution": run.lease_epoch, **deaths},
+    drafts = []
+    if run.last_event_id:  # a journal begins with its run's start
+        drafts.append(
+            _note(
+                run,
+                f"lost/{run.lease_epoch}",
+                EventType.ERROR,
+                "The worker was lost; the run goes on from its last checkpoint",
+                {"code": "worker_lost", "execution": run.lease_epoch, **deaths},
+            )
         )
-    ]
     changes: dict[str, Any] = {"deaths": deaths}
     if given_up:
         failure = Failure(
@@ -154,10 +175,16 @@ def put_back(connection: sa.Connection, run_id: str) -> list[Event]:
     return written
 
 
-async def reschedule(client: PrefectClient, run_id: str) -> None:
-    """Make Prefect offer a run again that it believes to be under way, or to have ended badly."""
+async def reschedule(client: PrefectClient, run_id: str, seen: State[Any] | None = None) -> None:
+    """Make Prefect offer a run again that it believes to be under way, or to have ended badly.
+
+    With `seen`, only if that is still its state: somebody else may have been first.
+    """
     flow_run = await _flow_run(client, run_id)
-    if flow_run is not None and flow_run.state is not None and flow_run.state.type in _UNDER_WAY:
+    state = flow_run.state if flow_run else None
+    if flow_run is None or state is None or state.type not in _UNDER_WAY:
+        return
+    if seen is None or seen.id == state.id:
         await client.set_flow_run_state(flow_run.id, AwaitingRetry(), force=True)
 
 
@@ -267,7 +294,7 @@ async def reconcile(client: PrefectClient, ledger: Ledger) -> None:
         elif state.type in {StateType.CRASHED, StateType.FAILED} or (
             state.type in {StateType.PENDING, StateType.RUNNING} and _has_stood(state)
         ):
-            await reschedule(client, run.run_id)
+            await reschedule(client, run.run_id, state)
 
 
 async def close_ended(client: PrefectClient, ledger: Ledger, deployment_id: UUID) -> None:
@@ -297,6 +324,24 @@ async def start_missing(client: PrefectClient, ledger: Ledger, deployment_id: UU
         order = Order.model_validate(row.order)
         await launch(client, ledger, deployment_id, row.application_id, order)
         log.warning("application %s was accepted without a run; started it", row.application_id)
+
+
+async def tidy_up(ledger: Ledger, run_id: str, epoch: int) -> None:
+    """Mend in Prefect what an execution has left there that was not the run's only one.
+
+    The engine writes an end also for an execution that had lost its run to another; and stages
+    that were killed in an earlier execution stand there as running.
+    """
+    run = await ledger.read(runs.find, run_id)
+    if run.lease_epoch == 1:
+        return
+    async with get_client() as client:
+        if run.status.has_ended:
+            await close_children(client, run_id)
+            if run.lease_epoch != epoch:
+                await _end_in_prefect(client, run_id, prefect_state(run.status))
+        elif run.lease_epoch != epoch and run.lease_owner is not None:
+            await client.set_flow_run_state(UUID(run_id), Running(), force=True)
 
 
 async def close_children(client: PrefectClient, run_id: str) -> None:
@@ -371,12 +416,12 @@ def _note(
 def _left_behind(connection: sa.Connection) -> list[Run]:
     silent = {run.run_id: run for run in runs.abandoned(connection)}
     for run in runs.leased(connection):
-        if run.lease_owner and _died_here(run.lease_owner):
+        if run.lease_owner and died_here(run.lease_owner):
             silent[run.run_id] = run
     return list(silent.values())
 
 
-def _died_here(owner: str) -> bool:
+def died_here(owner: str) -> bool:
     """Whether a lease belongs to a process of this host that is gone: no need to wait then."""
     host, pid, _, _ = owner.split(":")
     if host != socket.gethostname():

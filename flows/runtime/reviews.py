@@ -264,7 +264,7 @@ def the_open_one(connection: sa.Connection, run_id: str, gate: str | None) -> Re
         return waiting[0]
     past = latest(connection, run_id, gate) if gate else None
     if past is None:
-        raise GateNotFoundError(f"run {run_id} has not asked at '{gate or 'any gate'}'")
+        raise GateNotFoundError(f"run {run_id} has not asked at {'this' if gate else 'any'} gate")
     if past.status is ReviewStatus.EXPIRED:
         raise ReviewTimeoutError(f"the request at '{past.gate}' was due at {past.due_at}")
     raise AlreadyAnsweredError(f"the request at '{past.gate}' has been answered")

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from importlib.metadata import version
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import uvicorn
@@ -60,6 +60,7 @@ def serve_prefect(settings: Settings) -> None:
     lifeline.attach()
     apply_prefect_environment(settings)
     begin_transactions_immediately()
+    insert_scheduled_runs_as_before()
     from prefect.server.api.server import create_app
     from prefect.settings import get_current_settings
 
@@ -94,6 +95,23 @@ def begin_transactions_immediately() -> None:
         return begin(self, session, with_for_update=True)
 
     AioSqliteConfiguration.begin_transaction = begin_immediate  # type: ignore[assignment,method-assign]
+
+
+def insert_scheduled_runs_as_before() -> None:
+    """Let Prefect's scheduler insert its runs with SQLAlchemy 2.1 too.
+
+    It hands their states over with them, under the name of a hybrid attribute. SQLAlchemy 2.0
+    passed over such a key; 2.1 asks the attribute what to do with it, and without an answer no
+    schedule ever starts anything.
+    """
+    from prefect.server.database.orm_models import FlowRun
+
+    state: Any = FlowRun.__mapper__.all_orm_descriptors["state"]
+    state.bulk_dml_setter = _pass_over
+
+
+def _pass_over(_model: type, _row: dict[str, object], _value: object) -> None:
+    """The states of scheduled runs are inserted by a statement of their own."""
 
 
 class AnswerLog:

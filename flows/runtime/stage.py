@@ -23,6 +23,7 @@ from data.contracts.errors import (
 from data.contracts.events import EventType
 from flows.runtime.context import RunContext, current_run
 from flows.runtime.graph import Kind, Node
+from flows.runtime.record import Entry
 
 P = ParamSpec("P")
 Output = TypeVar("Output", bound=Contract)
@@ -90,11 +91,12 @@ async def _begin(run: RunContext[Any], name: str, visit: int, inputs: list[Any])
         for contract in entry.takes:
             if not any(isinstance(value, contract) for value in inputs):
                 raise ContractViolationError(f"was entered without a {contract.__name__}")
-    await run.emit(
+    started = run.draft(
         EventType.STAGE_STARTED,
         f"Started {name.replace('_', ' ')}",
         key=f"started/{name}/{visit}",
     )
+    await run.record.write(Entry([started], changes={"phase": name}))
 
 
 def _entry(run: RunContext[Any], name: str) -> Node | None:

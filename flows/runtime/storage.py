@@ -107,8 +107,18 @@ class Shelf:
 
     @classmethod
     async def open(cls, block: str) -> Shelf:
-        """The shelf on a saved Prefect block (`<type>/<name>`), or on the ledger itself."""
-        return cls(await aresolve_result_storage(block) if block else LedgerStorage())
+        """The shelf on a saved Prefect block (`<type>/<name>`), or on the ledger itself.
+
+        Raises UnavailableError when there is no such block, or no Prefect server to ask for it.
+        """
+        if not block:
+            return cls(LedgerStorage())
+        try:
+            return cls(await aresolve_result_storage(block))
+        except Exception as error:
+            raise UnavailableError(
+                f"the storage block {block} cannot be opened: {type(error).__name__}"
+            ) from None
 
     async def put(self, key: str, document: dict[str, Any]) -> Stored:
         """Write and read back. Prefect only logs a write that failed; we raise UnavailableError."""

@@ -18,9 +18,10 @@ from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from uuid import uuid4
 
 from data.contracts.errors import UnavailableError
-from flows.runtime.lifeline import LIFELINE_FD, READY_FD
+from flows.runtime.lifeline import INSTANCE, LIFELINE_FD, READY_FD
 
 START_SECONDS = 120.0
 """How long a role may take to get ready: the first start migrates a database."""
@@ -89,6 +90,7 @@ class Supervisor:
         self._children: dict[str, asyncio.subprocess.Process] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
         self._lifeline: tuple[int, int] | None = None
+        self._instance = ""
         self._one_stop = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -110,6 +112,7 @@ class Supervisor:
             UnavailableError: a role ended or was silent for too long; all are stopped again.
         """
         self._lifeline = os.pipe()
+        self._instance = uuid4().hex[:12]
         try:
             for role in self._roles:
                 self._tell(role, RoleState.STARTING)
@@ -207,12 +210,16 @@ class Supervisor:
     async def _spawn(self, role: Role, ready_fd: int) -> asyncio.subprocess.Process:
         assert self._lifeline is not None
         lifeline_fd, _held_open = self._lifeline
-        descriptors = {LIFELINE_FD: str(lifeline_fd), READY_FD: str(ready_fd)}
+        ours = {
+            LIFELINE_FD: str(lifeline_fd),
+            READY_FD: str(ready_fd),
+            INSTANCE: self._instance,
+        }
         output = await asyncio.to_thread(_open_log, self.log_of(role.name))
         try:
             return await asyncio.create_subprocess_exec(
                 *role.argv,
-                env={**os.environ, **role.env, **descriptors},
+                env={**os.environ, **role.env, **ours},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -308,8 +308,11 @@ class Worker:
     async def _give_back(self, run_id: str, epoch: int) -> None:
         try:
             await self._desk.ledger.write(runs.release, run_id, epoch)
+            await recovery.tidy_up(self._desk.ledger, run_id, epoch)
         except CreditDeskError as error:
             log.warning("run %s cannot be given back yet: %s", run_id, error)
+        except (httpx.TransportError, PrefectHTTPStatusError) as error:
+            log.warning("run %s: the Prefect server did not answer: %s", run_id, error)
 
     def _finished(self, run_id: str) -> None:
         self._active.pop(run_id, None)

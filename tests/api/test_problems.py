@@ -150,7 +150,7 @@ INVALID = {
         {"application": {"application": {"applicants": [{"dob": SECRET}]}}},
         "/application/application/applicants/0/dob",
     ),
-    "pointer with a slash": ({"a/b~c": 1}, "/a~1b~0c"),
+    "key that is no field's name": ({"a/b~c": 1}, "/?"),
 }
 
 

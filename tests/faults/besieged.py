@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import sqlite3
 import subprocess
@@ -20,7 +19,7 @@ import httpx
 import psutil  # type: ignore[import-untyped, unused-ignore]
 import yaml
 
-from tests.desk import QUICK, ROOT, START_SECONDS, unused_port
+from tests.desk import QUICK, ROOT, START_SECONDS, clean_environment, unused_port
 
 ROLES = ("worker", "api", "server")
 KINDS = (*ROLES, "roles", "supervisor", "everything")
@@ -99,12 +98,20 @@ class BesiegedDesk:
                 with suppress(psutil.NoSuchProcess):
                     one.kill()
 
+    def role(self, name: str) -> psutil.Process:
+        """The process of a role that the supervisor has started."""
+        return self._roles()[name]
+
     def start_worker(self) -> subprocess.Popen[bytes]:
         """One more worker of the same desk, which nobody supervises."""
         with (self.home / "logs" / "second-worker.log").open("ab") as output:
             return subprocess.Popen(
-                [sys.executable, "-P", "-m", "api.cli", "worker", "--home", str(self.home)],
-                env=self._variables() | {"CREDIT_DESK_PREFECT_PORT": str(self.prefect_port)},
+                [sys.executable, "-P", "-m", "api.cli", "worker"],
+                env=self._variables()
+                | {
+                    "CREDIT_DESK_HOME": str(self.home),
+                    "CREDIT_DESK_PREFECT_PORT": str(self.prefect_port),
+                },
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -149,12 +156,7 @@ class BesiegedDesk:
             )
 
     def _variables(self) -> dict[str, str]:
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("CREDIT_DESK_", "PREFECT_"))
-        }
-        return kept | {"PYTHONPATH": str(ROOT)} | QUICK | self.environment
+        return {**clean_environment(), **QUICK, **self.environment}
 
 
 @asynccontextmanager

@@ -101,7 +101,9 @@ def _under_way(besieged: BesiegedDesk) -> list[str]:
         "select run_id, status from runs "
         "where status not in ('completed', 'failed', 'cancelled') or lease_owner is not null"
     )
-    flow_runs = besieged.prefect("select id, name, state_type from flow_run")
+    flow_runs = besieged.prefect(
+        "select id, name, state_type from flow_run where not auto_scheduled"
+    )
     return [f"ledger {row['run_id']} {row['status']}" for row in live] + [
         f"prefect {row['id']} {row['name']} {row['state_type']}"
         for row in flow_runs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ from data.settings import settings
 from flows.gates import form_at
 from flows.runtime.context import Patience, RunContext, current_run
 from flows.runtime.events import Draft
-from flows.runtime.gate import Answered, F, PreparedAnswers, WaitingForReviewError
+from flows.runtime.gate import Answered, F, PreparedAnswers, WaitingForReviewError, filled_in
 from flows.runtime.open_run import Inline, inline
 from flows.runtime.record import Entry, MemoryRecord, T
 from flows.runtime.runs import Filed
@@ -43,9 +43,12 @@ class Says:
 
     @property
     def answered(self) -> Answered[Any]:
-        form = form_at(self.gate)(
-            decision=self.decision, reviewer=self.reviewer, reason="seen and considered", **self.more
-        )
+        plain = {
+            "decision": self.decision,
+            "reviewer": self.reviewer,
+            "reason": "seen and considered",
+        }
+        form = filled_in(form_at(self.gate), plain | self.more)
         by = Answerer(
             reviewer=self.reviewer, roles=self.roles, channel=Channel.HTTP, proven=self.proven
         )
@@ -178,14 +181,3 @@ def supplies(case: Persona) -> Says:
     """The applicant sends what was asked for."""
     ids = [document.document_id for document in case.later_documents] or ["any"]
     return Says("documents", "supplied", more={"document_ids": ids})
-
-
-def with_amount(case: Persona, amount: str) -> Persona:
-    """The same person, asking for another amount."""
-    content = case.model_dump()
-    content["application"]["amount_requested"] = amount
-    return Persona.model_validate(content)
-
-
-def by(says: Says, **changes: Any) -> Says:
-    return replace(says, **changes)

@@ -195,9 +195,7 @@ async def test_equal_answers_of_equal_people_give_equal_bytes() -> None:
     approves = Says("underwriter", "approve")
 
     one, other = await underwritten(bora, approves), await underwritten(bora, approves)
-    refused = await underwritten(
-        bora, Says("underwriter", "decline", more={"reason_code": "R09"})
-    )
+    refused = await underwritten(bora, Says("underwriter", "decline", more={"reason_code": "R09"}))
 
     assert canonical_json(one.content) == canonical_json(other.content)
     assert canonical_json(one.content) != canonical_json(refused.content)

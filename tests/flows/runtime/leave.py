@@ -153,9 +153,7 @@ class LetterAgent(Agent[Checked, Letter]):
 
 @stage("check")
 async def check(request: LeaveRequest) -> Checked:
-    answers = await fan_out(
-        balance=ask(BalanceAgent(), request), cover=ask(CoverAgent(), request)
-    )
+    answers = await fan_out(balance=ask(BalanceAgent(), request), cover=ask(CoverAgent(), request))
     return Checked(
         days=request.days,
         days_left=answers.require("balance", Balance).days_left,

@@ -7,7 +7,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def server() -> Iterator[str]:
         pytest.skip("NO POSTGRESQL SERVER FOUND: the ledger was tested on SQLite only")
     with tempfile.TemporaryDirectory(prefix="credit-desk-pg-") as folder:
         place = Path(folder) / "data"
-        as_user = _unprivileged(Path(folder))
+        as_user: list[str | Path] = [*_unprivileged(Path(folder))]
         port = unused_port()
         options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 {_FAST}"
         _run([*as_user, found / "initdb", "-D", place, "-U", "desk", "-A", "trust", "--no-sync"])
@@ -64,7 +64,7 @@ def _unprivileged(folder: Path) -> list[str]:
     return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
 
 
-def _run(command: list[str | Path]) -> None:
+def _run(command: Sequence[str | Path]) -> None:
     done = subprocess.run(
         command, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
     )

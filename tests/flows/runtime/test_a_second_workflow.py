@@ -1,53 +1,45 @@
 """The kit knows nothing of credit: leave requests run on it just as well.
 
-Inline, and as Prefect runs on the desk's server, executed by a worker of this process on a
-pool and a ledger of their own.
+Inline, and as Prefect runs on the desk's server, executed by the product's own worker on a pool
+and a ledger of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
-from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 import flows.runtime
 from data.contracts.base import canonical_json, sha256_of
 from data.contracts.events import Event, EventType
-from data.contracts.review import ReviewStatus
 from data.contracts.runs import RunStatus
-from flows.runtime import checkpoints, decisions, deployments, events, reviews, runs, worker
+from flows.runtime import checkpoints, decisions, deployments, events, reviews, runs
 from flows.runtime.deployments import Deployment
-from flows.runtime.desk import this_desk
 from flows.runtime.gate import PreparedAnswers
 from flows.runtime.launch import Order, launch
 from flows.runtime.ledger import Ledger
 from flows.runtime.open_run import Inline, inline
 from flows.runtime.record import MemoryRecord
 from flows.runtime.runs import Filed, Run
-from flows.runtime.worker import POOL_TYPE, Worker
-from tests.desk import Desk
-from tests.flows.runtime.leave import (
-    LEAVE,
-    MANAGER,
-    LeaveRequest,
-    Letter,
-    granted,
-    take_leave,
-)
+from flows.runtime.worker import POOL_TYPE
+from tests.desk import Desk, clean_environment
+from tests.flows.runtime.leave import LEAVE, MANAGER, LeaveRequest, Letter, granted, take_leave
 
-LEAVES = Deployment(
-    name="leave", entrypoint="tests.flows.runtime.leave.take_leave", pool="leave-requests"
-)
 _LENDING = re.compile(
     r"\b(kyc|bureau|applicant|loans?|lend\w*|borrow\w*|underwrit\w*|scorecard|fico|income|fraud"
     r"|sanctions?|debt\w*|dti|apr|interest rate|mortgage|compliance|creditworth\w*)\b",
@@ -93,19 +85,55 @@ async def test_inline_a_long_absence_is_up_to_the_manager(decision: str, grants:
 # -- on Prefect ----------------------------------------------------------------------------------
 
 
-@dataclass
+@dataclass(frozen=True)
 class LeaveDesk:
-    """A worker of this process, its ledger, and the way to both."""
+    """A pool, a deployment and a ledger of their own, on the Prefect server of the real desk."""
 
     ledger: Ledger
-    client: PrefectClient
+    deployment: Deployment
+    environment: Mapping[str, str]
+    prefect_api: str
 
-    async def run(self, run_id: str) -> Run:
-        return await self.ledger.read(runs.find, run_id)
+    @contextmanager
+    def worker(self) -> Iterator[None]:
+        """The product's worker, told to work off leave requests until the block is left."""
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "api.cli", "worker"],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=6) == 0
+
+    async def ask(self, application_id: str, days: int) -> str:
+        """File a leave request and launch its run; the run's id."""
+        request = LeaveRequest(days=days)
+        order = Order(name=f"leave {application_id}")
+        await self.ledger.write(
+            runs.accept,
+            application_id,
+            sha256_of(request),
+            canonical_json(request),
+            order.model_dump(mode="json"),
+        )
+        async with self.prefect() as client:
+            deployment_id = await deployments.register(client, self.deployment, POOL_TYPE)
+            run = await launch(client, self.ledger, deployment_id, application_id, order)
+        return run.run_id
+
+    async def answer(self, run_id: str, **fields: Any) -> None:
+        """Answer the open request in the ledger; the worker's sweep wakes the run."""
+        review = await self.ledger.read(reviews.the_open_one, run_id, "manager")
+        plain = {"decision": "grant", "reviewer": "Mona", "reason": "well deserved"}
+        await self.ledger.write(reviews.answer, review, plain | fields, MANAGER)
 
     async def until(self, run_id: str, status: RunStatus) -> Run:
-        async with asyncio.timeout(30):
-            while (run := await self.run(run_id)).status is not status:
+        async with asyncio.timeout(45):
+            while (run := await self.ledger.read(runs.find, run_id)).status is not status:
                 assert not run.status.has_ended, run.error
                 await asyncio.sleep(0.05)
         return run
@@ -114,98 +142,63 @@ class LeaveDesk:
         bodies = await self.ledger.read(events.read, run_id)
         return [Event.model_validate_json(body) for body in bodies]
 
-
-@asynccontextmanager
-async def leave_desk(
-    desk: Desk, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[LeaveDesk]:
-    """Work off leave requests on the real desk's Prefect server until the block is left."""
-    monkeypatch.setattr(worker, "POLL_SECONDS", 0.3)
-    this_desk.cache_clear()
-    stop, ready = asyncio.Event(), asyncio.Event()
-    with temporary_settings(updates={PREFECT_API_URL: f"{desk.prefect_url}/api"}):
-        ours = Worker(this_desk(), [LEAVES])
-        working = asyncio.create_task(ours.run(stop, ready.set))
-        try:
-            await asyncio.wait_for(ready.wait(), 30)
+    @asynccontextmanager
+    async def prefect(self) -> AsyncIterator[PrefectClient]:
+        with temporary_settings(updates={PREFECT_API_URL: self.prefect_api}):
             async with get_client() as client:
-                yield LeaveDesk(ledger, client)
-        finally:
-            stop.set()
-            await asyncio.wait_for(working, 10)
-            await asyncio.to_thread(EventsWorker.drain_all)
-            this_desk.cache_clear()
+                yield client
 
 
-async def asked(leaves: LeaveDesk, application_id: str, days: int) -> str:
-    """File a leave request and launch its run."""
-    request = LeaveRequest(days=days)
-    order = Order(name=f"leave {application_id}")
-    await leaves.ledger.write(
-        runs.accept,
-        application_id,
-        sha256_of(request),
-        canonical_json(request),
-        order.model_dump(mode="json"),
+@pytest.fixture
+def leaves(desk: Desk, ledger: Ledger, tmp_path: Path) -> LeaveDesk:
+    pool = f"leave-{uuid4().hex[:8]}"
+    declared = {"name": pool, "entrypoint": f"{take_leave.__module__}.take_leave"}
+    declared_in = tmp_path / "prefect.yaml"
+    declared_in.write_text(
+        json.dumps({"deployments": [declared | {"work_pool": {"name": pool}}]}), encoding="utf-8"
     )
-    deployment_id = await deployments.register(leaves.client, LEAVES, POOL_TYPE)
-    run = await launch(leaves.client, leaves.ledger, deployment_id, application_id, order)
-    return run.run_id
+    api = f"{desk.prefect_url}/api"
+    environment = clean_environment() | {
+        "CREDIT_DESK_HOME": str(tmp_path / "desk"),
+        "CREDIT_DESK_PREFECT_YAML": str(declared_in),
+        "PREFECT_API_URL": api,
+    }
+    return LeaveDesk(ledger, deployments.declared(declared_in)[0], environment, api)
 
 
-async def test_on_prefect_a_short_absence_is_granted_by_itself(
-    desk: Desk, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with leave_desk(desk, ledger, monkeypatch) as leaves:
-        run_id = await asked(leaves, "leave-short", 3)
+async def test_on_prefect_a_short_absence_is_granted_by_itself(leaves: LeaveDesk) -> None:
+    with leaves.worker():
+        run_id = await leaves.ask("leave-short", 3)
         run = await leaves.until(run_id, RunStatus.COMPLETED)
-        flow_run = await leaves.client.read_flow_run(UUID(run_id))
-        journal = await leaves.events(run_id)
+    async with leaves.prefect() as client:
+        flow_run = await client.read_flow_run(UUID(run_id))
 
+    journal = await leaves.events(run_id)
     assert run.progress == 1.0
     assert run.workflow_version == LEAVE.version
-    assert (await ledger.read(decisions.find, run_id))["content"] == {"granted": True}
+    assert (await leaves.ledger.read(decisions.find, run_id))["content"] == {"granted": True}
     assert flow_run.name == "leave leave-short"
     assert flow_run.parameters == {"application_id": "leave-short", "options": run.options}
     assert [event.id for event in journal] == list(range(1, len(journal) + 1))
     assert journal[-1].type is EventType.RUN_COMPLETED
 
 
-async def test_on_prefect_a_long_absence_sleeps_until_the_manager_has_spoken(
-    desk: Desk, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+async def test_on_prefect_a_long_absence_sleeps_from_one_worker_to_the_next(
+    leaves: LeaveDesk,
 ) -> None:
-    async with leave_desk(desk, ledger, monkeypatch) as leaves:
-        run_id = await asked(leaves, "leave-long", 9)
+    with leaves.worker():
+        run_id = await leaves.ask("leave-long", 9)
         await leaves.until(run_id, RunStatus.WAITING)
-        review = await ledger.read(reviews.latest, run_id, "manager")
-        assert review is not None
-        assert review.status is ReviewStatus.OPEN
-        fields = {"decision": "grant", "days": 9, "reviewer": "Mona", "reason": "well deserved"}
-        await ledger.write(reviews.answer, review, fields, MANAGER)
+    await leaves.answer(run_id, decision="refuse")
+    with leaves.worker():
         await leaves.until(run_id, RunStatus.COMPLETED)
-        journal = await leaves.events(run_id)
 
+    journal = await leaves.events(run_id)
     kinds = [event.type for event in journal]
     assert kinds.index(EventType.WAITING) < kinds.index(EventType.RUN_RESUMED)
-    assert kinds.count(EventType.RUN_STARTED) == 1
+    assert kinds.count(EventType.WAITING) == kinds.count(EventType.RUN_STARTED) == 1
     started = [event.phase for event in journal if event.type is EventType.STAGE_STARTED]
     assert started == ["check", "letter"]
-    saved = await ledger.read(checkpoints.entries, run_id)
+    saved = await leaves.ledger.read(checkpoints.entries, run_id)
     assert [one.label for one in saved] == ["checked", "sent"]
-
-
-async def test_a_worker_that_ends_in_the_middle_leaves_the_rest_to_the_next(
-    desk: Desk, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with leave_desk(desk, ledger, monkeypatch) as leaves:
-        run_id = await asked(leaves, "leave-handed-over", 9)
-        await leaves.until(run_id, RunStatus.WAITING)
-        review = await ledger.read(reviews.latest, run_id, "manager")
-    assert review is not None
-    fields = {"decision": "refuse", "reviewer": "Mona", "reason": "too many are away"}
-    await ledger.write(reviews.answer, review, fields, MANAGER)
-
-    async with leave_desk(desk, ledger, monkeypatch) as leaves:
-        await leaves.until(run_id, RunStatus.COMPLETED)
-
-    assert (await ledger.read(decisions.find, run_id))["content"] == {"granted": False}
+    assert (await leaves.ledger.read(decisions.find, run_id))["content"] == {"granted": False}

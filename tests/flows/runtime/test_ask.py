@@ -7,7 +7,7 @@ import pytest
 from data.contracts.errors import AgentTimeoutError, ContractViolationError
 from data.contracts.events import EventType
 from flows.runtime import runs
-from flows.runtime.ask import ask
+from flows.runtime.ask import Ask, ask
 from flows.runtime.context import Patience
 from flows.runtime.ledger import Ledger
 from flows.runtime.record import LedgerRecord, MemoryRecord
@@ -89,9 +89,9 @@ async def test_another_visit_asks_anew(ledger: Ledger) -> None:
 async def test_a_failure_is_not_kept(ledger: Ledger) -> None:
     agent = Scripted("recovers", lambda attempt: 10.0 if attempt == 1 else 0.0)
     hasty = Patience(timeout_seconds=0.05, retries=0)
-    with in_stage(a_context(record=await execution(ledger), patience=hasty)):
-        with pytest.raises(AgentTimeoutError) as caught:
-            await ask(agent, QUESTION)
+    first = a_context(record=await execution(ledger), patience=hasty)
+    with in_stage(first), pytest.raises(AgentTimeoutError) as caught:
+        await ask(agent, QUESTION)
     assert caught.value.agent == "recovers"
 
     with in_stage(a_context(record=await execution(ledger), patience=hasty)):
@@ -109,4 +109,4 @@ async def test_a_kept_answer_says_so_and_leaves_the_journal_as_it_was(ledger: Le
 
 async def test_a_question_of_the_wrong_kind_is_refused_by_the_agent() -> None:
     with in_stage(a_context()), pytest.raises(ContractViolationError, match="not a LeaveRequest"):
-        await ask(BalanceAgent(), Balance(days_left=1))  # type: ignore[arg-type]
+        await Ask(BalanceAgent(), Balance(days_left=1))

@@ -153,7 +153,7 @@ def test_a_newer_schema_is_refused_and_both_are_named() -> None:
 def test_an_old_schema_without_a_migration_is_refused() -> None:
     body = saved().model_dump(mode="json") | {"schema_version": 0}
 
-    with pytest.raises(CheckpointSchemaError, match="no migration leads on from .* 0"):
+    with pytest.raises(CheckpointSchemaError, match=r"no migration leads on from .* 0"):
         checkpoints.lifted(body)
 
 

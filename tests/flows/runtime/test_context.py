@@ -44,9 +44,8 @@ async def test_an_update_changes_the_state_and_tells_what_changed() -> None:
 
 
 async def test_an_update_of_an_unknown_field_changes_nothing() -> None:
-    with in_stage(a_context()) as run:
-        with pytest.raises(InvalidTransitionError, match="no field mood"):
-            await run.update(note="good", mood="good")
+    with in_stage(a_context()) as run, pytest.raises(InvalidTransitionError, match="no field mood"):
+        await run.update(note="good", mood="good")
 
     assert run.state.note == ""
 

@@ -17,7 +17,7 @@ from data.contracts.errors import (
 )
 from data.contracts.events import EventType
 from data.settings import FanOutPolicy
-from flows.runtime.ask import ask
+from flows.runtime.ask import Ask, ask
 from flows.runtime.context import Patience
 from flows.runtime.fan_out import Answers, fan_out
 from flows.runtime.record import MemoryRecord
@@ -178,9 +178,7 @@ async def test_one_who_is_slow_times_out_and_the_others_do_not() -> None:
 async def test_one_who_was_out_for_a_moment_is_asked_again() -> None:
     hesitant = Scripted("hesitant", lambda attempt: is_down(attempt) if attempt < 3 else 0.0)
 
-    answers = await asked_together(
-        patient(FanOutPolicy.FAIL_FAST, retries=2), hesitant=hesitant
-    )
+    answers = await asked_together(patient(FanOutPolicy.FAIL_FAST, retries=2), hesitant=hesitant)
 
     assert answers.found == {"hesitant": FOUND}
     assert hesitant.asked == 3
@@ -229,7 +227,7 @@ async def test_every_failed_try_is_told() -> None:
 async def test_a_cancelled_run_stops_all_agents() -> None:
     agents = {f"a{n}": Scripted(f"a{n}", takes(10)) for n in range(3)}
     together = asyncio.create_task(asked_together(NOBODY, **agents))
-    while not all(agent.asked for agent in agents.values()):
+    while not all(agent.asked for agent in agents.values()):  # noqa: ASYNC110 - agents do not tell
         await asyncio.sleep(0.01)
 
     together.cancel()
@@ -272,7 +270,7 @@ def test_a_finding_is_handed_out_by_its_type() -> None:
 async def test_an_answer_of_another_kind_is_an_error_of_that_agent() -> None:
     agent = BalanceAgent()
     with in_stage(a_context()):
-        answers = await fan_out(one=ask(agent, Cover(colleague="Max")))  # type: ignore[arg-type]
+        answers = await fan_out(one=Ask(agent, Cover(colleague="Max")))
 
     assert isinstance(answers.missing["one"], ContractViolationError)
     assert answers.missing["one"].agent == "balance"

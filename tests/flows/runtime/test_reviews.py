@@ -184,7 +184,7 @@ async def test_a_repeated_answer_is_meant_for_the_request_it_was_first_for(
 async def test_a_gate_that_never_asked_is_not_found(any_ledger: Ledger) -> None:
     await asked(any_ledger)
 
-    with pytest.raises(GateNotFoundError, match="has not asked at 'director'"):
+    with pytest.raises(GateNotFoundError, match="has not asked at this gate"):
         await any_ledger.read(reviews.the_open_one, RUN, "director")
     with pytest.raises(GateNotFoundError, match="any gate"):
         await any_ledger.read(reviews.the_open_one, "another", None)

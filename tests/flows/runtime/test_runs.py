@@ -42,7 +42,9 @@ async def test_the_same_application_again_is_no_news(any_ledger: Ledger) -> None
     await asyncio.gather(*(accept(any_ledger, "a" * 64) for _ in range(20)))
 
     with any_ledger.reading() as connection:
-        assert connection.execute(sa.select(sa.func.count()).select_from(applications)).scalar() == 1
+        assert (
+            connection.execute(sa.select(sa.func.count()).select_from(applications)).scalar() == 1
+        )
 
 
 async def test_of_two_contents_under_one_id_the_first_stands(any_ledger: Ledger) -> None:
@@ -116,6 +118,10 @@ async def test_an_accepted_application_without_a_run_is_noticed(any_ledger: Ledg
     assert await any_ledger.read(runs.without_run) == []
 
 
+async def paged(ledger: Ledger, **wanted: Any) -> list[runs.Run]:
+    return await ledger.read(lambda connection: runs.page(connection, **wanted))
+
+
 async def test_pages_go_from_the_newest_to_the_oldest_without_gap_or_double(
     any_ledger: Ledger,
 ) -> None:
@@ -123,7 +129,7 @@ async def test_pages_go_from_the_newest_to_the_oldest_without_gap_or_double(
         await a_run(any_ledger, f"run-{n}", created_at=f"2026-11-22T08:00:0{n // 2}.000000Z")
 
     pages, before = [], None
-    while page := await any_ledger.read(runs.page, limit=3, before=before):
+    while page := await paged(any_ledger, limit=3, before=before):
         pages.append([run.run_id for run in page])
         before = (page[-1].created_at, page[-1].run_id)
 
@@ -134,8 +140,8 @@ async def test_a_page_may_be_of_one_status_or_one_application(any_ledger: Ledger
     await a_run(any_ledger, "done", status=RunStatus.COMPLETED)
     await a_run(any_ledger, "open")
 
-    completed = await any_ledger.read(runs.page, limit=9, status="completed", application_id=None)
-    of_one = await any_ledger.read(runs.page, limit=9, application_id="of-open")
+    completed = await paged(any_ledger, limit=9, status="completed", application_id=None)
+    of_one = await paged(any_ledger, limit=9, application_id="of-open")
 
     assert [run.run_id for run in completed] == ["done"]
     assert [run.run_id for run in of_one] == ["open"]

@@ -14,8 +14,10 @@ from flows.runtime.state import json_patch, told
 PLAIN = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
 DOCUMENTS = st.recursive(
     PLAIN,
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.text("ab/~", max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text("ab/~", max_size=3), inner, max_size=3)
+    ),
     max_leaves=10,
 )
 

@@ -1,0 +1,48 @@
+"""A real browser, where there is one: Debian's, or the one that Playwright has installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Playwright, async_playwright
+
+from tests.browser.approver import Approver
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """Headless Chromium. Without one the tests are skipped, or fail where one is required."""
+    async with async_playwright() as playwright:
+        executable = _chromium(playwright)
+        if executable is None:
+            missing = "no Chromium: nothing is known about the forms in the Prefect UI"
+            if os.environ.get("CREDIT_DESK_REQUIRE_BROWSER") == "1":
+                pytest.fail(missing)
+            pytest.skip(missing)
+        browser = await playwright.chromium.launch(
+            executable_path=executable, args=["--no-sandbox"]
+        )
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def approver(browser: Browser, tmp_path: Path) -> AsyncIterator[Approver]:
+    """Somebody with a window of their own; what they saw last is kept in a picture."""
+    page = await browser.new_page(viewport={"width": 1280, "height": 720})
+    page.set_default_timeout(20_000)
+    yield Approver(page)
+    await page.screenshot(path=tmp_path / "last.png")
+    await page.close()
+
+
+def _chromium(playwright: Playwright) -> str | None:
+    found = next(filter(None, map(shutil.which, _NAMES)), None)
+    own = playwright.chromium.executable_path
+    return found or (own if Path(own).is_file() else None)

@@ -1,0 +1,152 @@
+"""Every gate in the Prefect UI, as a person sees it: read, fill in, submit, be asked again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.async_api import expect
+
+from data.contracts.decision import Outcome
+from data.contracts.events import EventType
+from data.settings import Settings
+from tests.browser.approver import Approver
+from tests.desk import Desk, desk_in
+from tests.papers import file_later_papers
+from tools.case_files import load_persona
+
+
+async def test_the_underwriter_s_form_begins_with_the_case_and_the_decision(
+    desk: Desk, approver: Approver
+) -> None:
+    run = await desk.start("bora-borderline")
+    await approver.open(run)
+
+    assert await approver.titles() == [
+        "Decision",
+        "Adjusted amount (Optional)",
+        "Adjusted term (Optional)",
+        "Adjusted rate (Optional)",
+        "Reason code (Optional)",
+        "Your name",
+        "Reason",
+    ]
+    await expect(approver.form.get_by_text("$12,000.00 over 48 months")).to_be_visible()
+    await expect(approver.form.get_by_text("Terms may be adjusted from $1,000")).to_be_visible()
+    link = approver.form.get_by_role("link", name="Everything about this case")
+    assert await link.get_attribute("href") == f"{desk.api_url}/runs/{run.run_id}/state"
+    await run.answer(decision="approve")
+
+
+async def test_an_underwriter_s_bad_answer_is_asked_again_with_the_reason(
+    desk: Desk, approver: Approver
+) -> None:
+    run = await desk.start("bora-borderline")
+    await approver.open(run)
+    await approver.sign("underwriter-1", "income covers it")
+    await approver.submit()
+    await approver.is_told("'decision' is a required property")
+    await approver.choose("Decision", "decline")
+    await approver.submit()
+    await approver.is_taken()
+
+    rejected = await run.until(EventType.HITL_REJECTED)
+    await approver.open(run)
+
+    assert rejected.meta["code"] == "answer_rejected"
+    told = approver.form.get_by_text("a decline needs a reason code that may stand on the notice")
+    await expect(told).to_be_visible()
+    await approver.choose("Decision", "approve")
+    await approver.sign("underwriter-1", "income covers it")
+    await approver.submit()
+    decision = await run.decision()
+    assert decision.outcome is Outcome.APPROVE
+    assert [(one.reviewer, one.proven) for one in decision.rulings] == [("underwriter-1", False)]
+
+
+async def test_an_adjusted_amount_is_what_is_offered(desk: Desk, approver: Approver) -> None:
+    run = await desk.start("bora-borderline")
+    await approver.open(run)
+    await approver.choose("Decision", "adjust")
+    await approver.set_number("Adjusted amount", "9000")
+    await approver.set_number("Adjusted term", "36")
+    await approver.sign("underwriter-1", "less is affordable")
+
+    await approver.submit()
+
+    decision = await run.decision()
+    assert decision.outcome is Outcome.COUNTER_OFFER
+    assert decision.offer is not None
+    assert (str(decision.offer.amount), decision.offer.term_months) == ("9000.00", 36)
+    resolved = next(e for e in await run.events() if e.type is EventType.HITL_RESOLVED)
+    assert resolved.meta["channel"] == "prefect_ui"
+
+
+async def test_intake_names_a_paper_that_came_in(desk: Desk, approver: Approver) -> None:
+    run = await desk.start("max-missing")
+    await approver.open(run)
+    await approver.choose("What happened", "supplied")
+    await approver.add("Papers", "w2-primary")
+    await approver.sign("intake-1", "came by mail")
+    await approver.submit()
+    await run.until(EventType.HITL_REJECTED)
+    await approver.open(run)
+    await expect(approver.form.get_by_text("are not on file")).to_be_visible()
+
+    await file_later_papers(run, load_persona(Settings().data_dir, "max-missing"))
+    await approver.choose("What happened", "supplied")
+    await approver.add("Papers", "w2-primary")
+    await approver.sign("intake-1", "now it is filed")
+    await approver.submit()
+
+    assert (await run.decision()).outcome is Outcome.APPROVE
+
+
+async def test_a_second_person_agrees_to_an_override(desk: Desk, approver: Approver) -> None:
+    run = await desk.start("uma-override")
+    await approver.open(run)
+    await expect(approver.form.get_by_text("an override and needs its reason code")).to_be_visible()
+    await approver.choose("Decision", "approve")
+    await approver.write("Reason code (Optional)", "compensating_income")
+    await approver.sign("underwriter-1", "the collection is disputed")
+    await approver.submit()
+    await approver.is_taken()
+
+    await run.until(EventType.HITL_RESOLVED)
+    await run.until(EventType.WAITING)
+    await approver.open(run)
+    assert (await run.summary()).waiting_for.gate == "second_approval"  # type: ignore[union-attr]
+    await approver.choose("Decision", "approve")
+    await approver.write("Reason code (Optional)", "compensating_income")
+    await approver.sign("underwriter-1", "I agree with myself")
+    await approver.submit()
+    await run.until(EventType.HITL_REJECTED)
+    await approver.open(run)
+    await expect(approver.form.get_by_text("must come from another person")).to_be_visible()
+    await approver.choose("Decision", "approve")
+    await approver.write("Reason code (Optional)", "compensating_income")
+    await approver.sign("senior-1", "seen the letters")
+    await approver.submit()
+
+    decision = await run.decision()
+    assert decision.outcome is Outcome.APPROVE
+    assert [one.reviewer for one in decision.rulings] == ["underwriter-1", "senior-1"]
+
+
+async def test_compliance_answers_after_server_worker_and_api_were_killed(
+    tmp_path: Path, approver: Approver
+) -> None:
+    async with desk_in(tmp_path) as desk:
+        run = await desk.start("pat-potential")
+        await approver.open(run)
+        await desk.kill("server", "worker", "api")
+
+        await approver.open(run)
+        await approver.choose("Finding", "clear")
+        await approver.sign("compliance-1", "born in another year")
+        await approver.submit()
+
+        decision = await run.decision()
+        assert [(one.gate, one.decision) for one in decision.rulings] == [("compliance", "clear")]
+        assert decision.outcome is Outcome.APPROVE
+        ids = [event.id for event in await run.events()]
+        assert ids == list(range(1, len(ids) + 1))

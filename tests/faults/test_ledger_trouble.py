@@ -1,0 +1,135 @@
+"""The ledger full, locked, or with a damaged checkpoint: said aloud, and nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import zlib
+from collections.abc import Callable
+from contextlib import closing
+
+import pytest
+
+from tests.faults import books, sabotaged
+from tests.faults.besieged import BesiegedDesk
+
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture(scope="module")
+async def quiet(besieged: BesiegedDesk) -> tuple[str, str]:
+    """What an undisturbed run decides."""
+    case = await sabotaged.start(besieged)
+    await sabotaged.until_ended(besieged, case)
+    return sabotaged.content(besieged, case)
+
+
+async def test_a_full_disk_puts_runs_off_and_loses_nothing(
+    besieged: BesiegedDesk, quiet: tuple[str, str]
+) -> None:
+    case = await sabotaged.start_held(besieged)
+    limit = besieged.faults / "pages"
+    limit.write_text("1")  # SQLite takes the pages that it has for the least
+    try:
+        sabotaged.let_go(besieged, case)
+        refused = await until_refused(besieged)
+        await sabotaged.until(lambda: "disk is full" in log(besieged, "worker"))
+    finally:
+        limit.unlink()
+
+    assert refused["code"] == "unavailable"
+    assert "full" in refused["detail"]
+    assert sabotaged.status_of(besieged, case) != "failed"
+    await sabotaged.until_ended(besieged, case)
+    assert set(sabotaged.codes(besieged, case)) <= {"unavailable", "interrupted"}
+    assert sabotaged.codes(besieged, case)
+    assert sabotaged.content(besieged, case) == quiet
+    books.require_whole_journal(besieged, case)
+    await books.until_settled(besieged)
+
+
+async def test_a_ledger_that_somebody_else_locks_delays_and_loses_nothing(
+    besieged: BesiegedDesk, quiet: tuple[str, str], soak: bool
+) -> None:
+    case = await sabotaged.start_held(besieged)
+    seconds = 40 if soak else 4
+    with closing(sqlite3.connect(besieged.home / "ledger.db", isolation_level=None)) as foreign:
+        foreign.execute("pragma busy_timeout = 30000")
+        foreign.execute("begin immediate")
+        sabotaged.let_go(besieged, case)
+        await asyncio.sleep(seconds)
+        meanwhile = sabotaged.status_of(besieged, case)
+        foreign.execute("rollback")
+
+    assert meanwhile == "running"
+    await sabotaged.until_ended(besieged, case)
+    assert sabotaged.content(besieged, case) == quiet
+    books.require_whole_journal(besieged, case)
+    await books.until_settled(besieged)
+
+
+@pytest.mark.parametrize(
+    ("damage", "code"),
+    [
+        pytest.param(lambda body: body[: len(body) // 2], "checkpoint_corrupt", id="truncated"),
+        pytest.param(lambda body: flip(body), "checkpoint_corrupt", id="edited"),
+        pytest.param(lambda body: None, "checkpoint_not_found", id="removed"),
+    ],
+)
+async def test_a_damaged_checkpoint_is_said_and_the_run_starts_over(
+    besieged: BesiegedDesk,
+    quiet: tuple[str, str],
+    damage: Callable[[bytes], bytes | None],
+    code: str,
+) -> None:
+    case = await sabotaged.start_held(besieged)
+    spoil(besieged, case.run_id, damage)
+    await besieged.kill("worker")
+    await sabotaged.until(lambda: bool(sabotaged.codes(besieged, case, "checkpoint.missing")))
+    sabotaged.let_go(besieged, case)
+    await sabotaged.until_ended(besieged, case)
+
+    assert sabotaged.codes(besieged, case, "checkpoint.missing") == [code]
+    assert sabotaged.content(besieged, case) == quiet
+    events = besieged.journal(case.run_id)
+    assert [event["id"] for event in events] == list(range(1, len(events) + 1))
+    await books.until_settled(besieged)
+
+
+def flip(body: bytes) -> bytes:
+    """The same document with another word in it."""
+    text = zlib.decompress(body)
+    assert b"ada-prime" in text or b"intake" in text
+    return zlib.compress(text.replace(b"intake", b"intaki"))
+
+
+def spoil(besieged: BesiegedDesk, run_id: str, damage: Callable[[bytes], bytes | None]) -> None:
+    """Change the body of a run's last checkpoint behind the desk's back."""
+    with closing(sqlite3.connect(besieged.home / "ledger.db", timeout=30)) as connection:
+        path, body = connection.execute(
+            "select b.path, b.body from checkpoints c join blobs b on b.path = c.storage_key "
+            "where c.run_id = ? order by c.ordinal desc limit 1",
+            (run_id,),
+        ).fetchone()
+        damaged = damage(body)
+        if damaged is None:
+            connection.execute("delete from blobs where path = ?", (path,))
+        else:
+            connection.execute("update blobs set body = ? where path = ?", (damaged, path))
+        connection.commit()
+
+
+async def until_refused(besieged: BesiegedDesk) -> dict[str, str]:
+    """Hand in applications until one is refused; what the refusal says."""
+    for number in range(20):
+        order = {"application_id": "ada-prime", "options": {"as": f"overflow-{number}"}}
+        answer = await besieged.http.post("/runs", json=order)
+        if answer.status_code == 503:
+            assert "retry-after" in answer.headers
+            told: dict[str, str] = answer.json()
+            return told
+    raise AssertionError("a full ledger accepts applications")
+
+
+def log(besieged: BesiegedDesk, role: str) -> str:
+    return (besieged.home / "logs" / f"{role}.log").read_text()

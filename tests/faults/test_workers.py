@@ -1,0 +1,131 @@
+"""Workers that die of a run, and a worker that comes back from the dead."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from itertools import pairwise
+from uuid import uuid4
+
+import psutil  # type: ignore[import-untyped, unused-ignore]
+import pytest
+
+from tests.faults import books, sabotaged
+from tests.faults.besieged import BesiegedDesk
+
+pytestmark = pytest.mark.timeout(400)
+
+
+async def test_a_run_that_workers_die_of_is_executed_alone_and_then_set_aside(
+    besieged: BesiegedDesk,
+) -> None:
+    name = f"deadly-{uuid4().hex[:8]}"
+    trap = besieged.faults / f"kill-{name}"
+    trap.touch()
+    deadly = await sabotaged.start(besieged, name=name)
+    others = [await sabotaged.start(besieged)]
+    await sabotaged.until(lambda: len(sabotaged.codes(besieged, deadly)) >= 2)
+    others += [await sabotaged.start(besieged) for _ in range(2)]
+
+    await sabotaged.until_ended(besieged, deadly, "failed")
+    for other in others:
+        await sabotaged.until_ended(besieged, other)
+
+    assert sabotaged.codes(besieged, deadly) == ["worker_lost"] * 5
+    assert sabotaged.codes(besieged, deadly, "run.failed") == ["worker_killer"]
+    told = (await besieged.http.get(f"/runs/{deadly.run_id}")).json()
+    assert told["error"]["stage"] == "verification"
+    assert "3 times alone" in told["error"]["message"]
+    for other in others:
+        books.require_whole_journal(besieged, other)
+    theirs = [event["ts"] for other in others for event in besieged.journal(other.run_id)]
+    for begin, end in alone(besieged, deadly.run_id):
+        assert not [ts for ts in theirs if begin <= ts <= end]
+    await books.until_settled(besieged)
+
+    trap.unlink()
+    resumed = await besieged.http.post(f"/runs/{deadly.run_id}/resume")
+    assert resumed.status_code == 202, resumed.text
+    await sabotaged.until_ended(besieged, deadly)
+    assert sabotaged.content(besieged, deadly) == sabotaged.content(besieged, others[0])
+
+
+def alone(besieged: BesiegedDesk, run_id: str) -> list[tuple[str, str]]:
+    """From when to when a run was under way after two workers had died of it."""
+    events = besieged.journal(run_id)
+    begins = [n for n, event in enumerate(events) if event["type"] == "run.resumed"]
+    ends = [n for n, event in enumerate(events) if event["type"] == "error"]
+    spans = []
+    for begin in begins[1:4]:
+        end = next(n for n in ends if n > begin)
+        spans.append((events[begin]["ts"], events[end - 1]["ts"]))
+    assert len(spans) == 3
+    assert all(one[1] < other[0] for one, other in pairwise(spans))
+    return spans
+
+
+async def test_a_worker_that_was_given_up_and_comes_back_writes_nothing(
+    besieged: BesiegedDesk,
+) -> None:
+    case = await sabotaged.start_held(besieged)
+    frozen = besieged.role("worker")
+    frozen.suspend()
+    second = await asyncio.to_thread(besieged.start_worker)
+    try:
+        await sabotaged.until(lambda: lease(besieged, case.run_id)[1] > 1)
+        assert str(frozen.pid) not in lease(besieged, case.run_id)[0].split(":")
+        sabotaged.let_go(besieged, case)
+        await sabotaged.until_ended(besieged, case)
+        await books.until_settled(besieged)
+        before = besieged.journal(case.run_id), everything_about(besieged, case.run_id)
+
+        frozen.resume()
+        await sabotaged.until(lambda: "lost the lease" in log_of_worker(besieged))
+        await asyncio.sleep(3)
+        after = besieged.journal(case.run_id), everything_about(besieged, case.run_id)
+    finally:
+        frozen.resume()
+        second.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(second.wait, 15)
+
+    assert after == before
+    books.require_whole_journal(besieged, case)
+    await books.until_settled(besieged)
+    (in_prefect,) = besieged.prefect("select state_type from flow_run where id = ?", case.run_id)
+    assert in_prefect["state_type"] == "COMPLETED"
+
+
+async def test_a_second_worker_takes_no_part_of_what_the_first_one_holds(
+    besieged: BesiegedDesk,
+) -> None:
+    case = await sabotaged.start_held(besieged)
+    second = await asyncio.to_thread(besieged.start_worker)
+    try:
+        await asyncio.to_thread(psutil.Process(second.pid).is_running)
+        await asyncio.sleep(8)
+        owner, epoch = lease(besieged, case.run_id)
+        sabotaged.let_go(besieged, case)
+        await sabotaged.until_ended(besieged, case)
+    finally:
+        second.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(second.wait, 15)
+
+    assert epoch == 1
+    assert str(besieged.role("worker").pid) in owner.split(":")
+
+
+def lease(besieged: BesiegedDesk, run_id: str) -> tuple[str, int]:
+    (row,) = besieged.ledger("select lease_owner, lease_epoch from runs where run_id = ?", run_id)
+    return row["lease_owner"] or "", row["lease_epoch"]
+
+
+def everything_about(besieged: BesiegedDesk, run_id: str) -> list[tuple[object, ...]]:
+    """All that the ledger holds of a run beside its journal."""
+    rows = besieged.ledger("select * from runs where run_id = ?", run_id)
+    rows += besieged.ledger("select * from checkpoints where run_id = ?", run_id)
+    rows += besieged.ledger("select * from decisions where run_id = ?", run_id)
+    return [tuple(row) for row in rows]
+
+
+def log_of_worker(besieged: BesiegedDesk) -> str:
+    return (besieged.home / "logs" / "worker.log").read_text()

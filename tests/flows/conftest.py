@@ -1,0 +1,77 @@
+"""A desk in a hurry: gates that wait for seconds, a job that takes long, a webhook that listens."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tests.desk import ROOT, Desk, desk_in
+
+TIMEOUT_SECONDS = 21
+"""A reminder comes after 6 seconds then, the next role after 12; a sweep comes every 5."""
+
+
+@dataclass
+class Inbox:
+    """What a webhook was told."""
+
+    url: str
+    texts: list[str] = field(default_factory=list)
+
+    def about(self, run_id: str) -> list[str]:
+        return [text for text in self.texts if run_id in text]
+
+
+@pytest.fixture(scope="session")
+def webhook() -> Iterator[Inbox]:
+    """A server that takes Slack-compatible messages and keeps them."""
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            assert self.headers["Content-Type"] == "application/json"
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            told = json.loads(body)
+            assert set(told) == {"text"}
+            inbox.texts.append(told["text"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Listener)
+    inbox = Inbox(f"http://127.0.0.1:{server.server_port}/hook")
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield inbox
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(scope="session")
+async def hasty_desk(
+    tmp_path_factory: pytest.TempPathFactory, webhook: Inbox
+) -> AsyncIterator[Desk]:
+    """A desk of its own, for what concerns its settings and processes."""
+    folder = tmp_path_factory.mktemp("hasty")
+    shipped = (ROOT / "prefect.yaml").read_text()
+    (folder / "prefect.yaml").write_text(
+        shipped + "  - name: slow\n"
+        "    entrypoint: tests.flows.slow_job.linger\n"
+        "    work_pool:\n"
+        "      name: credit-desk-jobs\n"
+    )
+    async with desk_in(
+        folder,
+        CREDIT_DESK_PREFECT_YAML=str(folder / "prefect.yaml"),
+        CREDIT_DESK_HITL_TIMEOUT_SECONDS=str(TIMEOUT_SECONDS),
+        CREDIT_DESK_HITL_ON_TIMEOUT="decline",
+        CREDIT_DESK_NOTIFY_URL=webhook.url,
+    ) as running:
+        yield running

@@ -1,0 +1,236 @@
+"""Checkpoints in local files and in S3, by one setting: the same runs, resumes and forks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.desk import clean_environment, unused_port
+from tests.faults import books, sabotaged
+from tests.faults.besieged import BesiegedDesk, besieged_in
+from tests.faults.traffic import Case
+
+pytestmark = [
+    pytest.mark.timeout(400),
+    # botocore still asks for the time without a zone.
+    pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning"),
+]
+
+_BUCKET = "desk-checkpoints"
+_SAVE_FILES = """
+import sys
+from prefect.filesystems import LocalFileSystem
+LocalFileSystem(basepath=sys.argv[1]).save("desk")
+"""
+_SAVE_BUCKET = """
+import sys
+from prefect_aws import AwsCredentials, S3Bucket
+from prefect_aws.client_parameters import AwsClientParameters
+key = AwsCredentials(
+    aws_access_key_id="testing",
+    aws_secret_access_key="testing",
+    region_name="us-east-1",
+    aws_client_parameters=AwsClientParameters(endpoint_url=sys.argv[1]),
+)
+key.save("desk")
+S3Bucket(bucket_name=sys.argv[2], credentials=key).save("desk")
+"""
+
+
+class Store(Protocol):
+    """Where a desk's checkpoints lie, and how that goes away and comes back."""
+
+    block: str
+
+    def save_block(self, besieged: BesiegedDesk) -> None: ...
+
+    def keys(self) -> list[str]: ...
+
+    def take_away(self) -> None: ...
+
+    def bring_back(self) -> None: ...
+
+
+@dataclass
+class Files:
+    folder: Path
+    block: str = "local-file-system/desk"
+
+    def save_block(self, besieged: BesiegedDesk) -> None:
+        _run(besieged, _SAVE_FILES, str(self.folder))
+
+    def keys(self) -> list[str]:
+        return [
+            str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file()
+        ]
+
+    def take_away(self) -> None:
+        self.folder.rename(self.folder.with_name("away"))
+        self.folder.touch()  # root may write anywhere, but not into a file
+
+    def bring_back(self) -> None:
+        self.folder.unlink()
+        self.folder.with_name("away").rename(self.folder)
+
+
+@dataclass
+class Bucket:
+    port: int
+    server: ThreadedMotoServer
+    block: str = "s3-bucket/desk"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def save_block(self, besieged: BesiegedDesk) -> None:
+        self._client().create_bucket(Bucket=_BUCKET)
+        _run(besieged, _SAVE_BUCKET, self.url, _BUCKET)
+
+    def keys(self) -> list[str]:
+        pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=_BUCKET)
+        return [one["Key"] for page in pages for one in page.get("Contents", [])]
+
+    def take_away(self) -> None:
+        self.server.stop()
+
+    def bring_back(self) -> None:
+        self.server = ThreadedMotoServer(port=self.port)
+        self.server.start()
+
+    def _client(self) -> Any:
+        return boto3.client(
+            "s3",
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+        )
+
+
+@dataclass
+class Setup:
+    besieged: BesiegedDesk
+    store: Store
+
+
+@pytest.fixture(scope="module", params=["files", "s3"])
+async def setup(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Setup]:
+    """A desk that keeps its checkpoints in another Prefect block."""
+    folder = tmp_path_factory.mktemp(request.param)
+    store: Store
+    if request.param == "files":
+        store = Files(folder / "checkpoints")
+    else:
+        store = Bucket(port := unused_port(), ThreadedMotoServer(port=port))
+        store.bring_back()
+    try:
+        async with besieged_in(folder, CREDIT_DESK_CHECKPOINT_STORAGE=store.block) as besieged:
+            await asyncio.to_thread(store.save_block, besieged)
+            yield Setup(besieged, store)
+    finally:
+        if isinstance(store, Bucket):
+            store.server.stop()
+
+
+@pytest.fixture(scope="module")
+async def decided(setup: Setup) -> Case:
+    case = await sabotaged.start(setup.besieged)
+    await sabotaged.until_ended(setup.besieged, case)
+    return case
+
+
+async def test_bodies_lie_in_the_chosen_storage_and_nowhere_else(
+    setup: Setup, decided: Case
+) -> None:
+    rows = setup.besieged.ledger(
+        "select storage_key from checkpoints where run_id = ?", decided.run_id
+    )
+
+    assert len(rows) == 7
+    assert {row["storage_key"] for row in rows} <= set(setup.store.keys())
+    assert not setup.besieged.ledger("select path from blobs where path not like 'pins/%'")
+
+
+async def test_a_checkpoint_is_read_from_there(setup: Setup, decided: Case) -> None:
+    answer = await setup.besieged.http.get(f"/runs/{decided.run_id}/checkpoints/verification")
+
+    assert answer.status_code == 200
+    assert answer.json()["label"] == "verification"
+
+
+async def test_a_killed_run_goes_on_from_there(setup: Setup, decided: Case) -> None:
+    case = await sabotaged.start_held(setup.besieged)
+    await setup.besieged.kill("worker")
+    sabotaged.let_go(setup.besieged, case)
+    await sabotaged.until_ended(setup.besieged, case)
+
+    kinds = [event["type"] for event in setup.besieged.journal(case.run_id)]
+    assert "run.resumed" in kinds
+    assert "checkpoint.missing" not in kinds
+    assert sabotaged.content(setup.besieged, case) == sabotaged.content(setup.besieged, decided)
+
+
+async def test_a_fork_shares_what_lies_there(setup: Setup, decided: Case) -> None:
+    answer = await setup.besieged.http.post(
+        f"/runs/{decided.run_id}/resume", json={"checkpoint": "risk"}
+    )
+    assert answer.status_code == 202, answer.text
+    fork = Case(decided.persona, answer.json()["run_id"], decided.application_id)
+    await sabotaged.until_ended(setup.besieged, fork)
+
+    began = [
+        event["phase"]
+        for event in setup.besieged.journal(fork.run_id)
+        if event["type"] == "stage.started"
+    ]
+    assert began == ["policy", "pricing", "decision"]
+
+
+async def test_while_it_is_away_runs_are_put_off_and_nothing_is_lost(
+    setup: Setup, decided: Case
+) -> None:
+    besieged, store = setup.besieged, setup.store
+    case = await sabotaged.start_held(besieged)
+    await asyncio.to_thread(store.take_away)
+    try:
+        sabotaged.let_go(besieged, case)
+        await sabotaged.until(lambda: "unavailable" in sabotaged.codes(besieged, case))
+        status = sabotaged.status_of(besieged, case)
+    finally:
+        await asyncio.to_thread(store.bring_back)
+
+    assert status in {"queued", "running"}
+    await sabotaged.until_ended(besieged, case)
+    assert sabotaged.content(besieged, case) == sabotaged.content(besieged, decided)
+    await books.until_settled(besieged)
+
+
+def _run(besieged: BesiegedDesk, program: str, *arguments: str) -> None:
+    """Run a program as a client of the desk's Prefect server."""
+    told = {
+        "PREFECT_API_URL": f"http://127.0.0.1:{besieged.prefect_port}/api",
+        "PREFECT_HOME": str(besieged.folder / "client"),
+        "PATH": os.environ["PATH"],
+    }
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, *arguments],
+        env=clean_environment() | told,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,79 @@
+"""One stage at a time: a run that stands at its start, with agents that may be replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from agents.base import Agent
+from data.contracts.base import Contract
+from data.contracts.case import CaseFile, Persona
+from data.contracts.findings import BureauFinding, RiskFinding, Verification
+from data.contracts.underwriting import Evidence, Intake, Underwriting
+from data.settings import settings
+from flows.runtime.context import Patience, RunContext, in_run
+from flows.runtime.executor import InlineExecutor
+from flows.runtime.gate import PreparedAnswers
+from flows.runtime.record import MemoryRecord
+from flows.staff import Staff, current_rulebook, on_duty
+from flows.stages.bureau import pull_bureau
+from flows.stages.doc_intake import take_in
+from flows.stages.risk_ensemble import assess_risk
+from flows.stages.verification import verify_applicant
+from flows.workflow import WORKFLOW
+from tests.flows.inline import QUICK, Script, Step
+
+
+@contextmanager
+def at_work(
+    *steps: Step, patience: Patience = QUICK, **agents: Agent[Any, Any]
+) -> Iterator[RunContext[Underwriting]]:
+    """A run with the whole staff on duty; agents are replaced by their name on it."""
+    data_dir = settings().data_dir
+    staff = Staff.with_rulebook(current_rulebook(data_dir), data_dir)
+    run = RunContext(
+        WORKFLOW,
+        "run-1",
+        Underwriting(),
+        record=MemoryRecord(),
+        executor=InlineExecutor(),
+        gatekeeper=Script(steps, lambda _: None) if steps else PreparedAnswers(),
+        patience=patience,
+    )
+    run.walk.enter("start", run.state)
+    with in_run(run), on_duty(replace(staff, **agents)):
+        yield run
+
+
+async def verified(case: Persona) -> tuple[CaseFile, Intake, Verification]:
+    """A case that has come through verification."""
+    handed_in = case.case
+    intake = await take_in(handed_in)
+    return handed_in, intake, await verify_applicant(handed_in, intake)
+
+
+async def gathered(case: Persona) -> tuple[CaseFile, Intake, Evidence]:
+    """A case about which everything is known that can be."""
+    handed_in, intake, verification = await verified(case)
+    bureau: BureauFinding = await pull_bureau(handed_in, verification)
+    risk: RiskFinding = await assess_risk(handed_in, verification, bureau)
+    return handed_in, intake, Evidence(verification=verification, bureau=bureau, risk=risk)
+
+
+class Absent(Agent[Contract, Contract]):
+    """An agent who fails with an error of its own, however often it is asked."""
+
+    name: ClassVar[str] = "absent"
+
+    def __init__(self, label: str, error: Exception) -> None:
+        self._label, self._error, self.asked = label, error, 0
+
+    @property
+    def label(self) -> str:
+        return self._label
+
+    async def answer(self, question: Contract) -> Contract:
+        self.asked += 1
+        raise self._error

@@ -1,0 +1,58 @@
+"""Policy: every rule, on the terms asked for or on those that a person has set."""
+
+from __future__ import annotations
+
+import pytest
+
+from data.contracts.decision import AdjustedTerms
+from data.contracts.policy import Recommendation, RuleStatus
+from flows.staff import staff
+from flows.stages.policy import apply_policy, evaluate_cleared, facts_of
+from flows.stages.pricing import price
+from flows.stages.review import review_case
+from tests.flows.inline import Says, persona
+from tests.flows.stages.at_work import at_work, gathered
+
+
+async def test_every_rule_of_the_pack_is_on_the_record() -> None:
+    with at_work() as run:
+        policy = await apply_policy(*await gathered(persona("ada-prime")))
+        rules = {rule.id for rule in staff().rulebook.policy.rules}
+
+    assert {one.rule_id for one in policy.results} >= rules
+    assert policy.recommendation is Recommendation.APPROVE
+    assert run.state.policy == policy
+
+
+async def test_whoever_compliance_has_cleared_is_judged_like_anybody_else() -> None:
+    with at_work():
+        case, intake, evidence = await gathered(persona("pat-potential"))
+        policy = await apply_policy(case, intake, evidence)
+        cleared = evaluate_cleared(case, evidence)
+
+    assert policy.gates == ("compliance",)
+    assert cleared.gates == ()
+    assert cleared.recommendation is Recommendation.APPROVE
+
+
+@pytest.mark.parametrize(("months", "beyond"), [(12, True), (60, False)])
+async def test_adjusted_terms_are_judged_by_their_own_payment(months: int, beyond: bool) -> None:
+    adjusts = Says("underwriter", "adjust", more={"term_months": months})
+    with at_work(adjusts):
+        case, intake, evidence = await gathered(persona("bora-borderline"))
+        policy = await apply_policy(case, intake, evidence)
+        await review_case(case, policy, evidence, "")
+        pricing = await price(case, policy, evidence, AdjustedTerms(term_months=months))
+        again = await apply_policy(case, intake, evidence, pricing)
+
+    hit = {one.rule_id for one in again.results if one.status is RuleStatus.HIT}
+    assert ("dti-above-limit" in hit) is beyond
+
+
+async def test_the_policy_may_look_at_nothing_that_the_law_forbids() -> None:
+    with at_work():
+        case, _, evidence = await gathered(persona("ada-prime"))
+        looked_at = set(facts_of(case, evidence).model_dump())
+
+    forbidden = {"sex", "race", "religion", "marital_status", "national_origin", "first_name"}
+    assert looked_at & forbidden == set()

@@ -1,0 +1,128 @@
+"""Review: who is asked, in which order, and what ends it."""
+
+from __future__ import annotations
+
+import pytest
+
+from data.contracts.errors import AuthorityError
+from data.contracts.review import Role
+from data.contracts.underwriting import Review, ReviewFacts, Verdict
+from flows.runtime.gate import WaitingForReviewError
+from flows.stages.policy import apply_policy
+from flows.stages.review import review_case
+from tests.flows.inline import Says, Script, Silence, Step, persona
+from tests.flows.stages.at_work import at_work, gathered
+
+APPROVES = Says("underwriter", "approve")
+AGREES = Says("second_approval", "approve", reviewer="Sven")
+
+
+async def reviewed(name: str, *steps: Step, submitted_by: str = "") -> tuple[Review, Script]:
+    with at_work(*steps) as run:
+        case, intake, evidence = await gathered(persona(name))
+        policy = await apply_policy(case, intake, evidence)
+        review = await review_case(case, policy, evidence, submitted_by)
+    assert isinstance(run.gatekeeper, Script)
+    assert run.state.review == review
+    return review, run.gatekeeper
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "verdict"),
+    [
+        ("bora-borderline", (APPROVES,), Verdict.APPROVE),
+        (
+            "bora-borderline",
+            (Says("underwriter", "decline", more={"reason_code": "R09"}),),
+            Verdict.DECLINE,
+        ),
+        (
+            "bora-borderline",
+            (Says("underwriter", "adjust", more={"amount": 9000.0}),),
+            Verdict.ADJUST,
+        ),
+        (
+            "bora-borderline",
+            (Says("underwriter", "request_documents"),),
+            Verdict.REQUEST_DOCUMENTS,
+        ),
+        ("bora-borderline", (Silence("underwriter"),), Verdict.EXPIRED),
+        ("leo-large", (APPROVES, AGREES), Verdict.APPROVE),
+        ("leo-large", (APPROVES, Silence("second_approval")), Verdict.EXPIRED),
+        ("pat-potential", (Says("compliance", "clear"),), Verdict.CLEAR),
+        ("pat-potential", (Says("compliance", "true_match"),), Verdict.DECLINE),
+    ],
+)
+async def test_what_people_say_becomes_a_verdict(
+    name: str, steps: tuple[Step, ...], verdict: Verdict
+) -> None:
+    review, script = await reviewed(name, *steps)
+
+    assert review.verdict is verdict
+    assert [gate for gate, _ in script.asked] == [step.gate for step in steps]
+    said = [step for step in steps if isinstance(step, Says)]
+    assert [ruling.gate for ruling in review.rulings] == [step.gate for step in said]
+
+
+async def test_a_ruling_keeps_who_in_which_role_and_how_sure_we_are() -> None:
+    review, _ = await reviewed(
+        "bora-borderline", Says("underwriter", "approve", roles=(Role.UNDERWRITER,), proven=False)
+    )
+
+    (ruling,) = review.rulings
+    assert (ruling.reviewer, ruling.role, ruling.proven) == ("Una", "underwriter", False)
+    assert (ruling.decision, ruling.override) == ("approve", False)
+
+
+async def test_the_second_person_learns_who_was_first_and_for_how_much() -> None:
+    _, script = await reviewed("leo-large", APPROVES, AGREES)
+
+    facts = [ReviewFacts.model_validate(request.facts) for _, request in script.asked]
+    assert [one.first_reviewer for one in facts] == ["", "Una"]
+    assert [str(one.amount) for one in facts] == ["45000.00", "45000.00"]
+
+
+async def test_nobody_agrees_with_themselves() -> None:
+    with pytest.raises(AuthorityError, match="another person"):
+        await reviewed("leo-large", APPROVES, Says("second_approval", "approve", reviewer="una "))
+
+
+async def test_whoever_submitted_a_case_is_no_second_pair_of_eyes() -> None:
+    with pytest.raises(AuthorityError, match="whoever submitted"):
+        await reviewed("leo-large", APPROVES, AGREES, submitted_by="Sven")
+
+
+async def test_an_adjustment_within_ones_authority_needs_nobody_else() -> None:
+    smaller = Says("underwriter", "adjust", more={"amount": 15000.0}, roles=(Role.UNDERWRITER,))
+
+    review, _ = await reviewed("leo-large", smaller)
+
+    assert review.verdict is Verdict.ADJUST
+    assert review.adjusted is not None
+    assert str(review.adjusted.amount) == "15000.00"
+
+
+async def test_an_override_is_on_the_record_as_one_by_both() -> None:
+    because = {"reason_code": "compensating_income"}
+    review, _ = await reviewed(
+        "uma-override",
+        Says("underwriter", "approve", more=because),
+        Says("second_approval", "approve", reviewer="Sven", more=because),
+    )
+
+    assert [ruling.override for ruling in review.rulings] == [True, True]
+    assert {ruling.reason_code for ruling in review.rulings} == {"compensating_income"}
+
+
+@pytest.mark.parametrize("name", ["bora-borderline", "leo-large", "uma-override", "pat-potential"])
+async def test_what_a_reviewer_reads_is_short_and_names_nobody(name: str) -> None:
+    with pytest.raises(WaitingForReviewError) as caught:
+        await reviewed(name, Silence("nowhere"))
+
+    request = caught.value.request
+    assert len(request.summary.splitlines()) < 15
+    assert "| Asked for |" in request.summary
+    assert request.summary.splitlines()[-1].startswith("[")
+    for applicant in persona(name).application.applicants:
+        for secret in (applicant.ssn, applicant.last_name, str(applicant.dob)):
+            assert secret not in request.summary
