@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import FastAPI
@@ -96,7 +97,7 @@ def create_app(settings: Settings, open_desk: OpenDesk = Gateway.open) -> FastAP
         app,
         exclude_spans=["receive", "send"],
         excluded_urls="runs/.*/events,health",
-        server_request_hook=_without_query,
+        server_request_hook=_without_values,
     )
     return app
 
@@ -137,13 +138,15 @@ def require_loopback(host: str) -> None:
     )
 
 
-def _without_query(span: Span, _scope: dict[str, Any]) -> None:
-    """What somebody searches for may be about a person, and a span is read by others."""
+def _without_values(span: Span, _scope: dict[str, Any]) -> None:
+    """A span is read by others: of an address it keeps what is ours, and nothing searched for."""
     for name, value in dict(getattr(span, "attributes", None) or {}).items():
         if name == "url.query":
             span.set_attribute(name, "")
-        elif name in {"http.url", "http.target", "url.full"}:
-            span.set_attribute(name, str(value).partition("?")[0])
+        elif name in {"http.url", "http.target", "url.full", "url.path"}:
+            address = urlsplit(str(value))._replace(query="")
+            path = problems.place_of(address.path)
+            span.set_attribute(name, address._replace(path=path).geturl())
 
 
 def _is_loopback(host: str) -> bool:

@@ -7,6 +7,7 @@ thing to go: ending it is a test of its own.
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -52,6 +53,11 @@ def otlp() -> Iterator[Receiver]:
     """Where the desk sends its spans."""
     with receiving() as receiver:
         yield receiver
+
+
+def pytest_configure() -> None:
+    """Whoever stops the tests from outside gets the desk ended with them, as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

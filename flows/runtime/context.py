@@ -128,7 +128,7 @@ class RunContext(Generic[S]):
         """
         if form.gate != gate:
             raise WorkflowError(f"the form {form.__name__} belongs to '{form.gate}', not '{gate}'")
-        visit = self.count_visit(gate)
+        visit = self._visit_of(gate)
         replayed = visit <= self._remembered.get(gate, 0)
         if not replayed:
             await self.enter(gate)

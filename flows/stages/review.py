@@ -22,7 +22,7 @@ from flows.runtime.context import current_run
 from flows.runtime.gate import Answered, GateForm
 from flows.runtime.stage import stage
 from flows.staff import staff
-from flows.stages.policy import evaluate_cleared, facts_of
+from flows.stages.policy import evaluate_adjusted, evaluate_cleared, facts_of
 
 _ASKED = {
     "compliance": (Role.COMPLIANCE, "Potential watchlist match"),
@@ -99,15 +99,19 @@ async def _credit(
         _request("underwriter", case, policy, evidence, facts),
     )
     verdict, adjusted = Verdict(ruling.form.decision), ruling.form.adjusted
+    override = facts.is_override or (
+        adjusted is not None and _is_declined(evaluate_adjusted(case, evidence, adjusted))
+    )
     granted = facts.model_copy(
         update={
             "amount": (adjusted.amount if adjusted else None) or facts.amount,
             "first_reviewer": ruling.by.reviewer,
+            "is_override": override,
         }
     )
     grants = verdict in {Verdict.APPROVE, Verdict.ADJUST}
     second = grants and not is_within_one_authority(granted.amount, granted, ruling.by)
-    rulings = await _ruled(rulings, ruling, verdict, adjusted, facts.is_override, second)
+    rulings = await _ruled(rulings, ruling, verdict, adjusted, override, second)
     if second:
         agreed = await current_run().request_hitl(
             "second_approval",
@@ -115,12 +119,17 @@ async def _credit(
             _request("second_approval", case, policy, evidence, granted),
         )
         verdict = verdict if agreed.form.decision == "approve" else Verdict.DECLINE
-        rulings = await _ruled(rulings, agreed, verdict, override=facts.is_override)
+        rulings = await _ruled(rulings, agreed, verdict, override=override)
     return Review(
         verdict=verdict,
         rulings=rulings,
         adjusted=adjusted if verdict is Verdict.ADJUST else None,
     )
+
+
+def _is_declined(policy: PolicyResult) -> bool:
+    """Whether granting goes against the policy: its soft rules, for hard ones stop the case."""
+    return policy.recommendation is Recommendation.DECLINE
 
 
 async def _ruled(
@@ -162,7 +171,7 @@ def _facts(
         longest_term=book.prices.terms[-1],
         lowest_rate=book.prices.lowest_rate,
         highest_rate=book.prices.highest_rate,
-        is_override=policy.recommendation is Recommendation.DECLINE,
+        is_override=_is_declined(policy),
         submitted_by=submitted_by,
     )
 

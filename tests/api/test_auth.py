@@ -456,10 +456,12 @@ async def test_what_was_searched_for_and_the_key_are_in_no_span(
     token = KeyFile(tmp_path / "keys.json").create("ursula", ["viewer"])[1]
     async with client_of(an_app(desk, Settings(home=tmp_path))) as client:
         await client.get("/runs?application_id=secret-id-1", headers=bearer(token))
+        await client.get("/runs/somebody@example.com", headers=bearer(token))
 
     told = json.dumps([dict(span.attributes or {}) for span in spans.get_finished_spans()])
     assert "/runs" in told
     assert "secret-id-1" not in told
+    assert "somebody@example.com" not in told
     assert token.split("_")[2] not in told
 
 

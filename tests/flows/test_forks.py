@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import sqlite3
+import zlib
+from contextlib import closing
 from decimal import Decimal
 from typing import Any
 
@@ -311,3 +316,47 @@ async def test_an_undecided_application_may_be_decided_by_a_fork(desk: Desk) -> 
         f"{run.url}/resume", json={"checkpoint": "verification", "decide": True}
     )
     assert again.status_code == 409
+
+
+async def test_a_waiting_run_under_whose_past_the_map_has_changed_is_not_stranded(
+    desk: Desk,
+) -> None:
+    run = await desk.start("bora-borderline")
+    await run.until(EventType.WAITING)
+    redraw_the_map(desk, run.run_id)
+
+    refused = await run.answer(decision="approve")
+
+    assert refused.status_code == 409, refused.text
+    said = refused.json()["detail"]
+    assert "version 0" in said
+    assert f"version {WORKFLOW.version}" in said
+    assert "fork from" in said
+    assert (await run.summary()).status is RunStatus.WAITING
+    other = await fork(run, checkpoint="start")
+    assert (await other.events())[-1].meta == {"ended_at": "underwriter"}
+    await desk.http.post(f"{run.url}/cancel")
+
+
+def redraw_the_map(desk: Desk, run_id: str) -> None:
+    """Make a run's last checkpoint one of an older map, in which policy meant something else."""
+    with closing(sqlite3.connect(desk.home / "ledger.db", timeout=30)) as connection:
+        key, body = connection.execute(
+            "select b.path, b.body from checkpoints c join blobs b on b.path = c.storage_key "
+            "where c.run_id = ? order by c.ordinal desc limit 1",
+            (run_id,),
+        ).fetchone()
+        record = json.loads(zlib.decompress(body))
+        saved = json.loads(record["result"])
+        saved["workflow_version"] = "0"
+        saved["fingerprints"]["policy"] = "0" * 64
+        record["result"] = json.dumps(saved)
+        content = json.dumps(record).encode()
+        connection.execute(
+            "update blobs set body = ? where path = ?", (zlib.compress(content), key)
+        )
+        connection.execute(
+            "update checkpoints set sha256 = ? where storage_key = ?",
+            (hashlib.sha256(content).hexdigest(), key),
+        )
+        connection.commit()

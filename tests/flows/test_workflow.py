@@ -159,13 +159,14 @@ async def test_a_silent_applicant_is_never_refused_on_credit() -> None:
     assert done.content.recommendation is None
 
 
-async def test_adjusted_terms_are_tested_by_the_policy_anew() -> None:
+async def test_terms_that_the_policy_would_decline_need_a_second_person() -> None:
     """A year instead of the months asked for: the payment is beyond the limit."""
     adjusts = Says("underwriter", "adjust", more={"term_months": 12})
 
     before = await underwritten(persona("bora-borderline"), APPROVES)
-    after = await underwritten(persona("bora-borderline"), adjusts)
+    after = await underwritten(persona("bora-borderline"), adjusts, STANDS_BY)
 
+    assert [ruling.override for ruling in after.content.rulings] == [True, True]
     assert "dti-above-limit" not in hits(before)
     assert "dti-above-limit" in hits(after)
     assert after.run.walk.visits["policy"] == 2

@@ -43,7 +43,8 @@ def at_work(
         patience=patience,
     )
     run.walk.enter("start", run.state)
-    with in_run(run), on_duty(replace(staff, **agents)):
+    replaced: dict[str, Any] = dict(agents)
+    with in_run(run), on_duty(replace(staff, **replaced)):
         yield run
 
 

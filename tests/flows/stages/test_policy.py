@@ -38,7 +38,10 @@ async def test_whoever_compliance_has_cleared_is_judged_like_anybody_else() -> N
 @pytest.mark.parametrize(("months", "beyond"), [(12, True), (60, False)])
 async def test_adjusted_terms_are_judged_by_their_own_payment(months: int, beyond: bool) -> None:
     adjusts = Says("underwriter", "adjust", more={"term_months": months})
-    with at_work(adjusts):
+    agrees = Says(
+        "second_approval", "approve", reviewer="Sven", more={"reason_code": "compensating_income"}
+    )
+    with at_work(adjusts, agrees):
         case, intake, evidence = await gathered(persona("bora-borderline"))
         policy = await apply_policy(case, intake, evidence)
         await review_case(case, policy, evidence, "")
