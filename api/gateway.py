@@ -7,8 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -19,74 +18,51 @@ from prefect.client.orchestration import PrefectClient
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from pydantic import ValidationError
 
-from api import views
+from api.records import Records
 from api.schemas import (
     Answer,
     Caller,
-    ClaimRequest,
-    FiledPaper,
-    FilePaper,
-    InboxItem,
-    OpenRequest,
     ResumeRun,
-    RunPage,
-    RunState,
     StartRun,
 )
 from data.contracts.base import canonical_json
 from data.contracts.case import CaseFile
-from data.contracts.decision import DecisionContent
-from data.contracts.documents import Document, DocumentRef
 from data.contracts.errors import (
     AuthorityError,
     CheckpointCorruptError,
     CheckpointNotFoundError,
     ConflictError,
-    ContractViolationError,
     CreditDeskError,
     RecordNotFoundError,
     UnavailableError,
 )
-from data.contracts.notices import Notice
-from data.contracts.personal import Kind, masked
-from data.contracts.review import Answerer, Claim, Review, Role
-from data.contracts.runs import CheckpointEntry, Message, RunOptions, RunStatus, RunSummary
+from data.contracts.review import Answerer, Review, Role
+from data.contracts.runs import RunOptions, RunStatus, RunSummary
 from data.settings import FanOutPolicy, Settings
 from flows import forks
 from flows.case_file import case_on_file
-from flows.comparison import Comparison, compare
 from flows.gates import GATES, discreet, form_at
 from flows.housekeeping import HousekeepingReport, keep_house
 from flows.runtime import (
-    audit,
     checkpoints,
     decisions,
-    drawing,
     events,
-    messages,
     recovery,
-    retention,
     reviews,
     runs,
 )
-from flows.runtime.audit_key import signing_key
-from flows.runtime.checkpoints import Checkpoint
 from flows.runtime.deployments import Deployment, declared
 from flows.runtime.desk import this_desk
-from flows.runtime.gate import filled_in, prefilled
+from flows.runtime.gate import filled_in
 from flows.runtime.launch import Order, launch, launch_fork
 from flows.runtime.ledger import Ledger
 from flows.runtime.notifications import arrange_notifications
 from flows.runtime.runs import Run
 from flows.runtime.storage import Shelf, shared_ledger
-from flows.workflow import WORKFLOW
 from tools.case_files import load_case
-from tools.notices import compose_notice, load_notice_terms
 
 _MAY_DECIDE = {Role.SENIOR_UNDERWRITER}
-_READ_NAMES = {Role.UNDERWRITER, Role.SENIOR_UNDERWRITER}
 _WAKE_TRIES = 40
 _WAKE_PAUSE = 0.05
 _WORKER_SILENT_SECONDS = 30
@@ -95,12 +71,11 @@ _SWEEP_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
-class Gateway:
+class Gateway(Records):
     """Everything the routes can ask for. The ledger is written before Prefect is told."""
 
     def __init__(self, settings: Settings, ledger: Ledger, client: PrefectClient) -> None:
-        self.ledger = ledger
-        self._settings = settings
+        super().__init__(settings, ledger)
         self._client = client
         self._deployment: Deployment = declared(settings.prefect_yaml)[0]
         self._deployment_id: UUID | None = None
@@ -158,115 +133,6 @@ class Gateway:
             return await self.run(known.run_id), False
         run = await launch(self._client, self.ledger, await self._deployed(), application_id, asked)
         return await self.run(run.run_id), run.traceparent == asked.traceparent
-
-    async def runs(
-        self,
-        *,
-        status: RunStatus | None = None,
-        application_id: str | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> RunPage:
-        """A page of runs, newest first."""
-
-        def read(connection: sa.Connection) -> list[RunSummary]:
-            page = runs.page(
-                connection,
-                limit=limit + 1,
-                before=views.place_of(cursor),
-                status=status,
-                application_id=application_id,
-            )
-            return views.summaries(connection, self._settings, page)
-
-        found = await self.ledger.read(read)
-        more = views.cursor_after(found[limit - 1]) if len(found) > limit else None
-        return RunPage(items=tuple(found[:limit]), next_cursor=more)
-
-    async def run(self, run_id: str) -> RunSummary:
-        """Where a run stands."""
-        return await self.ledger.read(views.summary, self._settings, run_id)
-
-    async def state(self, run_id: str) -> RunState:
-        """What a run knows and what was said in it; findings hold nothing personal."""
-
-        def read(connection: sa.Connection) -> RunState:
-            run = runs.find(connection, run_id)
-            return RunState(
-                run_id=run_id,
-                status=run.status,
-                phase=run.phase,
-                state=dict(run.state),
-                checkpoints=tuple(checkpoints.entries(connection, run_id)),
-                memory=tuple(messages.of_run(connection, run_id)),
-            )
-
-        return await self.ledger.read(read)
-
-    async def decision(self, run_id: str) -> dict[str, Any]:
-        """The decision in its envelope. Raises RecordNotFoundError while there is none."""
-        return await self.ledger.read(decisions.find, run_id)
-
-    async def notice(self, run_id: str) -> Notice:
-        """The letter that a run's decision calls for.
-
-        Raises RecordNotFoundError while the case is undecided, and when no letter is due.
-        """
-        decided = await self.decision(run_id)
-        content = DecisionContent.model_validate(decided["content"])
-        terms = await asyncio.to_thread(load_notice_terms, self._settings.data_dir)
-        letter = compose_notice(content, terms)
-        if letter is None:
-            raise RecordNotFoundError("no letter is due: the application was withdrawn")
-        return letter
-
-    async def memory(
-        self,
-        run_id: str,
-        agent: str | None = None,
-        stage: str | None = None,
-        text: str | None = None,
-        checkpoint: str | None = None,
-    ) -> tuple[Message, ...]:
-        """What agents and people said in a run's thread, now or at a checkpoint."""
-        if checkpoint is not None:
-            said = (await self.checkpoint(run_id, checkpoint)).memory
-            return tuple(m for m in said if messages.fits(m, agent, stage, text))
-
-        def read(connection: sa.Connection) -> tuple[Message, ...]:
-            runs.find(connection, run_id)
-            said = messages.of_run(connection, run_id)
-            return tuple(m for m in said if messages.fits(m, agent, stage, text))
-
-        return await self.ledger.read(read)
-
-    async def checkpoints(self, run_id: str) -> tuple[CheckpointEntry, ...]:
-        """A run's checkpoints, in the order they were saved."""
-
-        def read(connection: sa.Connection) -> tuple[CheckpointEntry, ...]:
-            runs.find(connection, run_id)
-            return tuple(checkpoints.entries(connection, run_id))
-
-        return await self.ledger.read(read)
-
-    async def checkpoint(self, run_id: str, name: str) -> Checkpoint:
-        """One checkpoint by label, the last of it, or by `label/version`."""
-        run = await self.ledger.read(runs.find, run_id)
-        return await forks.load_checkpoint(self.ledger, run, name)
-
-    async def diff(self, run_id: str, before: str, after: str, other: str | None) -> Comparison:
-        """Two checkpoints of one run, or of a run and another, side by side."""
-        one = await self.ledger.read(runs.find, run_id)
-        two = await self.ledger.read(runs.find, other) if other else one
-        overrides = {
-            **((one.lineage or {}).get("overrides") or {}),
-            **((two.lineage or {}).get("overrides") or {}),
-        }
-        return compare(
-            await forks.load_checkpoint(self.ledger, one, before),
-            await forks.load_checkpoint(self.ledger, two, after),
-            overrides if other else {},
-        )
 
     async def resume(self, run_id: str, order: ResumeRun, caller: Caller) -> RunSummary:
         """Let a failed run go on from its last checkpoint; or fork it from a named one.
@@ -337,17 +203,6 @@ class Gateway:
 
     # -- people ----------------------------------------------------------------------------
 
-    async def open_request(self, run_id: str) -> OpenRequest:
-        """What a run asks right now, and the form to answer with."""
-
-        def read(connection: sa.Connection) -> Review:
-            runs.find(connection, run_id)
-            return reviews.the_open_one(connection, run_id, None)
-
-        review = await self.ledger.read(read)
-        form = prefilled(form_at(review.gate), review.request)
-        return OpenRequest(review=review, form_schema=form.model_json_schema())
-
     async def answer(
         self, run_id: str, answer: Answer, caller: Caller, idempotency_key: str | None
     ) -> RunSummary:
@@ -381,89 +236,7 @@ class Gateway:
         self._run_errand(self._wake(review))
         return await self.run(run_id)
 
-    async def claim(self, run_id: str, order: ClaimRequest, caller: Caller) -> Claim:
-        """Keep what a run asks for one reviewer, for a while; again, to keep it longer.
-
-        Raises GateNotFoundError, AlreadyAnsweredError, ReviewTimeoutError, AuthorityError for a
-        role that may not answer there, and ClaimedError while somebody else has it.
-        """
-
-        def take(connection: sa.Connection) -> Claim:
-            review, reviewer = _claimable(connection, run_id, order, caller)
-            minutes = self._settings.claim_minutes
-            taken = reviews.claim(connection, review, reviewer, minutes).claim
-            assert taken is not None
-            return taken
-
-        return await self.ledger.write(take)
-
-    async def release(self, run_id: str, order: ClaimRequest, caller: Caller) -> None:
-        """Give back what one has claimed. Raises as `claim` does."""
-
-        def give_back(connection: sa.Connection) -> None:
-            review, reviewer = _claimable(connection, run_id, order, caller)
-            reviews.release(connection, review, reviewer)
-
-        await self.ledger.write(give_back)
-
-    async def file_paper(
-        self, application_id: str, order: FilePaper, caller: Caller
-    ) -> tuple[FiledPaper, bool]:
-        """Add a paper to an application's file; False when the very same one is there already.
-
-        Raises RecordNotFoundError for an unknown application, ConflictError when another paper
-        has that id, and ContractViolationError.
-        """
-
-        def file(connection: sa.Connection) -> tuple[Document, bool]:
-            case = case_on_file(runs.filed(connection, application_id))
-            paper = order.document(case.application.as_of_date)
-            known = {document.document_id: document for document in case.documents}
-            if twin := known.get(paper.document_id):
-                if twin.model_copy(update={"received_at": paper.received_at}) != paper:
-                    raise ConflictError("another paper is filed under that document_id")
-                return twin, False
-            try:
-                case.with_document(paper)
-            except ValidationError as error:
-                raise ContractViolationError.of("paper", error) from None
-            content = canonical_json(paper)
-            name = caller.name or caller.channel.value
-            runs.file_paper(connection, application_id, paper.document_id, content, name)
-            return paper, True
-
-        paper, is_new = await self.ledger.write(file)
-        reference = paper.model_dump(include=set(DocumentRef.model_fields))
-        return FiledPaper(application_id=application_id, **reference), is_new
-
-    async def inbox(self, role: Role | None = None) -> tuple[InboxItem, ...]:
-        """What waits for somebody, the most urgent first."""
-
-        def read(connection: sa.Connection) -> tuple[InboxItem, ...]:
-            found = views.inbox(connection, self._settings)
-            return tuple(item for item in found if role in {None, item.role})
-
-        return await self.ledger.read(read)
-
-    async def application(self, application_id: str, caller: Caller) -> dict[str, Any]:
-        """What was applied for, masked; whoever decides on credit reads the names."""
-        filed = await self.ledger.read(runs.filed, application_id)
-        shown: tuple[Kind, ...] = ("name",) if _READ_NAMES & set(caller.roles) else ()
-        return masked(case_on_file(filed).application, shown)
-
-    async def audit(self, run_id: str) -> bytes:
-        """A run's whole record as a signed file. Raises UnavailableError without a key."""
-        pack = await self.ledger.read(audit.collect, run_id, version("credit-desk-lite"))
-        key = await asyncio.to_thread(signing_key, self._settings.folder)
-        return await asyncio.to_thread(audit.signed, pack, key)
-
     # -- the rest --------------------------------------------------------------------------
-
-    async def graph(self, fmt: Literal["svg", "dot", "json"], run_id: str | None = None) -> str:
-        """The map as a drawing, with a run's states on it."""
-        statuses = await self.ledger.read(views.node_statuses, run_id) if run_id else {}
-        draw = {"svg": drawing.to_svg, "dot": drawing.to_dot, "json": drawing.to_json}[fmt]
-        return await asyncio.to_thread(draw, WORKFLOW, statuses)
 
     async def is_ready(self) -> dict[str, bool]:
         """Whether each part that a new run needs answers."""
@@ -486,12 +259,6 @@ class Gateway:
             await asyncio.sleep(0.5)
 
     # -- keeping house ---------------------------------------------------------------------
-
-    async def hold(self, run_id: str, caller: Caller, *, held: bool) -> RunSummary:
-        """Put a run under a legal hold, or release it: nothing of a held run is purged."""
-        await self.ledger.write(retention.hold, run_id, held=held)
-        log.info("run %s: legal hold %s by %s", run_id, held, caller.name or "an unnamed caller")
-        return await self.run(run_id)
 
     async def housekeeping(self, *, dry_run: bool) -> HousekeepingReport:
         """Do a round of housekeeping now, or say what it would purge."""
@@ -595,16 +362,6 @@ class Gateway:
                 for worker in workers
             )
         return False
-
-
-def _claimable(
-    connection: sa.Connection, run_id: str, order: ClaimRequest, caller: Caller
-) -> tuple[Review, str]:
-    """What a run asks right now, and in whose name somebody who may answer it wants it."""
-    runs.find(connection, run_id)
-    review = reviews.the_open_one(connection, run_id, None)
-    form_at(review.gate).require_role(review.request, caller.roles)
-    return review, caller.name if caller.proven else order.reviewer
 
 
 def _acting_as(asked: Role, held: tuple[Role, ...]) -> tuple[Role, ...]:

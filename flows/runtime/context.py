@@ -23,7 +23,7 @@ from flows.runtime.checkpoints import Checkpoint
 from flows.runtime.events import Draft
 from flows.runtime.executor import Executor
 from flows.runtime.gate import Answered, F, Gatekeeper
-from flows.runtime.graph import Node, Walk, Workflow
+from flows.runtime.graph import Kind, Node, Walk, Workflow
 from flows.runtime.progress import Progress
 from flows.runtime.record import Entry, Record
 from flows.runtime.state import json_patch, told
@@ -338,6 +338,16 @@ class RunContext(Generic[S]):
             key=f"resolved/{gate}/{visit}",
         )
         await self.record.write(Entry([resolved], changes={"status": "running"}))
+
+    def _visit_of(self, gate: str) -> int:
+        """Which time this gate asks.
+
+        Inside a stage that is made of gates it asks once in each of the stage's visits. A count
+        of its own would fall behind there: a saved stage is not executed again.
+        """
+        stage = self.workflow.node(gate).stage
+        within = self._visits[stage] and all(n.kind is Kind.HITL for n in self._stage(stage))
+        return self._visits[stage] if within else self.count_visit(gate)
 
     def _stage(self, stage: str) -> tuple[Node, ...]:
         return self.workflow.nodes_of(stage)

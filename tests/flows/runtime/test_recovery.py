@@ -252,10 +252,15 @@ async def test_an_idle_run_that_prefect_believes_under_way_or_ended_is_offered_a
     assert server.states[UUID(run_id)].name == AwaitingRetry().name
 
 
-@pytest.mark.parametrize("state", [stood(Suspended()), stood(AwaitingRetry()), Pending()])
+@pytest.mark.parametrize("kind", ["asleep", "offered", "just taken"])
 async def test_an_idle_run_that_sleeps_or_is_just_being_taken_is_left_alone(
-    ledger: Ledger, state: State[Any]
+    ledger: Ledger, kind: str
 ) -> None:
+    state: State[Any] = {
+        "asleep": stood(Suspended()),
+        "offered": stood(AwaitingRetry()),
+        "just taken": Pending(),
+    }[kind]
     run_id = str(uuid4())
     await ledger.write(
         runs.register,
