@@ -132,6 +132,8 @@ def _reasons(question: DecisionQuestion) -> tuple[ReasonCode, ...]:
     found = question.policy.reasons if question.policy else ()
     match question.outcome:
         case Outcome.DECLINE:
+            if _is_true_match(question):
+                return ()
             if question.policy and question.policy.recommendation is Recommendation.DECLINE:
                 return principal_reasons(found)
             return principal_reasons(_given_by_people(question) or found)
@@ -141,6 +143,11 @@ def _reasons(question: DecisionQuestion) -> tuple[ReasonCode, ...]:
             return principal_reasons((ReasonCode.APPLICATION_INCOMPLETE, *found))
         case _:
             return ()
+
+
+def _is_true_match(question: DecisionQuestion) -> bool:
+    """Whether compliance ended the case: that is no credit reason, and the letter names none."""
+    return any(one.gate == "compliance" and one.decision == "decline" for one in question.rulings)
 
 
 def _given_by_people(question: DecisionQuestion) -> tuple[ReasonCode, ...]:

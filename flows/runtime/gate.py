@@ -285,7 +285,8 @@ class SuspendingGatekeeper:
                 connection, self._run_id, form.gate, visit, request, self._timeout, opened
             )
 
-        return await self._record.write(Entry([asked]), enter)
+        # Whoever reads that the run waits may act upon it at once: fork it, say.
+        return await self._record.write(Entry([asked], changes={"status": "waiting"}), enter)
 
     async def _take(
         self, form: type[F], review: Review, typed: dict[str, Any], waiting: Draft

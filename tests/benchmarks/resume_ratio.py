@@ -23,6 +23,7 @@ from data.contracts.runs import RunStatus
 from tests.desk import ROOT, Desk, desk_in
 
 GOAL = 1.5
+_PATIENCE_SECONDS = 120.0
 CHECKPOINTS = ["intake", "verification", "bureau", "risk", "policy", "review", "offer"]
 
 
@@ -56,16 +57,16 @@ async def _reviewed(desk: Desk, stopwatch: Path, name: str, *, stop: bool) -> No
     if stop:
         flag.touch()
     run = await desk.start("bora-borderline", **{"as": name})
-    await run.until(EventType.WAITING)
+    await run.until(EventType.WAITING, seconds=_PATIENCE_SECONDS)
     await run.answer(decision="approve")
     if stop:
-        await run.until(RunStatus.FAILED)
+        await run.until(RunStatus.FAILED, seconds=_PATIENCE_SECONDS)
         saved = (await desk.http.get(f"{run.url}/checkpoints")).json()
         assert [one["label"] for one in saved] == CHECKPOINTS
         flag.unlink()
         answer = await desk.http.post(f"{run.url}/resume")
         assert answer.status_code == 202, answer.text
-    await run.until(RunStatus.COMPLETED)
+    await run.until(RunStatus.COMPLETED, seconds=_PATIENCE_SECONDS)
     await asyncio.sleep(0.5)
 
 

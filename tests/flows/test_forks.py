@@ -258,6 +258,7 @@ async def test_a_what_if_decides_nothing(desk: Desk, decided: StartedRun) -> Non
 async def test_a_what_if_ends_where_a_person_would_be_asked(desk: Desk) -> None:
     run = await desk.start("bora-borderline")
     await run.until(EventType.WAITING)
+    assert (await run.summary()).status is RunStatus.WAITING
 
     other = await fork(run, checkpoint="verification")
     last = (await other.events())[-1]

@@ -119,7 +119,7 @@ def test_the_thresholds_are_the_measured_ones(tmp_path: Path) -> None:
     at = _screen("abcdefghi jklmnopxyz", path=path)
     below = _screen("abcdefghi jklmnowxyz", path=path)
 
-    assert (at.status, str(at.candidates[0].score)) == (WatchlistStatus.POTENTIAL, "85.0")
+    assert (at.status, str(at.candidates[0].score)) == (WatchlistStatus.POTENTIAL, "85")
     assert below.status is WatchlistStatus.CLEAR
 
 
