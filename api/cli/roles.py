@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 def server() -> None:
     """Run the Prefect server of this desk."""
     settings = _begin()
+    from flows.runtime import lifeline
     from flows.runtime.server import serve_prefect
 
     serve_prefect(settings)
+    lifeline.leave()
 
 
 def worker() -> None:
@@ -35,10 +37,11 @@ def api() -> None:
     """Run the HTTP API."""
     settings = _begin()
     from api.app import serve_api
-    from flows.runtime import telemetry
+    from flows.runtime import lifeline, telemetry
 
     serve_api(settings)
     telemetry.flush()
+    lifeline.leave()
 
 
 def deploy() -> None:

@@ -11,11 +11,14 @@ A process that was started by hand has neither, and both functions do nothing.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import signal
+import sys
 import threading
 import time
+from typing import NoReturn
 
 LIFELINE_FD = "CREDIT_DESK_LIFELINE_FD"
 READY_FD = "CREDIT_DESK_READY_FD"
@@ -58,6 +61,19 @@ def ready() -> None:
         _log.warning("the supervisor no longer waits for this process")
     finally:
         os.close(fd)
+
+
+def leave(code: int = 0) -> NoReturn:
+    """End this process when its work is done: what is registered for the exit runs, and no more.
+
+    Python would go on to take two thousand modules apart, which costs a role more than a second
+    of the five that a desk has to stop.
+    """
+    logging.shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _take(variable: str) -> int | None:

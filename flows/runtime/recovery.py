@@ -59,6 +59,9 @@ GIVEN_UP_AFTER = 3
 KEPT_HERE = "see the desk's journal"
 """What Prefect is told in place of who decided and why."""
 
+MOST_FALSE_STARTS = 5
+"""Executions that failed before the run was opened, after which it has failed."""
+
 _MOST_COMPARED = 200
 _A_MOMENT_SECONDS = 5.0
 _UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
@@ -173,6 +176,29 @@ def put_back(connection: sa.Connection, run_id: str) -> list[Event]:
         written = events.append(connection, run_id, [draft], epoch=run.lease_epoch)
     runs.release(connection, run_id, run.lease_epoch)
     return written
+
+
+def count_false_start(connection: sa.Connection, run_id: str, epoch: int) -> list[Event]:
+    """Note an execution that failed before the run was opened; too many are the run's end.
+
+    Of a run that was opened the ledger knows how it ended: there is nothing to note then.
+    """
+    run = runs.find(connection, run_id)
+    if run.status is not RunStatus.RUNNING or run.lease_epoch != epoch:
+        return []
+    times = run.deaths.get("false_starts", 0) + 1
+    changes: dict[str, Any] = {"deaths": {**run.deaths, "false_starts": times}}
+    drafts = []
+    if times >= MOST_FALSE_STARTS:
+        failure = Failure(
+            code="not_opened",
+            message=f"failed {times} times before it was opened; the worker's log says why",
+        ).model_dump(mode="json")
+        drafts.append(
+            _note(run, f"run.failed/{epoch}", EventType.RUN_FAILED, "Run failed", failure)
+        )
+        changes |= {"status": RunStatus.FAILED, "error": failure}
+    return events.append(connection, run_id, drafts, epoch=epoch, **changes)
 
 
 async def reschedule(client: PrefectClient, run_id: str, seen: State[Any] | None = None) -> None:

@@ -11,14 +11,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 import httpx
@@ -289,8 +288,9 @@ class Worker:
     async def _execute(self, flow_run: FlowRun, epoch: int) -> None:
         """Execute a run to its end, its next gate, or its cancellation."""
         run_id = str(flow_run.id)
+        ended: Any = None
         try:
-            await run_flow_async(
+            ended = await run_flow_async(
                 self._flow,
                 flow_run=flow_run,
                 parameters=flow_run.parameters,
@@ -303,10 +303,14 @@ class Worker:
         except (Exception, Abort):
             log.exception("run %s ended in an error of the engine", run_id)
         finally:
-            await asyncio.shield(self._give_back(run_id, epoch))
+            failed = ended is not None and ended.is_failed()
+            await asyncio.shield(self._give_back(run_id, epoch, failed))
 
-    async def _give_back(self, run_id: str, epoch: int) -> None:
+    async def _give_back(self, run_id: str, epoch: int, failed: bool) -> None:
         try:
+            if failed:
+                note = recovery.count_false_start
+                events.publish(await self._desk.ledger.write(note, run_id, epoch))
             await self._desk.ledger.write(runs.release, run_id, epoch)
             await recovery.tidy_up(self._desk.ledger, run_id, epoch)
         except CreditDeskError as error:
@@ -348,8 +352,8 @@ async def _until_answered(call: Callable[[], Awaitable[UUID]], stop: asyncio.Eve
             await asyncio.sleep(0.5)
 
 
-def serve_worker(settings: Settings) -> None:
-    """Run a worker in this process until SIGTERM or SIGINT; returns within five seconds of it.
+def serve_worker(settings: Settings) -> NoReturn:
+    """Run a worker in this process until SIGTERM or SIGINT; ends it within five seconds of that.
 
     The event loop has a thread of its own. Prefect's engine handles SIGTERM for the one run it
     believes a process to have, by raising in the main thread; ours has many, and only waits there.
@@ -384,5 +388,4 @@ def serve_worker(settings: Settings) -> None:
         pass
     thread.join(timeout=_STOP_SECONDS)
     telemetry.flush()
-    if failures:
-        sys.exit(1)
+    lifeline.leave(1 if failures else 0)

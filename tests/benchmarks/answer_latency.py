@@ -11,6 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from rich.console import Console
+
 import tests.conftest  # noqa: F401 - this process's own environment, before Prefect is imported
 from data.contracts.events import EventType
 from data.contracts.runs import RunStatus
@@ -43,7 +45,7 @@ async def main() -> None:
         async with desk_in(Path(folder)) as desk:
             found = await answer_latencies(desk)
     milliseconds = [one * 1000 for one in found]
-    print(
+    Console().print(
         f"answer to first event after the gate, {len(found)} answers:"
         f" median {statistics.median(milliseconds):.0f} ms, longest {max(milliseconds):.0f} ms"
     )

@@ -45,7 +45,7 @@ async def measured(folder: Path, samples: int) -> tuple[list[float], list[float]
         bodies, stages = [], []
         for number in range(samples):
             await _reviewed(desk, stopwatch, f"undisturbed-{number}", stop=False)
-            stages.append(_last(stopwatch, "stage, first execution"))
+            stages.append(_last(stopwatch, "stage"))
             await _reviewed(desk, stopwatch, f"resumed-{number}", stop=True)
             bodies.append(_last(stopwatch, "body"))
     return bodies, stages

@@ -342,3 +342,34 @@ async def test_a_lease_that_could_not_be_given_back_is_put_back_and_said(ledger:
     run = await ledger.read(runs.find, run_id)
     assert [event.meta["code"] for event in written] == ["interrupted"]
     assert (run.status, run.lease_owner, run.deaths) == (RunStatus.QUEUED, None, {})
+
+
+async def test_a_run_that_cannot_even_be_opened_fails_instead_of_being_tried_for_ever(
+    ledger: Ledger,
+) -> None:
+    run_id = str(uuid4())
+    await ledger.write(runs.register, run_id, "application:x", application_id="x")
+    statuses = []
+
+    for _ in range(recovery.MOST_FALSE_STARTS):
+        epoch = await ledger.write(runs.claim, run_id, "host:1:worker:now", 60)
+        assert epoch is not None
+        await ledger.write(recovery.count_false_start, run_id, epoch)
+        await ledger.write(runs.release, run_id, epoch)
+        statuses.append((await ledger.read(runs.find, run_id)).status)
+
+    run = await ledger.read(runs.find, run_id)
+    assert statuses == [RunStatus.QUEUED] * (recovery.MOST_FALSE_STARTS - 1) + [RunStatus.FAILED]
+    assert run.error is not None
+    assert run.error["code"] == "not_opened"
+    assert len(await journal(ledger, run_id)) == 1
+
+
+async def test_an_execution_that_ended_in_the_ledger_is_no_false_start(ledger: Ledger) -> None:
+    run_id = await left_behind(ledger, "host:1:worker:now")
+    with ledger.writing() as connection:
+        events.append(connection, run_id, [], status=RunStatus.QUEUED)
+
+    assert await ledger.write(recovery.count_false_start, run_id, 1) == []
+
+    assert (await ledger.read(runs.find, run_id)).deaths == {}
