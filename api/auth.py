@@ -43,7 +43,6 @@ MAY: Mapping[tuple[str, str], frozenset[Role]] = {
     ("GET", "/runs/{run_id}/checkpoints/{label}/{version}"): _EVERYBODY,
     ("GET", "/runs/{run_id}/diff"): _EVERYBODY,
     ("GET", "/workflow/graph.{form}"): _EVERYBODY,
-    # A letter goes out with a name and an address on it.
     ("GET", "/runs/{run_id}/notice"): _DECIDES,
     # Which of them may answer at which gate is a matter of the gate's own form.
     ("GET", "/inbox"): _EVERYBODY,
@@ -61,13 +60,9 @@ MAY: Mapping[tuple[str, str], frozenset[Role]] = {
     ("GET", "/runs/{run_id}/audit"): frozenset({Role.COMPLIANCE, Role.OPERATOR}),
     ("POST", "/housekeeping"): frozenset({Role.OPERATOR}),
     ("GET", "/housekeeping"): frozenset({Role.OPERATOR}),
-    ("POST", "/batches"): frozenset({Role.OPERATOR}),
-    ("GET", "/batches/{batch_id}"): _EVERYBODY,
-    ("GET", "/batches/{batch_id}/events"): _EVERYBODY,
-    ("GET", "/metrics"): frozenset({Role.OPERATOR, Role.VIEWER}),
 }
-"""Who may do what, by method and route. Answers hold no personal data, with two exceptions that
-are masked by role themselves: the application and the letter."""
+"""Who may do what, by method and route. Answers hold no personal data, but for the application,
+which is masked by role."""
 
 OPEN = frozenset(
     {

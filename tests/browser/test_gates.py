@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.async_api import expect
 
 from data.contracts.decision import Outcome
@@ -13,6 +14,8 @@ from tests.browser.approver import Approver
 from tests.desk import Desk, desk_in
 from tests.papers import file_later_papers
 from tools.case_files import load_persona
+
+pytestmark = pytest.mark.timeout(400)  # a browser and a desk share the machine
 
 
 async def test_the_underwriter_s_form_begins_with_the_case_and_the_decision(

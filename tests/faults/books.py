@@ -23,9 +23,9 @@ class Figures:
     executions: int
     """How often a run was taken up, first times included."""
     stages: int
-    """Stages that were begun as Prefect subflows."""
+    """How often a stage was begun as a Prefect subflow."""
     stages_again: int
-    """Of those, how many had been begun before."""
+    """How many of those began one again that had been killed."""
 
 
 def contents(besieged: BesiegedDesk, cases: Iterable[Case]) -> dict[str, tuple[str, str]]:
@@ -81,18 +81,19 @@ async def until_settled(besieged: BesiegedDesk) -> None:
 def figures(besieged: BesiegedDesk, cases: list[Case]) -> Figures:
     ids = {case.run_id for case in cases}
     epochs = besieged.ledger("select run_id, lease_epoch from runs")
-    begun: Counter[tuple[str, str]] = Counter()
-    for row in besieged.prefect(
-        "select f.name as name, t.flow_run_id as parent from flow_run f "
-        "join task_run t on t.id = f.parent_task_run_id"
-    ):
-        if row["parent"] in ids:
-            begun[row["parent"], row["name"]] += 1
+    stages = [
+        max(row["run_count"], 1)
+        for row in besieged.prefect(
+            "select f.run_count as run_count, t.flow_run_id as parent from flow_run f "
+            "join task_run t on t.id = f.parent_task_run_id"
+        )
+        if row["parent"] in ids
+    ]
     return Figures(
         runs=len(ids),
         executions=sum(row["lease_epoch"] for row in epochs if row["run_id"] in ids),
-        stages=sum(begun.values()),
-        stages_again=sum(n - 1 for n in begun.values()),
+        stages=sum(stages),
+        stages_again=sum(stages) - len(stages),
     )
 
 

@@ -35,7 +35,7 @@ class Size:
 
 
 SHORT = Size(6, 6, ("worker", "server", "api", "everything"), (0.4, 2.5), repeats=False)
-FULL = Size(56, 6, (*KINDS, "worker", "worker", "server"), (0.5, 9.0), repeats=True)
+FULL = Size(56, 6, (*KINDS, "worker", "worker", "server"), (1.0, 15.0), repeats=True)
 
 
 @pytest.mark.timeout(3600)

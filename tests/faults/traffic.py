@@ -26,7 +26,7 @@ ANSWERS = {
     "documents": {"decision": "withdraw", "reviewer": "intake-1"},
 }
 _OUT_OF_ORDER = {500, 502, 503}
-_PATIENCE_SECONDS = 300.0
+_PATIENCE_SECONDS = 900.0
 
 
 @dataclass

@@ -537,6 +537,7 @@ async def test_the_past_of_a_run_is_told_on_the_command_line(desk: Desk) -> None
 # -- keys ------------------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(400)  # a desk of its own, and five people
 async def test_with_keys_everybody_is_who_the_key_says_and_may_do_what_the_roles_allow(
     tmp_path: Path,
 ) -> None:
