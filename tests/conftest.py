@@ -29,6 +29,7 @@ os.environ["PREFECT_LOGGING_LEVEL"] = "WARNING"
 os.environ["PREFECT_LOGGING_TO_API_ENABLED"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"
 
+import hypothesis
 import pytest
 
 from data.settings import settings
@@ -40,6 +41,11 @@ from tests.otlp import Receiver, receiving
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the fault tests in full length")
+
+
+# A machine that is busy is slow, not wrong.
+hypothesis.settings.register_profile("desk", deadline=None)
+hypothesis.settings.load_profile("desk")
 
 
 @pytest.fixture(scope="session")
