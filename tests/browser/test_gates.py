@@ -104,6 +104,7 @@ async def test_intake_names_a_paper_that_came_in(desk: Desk, approver: Approver)
     assert (await run.decision()).outcome is Outcome.APPROVE
 
 
+@pytest.mark.soak
 async def test_a_second_person_agrees_to_an_override(desk: Desk, approver: Approver) -> None:
     run = await desk.start("uma-override")
     await approver.open(run)
@@ -135,6 +136,7 @@ async def test_a_second_person_agrees_to_an_override(desk: Desk, approver: Appro
     assert [one.reviewer for one in decision.rulings] == ["underwriter-1", "senior-1"]
 
 
+@pytest.mark.soak
 async def test_compliance_answers_after_server_worker_and_api_were_killed(
     tmp_path: Path, approver: Approver
 ) -> None:

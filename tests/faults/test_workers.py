@@ -64,6 +64,7 @@ def alone(besieged: BesiegedDesk, run_id: str) -> list[tuple[str, str]]:
     return spans
 
 
+@pytest.mark.soak
 async def test_a_worker_that_was_given_up_and_comes_back_writes_nothing(
     besieged: BesiegedDesk,
 ) -> None:
@@ -95,6 +96,7 @@ async def test_a_worker_that_was_given_up_and_comes_back_writes_nothing(
     assert in_prefect["state_type"] == "COMPLETED"
 
 
+@pytest.mark.soak
 async def test_a_second_worker_takes_no_part_of_what_the_first_one_holds(
     besieged: BesiegedDesk,
 ) -> None:

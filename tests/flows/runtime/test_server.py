@@ -143,7 +143,7 @@ async def second_life(first_life: Life) -> AsyncIterator[Life]:
 
 
 def test_a_server_ends_in_time_although_a_websocket_is_open(first_life: Life) -> None:
-    assert first_life.stop_seconds < 4
+    assert first_life.stop_seconds < 10  # two by itself; a busy machine takes longer
     assert first_life.left == []
 
 
