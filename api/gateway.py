@@ -33,7 +33,9 @@ from data.contracts.errors import (
     CheckpointCorruptError,
     CheckpointNotFoundError,
     ConflictError,
+    ContractViolationError,
     CreditDeskError,
+    Problem,
     RecordNotFoundError,
     UnavailableError,
 )
@@ -60,6 +62,7 @@ from flows.runtime.ledger import Ledger
 from flows.runtime.notifications import arrange_notifications
 from flows.runtime.runs import Run
 from flows.runtime.storage import Shelf, shared_ledger
+from flows.staff import current_rulebook
 from tools.case_files import load_case
 
 _MAY_DECIDE = {Role.SENIOR_UNDERWRITER}
@@ -106,6 +109,7 @@ class Gateway(Records):
         RecordCorruptError for an application that is not on file, UnavailableError when
         Prefect is out of reach (the application is kept then, and started later).
         """
+        await asyncio.to_thread(self._require_bundle, order.options.bundle)
         case = await self._case(order)
         application_id = case.application.application_id
         options = order.options.run_options
@@ -281,6 +285,13 @@ class Gateway(Records):
             await asyncio.sleep(_SWEEP_SECONDS)
 
     # -- inside ----------------------------------------------------------------------------
+
+    def _require_bundle(self, version: str | None) -> None:
+        """A run decides by the bundle in force; asking for another is refused, not ignored."""
+        in_force = current_rulebook(self._settings.data_dir).policy.version
+        if version not in {None, in_force}:
+            problem = Problem("/options/bundle", "unknown_bundle", f"in force is {in_force}")
+            raise ContractViolationError("there is no decision bundle of that version", [problem])
 
     async def _case(self, order: StartRun) -> CaseFile:
         if order.application is not None:

@@ -100,3 +100,14 @@ async def test_a_failed_run_can_be_resumed_and_keeps_what_it_knew(desk: Desk) ->
     assert EventType.RUN_RESUMED in after
     stages = [event.phase for event in run.seen if event.type is EventType.STAGE_STARTED]
     assert stages.count("doc_intake") == stages.count("verification") == 1
+
+
+async def test_a_decision_bundle_that_is_not_in_force_is_refused_and_not_ignored(
+    desk: Desk,
+) -> None:
+    order = {"application_id": "ada-prime", "options": {"as": "ada-old", "bundle": "2001-01-01"}}
+
+    answer = await desk.http.post("/runs", json=order)
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/options/bundle"
