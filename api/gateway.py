@@ -40,7 +40,7 @@ from data.contracts.errors import (
     UnavailableError,
 )
 from data.contracts.review import Answerer, Review, Role
-from data.contracts.runs import RunOptions, RunStatus, RunSummary
+from data.contracts.runs import RunOptions, RunSummary
 from data.settings import FanOutPolicy, Settings
 from flows import forks
 from flows.case_file import case_on_file
@@ -48,8 +48,10 @@ from flows.gates import GATES, discreet, form_at
 from flows.housekeeping import HousekeepingReport, keep_house
 from flows.runtime import (
     checkpoints,
+    deaths,
     decisions,
     events,
+    in_prefect,
     recovery,
     reviews,
     runs,
@@ -148,12 +150,12 @@ class Gateway(Records):
         run = await self.ledger.read(runs.find, run_id)
         if order.makes_a_fork:
             return await self._fork(run, order, caller)
-        if run.status not in {RunStatus.FAILED, RunStatus.QUEUED}:
-            raise ConflictError(f"run {run_id} is {run.status.value} and cannot be resumed")
         await self._require_same_map(run)
-        events.publish(await self.ledger.write(recovery.requeue, run_id, caller.name))
-        with _prefect_errors():
-            await recovery.reschedule(self._client, run_id)
+        requeued = await self.ledger.write(deaths.requeue, run_id, caller.name)
+        events.publish(requeued)
+        if requeued:
+            with _prefect_errors():
+                await in_prefect.reschedule(self._client, run_id)
         return await self.run(run_id)
 
     async def cancel(self, run_id: str, caller: Caller) -> RunSummary:

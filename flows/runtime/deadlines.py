@@ -79,16 +79,8 @@ def _draft(
         "title": request.title,
         "due_at": review.due_at.isoformat(),
     }
-    return Draft(
-        key=f"{type.value}/{review.gate}/{review.attempt}",
-        type=type,
-        phase=run.phase,
-        message=message,
-        progress=run.progress,
-        meta={**told, **meta},
-        trace_id=run.trace_id,
-        span_id="0" * 16 if run.trace_id else "",
-    )
+    key = f"{type.value}/{review.gate}/{review.attempt}"
+    return events.note(run, key, type, message, {**told, **meta})
 
 
 def _words(role: Role) -> str:

@@ -21,7 +21,7 @@ from data.contracts.base import canonical_json
 from data.contracts.errors import RecordNotFoundError
 from data.contracts.events import Event, EventStatus, EventType
 from flows.runtime import ledger
-from flows.runtime.runs import require_lease
+from flows.runtime.runs import Run, require_lease
 
 _NAMESPACE = UUID("6f0d1f0e-5a0b-4a4e-9d43-0c6f1a4b7e11")
 
@@ -59,6 +59,29 @@ def current_trace() -> tuple[str, str]:
     """The trace and span in whose name an event written now speaks, as hex."""
     context = trace.get_current_span().get_span_context()
     return f"{context.trace_id:032x}", f"{context.span_id:016x}"
+
+
+def note(
+    run: Run,
+    key: str,
+    type: EventType,
+    message: str,
+    meta: Mapping[str, Any],
+    *,
+    here: bool = False,
+) -> Draft:
+    """An event about a run that nobody executes; in the run's trace, or (`here`) the caller's."""
+    trace_id, span_id = current_trace() if here else (run.trace_id, "0" * 16)
+    return Draft(
+        key=key,
+        type=type,
+        phase=run.phase,
+        message=message,
+        progress=run.progress,
+        meta=meta,
+        trace_id=trace_id,
+        span_id=span_id if trace_id else "",
+    )
 
 
 def append(

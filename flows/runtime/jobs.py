@@ -19,23 +19,14 @@ from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterNextScheduledStartTime,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    WorkPoolFilter,
-    WorkPoolFilterName,
-)
 from prefect.client.schemas.objects import FlowRun, State, StateType
-from prefect.client.schemas.sorting import FlowRunSort
-from prefect.exceptions import Abort, ObjectNotFound, PrefectHTTPStatusError
-from prefect.states import AwaitingRetry, Cancelled, Crashed, Pending
-from prefect.utilities.engine import propose_state
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.states import AwaitingRetry, Cancelled, Crashed
 
+from flows.runtime import offers
 from flows.runtime.child import FLOW_RUN_ID
+from flows.runtime.deaths import died_here
 from flows.runtime.lifeline import LIFELINE_FD
-from flows.runtime.recovery import died_here
 
 CHILD = (sys.executable, "-P", "-m", "flows.runtime.child")
 MOST_STARTS = 5
@@ -68,9 +59,8 @@ class Jobs:
         room = self._most - len(self._keepers)
         if not self._pools or room <= 0 or self._closing:
             return 0
-        due = FlowRunFilterNextScheduledStartTime(before_=datetime.now(UTC))
         started = 0
-        for flow_run in await self._read(client, [StateType.SCHEDULED], room, due):
+        for flow_run in await offers.due(client, self._pools, room):
             started += await self._take(client, flow_run)
         return started
 
@@ -86,7 +76,7 @@ class Jobs:
     async def _recover(self, client: PrefectClient) -> None:
         alive: set[str] | None = None
         begun = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
-        for flow_run in await self._read(client, begun, 50):
+        for flow_run in await offers.in_states(client, self._pools, begun, 50):
             run_id = str(flow_run.id)
             state = flow_run.state
             if state is None or run_id in self._keepers:
@@ -127,13 +117,7 @@ class Jobs:
 
     async def _take(self, client: PrefectClient, flow_run: FlowRun) -> bool:
         run_id = str(flow_run.id)
-        if run_id in self._keepers:
-            return False
-        try:
-            accepted = await propose_state(client, Pending(), flow_run_id=flow_run.id)
-        except (Abort, ObjectNotFound):
-            return False
-        if not accepted.is_pending():
+        if run_id in self._keepers or not await offers.take(client, flow_run):
             return False
         await client.update_flow_run(flow_run.id, infrastructure_pid=self._owner)
         if self._closing:
@@ -198,24 +182,6 @@ class Jobs:
         return AwaitingRetry()
 
     # -- looking -------------------------------------------------------------------------------
-
-    async def _read(
-        self,
-        client: PrefectClient,
-        types: list[StateType],
-        limit: int,
-        due: FlowRunFilterNextScheduledStartTime | None = None,
-    ) -> list[FlowRun]:
-        wanted = FlowRunFilter(
-            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=types)),
-            next_scheduled_start_time=due,
-        )
-        return await client.read_flow_runs(
-            flow_run_filter=wanted,
-            work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=list(self._pools))),
-            sort=FlowRunSort.NEXT_SCHEDULED_START_TIME_ASC,
-            limit=limit,
-        )
 
     async def _workers(self, client: PrefectClient) -> set[str]:
         """The names of the workers that were heard of lately."""

@@ -16,33 +16,21 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from contextvars import copy_context
-from datetime import UTC, datetime
 from typing import Any, NoReturn
 from uuid import UUID
 
 import httpx
 from prefect import Flow, get_client
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterNextScheduledStartTime,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    WorkPoolFilter,
-    WorkPoolFilterName,
-)
-from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.client.schemas.sorting import FlowRunSort
+from prefect.client.schemas.objects import FlowRun
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
-from prefect.exceptions import Abort, ObjectNotFound, Pause, PrefectHTTPStatusError
+from prefect.exceptions import Abort, Pause, PrefectHTTPStatusError
 from prefect.flow_engine import run_flow_async
-from prefect.states import Pending
-from prefect.utilities.engine import propose_state
 
 from data.contracts.errors import CreditDeskError
 from data.settings import Settings
-from flows.runtime import events, lifeline, recovery, runs, telemetry
+from flows.runtime import deaths, events, in_prefect, lifeline, offers, recovery, runs, telemetry
 from flows.runtime.deployments import Deployment, declared, register
 from flows.runtime.desk import Desk, this_desk
 from flows.runtime.jobs import Jobs, worker_name
@@ -184,7 +172,7 @@ class Worker:
         # Held and not executed, twice in a row: it could not be given back when it was put off.
         unattended = held - self._active.keys()
         for run_id in unattended & self._unattended:
-            events.publish(await self._desk.ledger.write(recovery.put_back, run_id))
+            events.publish(await self._desk.ledger.write(deaths.put_back, run_id))
         self._unattended = unattended
         for run in await self._desk.ledger.read(runs.to_be_stopped):
             self._cancel(run.run_id)
@@ -210,17 +198,7 @@ class Worker:
         room = self._desk.settings.max_active_runs - len(self._active)
         if room <= 0 or self._alone in self._active:
             return 0
-        offered = await client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(
-                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
-                next_scheduled_start_time=FlowRunFilterNextScheduledStartTime(
-                    before_=datetime.now(UTC)
-                ),
-            ),
-            work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[self._deployment.pool])),
-            sort=FlowRunSort.NEXT_SCHEDULED_START_TIME_ASC,
-            limit=room,
-        )
+        offered = await offers.due(client, self._pools[:1], room)
         known = await self._desk.ledger.read(
             runs.find_all, [str(flow_run.id) for flow_run in offered]
         )
@@ -242,20 +220,17 @@ class Worker:
     async def _take(self, client: PrefectClient, flow_run: FlowRun, row: Run | None) -> bool:
         run_id = str(flow_run.id)
         if row is not None and row.status.has_ended:
-            await recovery.close_children(client, run_id)
+            await in_prefect.close_children(client, run_id)
             await client.set_flow_run_state(
-                flow_run.id, recovery.prefect_state(row.status), force=True
+                flow_run.id, in_prefect.state_of(row.status), force=True
             )
             return False
-        try:
-            accepted = await propose_state(client, Pending(), flow_run_id=flow_run.id)
-        except (Abort, ObjectNotFound):
-            return False
-        if not accepted.is_pending():
+        accepted = await offers.take(client, flow_run)
+        if accepted is None:
             return False
         epoch = await self._desk.ledger.write(self._enter, flow_run, run_id)
         if epoch is None:
-            await recovery.reschedule(client, run_id)  # its last worker is not given up yet
+            await in_prefect.reschedule(client, run_id)  # its last worker is not given up yet
             return False
         # The engine would watch a deployment's run for suspensions from outside with a thread
         # and a websocket of its own, and block the loop while they come up. We watch for all.
@@ -309,10 +284,10 @@ class Worker:
     async def _give_back(self, run_id: str, epoch: int, failed: bool) -> None:
         try:
             if failed:
-                note = recovery.count_false_start
+                note = deaths.count_false_start
                 events.publish(await self._desk.ledger.write(note, run_id, epoch))
             await self._desk.ledger.write(runs.release, run_id, epoch)
-            await recovery.tidy_up(self._desk.ledger, run_id, epoch)
+            await in_prefect.tidy_up(self._desk.ledger, run_id, epoch)
         except CreditDeskError as error:
             log.warning("run %s cannot be given back yet: %s", run_id, error)
         except (httpx.TransportError, PrefectHTTPStatusError) as error:
@@ -337,7 +312,7 @@ class Worker:
         await asyncio.gather(*under_way.values(), return_exceptions=True)
         for run_id in under_way:
             with suppress(httpx.TransportError, PrefectHTTPStatusError):
-                await recovery.reschedule(client, run_id)
+                await in_prefect.reschedule(client, run_id)
 
 
 async def _until_answered(call: Callable[[], Awaitable[UUID]], stop: asyncio.Event) -> UUID:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 from data.contracts.events import EventType
-from flows.runtime import runs
+from flows.runtime import events, runs
 from flows.runtime.events import Draft
 from flows.runtime.ledger import Ledger
 
@@ -38,3 +39,20 @@ def draft(key: str, progress: float = 0.0, type: EventType = EventType.PROGRESS)
         trace_id=TRACE,
         span_id=SPAN,
     )
+
+
+async def left_behind(ledger: Ledger, owner: str, phase: str = "check", **more: Any) -> str:
+    """A run under way, whose journal has begun, under this owner's lease."""
+    run_id = str(uuid4())
+    await ledger.write(
+        runs.register, run_id, f"application:{run_id}", application_id=run_id, phase=phase, **more
+    )
+    epoch = await ledger.write(runs.claim, run_id, owner, 60)
+    await ledger.write(
+        events.append, run_id, [draft("run.started", type=EventType.RUN_STARTED)], epoch=epoch
+    )
+    return run_id
+
+
+async def journal(ledger: Ledger, run_id: str) -> list[str]:
+    return [str(body) for body in await ledger.read(events.read, run_id)]

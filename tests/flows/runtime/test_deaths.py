@@ -1,0 +1,225 @@
+"""Workers that died: whose death counts, who is first, and how the run goes on."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from uuid import UUID, uuid4
+
+import pytest
+from prefect.states import (
+    AwaitingRetry,
+    Running,
+)
+
+from data.contracts.errors import ConflictError
+from data.contracts.events import EventType
+from data.contracts.runs import RunStatus
+from flows.runtime import deaths, events, runs
+from flows.runtime.ledger import Ledger
+from tests.flows.runtime.entries import draft, journal, left_behind
+from tests.flows.runtime.prefect_server import PrefectServer
+
+
+def dead(instance: str = "now") -> str:
+    """The name, on a lease, of a process of this host that has ended."""
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                           capture_output=True, text=True, check=True)  # fmt: skip
+    return f"{socket.gethostname()}:{ended.stdout.strip()}:mark:{instance}"
+
+
+async def again(ledger: Ledger, run_id: str, owner: str) -> None:
+    assert await ledger.write(runs.claim, run_id, owner, 60) is not None
+
+
+async def test_a_run_whose_worker_has_died_here_goes_back_into_the_queue_at_once(
+    ledger: Ledger,
+) -> None:
+    run_id = await left_behind(ledger, dead())
+    server = PrefectServer({UUID(run_id): Running()})
+
+    await deaths.requeue_abandoned(server.client, ledger, "now")
+
+    run = await ledger.read(runs.find, run_id)
+    assert (run.status, run.lease_owner) == (RunStatus.QUEUED, None)
+    assert run.deaths["count"] == 1
+    assert "worker_lost" in (await journal(ledger, run_id))[-1]
+    assert server.states[UUID(run_id)].name == AwaitingRetry().name
+
+
+async def test_a_worker_that_lives_keeps_its_run_until_its_lease_has_run_out(
+    ledger: Ledger,
+) -> None:
+    owner = f"{socket.gethostname()}:{os.getpid()}:mark:now"
+    run_id = await left_behind(ledger, owner)
+    server = PrefectServer({UUID(run_id): Running()})
+
+    await deaths.requeue_abandoned(server.client, ledger, "now")
+    before = await ledger.read(runs.find, run_id)
+    await ledger.write(runs.renew, owner, -1)
+    await deaths.requeue_abandoned(server.client, ledger, "now")
+    after = await ledger.read(runs.find, run_id)
+
+    assert (before.status, before.lease_owner) == (RunStatus.RUNNING, owner)
+    assert (after.status, after.lease_owner) == (RunStatus.QUEUED, None)
+
+
+async def test_two_deaths_in_one_stage_make_a_run_be_executed_alone(ledger: Ledger) -> None:
+    run_id = await left_behind(ledger, dead())
+    server = PrefectServer({UUID(run_id): Running()})
+
+    await deaths.requeue_abandoned(server.client, ledger, "now")
+    first = await ledger.read(runs.find, run_id)
+    await again(ledger, run_id, dead())
+    await deaths.requeue_abandoned(server.client, ledger, "now")
+
+    assert not first.is_alone
+    assert (await ledger.read(runs.find, run_id)).is_alone
+
+
+async def test_deaths_in_different_stages_do_not_add_up(ledger: Ledger) -> None:
+    run_id = await left_behind(ledger, dead(), phase="check")
+    server = PrefectServer({UUID(run_id): Running()})
+
+    for phase in ("check", "decide", "check"):
+        with ledger.writing() as connection:
+            events.append(connection, run_id, [], phase=phase)
+        await deaths.requeue_abandoned(server.client, ledger, "now")
+        await again(ledger, run_id, dead())
+
+    assert not (await ledger.read(runs.find, run_id)).is_alone
+
+
+async def test_five_deaths_and_no_progress_set_a_run_aside_with_a_clear_error(
+    ledger: Ledger,
+) -> None:
+    run_id = await left_behind(ledger, dead())
+    server = PrefectServer({UUID(run_id): Running()})
+    states = []
+
+    for _ in range(5):
+        await deaths.requeue_abandoned(server.client, ledger, "now")
+        states.append((await ledger.read(runs.find, run_id)).status)
+        if states[-1] is RunStatus.QUEUED:
+            await again(ledger, run_id, dead())
+
+    run = await ledger.read(runs.find, run_id)
+    assert states == [RunStatus.QUEUED] * 4 + [RunStatus.FAILED]
+    assert run.error is not None
+    assert (run.error["code"], run.error["stage"]) == ("worker_killer", "check")
+    assert server.states[UUID(run_id)].is_crashed()
+
+
+async def test_deaths_of_the_whole_desk_do_not_count(ledger: Ledger) -> None:
+    run_id = await left_behind(ledger, dead("yesterday"))
+    server = PrefectServer({UUID(run_id): Running()})
+
+    for _ in range(6):
+        await deaths.requeue_abandoned(server.client, ledger, "today")
+        await again(ledger, run_id, dead("yesterday"))
+
+    run = await ledger.read(runs.find, run_id)
+    assert run.deaths == {}
+    assert run.status is RunStatus.RUNNING
+
+
+async def test_a_run_that_has_ended_is_not_said_to_have_lost_its_worker(ledger: Ledger) -> None:
+    run_id = await left_behind(ledger, dead())
+    with ledger.writing() as connection:
+        done = draft("run.completed", 1.0, EventType.RUN_COMPLETED)
+        events.append(connection, run_id, [done], status=RunStatus.COMPLETED)
+    before = await journal(ledger, run_id)
+
+    await deaths.requeue_abandoned(PrefectServer().client, ledger, "now")
+
+    run = await ledger.read(runs.find, run_id)
+    assert (run.status, run.lease_owner) == (RunStatus.COMPLETED, None)
+    assert await journal(ledger, run_id) == before
+
+
+async def test_of_two_sweeps_only_the_first_buries(ledger: Ledger) -> None:
+    run_id = await left_behind(ledger, dead())
+    seen = await ledger.read(runs.find, run_id)
+
+    _, first = await ledger.write(deaths._bury, seen, "now")
+    counted = (await ledger.read(runs.find, run_id)).deaths
+    written, second = await ledger.write(deaths._bury, seen, "now")
+
+    assert (first, second) == (False, None)
+    assert written == []
+    assert (await ledger.read(runs.find, run_id)).deaths == counted
+
+
+async def test_a_journal_never_begins_with_a_lost_worker(ledger: Ledger) -> None:
+    run_id = str(uuid4())
+    await ledger.write(runs.register, run_id, "application:x", application_id="x")
+    await again(ledger, run_id, dead())
+
+    await deaths.requeue_abandoned(PrefectServer().client, ledger, "now")
+
+    assert await journal(ledger, run_id) == []
+    assert (await ledger.read(runs.find, run_id)).deaths["count"] == 1
+
+
+async def test_a_lease_that_could_not_be_given_back_is_put_back_and_said(ledger: Ledger) -> None:
+    run_id = await left_behind(ledger, "host:1:worker:now")
+
+    written = await ledger.write(deaths.put_back, run_id)
+
+    run = await ledger.read(runs.find, run_id)
+    assert [event.meta["code"] for event in written] == ["interrupted"]
+    assert (run.status, run.lease_owner, run.deaths) == (RunStatus.QUEUED, None, {})
+
+
+async def test_a_run_that_cannot_even_be_opened_fails_instead_of_being_tried_for_ever(
+    ledger: Ledger,
+) -> None:
+    run_id = str(uuid4())
+    await ledger.write(runs.register, run_id, "application:x", application_id="x")
+    statuses = []
+
+    for _ in range(deaths.MOST_FALSE_STARTS):
+        epoch = await ledger.write(runs.claim, run_id, "host:1:worker:now", 60)
+        assert epoch is not None
+        await ledger.write(deaths.count_false_start, run_id, epoch)
+        await ledger.write(runs.release, run_id, epoch)
+        statuses.append((await ledger.read(runs.find, run_id)).status)
+
+    run = await ledger.read(runs.find, run_id)
+    assert statuses == [RunStatus.QUEUED] * (deaths.MOST_FALSE_STARTS - 1) + [RunStatus.FAILED]
+    assert run.error is not None
+    assert run.error["code"] == "not_opened"
+    assert len(await journal(ledger, run_id)) == 1
+
+
+async def test_an_execution_that_ended_in_the_ledger_is_no_false_start(ledger: Ledger) -> None:
+    run_id = await left_behind(ledger, "host:1:worker:now")
+    with ledger.writing() as connection:
+        events.append(connection, run_id, [], status=RunStatus.QUEUED)
+
+    assert await ledger.write(deaths.count_false_start, run_id, 1) == []
+
+    assert (await ledger.read(runs.find, run_id)).deaths == {}
+
+
+@pytest.mark.parametrize("status", [RunStatus.RUNNING, RunStatus.WAITING, RunStatus.COMPLETED])
+async def test_only_what_has_failed_is_requeued(ledger: Ledger, status: RunStatus) -> None:
+    run_id = await left_behind(ledger, "host:1:worker:now")
+    with ledger.writing() as connection:
+        events.append(connection, run_id, [], status=status)
+
+    with pytest.raises(ConflictError, match="cannot be resumed"):
+        await ledger.write(deaths.requeue, run_id, "somebody")
+
+    assert (await ledger.read(runs.find, run_id)).status is status
+
+
+async def test_a_run_that_is_queued_already_is_not_requeued_under_a_worker_s_hands(
+    ledger: Ledger,
+) -> None:
+    run_id = str(uuid4())
+    await ledger.write(runs.register, run_id, "application:x", application_id="x")
+
+    assert await ledger.write(deaths.requeue, run_id, "somebody") == []

@@ -1,0 +1,55 @@
+"""The record of a run: put off when the desk is out of order, and by nobody without the lease."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from data.contracts.errors import LeaseLostError, UnavailableError
+from data.contracts.events import EventType
+from data.contracts.runs import RunStatus
+from flows.runtime import runs
+from flows.runtime.ledger import Ledger
+from flows.runtime.record import PUT_OFF_AT_MOST, LedgerRecord
+from flows.runtime.storage import LedgerStorage, Shelf
+from tests.flows.runtime.entries import draft, journal, left_behind
+
+
+async def test_a_run_is_put_off_a_few_times_and_no_more(ledger: Ledger) -> None:
+    run_id = await left_behind(ledger, "host:1:worker:now")
+    record = LedgerRecord(ledger, Shelf(LedgerStorage()), run_id, 1)
+
+    put_off = [
+        await record.put_off(draft(f"interrupted/{n}", type=EventType.ERROR))
+        for n in range(PUT_OFF_AT_MOST + 1)
+    ]
+
+    assert put_off == [True] * PUT_OFF_AT_MOST + [False]
+    assert len(await journal(ledger, run_id)) == PUT_OFF_AT_MOST + 1
+    assert (await ledger.read(runs.find, run_id)).status is RunStatus.QUEUED
+
+
+async def test_who_has_lost_the_lease_puts_nothing_off(ledger: Ledger) -> None:
+    run_id = await left_behind(ledger, "host:1:worker:now")
+    record = LedgerRecord(ledger, Shelf(LedgerStorage()), run_id, 7)
+
+    with pytest.raises(LeaseLostError):
+        await record.put_off(draft("interrupted/7", type=EventType.ERROR))
+
+
+async def test_a_ledger_out_of_reach_puts_a_run_off_without_a_word(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = await left_behind(ledger, "host:1:worker:now")
+    record = LedgerRecord(ledger, Shelf(LedgerStorage()), run_id, 1)
+    before = await journal(ledger, run_id)
+
+    async def refuse(*_: Any, **__: Any) -> None:
+        raise UnavailableError("the ledger did not answer: database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger, "write", refuse)
+        assert await record.put_off(draft("interrupted/1", type=EventType.ERROR))
+
+    assert await journal(ledger, run_id) == before
