@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import signal
 import socket
@@ -21,6 +20,7 @@ from api import auth, headers, problems
 from api.gateway import Gateway
 from api.hub import Hub
 from api.limits import TimeLimit
+from api.loopback import require_loopback
 from api.routes import (
     applications,
     audit,
@@ -32,7 +32,6 @@ from api.routes import (
     runs,
     workflow,
 )
-from data.contracts.errors import ContractViolationError
 from data.settings import Settings
 from flows.runtime import lifeline, telemetry
 
@@ -125,19 +124,6 @@ def serve_api(settings: Settings) -> None:
     ).run()
 
 
-def require_loopback(host: str) -> None:
-    """Without keys everybody is everybody, so only this machine may call.
-
-    Raises ContractViolationError for any other address.
-    """
-    if host == "localhost" or _is_loopback(host):
-        return
-    raise ContractViolationError(
-        f"without API keys the API answers on this machine only, and not on {host}:"
-        " make one with `credit-desk keys create`, or set CREDIT_DESK_API_HOST to 127.0.0.1"
-    )
-
-
 def _without_values(span: Span, _scope: dict[str, Any]) -> None:
     """A span is read by others: of an address it keeps what is ours, and nothing searched for."""
     for name, value in dict(getattr(span, "attributes", None) or {}).items():
@@ -147,13 +133,6 @@ def _without_values(span: Span, _scope: dict[str, Any]) -> None:
             address = urlsplit(str(value))._replace(query="")
             path = problems.place_of(address.path)
             span.set_attribute(name, address._replace(path=path).geturl())
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class _Server(uvicorn.Server):

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.keys import KeyRing
 from api.limits import RateLimit
+from api.loopback import require_local_request
 from api.problems import NotAllowedError, UnauthenticatedError, answers, plain, problem
 from api.schemas import Caller
 from data.contracts.errors import CreditDeskError
@@ -86,8 +87,9 @@ _PLACES: tuple[tuple[re.Pattern[str], str, frozenset[Role]], ...] = tuple(
 class Door:
     """Middleware that lets a request in with its caller, or answers it itself.
 
-    401 without a valid key, 429 beyond the key's rate, 403 when the caller's roles may not;
-    404 and 405 for whatever is not in the table.
+    401 without a valid key, 429 beyond the key's rate, 403 when the caller's roles may not, or
+    when there are no keys and the request is not this machine's own; 404 and 405 for whatever is
+    not in the table.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -117,6 +119,7 @@ class Door:
         # What was closed once stays closed: a key file that is lost lets nobody in.
         self._closed = self._closed or self._settings.has_api_keys
         if not self._closed:
+            require_local_request(headers)
             return Caller(name="", roles=tuple(Role), proven=False, channel=channel), None
         if scope["path"] in OPEN:
             return Caller(name="", roles=(), proven=False, channel=channel), None

@@ -391,7 +391,7 @@ async def test_a_request_that_takes_too_long_is_given_up_and_a_stream_is_not() -
         await send({"type": "http.response.body", "body": b"done"})
 
     transport = httpx.ASGITransport(TimeLimit(slow, seconds=0.05))
-    async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         given_up = await client.get("/runs")
         stream = await client.get(f"/runs/{RUN_ID}/events")
 

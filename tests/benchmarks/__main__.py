@@ -17,40 +17,44 @@ from rich.table import Table
 import tests.conftest  # noqa: F401 - this process's own environment, before Prefect is imported
 from tests.benchmarks import measure
 from tests.benchmarks.measure import Row
-from tests.desk import Desk, desk_in
+from tests.benchmarks.resume_ratio import resumed
+from tests.benchmarks.tracing import traced
+from tests.desk import desk_in
 
 
-async def rows(desk: Desk, scale: int) -> AsyncIterator[Row]:
+async def rows(scale: int) -> AsyncIterator[Row]:
     """All rows, in the order in which one would ask for them."""
-    for row in await measure.straight_through(desk, 20 * scale):
-        yield row
-    for row in await measure.latency(desk, 20):
-        yield row
-    for row in await measure.burst(desk, 20 * scale):
-        yield row
-    for row in await measure.streams(desk, 100 * scale):
-        yield row
-    for row in await measure.disk(desk):
-        yield row
+    with tempfile.TemporaryDirectory(prefix="credit-desk-bench-") as folder:
+        async with desk_in(Path(folder)) as desk:
+            for row in await measure.straight_through(desk, 20 * scale):
+                yield row
+            for row in await measure.latency(desk, 20):
+                yield row
+            for row in await measure.burst(desk, 20 * scale):
+                yield row
+            for row in await measure.streams(desk, 100 * scale):
+                yield row
+            for row in await measure.disk(desk):
+                yield row
+    yield await resumed()
+    yield await traced()
 
 
 async def main(scale: int) -> bool:
-    """Measure everything on a desk of its own and print it; whether all goals are met."""
+    """Measure everything on desks of its own and print it; whether all goals are met."""
     console = Console()
     table = Table("what", "measured", "goal", "", title="Numbers to hold")
     held = True
-    with tempfile.TemporaryDirectory(prefix="credit-desk-bench-") as folder:
-        async with desk_in(Path(folder)) as desk:
-            with Progress(console=console, transient=True) as progress:
-                task = progress.add_task("Measuring", total=None)
-                async for row in rows(desk, scale):
-                    progress.update(task, description=f"Measured: {row.what}")
-                    mark = {True: "[green]holds", False: "[red]missed", None: ""}[row.holds]
-                    table.add_row(row.what, row.measured, row.goal, mark)
-                    held = held and row.holds is not False
-            load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-            table.caption = f"{os.cpu_count()} cores, load {load}"
-            console.print(table)
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("Measuring", total=None)
+        async for row in rows(scale):
+            progress.update(task, description=f"Measured: {row.what}")
+            mark = {True: "[green]holds", False: "[red]missed", None: ""}[row.holds]
+            table.add_row(row.what, row.measured, row.goal, mark)
+            held = held and row.holds is not False
+    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    table.caption = f"{os.cpu_count()} cores, load {load}"
+    console.print(table)
     return held
 
 

@@ -6,20 +6,17 @@ its end, and the decision stage alone in runs that nobody has interrupted.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 
 import yaml
-from rich.console import Console
 
-import tests.conftest  # noqa: F401 - this process's own environment, before Prefect is imported
 from data.contracts.events import EventType
 from data.contracts.runs import RunStatus
+from tests.benchmarks.measure import Row
 from tests.desk import ROOT, Desk, desk_in
 
 GOAL = 1.5
@@ -27,7 +24,20 @@ _PATIENCE_SECONDS = 120.0
 CHECKPOINTS = ["intake", "verification", "bureau", "risk", "policy", "review", "offer"]
 
 
-async def measured(folder: Path, samples: int) -> tuple[list[float], list[float]]:
+async def resumed(samples: int = 10) -> Row:
+    """The row: medians of so many resumed runs, and of as many undisturbed ones."""
+    with tempfile.TemporaryDirectory(prefix="credit-desk-resume-") as folder:
+        bodies, stages = await _measured(Path(folder), samples)
+    body, stage = statistics.median(bodies), statistics.median(stages)
+    return Row(
+        f"resume from the last of 7 checkpoints / remaining stage, {samples} runs",
+        f"{body / stage:.2f} ({body * 1000:.0f} / {stage * 1000:.0f} ms)",
+        f"<= {GOAL}",
+        body / stage <= GOAL,
+    )
+
+
+async def _measured(folder: Path, samples: int) -> tuple[list[float], list[float]]:
     """Seconds of the resumed flow bodies, and of the decision stages of undisturbed runs."""
     stopwatch = folder / "stopwatch"
     stopwatch.mkdir()
@@ -74,22 +84,3 @@ def _last(stopwatch: Path, what: str) -> float:
     lines = [json.loads(line) for line in (stopwatch / "times.jsonl").read_text().splitlines()]
     seconds: float = [line["seconds"] for line in lines if line["what"] == what][-1]
     return seconds
-
-
-async def main(samples: int) -> bool:
-    """Measure and print; whether the goal is met."""
-    with tempfile.TemporaryDirectory(prefix="credit-desk-resume-") as folder:
-        bodies, stages = await measured(Path(folder), samples)
-    body, stage = statistics.median(bodies), statistics.median(stages)
-    Console().print(
-        f"resumed from the last of seven checkpoints: {body * 1000:.0f} ms, the remaining stage "
-        f"alone: {stage * 1000:.0f} ms; ratio {body / stage:.2f} (goal <= {GOAL}), "
-        f"medians of {samples}"
-    )
-    return body / stage <= GOAL
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=int, default=10)
-    sys.exit(0 if asyncio.run(main(parser.parse_args().samples)) else 1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from playwright.async_api import expect
 
@@ -11,7 +9,7 @@ from data.contracts.decision import Outcome
 from data.contracts.events import EventType
 from data.settings import Settings
 from tests.browser.approver import Approver
-from tests.desk import Desk, desk_in
+from tests.desk import Desk
 from tests.papers import file_later_papers
 from tools.case_files import load_persona
 
@@ -134,24 +132,3 @@ async def test_a_second_person_agrees_to_an_override(desk: Desk, approver: Appro
     decision = await run.decision()
     assert decision.outcome is Outcome.APPROVE
     assert [one.reviewer for one in decision.rulings] == ["underwriter-1", "senior-1"]
-
-
-@pytest.mark.soak
-async def test_compliance_answers_after_server_worker_and_api_were_killed(
-    tmp_path: Path, approver: Approver
-) -> None:
-    async with desk_in(tmp_path) as desk:
-        run = await desk.start("pat-potential")
-        await approver.open(run)
-        await desk.kill("server", "worker", "api")
-
-        await approver.open(run)
-        await approver.choose("Finding", "clear")
-        await approver.sign("compliance-1", "born in another year")
-        await approver.submit()
-
-        decision = await run.decision()
-        assert [(one.gate, one.decision) for one in decision.rulings] == [("compliance", "clear")]
-        assert decision.outcome is Outcome.APPROVE
-        ids = [event.id for event in await run.events()]
-        assert ids == list(range(1, len(ids) + 1))

@@ -8,7 +8,6 @@ import base64
 import hashlib
 import json
 import sqlite3
-import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -23,7 +22,8 @@ from data.contracts.events import EventType
 from data.contracts.review import Role
 from data.contracts.runs import RunStatus
 from data.settings import Settings
-from tests.desk import ROOT, Desk, StartedRun, desk_in
+from tests.command_line import answered_from_the_command_line, credit_desk
+from tests.desk import Desk, StartedRun, desk_in
 from tests.papers import file_later_papers, order_of
 from tools.case_files import load_persona
 
@@ -35,25 +35,6 @@ async def at_gate(desk: Desk, persona: str, **options: Any) -> StartedRun:
     run = await desk.start(persona, **options)
     await run.until(EventType.WAITING)
     return run
-
-
-async def credit_desk(desk: Desk, *arguments: str) -> tuple[int, str, str]:
-    """One command of the real command line: its exit code and what it printed."""
-    command = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "api.cli", *arguments, "--api", desk.api_url),
-        cwd=desk.home,
-        env={"PYTHONPATH": str(ROOT), "PATH": ""},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    printed, errors = await command.communicate()
-    return command.returncode or 0, printed.decode(), errors.decode()
-
-
-async def answered_from_the_command_line(run: StartedRun, *arguments: str) -> None:
-    who = ("--reviewer", "somebody", "--reason", "seen and considered")
-    code, _, errors = await credit_desk(run.desk, "answer", run.run_id, *who, *arguments)
-    assert code == 0, errors
 
 
 # -- each gate, by HTTP and from the command line --------------------------------------------
