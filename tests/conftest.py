@@ -49,11 +49,21 @@ hypothesis.settings.load_profile("desk")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """`make soak` runs what takes minutes; `make test` its shorter kin."""
+    """`make soak` runs what takes minutes; `make test` its shorter kin, in two processes."""
     if not config.getoption("--soak"):
         long = [item for item in items if item.get_closest_marker("soak")]
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in long]
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_together(item)))
+
+
+def _together(item: pytest.Item) -> str:
+    """What stays in one process: all tests of a desk that is started once, all tests of a file."""
+    fixtures = getattr(item, "fixturenames", ())
+    real = not item.nodeid.startswith("tests/api/")  # most of those have a stand-in of a desk
+    shared = [name for name in ("desk", "hasty_desk", "besieged") if name in fixtures and real]
+    return shared[0] if shared else item.nodeid.partition("::")[0]
 
 
 @pytest.fixture(scope="session")
