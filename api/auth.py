@@ -8,7 +8,8 @@ one; what its holder may do stands in one table, and what is not in the table no
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -18,7 +19,7 @@ from starlette.datastructures import Headers
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.keys import KeyRing
+from api.keys import ApiKey, KeyRing
 from api.limits import RateLimit
 from api.loopback import require_local_request
 from api.problems import NotAllowedError, UnauthenticatedError, answers, plain, problem
@@ -104,31 +105,42 @@ class Door:
             await self._app(scope, receive, send)
             return
         try:
-            caller, refused = self._admit(scope)
+            caller, key, refused = self._admit(scope)
         except CreditDeskError as error:
             refused = problem(error, scope["path"])
         if refused is not None:
             await refused(scope, receive, send)
             return
-        scope.setdefault("state", {})["caller"] = caller
+        state = scope.setdefault("state", {})
+        state["caller"], state["may_stay"] = caller, partial(self._may_stay, key)
         await self._app(scope, receive, send)
 
-    def _admit(self, scope: Scope) -> tuple[Caller, Response | None]:
-        headers = Headers(scope=scope)
-        channel = _channel(headers)
+    def _is_closed(self) -> bool:
         # What was closed once stays closed: a key file that is lost lets nobody in.
         self._closed = self._closed or self._settings.has_api_keys
-        if not self._closed:
+        return self._closed
+
+    def _may_stay(self, key: ApiKey | None) -> bool:
+        """Whether whoever was let in with this key, or without any, still would be."""
+        try:
+            return self._ring.still_holds(key) if key else not self._is_closed()
+        except CreditDeskError:
+            return False
+
+    def _admit(self, scope: Scope) -> tuple[Caller, ApiKey | None, Response | None]:
+        headers = Headers(scope=scope)
+        channel = _channel(headers)
+        if not self._is_closed():
             require_local_request(headers)
-            return Caller(name="", roles=tuple(Role), proven=False, channel=channel), None
+            return Caller(name="", roles=tuple(Role), proven=False, channel=channel), None, None
         if scope["path"] in OPEN:
-            return Caller(name="", roles=(), proven=False, channel=channel), None
+            return Caller(name="", roles=(), proven=False, channel=channel), None, None
         key = self._ring.holder(_token(headers))
         if key is None:
             raise UnauthenticatedError("this desk needs a valid API key")
         self._rate.take(key.id)
         caller = Caller(name=key.name, roles=key.roles, proven=True, channel=channel)
-        return caller, _refused(scope["method"], scope["path"], key.roles)
+        return caller, key, _refused(scope["method"], scope["path"], key.roles)
 
 
 def _refused(method: str, path: str, roles: tuple[Role, ...]) -> Response | None:
@@ -153,6 +165,12 @@ def caller_of(request: Request) -> Caller:
     """Whom the door has let in."""
     caller: Caller = request.state.caller
     return caller
+
+
+def stay_of(request: Request) -> Callable[[], bool]:
+    """What tells, at any later time, whether whom the door has let in may go on listening."""
+    may_stay: Callable[[], bool] = request.state.may_stay
+    return may_stay
 
 
 def _channel(headers: Headers) -> Channel:

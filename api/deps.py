@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Path, Request
 
-from api.auth import caller_of
+from api.auth import caller_of, stay_of
 from api.gateway import Gateway
 from api.hub import Hub
 from api.schemas import Caller
@@ -41,3 +42,4 @@ HubDep = Annotated[Hub, Depends(_hub)]
 CallerDep = Annotated[Caller, Depends(caller_of)]
 RunId = Annotated[str, Depends(_run_id)]
 After = Annotated[int, Depends(_after)]
+MayStay = Annotated[Callable[[], bool], Depends(stay_of)]

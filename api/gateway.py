@@ -29,9 +29,8 @@ from api.schemas import (
 from data.contracts.base import canonical_json
 from data.contracts.case import CaseFile
 from data.contracts.errors import (
+    AlreadyDecidedError,
     AuthorityError,
-    CheckpointCorruptError,
-    CheckpointNotFoundError,
     ConflictError,
     ContractViolationError,
     CreditDeskError,
@@ -39,15 +38,15 @@ from data.contracts.errors import (
     RecordNotFoundError,
     UnavailableError,
 )
-from data.contracts.review import Answerer, Review, Role
+from data.contracts.review import Answerer, Review, ReviewStatus, Role
 from data.contracts.runs import RunOptions, RunSummary
 from data.settings import FanOutPolicy, Settings
 from flows import forks
-from flows.case_file import case_on_file
-from flows.gates import GATES, discreet, form_at
+from flows.gates import GATES, bound, form_at
 from flows.housekeeping import HousekeepingReport, keep_house
+from flows.in_hand import in_hand
 from flows.runtime import (
-    checkpoints,
+    cancellation,
     deaths,
     decisions,
     events,
@@ -59,13 +58,15 @@ from flows.runtime import (
 from flows.runtime.deployments import Deployment, declared
 from flows.runtime.desk import this_desk
 from flows.runtime.gate import filled_in
-from flows.runtime.launch import Order, launch, launch_fork
+from flows.runtime.launch import launch, launch_fork
 from flows.runtime.ledger import Ledger
 from flows.runtime.notifications import arrange_notifications
+from flows.runtime.orders import ForkOrder, Order
 from flows.runtime.runs import Run
-from flows.runtime.storage import Shelf, shared_ledger
+from flows.runtime.storage import shared_ledger
 from flows.staff import current_rulebook
 from tools.case_files import load_case
+from tools.discretion import require_discreet
 
 _MAY_DECIDE = {Role.SENIOR_UNDERWRITER}
 _WAKE_TRIES = 40
@@ -108,7 +109,8 @@ class Gateway(Records):
 
         The same application with the same content and options is the same run. Raises
         ConflictError when something else is filed under its id, RecordNotFoundError or
-        RecordCorruptError for an application that is not on file, UnavailableError when
+        RecordCorruptError for an application that is not on file, ContractViolationError for an id
+        that tells what is personal in it, UnavailableError when
         Prefect is out of reach (the application is kept then, and started later).
         """
         await asyncio.to_thread(self._require_bundle, order.options.bundle)
@@ -133,24 +135,25 @@ class Gateway(Records):
             return runs.find_by_origin(connection, f"application:{application_id}")
 
         known = await self.ledger.write(accept)
-        if known is not None:
-            if dict(known.options) != options.model_dump(mode="json"):
-                raise ConflictError(f"{application_id} is underwritten with other options")
-            return await self.run(known.run_id), False
-        run = await launch(self._client, self.ledger, await self._deployed(), application_id, asked)
-        return await self.run(run.run_id), run.traceparent == asked.traceparent
+        run = known or await launch(
+            self._client, self.ledger, await self._deployed(), application_id, asked
+        )
+        if dict(run.options) != options.model_dump(mode="json"):
+            raise ConflictError(f"{application_id} is underwritten with other options")
+        return await self.run(run.run_id), not known and run.traceparent == asked.traceparent
 
     async def resume(self, run_id: str, order: ResumeRun, caller: Caller) -> RunSummary:
         """Let a failed run go on from its last checkpoint; or fork it from a named one.
 
         Raises ConflictError for a run that is under way, waits for a person, or has ended well,
-        and when the map has changed under what it has done; CheckpointNotFoundError,
+        when another run has decided its application, and when the map has changed under what it
+        has done or what it decides by cannot be read; CheckpointNotFoundError,
         ContractViolationError and AuthorityError for a fork that cannot be.
         """
         run = await self.ledger.read(runs.find, run_id)
         if order.makes_a_fork:
             return await self._fork(run, order, caller)
-        await self._require_same_map(run)
+        await forks.require_able_to_go_on(self.ledger, run)
         requeued = await self.ledger.write(deaths.requeue, run_id, caller.name)
         events.publish(requeued)
         if requeued:
@@ -160,16 +163,16 @@ class Gateway(Records):
 
     async def cancel(self, run_id: str, caller: Caller) -> RunSummary:
         """Stop a run for good. Raises ConflictError when it has ended already."""
-        events.publish(await self.ledger.write(recovery.request_cancel, run_id, caller.name))
+        events.publish(await self.ledger.write(cancellation.request, run_id, caller.name))
         with _prefect_errors():
-            await recovery.deliver_cancels(self._client, self.ledger)
+            await cancellation.deliver_one(self._client, self.ledger, run_id)
         return await self.run(run_id)
 
     async def _fork(self, parent: Run, order: ResumeRun, caller: Caller) -> RunSummary:
         if order.decide and not _MAY_DECIDE & set(caller.roles):
             raise AuthorityError("a fork that decides needs a senior underwriter")
-        if order.decide and await self._is_decided(parent):
-            raise ConflictError(f"application {parent.application_id} has been decided")
+        if order.decide and await self.ledger.read(decisions.is_decided, parent.application_id):
+            raise AlreadyDecidedError(f"application {parent.application_id} has been decided")
         fork = await forks.prepare_fork(
             self.ledger,
             parent,
@@ -182,30 +185,18 @@ class Gateway(Records):
         options = RunOptions.model_validate(parent.options)
         if policy := fork.overrides.get("fan_out_policy"):
             options = options.model_copy(update={"fan_out_policy": FanOutPolicy(policy)})
-        asked = Order(
+        asked = ForkOrder(
             name=f"what-if {parent.application_id}",
+            application_id=parent.application_id,
+            lineage=fork,
             options=options,
             submitted_by=caller.name,
             traceparent=_traceparent(),
             tags=("what-if",) if not order.decide else (),
         )
         with _prefect_errors():
-            run = await launch_fork(
-                self._client, self.ledger, await self._deployed(), parent, fork, asked
-            )
+            run = await launch_fork(self._client, self.ledger, await self._deployed(), asked)
         return await self.run(run.run_id)
-
-    async def _require_same_map(self, run: Run) -> None:
-        """A run goes on only if its finished stages still mean the same; else a fork may."""
-        shelf = await Shelf.open(self._settings.checkpoint_storage)
-        with suppress(CheckpointNotFoundError, CheckpointCorruptError):  # then it starts over
-            found = await self.ledger.read(checkpoints.locate, run.run_id)
-            if found is None:
-                return
-            forks.require_unchanged(await checkpoints.load(shelf, *found))
-
-    async def _is_decided(self, run: Run) -> bool:
-        return await self.ledger.read(decisions.is_decided, run.application_id)
 
     # -- people ----------------------------------------------------------------------------
 
@@ -215,30 +206,42 @@ class Gateway(Records):
         """Check an answer, record it, and wake the run.
 
         Raises GateNotFoundError, AuthorityError, AnswerRejectedError, AlreadyAnsweredError,
-        ClaimedError or ReviewTimeoutError, ConflictError when the map has changed under what
-        the run has done; nothing is changed then.
+        ClaimedError or ReviewTimeoutError, ConflictError when the run has ended or could not go
+        on with it (`forks.require_able_to_go_on`); nothing is changed then.
         """
+        proven_name = {"reviewer": caller.name} if caller.proven else {}
 
-        def record(connection: sa.Connection) -> Review:
+        def judge(connection: sa.Connection) -> tuple[Review, dict[str, Any], Answerer]:
             run = runs.find(connection, run_id)
             review = reviews.meant(connection, run_id, answer.gate, idempotency_key)
-            proven_name = {"reviewer": caller.name} if caller.proven else {}
-            case = case_on_file(runs.filed(connection, run.application_id))
-            form = filled_in(discreet(form_at(answer.gate), case), answer.fields | proven_name)
+            form = bound(form_at(answer.gate), in_hand(connection, run))
+            filled = filled_in(form, answer.fields | proven_name)
             by = Answerer(
-                reviewer=form.reviewer,
-                roles=_acting_as(review.request.role, caller.roles),
+                reviewer=filled.reviewer,
+                roles=form.acting_as(review.request, caller.roles),
                 channel=caller.channel,
                 proven=caller.proven,
+                keyed=caller.proven or self._settings.has_api_keys,
             )
-            form.check(review.request, by)
-            form.screen()
-            form.check_papers(review.request, runs.paper_ids(connection, run_id))
-            reviews.answer(connection, review, form.model_dump(mode="json"), by, idempotency_key)
-            return review.model_copy(update={"fields": form.model_dump(mode="json")})
+            if review.status is ReviewStatus.OPEN:  # or it repeats what has been judged
+                if run.status.has_ended:
+                    raise ConflictError(f"run {run_id} has ended: it is {run.status.value}")
+                filled.check(review.request, by)
+                filled.screen()
+                filled.check_papers(review.request, runs.paper_ids(connection, run_id))
+            return review, filled.model_dump(mode="json"), by
 
-        await self._require_same_map(await self.ledger.read(runs.find, run_id))
-        review = await self.ledger.write(record)
+        def record(
+            connection: sa.Connection, review: Review, fields: dict[str, Any], by: Answerer
+        ) -> Review:
+            reviews.answer(connection, review, fields, by, idempotency_key)
+            return review.model_copy(update={"fields": fields})
+
+        await forks.require_able_to_go_on(
+            self.ledger, await self.ledger.read(runs.find, run_id)
+        )
+        judged = await self.ledger.read(judge)
+        review = await self.ledger.write(record, *judged)
         self._run_errand(self._wake(review))
         return await self.run(run_id)
 
@@ -301,6 +304,8 @@ class Gateway(Records):
         else:
             assert order.application_id is not None
             case = await self._on_file(order.application_id)
+        if order.chosen_ids:
+            await asyncio.to_thread(require_discreet, case, order.chosen_ids)
         return case.renamed(order.options.as_) if order.options.as_ else case
 
     async def _on_file(self, application_id: str) -> CaseFile:
@@ -332,11 +337,12 @@ class Gateway(Records):
 
     async def _sweep(self) -> None:
         """Finish what others began, as workers do too: there may be no worker to come back."""
+        turn = recovery.Turn()
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             try:
-                deployment_id = await self._deployed()
-                await recovery.sweep(self._client, self.ledger, deployment_id, this_desk().instance)
+                deployment_id, instance = await self._deployed(), this_desk().instance
+                await recovery.sweep(self._client, self.ledger, deployment_id, instance, turn)
             except CreditDeskError as error:
                 log.info("no sweep: %s", error)
             except Exception:
@@ -375,11 +381,6 @@ class Gateway(Records):
                 for worker in workers
             )
         return False
-
-
-def _acting_as(asked: Role, held: tuple[Role, ...]) -> tuple[Role, ...]:
-    """Somebody's roles, first the one in which they answer here: the record names that."""
-    return tuple(sorted(held, key=lambda role: role is not asked))
 
 
 @contextmanager

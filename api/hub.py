@@ -3,7 +3,8 @@
 The journal is the truth; Prefect's event stream only says that it is time to look. A client is
 a cursor on a log of ready-made frames, shared by all who follow the same run. Each log is read
 by one task, so a thousand clients cost one query per event. A wake-up that never came delays an
-event by a second: once a second one query asks how far all followed journals have come.
+event by a second: once a second one query asks how far all followed journals have come. As often
+it is asked whether each client may still listen: a key may be revoked while a stream is open.
 """
 
 from __future__ import annotations
@@ -84,19 +85,21 @@ class Hub:
         run = await self._source.ledger.read(runs.find, run_id)
         return run.status.has_ended and run.last_event_id <= after
 
-    async def follow(self, run_id: str, after: int = 0) -> AsyncIterator[bytes]:
+    async def follow(
+        self, run_id: str, after: int = 0, may_stay: Callable[[], bool] = lambda: True
+    ) -> AsyncIterator[bytes]:
         """The frames of a run's journal after an id: all there are, then each as it comes.
 
         Ends after a terminal event that is the journal's last, or when the run has ended and
-        everything was sent.
+        everything was sent; and within a second after `may_stay` has begun to say no.
         """
         log = self._log_of(run_id)
-        woken = asyncio.Event()
-        log.followers.add(woken)
+        follower = _Follower(may_stay)
+        log.followers.add(follower)
         position = after
         try:
-            while True:
-                woken.clear()  # before looking, so that no wake-up falls in between
+            while not follower.is_turned_out:
+                follower.woken.clear()  # before looking, so that no wake-up falls in between
                 if position < len(log.frames):
                     chunk = log.frames[position : position + FRAMES_PER_CHUNK]
                     position += len(chunk)
@@ -104,9 +107,9 @@ class Hub:
                 elif log.is_over:
                     return
                 else:
-                    await woken.wait()
+                    await follower.woken.wait()
         finally:
-            log.followers.discard(woken)
+            log.followers.discard(follower)
             if not log.followers and self._logs.get(run_id) is log:
                 del self._logs[run_id]
                 log.reader.cancel()
@@ -138,10 +141,21 @@ class Hub:
             looks += 1
             if not self._logs:
                 continue
+            for log in self._logs.values():
+                log.turn_out()
             heads = await self._source.ledger.read(events.heads, list(self._logs))
             for run_id, log in self._logs.items():
                 if heads.get(run_id, 0) > len(log.frames) or looks % QUIET_LOOKS == 0:
                     log.news.set()
+
+
+class _Follower:
+    """One client of a log: its alarm clock, and whether it may go on."""
+
+    def __init__(self, may_stay: Callable[[], bool]) -> None:
+        self.woken = asyncio.Event()
+        self.is_turned_out = False
+        self.may_stay = may_stay
 
 
 class _Log:
@@ -153,9 +167,16 @@ class _Log:
         self._retry_seconds = retry_seconds
         self.frames: list[bytes] = []
         self.is_over = False
-        self.followers: set[asyncio.Event] = set()
+        self.followers: set[_Follower] = set()
         self.news = asyncio.Event()
         self.reader = asyncio.create_task(self._read_on(), name=f"hub reads {run_id}")
+
+    def turn_out(self) -> None:
+        """Let those go who may not listen any more."""
+        for follower in self.followers:
+            if not follower.may_stay():
+                follower.is_turned_out = True
+                follower.woken.set()
 
     async def _read_on(self) -> None:
         while True:
@@ -168,8 +189,8 @@ class _Log:
                 _log.warning("reading run %s again: %s", self._run_id, _short(error))
                 await asyncio.sleep(self._retry_seconds)
                 continue
-            for woken in self.followers:
-                woken.set()
+            for follower in self.followers:
+                follower.woken.set()
             await self.news.wait()
 
     async def _catch_up(self) -> None:

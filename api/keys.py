@@ -26,6 +26,7 @@ from data.contracts.errors import (
     RecordNotFoundError,
     UnavailableError,
 )
+from data.contracts.personal import Signature
 from data.contracts.review import Role
 
 _MARK = "cdk"
@@ -37,7 +38,7 @@ class ApiKey(Contract):
     """One key as it is kept."""
 
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
-    name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$")]
+    name: Annotated[Signature, Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$")]
     """Whose it is: what the record says of whoever answers with it."""
     roles: Annotated[tuple[Role, ...], Field(min_length=1)]
     secret_sha256: Sha256
@@ -151,6 +152,14 @@ class KeyRing:
         expected = key.secret_sha256 if key else _NOBODY
         matches = hmac.compare_digest(_digest(secret), expected)
         return key if key and key.is_valid and matches and mark == _MARK else None
+
+    def still_holds(self, key: ApiKey) -> bool:
+        """Whether a key that was shown before is valid still. Cheap: asked for every stream.
+
+        Raises UnavailableError as `holder` does.
+        """
+        self._refresh()
+        return self._keys.get(key.id) == key
 
     def _refresh(self) -> None:
         try:

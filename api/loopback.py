@@ -6,13 +6,13 @@ can send requests here, and under a name that it has pointed at this machine als
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
 from api.problems import NotAllowedError
 from data.contracts.errors import ContractViolationError
+from flows.runtime.loopback import is_loopback
 
 
 def require_loopback(host: str) -> None:
@@ -20,7 +20,7 @@ def require_loopback(host: str) -> None:
 
     Raises ContractViolationError for any other address.
     """
-    if not _is_loopback(host):
+    if not is_loopback(host):
         raise ContractViolationError(
             f"without API keys the API answers on this machine only, and not on {host}:"
             " make one with `credit-desk keys create`, or set CREDIT_DESK_API_HOST to 127.0.0.1"
@@ -31,7 +31,7 @@ def require_local_request(headers: Headers) -> None:
     """Raises NotAllowedError for a request under another machine's name, or by another's page."""
     origin = headers.get("origin")
     for address in (f"//{headers.get('host', '')}", *([origin] if origin else [])):
-        if not _is_loopback(_host_of(address)):
+        if not is_loopback(_host_of(address)):
             raise NotAllowedError(
                 "without API keys the desk answers this machine only, under its own name"
             )
@@ -42,12 +42,3 @@ def _host_of(address: str) -> str:
         return urlsplit(address).hostname or ""
     except ValueError:
         return ""
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

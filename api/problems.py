@@ -26,6 +26,7 @@ from data.contracts.errors import (
     AlreadyAnsweredError,
     AnswerRejectedError,
     AuthorityError,
+    CheckpointCorruptError,
     CheckpointNotFoundError,
     CheckpointSchemaError,
     ClaimedError,
@@ -41,6 +42,7 @@ from data.contracts.errors import (
     as_desk_error,
     named,
 )
+from data.contracts.ssn import has_shape_of_ssn
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -101,6 +103,7 @@ STATUS: Mapping[type[CreditDeskError], HTTPStatus] = {
     ClaimedError: HTTPStatus.CONFLICT,
     InvalidTransitionError: HTTPStatus.CONFLICT,
     CheckpointSchemaError: HTTPStatus.CONFLICT,
+    CheckpointCorruptError: HTTPStatus.CONFLICT,
     ReviewTimeoutError: HTTPStatus.GONE,
     TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     UnsupportedMediaTypeError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -234,7 +237,11 @@ def _pointer(place: Sequence[int | str]) -> str:
 
 def place_of(path: str) -> str:
     """A path as it may be answered and logged: anybody may write anything into an address."""
-    return "/".join(part if _STEP.fullmatch(part) else "?" for part in path.split("/"))
+    return "/".join(part if _may_be_told(part) else "?" for part in path.split("/"))
+
+
+def _may_be_told(part: str) -> bool:
+    return _STEP.fullmatch(part) is not None and not has_shape_of_ssn(part)
 
 
 _STEP = re.compile(

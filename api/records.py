@@ -33,9 +33,11 @@ from data.contracts.notices import Notice
 from data.contracts.personal import Kind, masked
 from data.contracts.review import Claim, Review, Role
 from data.contracts.runs import CheckpointEntry, Message, RunStatus, RunSummary
+from data.contracts.underwriting import Underwriting
+from data.contracts.watchlist import ListedCandidate
 from data.settings import Settings
 from flows import forks
-from flows.case_file import case_on_file
+from flows.case_file import case_on_file, paper_sha256
 from flows.comparison import Comparison, compare
 from flows.gates import form_at
 from flows.runtime import (
@@ -52,10 +54,13 @@ from flows.runtime.audit_key import signing_key
 from flows.runtime.checkpoints import Checkpoint
 from flows.runtime.gate import prefilled
 from flows.runtime.ledger import Ledger
+from flows.runtime.runs import Run
 from flows.workflow import WORKFLOW
+from tools.discretion import require_discreet
 from tools.notices import compose_notice, load_notice_terms
+from tools.watchlist import compare_with_list, watchlist_file
 
-_READ_NAMES = {Role.UNDERWRITER, Role.SENIOR_UNDERWRITER}
+_READ_NAMES = {Role.UNDERWRITER, Role.SENIOR_UNDERWRITER, Role.COMPLIANCE}
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +136,7 @@ class Records:
         return letter
 
     async def application(self, application_id: str, caller: Caller) -> dict[str, Any]:
-        """What was applied for, masked; whoever decides on credit reads the names."""
+        """What was applied for, masked; whoever decides about a person reads the names."""
         filed = await self.ledger.read(runs.filed, application_id)
         shown: tuple[Kind, ...] = ("name",) if _READ_NAMES & set(caller.roles) else ()
         return masked(case_on_file(filed).application, shown)
@@ -182,19 +187,17 @@ class Records:
         """Two checkpoints of one run, or of a run and another, side by side."""
         one = await self.ledger.read(runs.find, run_id)
         two = await self.ledger.read(runs.find, other) if other else one
-        overrides = {
-            **((one.lineage or {}).get("overrides") or {}),
-            **((two.lineage or {}).get("overrides") or {}),
-        }
         return compare(
             await forks.load_checkpoint(self.ledger, one, before),
             await forks.load_checkpoint(self.ledger, two, after),
-            overrides if other else {},
+            forks.overrides_of(one),
+            forks.overrides_of(two),
         )
 
     async def audit(self, run_id: str) -> bytes:
         """A run's whole record as a signed file. Raises UnavailableError without a key."""
-        pack = await self.ledger.read(audit.collect, run_id, version("credit-desk-lite"))
+        code = version("credit-desk-lite")
+        pack = await self.ledger.read(audit.collect, run_id, code, paper_sha256)
         key = await asyncio.to_thread(signing_key, self._settings.folder)
         return await asyncio.to_thread(audit.signed, pack, key)
 
@@ -206,16 +209,31 @@ class Records:
 
     # -- people ----------------------------------------------------------------------------
 
-    async def open_request(self, run_id: str) -> OpenRequest:
-        """What a run asks right now, and the form to answer with."""
+    async def open_request(self, run_id: str, caller: Caller) -> OpenRequest:
+        """What a run asks right now, and the form to answer with.
 
-        def read(connection: sa.Connection) -> Review:
-            runs.find(connection, run_id)
-            return reviews.the_open_one(connection, run_id, None)
+        Compliance is shown whom on the list an applicant may be, as far as they are asked.
+        """
 
-        review = await self.ledger.read(read)
+        def read(connection: sa.Connection) -> tuple[Review, tuple[ListedCandidate, ...]]:
+            run = runs.find(connection, run_id)
+            review = reviews.the_open_one(connection, run_id, None)
+            compares = review.gate == "compliance" and Role.COMPLIANCE in caller.roles
+            return review, self._candidates(connection, run) if compares else ()
+
+        review, candidates = await self.ledger.read(read)
         form = prefilled(form_at(review.gate), review.request)
-        return OpenRequest(review=review, form_schema=form.model_json_schema())
+        schema = form.model_json_schema()
+        return OpenRequest(review=review, form_schema=schema, candidates=candidates)
+
+    def _candidates(self, connection: sa.Connection, run: Run) -> tuple[ListedCandidate, ...]:
+        known = Underwriting.model_validate(run.state)
+        if known.verification is None or known.verification.kyc is None:
+            return ()
+        case = case_on_file(runs.filed(connection, run.application_id))
+        dobs = {one.role: one.dob for one in case.application.applicants}
+        path = watchlist_file(self._settings.data_dir)
+        return compare_with_list(path, known.verification.kyc.watchlist, dobs)
 
     async def inbox(self, role: Role | None = None) -> tuple[InboxItem, ...]:
         """What waits for somebody, the most urgent first."""
@@ -230,25 +248,27 @@ class Records:
         """Keep what a run asks for one reviewer, for a while; again, to keep it longer.
 
         Raises GateNotFoundError, AlreadyAnsweredError, ReviewTimeoutError, AuthorityError for a
-        role that may not answer there, and ClaimedError while somebody else has it.
+        role that may not answer there, ContractViolationError for a name that tells what is
+        personal in the case, and ClaimedError while somebody else has it.
         """
 
         def take(connection: sa.Connection) -> Claim:
-            review, reviewer = _claimable(connection, run_id, order, caller)
+            review = _claimable(connection, run_id, caller)
             minutes = self._settings.claim_minutes
             taken = reviews.claim(connection, review, reviewer, minutes).claim
             assert taken is not None
             return taken
 
+        reviewer = await self.ledger.read(_in_whose_name, run_id, order, caller)
         return await self.ledger.write(take)
 
     async def release(self, run_id: str, order: ClaimRequest, caller: Caller) -> None:
         """Give back what one has claimed. Raises as `claim` does."""
 
         def give_back(connection: sa.Connection) -> None:
-            review, reviewer = _claimable(connection, run_id, order, caller)
-            reviews.release(connection, review, reviewer)
+            reviews.release(connection, _claimable(connection, run_id, caller), reviewer)
 
+        reviewer = await self.ledger.read(_in_whose_name, run_id, order, caller)
         await self.ledger.write(give_back)
 
     async def file_paper(
@@ -257,7 +277,7 @@ class Records:
         """Add a paper to an application's file; False when the very same one is there already.
 
         Raises RecordNotFoundError for an unknown application, ConflictError when another paper
-        has that id, and ContractViolationError.
+        has that id, and ContractViolationError, also for an id that tells what is personal.
         """
 
         def file(connection: sa.Connection) -> tuple[Document, bool]:
@@ -269,9 +289,10 @@ class Records:
                     raise ConflictError("another paper is filed under that document_id")
                 return twin, False
             try:
-                case.with_document(paper)
+                case = case.with_document(paper)
             except ValidationError as error:
                 raise ContractViolationError.of("paper", error) from None
+            require_discreet(case, {"/document_id": paper.document_id})
             content = canonical_json(paper)
             name = caller.name or caller.channel.value
             runs.file_paper(connection, application_id, paper.document_id, content, name)
@@ -282,11 +303,21 @@ class Records:
         return FiledPaper(application_id=application_id, **reference), is_new
 
 
-def _claimable(
-    connection: sa.Connection, run_id: str, order: ClaimRequest, caller: Caller
-) -> tuple[Review, str]:
-    """What a run asks right now, and in whose name somebody who may answer it wants it."""
+def _claimable(connection: sa.Connection, run_id: str, caller: Caller) -> Review:
+    """What a run asks right now, of somebody who may answer it."""
     runs.find(connection, run_id)
     review = reviews.the_open_one(connection, run_id, None)
     form_at(review.gate).require_role(review.request, caller.roles)
-    return review, caller.name if caller.proven else order.reviewer
+    return review
+
+
+def _in_whose_name(
+    connection: sa.Connection, run_id: str, order: ClaimRequest, caller: Caller
+) -> str:
+    """Who claims: as the key says, or as they call themselves, which others will read."""
+    _claimable(connection, run_id, caller)
+    if caller.proven:
+        return caller.name
+    case = case_on_file(runs.filed(connection, runs.find(connection, run_id).application_id))
+    require_discreet(case, {"/reviewer": order.reviewer})
+    return order.reviewer

@@ -16,16 +16,19 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from data.contracts.application import ApplicantRole, Application
 from data.contracts.base import Contract, Moment, Sha256, Slug
 from data.contracts.case import CaseFile, Persona
 from data.contracts.documents import Document, DocumentKind, DocumentRef
 from data.contracts.errors import ContractViolationError, Problem
+from data.contracts.personal import ChosenId, Signature
 from data.contracts.review import Channel, Claim, Review, Role
 from data.contracts.runs import CheckpointEntry, Links, Message, RunOptions, RunStatus, RunSummary
+from data.contracts.watchlist import ListedCandidate
 from data.settings import FanOutPolicy
+from tools.discretion import Discretion
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,33 @@ def _as_case(value: object) -> object:
     if not isinstance(value, dict):
         return value
     if "persona" in value:
-        return Persona.model_validate(value).case
+        return _with_discreet_ids(Persona.model_validate(value).case, "application")
     if not _BUNDLED.isdisjoint(value):
-        return value
-    return CaseFile(application=Application.model_validate(value))
+        return _with_discreet_ids(CaseFile.model_validate(value), "application")
+    return _with_discreet_ids(CaseFile(application=Application.model_validate(value)))
+
+
+def _with_discreet_ids(case: CaseFile, *inside: str) -> CaseFile:
+    """The case, unless an id that came with it tells what is personal in it."""
+    withheld, asked = Discretion(case), case.application
+    ids: dict[tuple[str | int, ...], str] = {
+        (*inside, "application_id"): asked.application_id,
+        (*inside, "partner_id"): asked.partner_id or "",
+    } | {("documents", n, "document_id"): one.document_id for n, one in enumerate(case.documents)}
+    problems = [
+        InitErrorDetails(
+            type=PydanticCustomError(
+                "personal_data", "leave out the {repeated}: ids are repeated to others", told
+            ),
+            loc=where,
+            input=None,
+        )
+        for where, chosen in ids.items()
+        if (told := {"repeated": withheld.broken_by(chosen)})["repeated"]
+    ]
+    if problems:
+        raise ValidationError.from_exception_data("CaseFile", problems)
+    return case
 
 
 Case = Annotated[
@@ -79,7 +105,7 @@ class StartOptions(Contract):
     model_config = ConfigDict(populate_by_name=True)
 
     as_: Annotated[
-        Slug | None,
+        ChosenId | None,
         Field(alias="as", description="File a copy of the application under this other id."),
     ] = None
     fan_out_policy: FanOutPolicy | None = None
@@ -107,9 +133,15 @@ class StartRun(Contract):
         }
     )
 
-    application_id: Slug | None = None
+    application_id: ChosenId | None = None
     application: Case | None = None
     options: StartOptions = StartOptions()
+
+    @property
+    def chosen_ids(self) -> dict[str, str]:
+        """What the application is to be filed under, by pointer. The ids in it are its own."""
+        given = {"/application_id": self.application_id, "/options/as": self.options.as_}
+        return {pointer: chosen for pointer, chosen in given.items() if chosen}
 
     @model_validator(mode="after")
     def _one_of_the_two(self) -> Self:
@@ -139,7 +171,7 @@ class Answer(Contract):
 
     gate: Annotated[str, Field(max_length=64)]
     decision: Annotated[str, Field(max_length=64)]
-    reviewer: Annotated[str, Field(max_length=200)]
+    reviewer: Annotated[Signature, Field(max_length=200)]
     reason: Annotated[str, Field(max_length=5000)]
 
     @property
@@ -155,7 +187,7 @@ class ClaimRequest(Contract):
         str_strip_whitespace=True, json_schema_extra={"examples": [{"reviewer": "underwriter-1"}]}
     )
 
-    reviewer: Annotated[str, Field(min_length=1, max_length=100)]
+    reviewer: Annotated[Signature, Field(min_length=1, max_length=100)]
 
 
 class FilePaper(Contract):
@@ -174,7 +206,7 @@ class FilePaper(Contract):
         }
     )
 
-    document_id: Slug
+    document_id: ChosenId
     kind: DocumentKind
     applicant: ApplicantRole = ApplicantRole.PRIMARY
     media_type: Annotated[str, Field(max_length=100)] = "application/json"
@@ -234,6 +266,12 @@ class ResumeRun(Contract):
     decide: bool = False
     """Whether the fork may issue the application's decision; otherwise it is a what-if."""
 
+    @model_validator(mode="after")
+    def _only_a_fork_decides(self) -> Self:
+        if self.decide and not self.makes_a_fork:
+            raise ValueError("say where a fork that decides begins: a checkpoint, or 'start'")
+        return self
+
     @property
     def makes_a_fork(self) -> bool:
         return self.checkpoint is not None or bool(self.overrides)
@@ -265,6 +303,8 @@ class OpenRequest(Contract):
     review: Review
     form_schema: Annotated[dict[str, Any], Field(alias="schema")]
     """Holds this request's defaults; constraints are those that the answer is checked by."""
+    candidates: tuple[ListedCandidate, ...] = ()
+    """At the `compliance` gate, and for compliance alone: whom on the list an applicant may be."""
 
 
 class InboxItem(Contract):

@@ -45,6 +45,10 @@ class Settings(BaseSettings):
     api_port: Port = 8000
     prefect_host: str = "127.0.0.1"
     prefect_port: Port = 4200
+    public_api_url: str = ""
+    """Where people reach the API if that is not host and port: behind a proxy, in a container."""
+    public_prefect_url: str = ""
+    """The same for Prefect and its UI."""
     data_dir: Path = Path(__file__).parent
     """Where policies, models, watchlists and synthetic applications are read from."""
     prefect_yaml: Path = Path(__file__).parent.parent / "prefect.yaml"
@@ -114,11 +118,11 @@ class Settings(BaseSettings):
 
     @property
     def api_url(self) -> str:
-        return f"http://{self.api_host}:{self.api_port}"
+        return self.public_api_url or f"http://{self.api_host}:{self.api_port}"
 
     @property
     def prefect_url(self) -> str:
-        return f"http://{self.prefect_host}:{self.prefect_port}"
+        return self.public_prefect_url or f"http://{self.prefect_host}:{self.prefect_port}"
 
 
 @cache

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+
 from data.contracts.case import CaseFile
 from data.contracts.documents import Document
 from flows.runtime.runs import Filed
@@ -13,3 +16,9 @@ def case_on_file(filed: Filed) -> CaseFile:
     for paper in filed.papers:
         case = case.with_document(Document.model_validate_json(paper))
     return case
+
+
+def paper_sha256(filed: bytes) -> str:
+    """The digest of a paper itself, computed anew, out of what the vault holds about it."""
+    paper = Document.model_validate_json(filed)
+    return hashlib.sha256(base64.b64decode(paper.content_base64)).hexdigest()

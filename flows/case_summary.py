@@ -44,15 +44,18 @@ def bounds_of(facts: ReviewFacts) -> str:
     """Within what an underwriter may adjust the terms, and what an approval would mean."""
     bounds = (
         f"Terms may be adjusted from ${facts.smallest_amount:,.0f} to ${facts.largest_amount:,.0f},"
-        f" up to {facts.longest_term} months, from {facts.lowest_rate:.2%} to"
-        f" {facts.highest_rate:.2%}."
+        f" from {facts.shortest_term} to {facts.longest_term} months, from {facts.lowest_rate:.2%}"
+        f" to {facts.highest_rate:.2%}, below the ceiling of the APR."
     )
     return f"{bounds} {_OVERRIDE}" if facts.is_override else bounds
 
 
 def first_ruling_of(facts: ReviewFacts) -> str:
-    """What the second person is asked to agree to."""
-    granted = f"A first reviewer would grant ${facts.amount:,.2f}; another person has to agree."
+    """What the second person is asked to agree to; the rules above speak of these terms."""
+    granted = (
+        f"A first reviewer would grant ${facts.amount:,.2f} over {facts.term_months} months at"
+        f" {facts.rate or 0:.2%}; another person has to agree."
+    )
     return f"{granted} {_OVERRIDE}" if facts.is_override else granted
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from data.contracts.base import Contract
+from flows.forks import READ_FIRST_IN
 from flows.runtime.checkpoints import Checkpoint
 from flows.runtime.state import json_patch
 from flows.workflow import WORKFLOW
@@ -35,10 +37,15 @@ class Comparison(Contract):
     """One line: what changed in the decision, and which input caused it first."""
 
 
-def compare(before: Checkpoint, after: Checkpoint, overrides: dict[str, Any]) -> Comparison:
+def compare(
+    before: Checkpoint,
+    after: Checkpoint,
+    one: Mapping[str, Any],
+    other: Mapping[str, Any],
+) -> Comparison:
     """Compare the states of two checkpoints, of one run or of a run and its fork.
 
-    `overrides` are the inputs that differ between the two runs, if any do.
+    `one` and `other` are what their runs were asked to change in what was applied for.
     """
     patch = json_patch(before.state, after.state)
     changes = [
@@ -51,26 +58,54 @@ def compare(before: Checkpoint, after: Checkpoint, overrides: dict[str, Any]) ->
         after=after.name,
         patch=tuple(patch),
         changes=tuple(changes[:_MOST_ROWS]),
-        summary=_summary(before.state, after.state, changes, overrides),
+        summary=_summary(before.state, after.state, changes, _differing(one, other)),
     )
 
 
 def _summary(
-    before: dict[str, Any], after: dict[str, Any], changes: list[Change], overrides: dict[str, Any]
+    before: dict[str, Any], after: dict[str, Any], changes: list[Change], inputs: dict[str, Any]
 ) -> str:
-    effect = _effect(before, after)
-    cause = ", ".join(f"{name} = {value}" for name, value in overrides.items())
-    first = next((c.path for c in changes if not c.path.startswith("/decision")), "")
     if not changes:
         return "Nothing differs."
-    if cause:
-        seen = f", first seen in {first.lstrip('/').replace('/', '.')}" if first else ""
-        return f"{effect}: caused by {cause}{seen}."
-    return f"{effect}: first difference in {(first or changes[0].path).lstrip('/')}."
+    effect = _effect(before, after)
+    seen = next((c.path for c in changes if not c.path.startswith("/decision")), changes[0].path)
+    place = seen.lstrip("/").replace("/", ".")
+    if cause := _cause(changes, inputs):
+        what = effect or "the decision is the same, what else differs"
+        return f"{what}: caused by {cause}, first seen in {place}."
+    return f"{effect or 'The decision is the same'}: first difference in {place}."
+
+
+def _cause(changes: list[Change], inputs: dict[str, Any]) -> str:
+    """The input that the first stage with another finding reads, or the last one read before it.
+
+    Several that one stage reads cannot be told apart: they are named together. Where only one
+    side has come to a stage, that is no finding.
+    """
+    found = [_stage_order(change.path) for change in changes if change.path.count("/") > 1]
+    if not found or not inputs:
+        return ""
+    read_in = {name: WORKFLOW.stages.index(READ_FIRST_IN[name]) for name in inputs}
+    before_it = [place for place in read_in.values() if place <= found[0]]
+    # A pack of rules shows before its own stage where only the terms of affordability changed.
+    first = max(before_it, default=min(read_in.values()))
+    return " and ".join(
+        f"{name} = {value}" for name, value in inputs.items() if read_in[name] == first
+    )
+
+
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """What two runs were asked to change differently, as the other has it."""
+    names = [*other, *(name for name in one if name not in other)]
+    return {
+        name: other.get(name, "as applied for")
+        for name in names
+        if one.get(name) != other.get(name)
+    }
 
 
 def _effect(before: dict[str, Any], after: dict[str, Any]) -> str:
-    """What the applicant would notice."""
+    """What the applicant would notice; empty when that is nothing."""
     old, new = before.get("decision") or {}, after.get("decision") or {}
     told = []
     if old.get("outcome") != new.get("outcome"):
@@ -81,7 +116,7 @@ def _effect(before: dict[str, Any], after: dict[str, Any]) -> str:
         other = (new.get("offer") or {}).get(name)
         if one != other:
             told.append(f"{title} {one or 'none'} → {other or 'none'}")
-    return "; ".join(told) if told else "The decision is the same"
+    return "; ".join(told)
 
 
 def _stage_order(path: str) -> int:

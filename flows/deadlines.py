@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from data.contracts.review import Role
 from data.settings import settings
+from flows.gates import GATES
 from tools.deadlines import Deadline, load_deadlines
+
+MAY_ANSWER = {gate: form.roles for gate, form in GATES.items()}
+"""The roles that a gate's own rule lets answer, whoever the deadlines would ask."""
 
 
 def deadline_of(gate: str, role: Role) -> Deadline:
@@ -14,7 +18,7 @@ def deadline_of(gate: str, role: Role) -> Deadline:
     Raises RecordNotFoundError or RecordCorruptError naming the file that is missing or bad.
     """
     chosen = settings()
-    return load_deadlines(chosen.data_dir).of(
+    return load_deadlines(chosen.data_dir, MAY_ANSWER).of(
         gate,
         role,
         timeout_seconds=chosen.hitl_timeout_seconds,

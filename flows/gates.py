@@ -6,22 +6,22 @@ channel. Fields are flat and in the order in which one decides; a decision has n
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import unicodedata
+from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
-from functools import cache
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import Field, create_model, model_validator
+from pydantic import AfterValidator, Field, create_model, model_validator
 
-from data.contracts.case import CaseFile
+from data.contracts.authority import AuthorityMatrix
 from data.contracts.decision import AdjustedTerms
 from data.contracts.errors import AnswerRejectedError, AuthorityError, GateNotFoundError
 from data.contracts.policy import ReasonCode
 from data.contracts.review import Answerer, ReviewRequest, Role
 from data.contracts.underwriting import ReviewFacts
-from data.settings import settings
-from flows.runtime.gate import F, GateForm
-from tools.authority import AuthorityMatrix, load_authority
+from flows.in_hand import InHand
+from flows.runtime.gate import GateForm
+from flows.terms import OnTerms, on_terms
 from tools.discretion import Discretion
 
 _OVERRIDE_REASONS = (
@@ -35,7 +35,64 @@ _CREDIT_ROLES = (Role.UNDERWRITER, Role.SENIOR_UNDERWRITER)
 _DECLINE_REASONS = tuple(code.value for code in ReasonCode if code.printable)
 
 
-class DocumentsSupplied(GateForm):
+def _exact_to(places: int) -> Callable[[float], float]:
+    def exact(value: float) -> float:
+        if round(value, places) != value:
+            raise ValueError(f"at most {places} decimal places")
+        return value
+
+    return exact
+
+
+# A number is what was typed as one: no text that reads like it, and nothing rounded in silence.
+Dollars = Annotated[
+    float, Field(strict=True, gt=0, le=1_000_000), AfterValidator(_exact_to(places=2))
+]
+WholeMonths = Annotated[int, Field(strict=True, ge=1, le=120)]
+YearlyRate = Annotated[float, Field(strict=True, gt=0, lt=1), AfterValidator(_exact_to(places=6))]
+
+
+class CaseForm(GateForm):
+    """What is filled in about one case; `bound` says which."""
+
+    in_hand: ClassVar[InHand]
+
+    def screen(self) -> None:
+        """No text may repeat what is personal in the case."""
+        withheld = Discretion(self.in_hand.case)
+        for field, value in self:
+            for text in value if isinstance(value, list) else [value]:
+                repeated = withheld.broken_by(text) if isinstance(text, str) else None
+                if repeated:
+                    raise AnswerRejectedError(
+                        f"leave out the {repeated}: this is kept in the record",
+                        field=field,
+                    )
+
+    @property
+    def authority(self) -> AuthorityMatrix:
+        """Who may approve what, as the run has pinned it."""
+        return self.in_hand.rulebook.authority
+
+    def _require_identity(self, by: Answerer, *, override: bool) -> None:
+        needed = self.authority.needs_proven_identity(
+            self.gate, override=override, keys_exist=by.keyed
+        )
+        if needed and not by.proven:
+            raise AuthorityError("this ruling needs an identity that a key has proven")
+
+
+C = TypeVar("C", bound=CaseForm)
+
+
+def bound(form: type[C], hand: InHand) -> type[C]:
+    """The form as it is filled in about one case, by which every answer is judged."""
+    made: type[C] = create_model(form.__name__, __base__=form)
+    made.in_hand = hand
+    return made
+
+
+class DocumentsSupplied(CaseForm):
     """Intake names the papers that came in; the desk reads the whole file again."""
 
     gate: ClassVar[str] = "documents"
@@ -53,10 +110,14 @@ class DocumentsSupplied(GateForm):
     )
 
     def check(self, request: ReviewRequest, by: Answerer) -> None:
-        """Whatever was supplied must be named."""
+        """Whatever was supplied must be named, and something new be among it."""
         self.require_role(request, by.roles)
-        if self.decision == "supplied" and not self.document_ids:
-            raise AnswerRejectedError("name the papers that were supplied", field="document_ids")
+        new = set(self.document_ids) - set(request.facts["on_file"])
+        if self.decision == "supplied" and not new:
+            raise AnswerRejectedError(
+                "name the papers that were supplied: at least one that was not on file before",
+                field="document_ids",
+            )
 
     def check_papers(self, request: ReviewRequest, handed_in: Collection[str]) -> None:
         """What is named must be on file: with the application, or filed since."""
@@ -68,7 +129,7 @@ class DocumentsSupplied(GateForm):
             )
 
 
-class ComplianceRuling(GateForm):
+class ComplianceRuling(CaseForm):
     """Is the person on the list, or only somebody with a like name? Credit cannot override."""
 
     gate: ClassVar[str] = "compliance"
@@ -81,11 +142,14 @@ class ComplianceRuling(GateForm):
 
     def check(self, request: ReviewRequest, by: Answerer) -> None:
         """Only compliance may answer; with a proven identity as soon as the desk has keys."""
+        facts = ReviewFacts.model_validate(request.facts)
         self.require_role(request, by.roles)
-        _require_identity("compliance", by, override=False)
+        if self.decision == "clear" and _is_among(by.reviewer, facts.submitted_by):
+            raise AuthorityError("whoever submitted an application cannot clear it")
+        self._require_identity(by, override=False)
 
 
-class _CreditRuling(GateForm):
+class _CreditRuling(CaseForm):
     """What both credit gates have in common."""
 
     roles: ClassVar[tuple[Role, ...]] = _CREDIT_ROLES
@@ -101,18 +165,30 @@ class _CreditRuling(GateForm):
         ),
     )
 
-    def _check_reason(self, facts: ReviewFacts, *, grants: bool, declines: bool) -> None:
+    def _check_reason(self, *, declines: bool, overrides: bool) -> None:
         if self.reason_code and self.reason_code not in (*_DECLINE_REASONS, *_OVERRIDE_REASONS):
             raise AnswerRejectedError("this is none of the reason codes", field="reason_code")
         if declines and self.reason_code not in _DECLINE_REASONS:
             raise AnswerRejectedError(
                 "a decline needs a reason code that may stand on the notice", field="reason_code"
             )
-        if grants and facts.is_override and self.reason_code not in _OVERRIDE_REASONS:
+        if overrides and self.reason_code not in _OVERRIDE_REASONS:
             raise AnswerRejectedError(
                 "this goes against the policy: give one of the override reasons",
                 field="reason_code",
             )
+
+    def _require_may_grant(self, amount: Decimal, by: Answerer, *, override: bool) -> None:
+        self._require_identity(by, override=override)
+        limit = self.authority.unproven
+        if not by.proven and amount > limit:
+            raise AuthorityError(
+                f"without a proven identity amounts up to {limit:,.2f} may be approved"
+            )
+
+    def _require_not_submitted_by(self, by: Answerer, facts: ReviewFacts) -> None:
+        if _is_among(by.reviewer, facts.submitted_by):
+            raise AuthorityError("whoever submitted an application cannot approve it")
 
 
 class UnderwriterRuling(_CreditRuling):
@@ -127,20 +203,14 @@ class UnderwriterRuling(_CreditRuling):
             "give a reason code. request_documents: back to the applicant."
         ),
     )
-    amount: float | None = Field(
-        default=None,
-        gt=0,
-        le=1_000_000,
-        title="Adjusted amount",
-        description="Dollars. Adjust only.",
+    amount: Dollars | None = Field(
+        default=None, title="Adjusted amount", description="Dollars. Adjust only."
     )
-    term_months: int | None = Field(
-        default=None, ge=1, le=120, title="Adjusted term", description="Months. Adjust only."
+    term_months: WholeMonths | None = Field(
+        default=None, title="Adjusted term", description="Months. Adjust only."
     )
-    rate: float | None = Field(
+    rate: YearlyRate | None = Field(
         default=None,
-        gt=0,
-        lt=1,
         title="Adjusted rate",
         description="Yearly, as a fraction: 0.1299 is 12.99 %. Adjust only.",
     )
@@ -164,25 +234,27 @@ class UnderwriterRuling(_CreditRuling):
             rate=_exact(self.rate, "0.000001"),
         )
 
+    @property
+    def grants(self) -> bool:
+        return self.decision in {"approve", "adjust"}
+
+    def terms(self) -> OnTerms:
+        """What a ruling that grants would lend. Raises AnswerRejectedError, as `on_terms` does."""
+        hand = self.in_hand
+        return on_terms(hand.rulebook, hand.case, hand.evidence, self.adjusted)
+
     def check(self, request: ReviewRequest, by: Answerer) -> None:
-        """Within the product, the lender's rates, and somebody's authority."""
+        """Terms that the lender has, reasons where they are due, and somebody's authority."""
         facts = ReviewFacts.model_validate(request.facts)
         self.require_role(request, by.roles)
-        grants = self.decision in {"approve", "adjust"}
-        self._check_reason(facts, grants=grants, declines=self.decision == "decline")
-        if self.decision == "adjust":
-            _check_terms(self.adjusted or AdjustedTerms(), facts)
-        if self.decision == "approve" and facts.amount > facts.largest_amount:
-            raise AnswerRejectedError(
-                f"the policy allows at most {facts.largest_amount:,.2f}: adjust the amount",
-                field="decision",
-            )
-        if grants:
-            if _same(by.reviewer, facts.submitted_by):
-                raise AuthorityError("whoever submitted an application cannot approve it")
-            amount = (self.adjusted.amount if self.adjusted else None) or facts.amount
-            _require_identity("underwriter", by, override=facts.is_override)
-            _check_unproven(amount, by)
+        if not self.grants:
+            self._check_reason(declines=self.decision == "decline", overrides=False)
+            return
+        terms = self.terms()
+        override = facts.is_override or terms.is_override
+        self._check_reason(declines=False, overrides=override)
+        self._require_not_submitted_by(by, facts)
+        self._require_may_grant(terms.offer.amount, by, override=override)
 
 
 class SecondApproval(_CreditRuling):
@@ -199,108 +271,64 @@ class SecondApproval(_CreditRuling):
         """Four eyes: not the first reviewer, not who submitted; and enough authority."""
         facts = ReviewFacts.model_validate(request.facts)
         self.require_role(request, by.roles)
-        if _same(by.reviewer, facts.first_reviewer):
+        if _is_among(by.reviewer, [facts.first_reviewer]):
             raise AuthorityError("the second approval must come from another person")
-        if _same(by.reviewer, facts.submitted_by):
-            raise AuthorityError("whoever submitted an application cannot approve it")
+        self._require_not_submitted_by(by, facts)
         grants = self.decision == "approve"
-        self._check_reason(facts, grants=grants, declines=self.decision == "decline")
+        self._check_reason(declines=not grants, overrides=grants and facts.is_override)
         if grants:
-            _require_identity("second_approval", by, override=facts.is_override)
-            _check_unproven(facts.amount, by)
-            allowed = _pair_limit(facts, by)
+            self._require_may_grant(facts.amount, by, override=facts.is_override)
+            allowed = _pair_limit(self.authority, facts, by)
             if facts.amount > allowed:
                 raise AuthorityError(
                     f"{facts.amount:,.2f} is beyond this authority of {allowed:,.2f}"
                 )
 
 
-GATES: dict[str, type[GateForm]] = {
+GATES: dict[str, type[CaseForm]] = {
     form.gate: form
     for form in (DocumentsSupplied, ComplianceRuling, UnderwriterRuling, SecondApproval)
 }
 
 
-def discreet(form: type[F], case: CaseFile) -> type[F]:
-    """The form as it is filled in about one case: no text in it may repeat what is personal."""
-
-    def screen(self: F) -> None:
-        withheld = Discretion(case)
-        for field, value in self:
-            for text in value if isinstance(value, list) else [value]:
-                repeated = withheld.broken_by(text) if isinstance(text, str) else None
-                if repeated:
-                    raise AnswerRejectedError(
-                        f"leave out the applicant's {repeated}: this is kept in the record",
-                        field=field,
-                    )
-
-    made: type[F] = create_model(form.__name__, __base__=form)
-    made.screen = screen  # type: ignore[method-assign, assignment]
-    return made
-
-
-def form_at(gate: str) -> type[GateForm]:
+def form_at(gate: str) -> type[CaseForm]:
     """The form of a gate. Raises GateNotFoundError."""
     if gate not in GATES:
         raise GateNotFoundError("there is no gate of this name")
     return GATES[gate]
 
 
-def is_within_one_authority(amount: Decimal, facts: ReviewFacts, by: Answerer) -> bool:
-    """Whether this person alone may grant this amount."""
-    if facts.is_override:
-        return False
-    roles = [role.value for role in by.roles]
-    return any(_authority().may_approve(role, amount, facts.grade) for role in roles)
+def is_within_one_authority(authority: AuthorityMatrix, facts: ReviewFacts, by: Answerer) -> bool:
+    """Whether this person alone may grant what the facts say; an override takes two."""
+    return not facts.is_override and any(
+        authority.may_approve(role.value, facts.amount, facts.grade) for role in by.roles
+    )
 
 
-def _pair_limit(facts: ReviewFacts, by: Answerer) -> Decimal:
+def _pair_limit(authority: AuthorityMatrix, facts: ReviewFacts, by: Answerer) -> Decimal:
     """How much two people may grant together: with a senior as the second, the committee's."""
     roles = ["committee" if role is Role.SENIOR_UNDERWRITER else role.value for role in by.roles]
     limits = [
-        _authority().limit(role, facts.grade, override=facts.is_override, proven=by.proven)
+        authority.limit(role, facts.grade, override=facts.is_override, proven=by.proven)
         for role in roles
     ]
     return max(limits, default=Decimal(0))
-
-
-def _require_identity(gate: str, by: Answerer, *, override: bool) -> None:
-    keys_exist = settings().has_api_keys
-    needed = _authority().needs_proven_identity(gate, override=override, keys_exist=keys_exist)
-    if needed and not by.proven:
-        raise AuthorityError("this ruling needs an identity that a key has proven")
-
-
-def _check_unproven(amount: Decimal, by: Answerer) -> None:
-    limit = _authority().unproven
-    if not by.proven and amount > limit:
-        raise AuthorityError(
-            f"without a proven identity amounts up to {limit:,.2f} may be approved"
-        )
-
-
-def _check_terms(terms: AdjustedTerms, facts: ReviewFacts) -> None:
-    if terms.amount is not None and not (
-        facts.smallest_amount <= terms.amount <= facts.largest_amount
-    ):
-        raise AnswerRejectedError(
-            f"from {facts.smallest_amount:,.2f} to {facts.largest_amount:,.2f}", field="amount"
-        )
-    if terms.term_months is not None and terms.term_months > facts.longest_term:
-        raise AnswerRejectedError(f"at most {facts.longest_term} months", field="term_months")
-    if terms.rate is not None and not facts.lowest_rate <= terms.rate <= facts.highest_rate:
-        raise AnswerRejectedError(f"from {facts.lowest_rate} to {facts.highest_rate}", field="rate")
 
 
 def _exact(value: float | None, places: str) -> Decimal | None:
     return None if value is None else Decimal(repr(value)).quantize(Decimal(places))
 
 
-def _same(one: str, other: str) -> bool:
-    return bool(other) and one.strip().casefold() == other.strip().casefold()
+def _is_among(name: str, others: Iterable[str]) -> bool:
+    """Whether one of these names is the same, however it is spaced, capitalised or composed.
+
+    A name that nobody has proven may still be another's in letters of another script: only keys
+    tell those two apart.
+    """
+    return _folded(name) in {_folded(other) for other in others if other}
 
 
-@cache
-def _authority() -> AuthorityMatrix:
-    return load_authority(settings().data_dir)
+def _folded(name: str) -> str:
+    plain = unicodedata.normalize("NFKC", name)
+    seen = "".join(sign for sign in plain if unicodedata.category(sign) != "Cf")
+    return " ".join(seen.casefold().split())

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from agents.credit_risk import (
     AffordabilityAnalyst,
@@ -23,10 +24,14 @@ from agents.underwriter import DecisionWriter, Pricer
 from data.contracts.base import sha256_of
 from data.contracts.decision import Versions
 from data.contracts.underwriting import Rulebook
+from data.settings import settings
+from flows.runtime.pins import migrates_from
+from tools.authority import load_authority
 from tools.ensemble import load_ensemble
 from tools.policy import load_policy
 from tools.pricing import load_prices
 from tools.scorecard import load_scorecard
+from tools.watchlist import watchlist_file
 
 
 def current_rulebook(data_dir: Path) -> Rulebook:
@@ -41,7 +46,15 @@ def current_rulebook(data_dir: Path) -> Rulebook:
         scorecard=load_scorecard(models / "scorecard-v1.json"),
         challenger=load_scorecard(models / "challenger-v1.json"),
         ensemble=load_ensemble(data_dir),
+        authority=load_authority(data_dir),
     )
+
+
+@migrates_from(Rulebook, 1)
+def _with_authority(pinned: dict[str, Any]) -> dict[str, Any]:
+    """Before it was pinned, whoever looked read the authority that the data folder held then."""
+    matrix = load_authority(settings().data_dir)
+    return pinned | {"authority": matrix.model_dump(mode="json")}
 
 
 @dataclass(frozen=True)
@@ -66,7 +79,7 @@ class Staff:
         return cls(
             rulebook=rulebook,
             doc_intake=DocIntakeAgent(),
-            kyc=KycAgent(data_dir / "watchlists" / "sanctions.json"),
+            kyc=KycAgent(watchlist_file(data_dir)),
             fraud=FraudAgent(),
             income=IncomeAgent(),
             bureau=BureauReader(),
@@ -86,6 +99,7 @@ class Staff:
             scorecard=f"{book.scorecard.name}/{book.scorecard.version}",
             challenger=f"{book.challenger.name}/{book.challenger.version}",
             price_table=f"{book.prices.table}/{book.prices.version}",
+            authority=f"{book.authority.matrix}/{book.authority.version}",
             watchlist=watchlist,
             code=version("credit-desk-lite"),
         )

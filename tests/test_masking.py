@@ -2,7 +2,8 @@
 
 A desk of its own, with API keys and a collector of spans, underwrites people whose every personal
 value is a mark. Afterwards all that it has written and said is searched for the marks: logs,
-Prefect's database, the ledger without its vault, spans, answers.
+Prefect's database, the ledger without its vault, spans, answers, what the command line prints,
+what a webhook is told.
 """
 
 from __future__ import annotations
@@ -30,10 +31,14 @@ from api.keys import KeyFile
 from data.contracts.review import Role
 from data.contracts.ssn import normal_ssn
 from data.settings import Settings
+from tests.command_line import credit_desk
 from tests.desk import Desk, desk_in
 
 VAULT = {"applications", "papers"}
 ENDED = {"completed", "failed", "cancelled"}
+PEOPLE = range(8)
+
+pytestmark = pytest.mark.timeout(400)  # for the desk at which it all happens, on a busy machine
 SECONDS = 60.0
 
 
@@ -50,7 +55,7 @@ class Marks:
             "first_name": f"Zqfirst{'abcdefgh'[n]}",
             "last_name": f"Zqlast{'abcdefgh'[n]}",
             "ssn": f"531-4{n}-92{n}7",
-            "dob": f"1983-0{n + 1}-23",
+            "dob": f"{1983 - 2 * n}-0{n + 1}-23",
             "email": f"zqmail{n}@example.com",
             "phone": f"+1 217 555 0{n}86",
             "street": f"98{n} Zqstreet Lane",
@@ -72,7 +77,9 @@ class Heard:
     """Everything the desk has said, by whom it was said to."""
 
     answers: list[tuple[str, str, str]] = field(default_factory=list)
-    spans: list[bytes] = field(default_factory=list)
+    posted: dict[str, list[bytes]] = field(default_factory=dict)
+    """Spans and notifications, by the path that they were sent to."""
+    printed: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -94,6 +101,12 @@ class Doors:
         assert answer.status_code == 202, answer.text
         run_id: str = answer.json()["run_id"]
         return run_id
+
+    async def type_in(self, role: str, *arguments: str) -> int:
+        """A command at somebody's terminal; what it prints is kept, its exit code told."""
+        code, printed, errors = await credit_desk(self.desk, "--key", self.keys[role], *arguments)
+        self.heard.printed.append(f"{arguments[0]}: {code}\n{printed}\n{errors}")
+        return code
 
     async def until(self, run_id: str, *statuses: str) -> dict[str, Any]:
         async with asyncio.timeout(SECONDS):
@@ -156,12 +169,13 @@ def _swap_inside(document: dict[str, Any], swaps: dict[str, str], licence: str) 
 
 
 @contextmanager
-def collector(spans: list[bytes]) -> Iterator[str]:
-    """A collector of spans that keeps whatever it is sent."""
+def collector(posted: dict[str, list[bytes]]) -> Iterator[str]:
+    """A collector of spans, and whoever else listens: it keeps whatever it is sent."""
 
     class Receive(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            spans.append(self.rfile.read(int(self.headers["Content-Length"])))
+            content = self.rfile.read(int(self.headers["Content-Length"]))
+            posted.setdefault(self.path, []).append(content)
             self.send_response(200)
             self.end_headers()
 
@@ -195,11 +209,12 @@ async def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     folder, heard = tmp_path_factory.mktemp("masking"), Heard()
     keys = KeyFile(folder / "keys.json")
     tokens = {role.value: keys.create(f"{role.value}-1", [role])[1] for role in Role}
-    with collector(heard.spans) as endpoint:
+    with collector(heard.posted) as endpoint:
         async with desk_in(
             folder,
             CREDIT_DESK_API_KEYS_FILE=str(keys.path),
             CREDIT_DESK_LOG_LEVEL="DEBUG",
+            CREDIT_DESK_NOTIFY_URL=f"{endpoint}/hook",
             OTLP_ENDPOINT=endpoint,
         ) as desk:
             doors = Doors(desk, heard, tokens)
@@ -208,16 +223,20 @@ async def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     texts = dict(_dumped(folder / "home"))
     for role, path, text in heard.answers:
         texts[f"answer to {role}: {path} #{len(texts)}"] = text
-    texts["spans"] = b"\n".join(heard.spans).decode("utf-8", "replace")
+    for path, bodies in heard.posted.items():
+        name = "webhook" if path == "/hook" else "spans"
+        texts[name] = b"\n".join(bodies).decode("utf-8", "replace")
+    texts["command line"] = "\n".join(heard.printed)
     return Written(texts, heard)
 
 
 async def everything(doors: Doors) -> None:
-    approved, declined, referred = await asyncio.gather(
+    silent, approved, declined, referred = await asyncio.gather(
+        nobody_answers(doors, Marks(7)),
         *(
             doors.submit(_handed_in(marked(persona, Marks(n))))
             for n, persona in enumerate(("ada-prime", "dee-debtor", "bora-borderline"))
-        )
+        ),
     )
     assert (await doors.until(approved, *ENDED))["decision"]["outcome"] == "approve"
     assert (await doors.until(declined, *ENDED))["decision"]["outcome"] == "decline"
@@ -226,14 +245,24 @@ async def everything(doors: Doors) -> None:
     await tool_error(doors, Marks(4))
     await dead_worker(doors, Marks(5))
     await bad_requests(doors, approved, Marks(6))
-    for run_id in (approved, declined, referred):
-        await reading(doors, run_id)
+    await ids_that_tell(doors, Marks(6))
+    assert (await doors.until(silent, *ENDED))["decision"]["outcome"] == "incomplete"
+    await asyncio.gather(
+        at_a_terminal(doors, referred),
+        *(reading(doors, run_id) for run_id in (approved, declined, referred)),
+    )
 
 
 async def referral(doors: Doors, run_id: str, marks: Marks) -> None:
     """Reasons that tell too much, by both doors; then one that may stand."""
     await doors.until(run_id, "waiting")
     given = marks.given
+    claimed = await doors.ask(
+        "underwriter", "POST", f"/runs/{run_id}/claim", json={"reviewer": given["ssn"]}
+    )
+    assert claimed.json()["reviewer"] == "underwriter-1"
+    hand_in = ("answer", run_id, "--decision", "approve", "--reviewer", "somebody", "--reason")
+    assert await doors.type_in("underwriter", *hand_in, f"born {given['dob']}, I saw it") == 2
     for told in ("ssn", "dob", "email", "phone", "street", "licence"):
         refused = await doors.answer(
             "underwriter",
@@ -257,6 +286,42 @@ async def referral(doors: Doors, run_id: str, marks: Marks) -> None:
     )
     assert accepted.status_code == 202, accepted.text
     assert (await doors.until(run_id, *ENDED))["decision"]["outcome"] == "approve"
+
+
+async def nobody_answers(doors: Doors, marks: Marks) -> str:
+    """A name like one on the list, which compliance lets lie until it is too late.
+
+    What somebody typed into Prefect's form, and that never got to the desk, is left there.
+    """
+    given = marks.given
+    listed = doors.desk.data_dir / "watchlists" / "sanctions.json"
+    edition = json.loads(listed.read_text())
+    edition["entries"].append(
+        {
+            "entry_id": "ZQ-1",
+            "names": ["Zqlisted Person"],
+            "aliases": [f"{given['first_name']} {given['last_name']}"],
+            "dobs": ["1969-08-24"],
+            "programme": "ZQPROGRAMME",
+        }
+    )
+    listed.write_text(json.dumps(edition))
+    run_id = await doors.submit(_handed_in(marked("ada-prime", marks)))
+    assert (await doors.until(run_id, "waiting"))["waiting_for"]["gate"] == "compliance"
+    for role in doors.keys:
+        await doors.ask(role, "GET", f"/runs/{run_id}/hitl")
+        await doors.ask(role, "GET", "/inbox")
+    form = {"decision": "clear", "reviewer": given["phone"], "reason": f"was {given['ssn']}"}
+    async with httpx.AsyncClient(base_url=f"{doors.desk.prefect_url}/api") as prefect:
+        written = await prefect.post(
+            f"/flow_runs/{run_id}/input",
+            json={"key": "suspended-compliance-1-1-response", "value": json.dumps(form)},
+        )
+        assert written.status_code == 201, written.text
+    with closing(sqlite3.connect(doors.desk.home / "ledger.db", timeout=SECONDS)) as ledger:
+        ledger.execute("update reviews set due_at = '2026' where run_id = ?", (run_id,))
+        ledger.commit()
+    return run_id
 
 
 async def typed_into_prefect(doors: Doors, run_id: str, **fields: str) -> None:
@@ -354,6 +419,40 @@ async def bad_requests(doors: Doors, run_id: str, marks: Marks) -> None:
     await doors.ask("viewer", "GET", "/runs", headers={"X-Desk-Channel": given["email"]})
 
 
+async def ids_that_tell(doors: Doors, marks: Marks) -> None:
+    """Numbers as ids: refused before anything is written, and not repeated."""
+    given = marks.given
+    ssn, digits = given["ssn"], given["ssn"].replace("-", "")
+    case = _handed_in(marked("ada-prime", marks))
+    case["documents"][0]["document_id"] = f"scan-{given['licence']}"
+    of_a_kind = {"kind": "paystub", "content_base64": "e30="}
+    for path, sent, pointer in (
+        ("/runs", {"application": case}, "/application/documents/0/document_id"),
+        ("/runs", {"application_id": ssn}, "/application_id"),
+        ("/runs", {"application_id": "ada-prime", "options": {"as": digits}}, "/options/as"),
+        ("/applications/case-0/documents", of_a_kind | {"document_id": ssn}, "/document_id"),
+    ):
+        refused = await doors.ask("intake", "POST", path, json=sent)
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, pointer)
+    other = Marks(0).given
+    told = of_a_kind | {"document_id": f"of-{other['dob']}"}
+    refused = await doors.ask("intake", "POST", "/applications/case-0/documents", json=told)
+    assert refused.status_code == 422, refused.text
+
+
+async def at_a_terminal(doors: Doors, run_id: str) -> None:
+    """Whatever the commands print of a case, and of a file that has a number for a name."""
+    scan = doors.desk.home.parent / f"{Marks(2).given['ssn']}.json"
+    scan.write_text("{}")
+    codes = await asyncio.gather(
+        doors.type_in("intake", "paper", "case-2", str(scan), "--kind", "paystub"),
+        doors.type_in("viewer", "follow", run_id),
+        doors.type_in("viewer", "memory", run_id),
+        doors.type_in("viewer", "runs", "--json"),
+    )
+    assert [*codes] == [2, 0, 0, 0], doors.heard.printed
+
+
 async def reading(doors: Doors, run_id: str) -> None:
     """Everything that can be asked about a run, by everybody."""
     run = (await doors.ask("viewer", "GET", f"/runs/{run_id}")).json()
@@ -410,14 +509,14 @@ def _plain(value: object) -> str:
 # -- what was written ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", range(7))
+@pytest.mark.parametrize("number", PEOPLE)
 def test_no_mark_is_anywhere_but_in_the_vault(written: Written, number: int) -> None:
     names = {Marks(number).given["first_name"], Marks(number).given["last_name"]}
     found = {
         needle: [
             place
             for place in written.places_of(needle)
-            # Names are on the letter and before an underwriter's eyes; nothing else is.
+            # Names are on the letter and before an underwriter's or compliance's eyes.
             if not (needle in names and _may_read_names(place))
         ]
         for needle in Marks(number).needles
@@ -427,9 +526,12 @@ def test_no_mark_is_anywhere_but_in_the_vault(written: Written, number: int) -> 
 
 
 def _may_read_names(place: str) -> bool:
-    return "/notice" in place or (
-        "GET /applications/" in place and "underwriter:" in place.replace("senior_", "")
-    )
+    if "/notice" in place:
+        return True
+    role = place.removeprefix("answer to ").split(":")[0]
+    if "GET /applications/" in place:
+        return role in {"underwriter", "senior_underwriter", "compliance"}
+    return "/hitl #" in place and role == "compliance"
 
 
 def test_every_kind_of_output_was_searched(written: Written) -> None:
@@ -439,16 +541,20 @@ def test_every_kind_of_output_was_searched(written: Written) -> None:
         *("log api.log", "log worker.log", "log server.log"),
         *("ledger table events", "ledger table blobs", "ledger table reviews"),
         *("prefect table flow_run", "prefect table events", "prefect table flow_run_input"),
-        *("GET /applications/case-0", "spans"),
+        *("GET /applications/case-0", "spans", "webhook", "command line"),
     ):
         assert place in searched
+    assert "Application case-2 waits for underwriter" in written.texts["webhook"]
+    assert "Application case-7 waits for compliance" in written.texts["webhook"]
+    for printed in ("answer: 2", "paper: 2", "follow: 0", "memory: 0", "runs: 0"):
+        assert printed in written.texts["command line"]
     assert "credit-desk-lite" in written.texts["spans"]
     assert "kyc" in written.texts["ledger table blobs"]
     assert "underwrite case-2" in written.texts["prefect table flow_run"]
 
 
 def test_the_marks_are_in_the_vault_and_are_values_that_the_desk_takes(written: Written) -> None:
-    for number in range(7):
+    for number in PEOPLE:
         given = Marks(number).given
         assert normal_ssn(given["ssn"]) == given["ssn"]
         assert len(set(Marks(number).needles)) >= len(given)
@@ -461,7 +567,27 @@ def test_what_a_reviewer_wrote_is_in_the_ledger_and_not_in_prefect(written: Writ
     assert [place for place in places if place.startswith(("prefect", "log", "spans"))] == []
 
 
-def test_an_application_is_read_with_names_by_underwriters_and_masked_by_others(
+def test_what_was_typed_into_a_form_that_expired_is_not_kept_in_prefect(written: Written) -> None:
+    forms = written.texts["prefect table flow_run_input"]
+
+    assert "suspended-compliance-1-" in forms
+    assert "-response" not in forms
+
+
+def test_the_entries_in_question_are_shown_to_compliance_and_kept_nowhere(
+    written: Written,
+) -> None:
+    for told in ("Zqlisted Person", "ZQPROGRAMME", "1969-08-24"):
+        places = written.places_of(told)
+
+        assert places
+        assert all(
+            place.startswith("answer to compliance: GET /runs/") and "/hitl #" in place
+            for place in places
+        )
+
+
+def test_an_application_is_read_with_names_by_who_decides_and_masked_by_others(
     written: Written,
 ) -> None:
     first = Marks(0).given["first_name"]
@@ -474,9 +600,10 @@ def test_an_application_is_read_with_names_by_underwriters_and_masked_by_others(
     assert {role for role, text in answers.items() if first in text} == {
         "underwriter",
         "senior_underwriter",
+        "compliance",
     }
-    for role in ("intake", "compliance"):
-        assert '"first_name":"Z***"' in answers[role]
+    assert '"first_name":"Z***"' in answers["intake"]
+    for role in ("intake", "underwriter", "compliance"):
         assert '"ssn":"***9207"' in answers[role]
         assert '"dob":"1983"' in answers[role]
     for role in ("operator", "viewer"):

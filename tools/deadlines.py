@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Self
 from pydantic import model_validator
 
 from data.contracts.base import Contract
-from data.contracts.errors import RecordNotFoundError
+from data.contracts.errors import RecordCorruptError, RecordNotFoundError
 from data.contracts.review import Role
 from data.settings import HitlOnTimeout
 from tools.versioned_data import load_versioned
@@ -65,6 +66,15 @@ class DeadlinePolicy(Contract):
                 raise ValueError("a request is passed on to another role")
         return self
 
+    @property
+    def asked(self) -> Iterator[tuple[str, Role]]:
+        """Every gate with every role that the file lets it ask, sooner or later."""
+        for gate, roles in self.gates.items():
+            for role, entry in roles.items():
+                yield gate, role
+                if entry.escalate_to is not None:
+                    yield gate, entry.escalate_to
+
     def of(
         self,
         gate: str,
@@ -98,6 +108,16 @@ class DeadlinePolicy(Contract):
         )
 
 
-def load_deadlines(data_dir: Path) -> DeadlinePolicy:
-    """Read `policy/deadlines.yaml`. Raises RecordNotFoundError or RecordCorruptError."""
-    return load_versioned(data_dir / "policy" / "deadlines.yaml", DeadlinePolicy)
+def load_deadlines(data_dir: Path, may_answer: Mapping[str, Collection[Role]]) -> DeadlinePolicy:
+    """Read `policy/deadlines.yaml`, and hold it to who may answer at each gate at all.
+
+    A request that goes to another role is answered by it: a file that passes one on to whom the
+    gate does not know would give away what the gate is there to guard. Raises
+    RecordNotFoundError or RecordCorruptError.
+    """
+    path = data_dir / "policy" / "deadlines.yaml"
+    policy = load_versioned(path, DeadlinePolicy)
+    for gate, role in policy.asked:
+        if role not in may_answer.get(gate, ()):
+            raise RecordCorruptError(f"{path.name}: {role.value} may not answer at '{gate}'")
+    return policy

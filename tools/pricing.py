@@ -76,16 +76,16 @@ def price_adjusted(
 ) -> Offer:
     """Price the terms a person chose; what they left alone stays as it was asked for.
 
-    Raises AnswerRejectedError, naming the field, when the rate leaves the lender's range or
-    the APR its ceiling, or the term is longer than any that has a price.
+    Raises AnswerRejectedError, naming the field, when the term has no price, the rate leaves
+    the lender's range, or the APR its ceiling: with a rate of the table, the term is too short.
     """
     months = adjusted.term_months or term_months
-    if months > prices.terms[-1]:
-        raise AnswerRejectedError("there is no price for this term", field="term_months")
-    if adjusted.rate is not None and not (
-        prices.lowest_rate <= adjusted.rate <= prices.highest_rate
-    ):
-        raise AnswerRejectedError("the rate is outside the lender's range", field="rate")
+    shortest, longest = prices.terms[0], prices.terms[-1]
+    if not shortest <= months <= longest:
+        raise AnswerRejectedError(f"from {shortest} to {longest} months", field="term_months")
+    lowest, highest = prices.lowest_rate, prices.highest_rate
+    if adjusted.rate is not None and not lowest <= adjusted.rate <= highest:
+        raise AnswerRejectedError(f"from {lowest} to {highest}", field="rate")
     try:
         return price_offer(
             prices,
@@ -98,7 +98,8 @@ def price_adjusted(
             rate=adjusted.rate,
         )
     except ToolError as error:
-        raise AnswerRejectedError(error.message, field="rate") from None
+        field = "term_months" if adjusted.rate is None else "rate"
+        raise AnswerRejectedError(error.message, field=field) from None
 
 
 def _capped(

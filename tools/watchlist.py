@@ -7,6 +7,7 @@ is what clears namesakes. A list that is missing, empty or too old never clears 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -19,7 +20,7 @@ from rapidfuzz import fuzz, process
 from data.contracts.application import ApplicantRole
 from data.contracts.errors import ToolError
 from data.contracts.findings import WatchlistCandidate, WatchlistScreening, WatchlistStatus
-from data.contracts.watchlist import Watchlist, WatchlistEntry
+from data.contracts.watchlist import ListedCandidate, Watchlist, WatchlistEntry
 from tools.base import tool
 from tools.names import name_tokens
 
@@ -89,17 +90,53 @@ def load_watchlist(path: Path, as_of: date, max_age_days: int) -> ScreeningIndex
 
     Raises WatchlistUnavailableError when nobody can be cleared by it.
     """
-    try:
-        state = path.stat()
-        index = _read(path, state.st_mtime_ns, state.st_size)
-    except (OSError, ValidationError):
-        raise WatchlistUnavailableError(f"{path.name} is missing or cannot be read") from None
+    index = _in_file(path)
     if not index.watchlist.entries:
         raise WatchlistUnavailableError(f"{path.name} has no entries")
     age = (as_of - index.watchlist.list_date).days
     if age > max_age_days:
         raise WatchlistUnavailableError(f"{path.name} is {age} days old, more than {max_age_days}")
     return index
+
+
+def watchlist_file(data_dir: Path) -> Path:
+    """Where the list in force lies."""
+    return data_dir / "watchlists" / "sanctions.json"
+
+
+def compare_with_list(
+    path: Path, screening: WatchlistScreening, dobs: Mapping[ApplicantRole, date]
+) -> tuple[ListedCandidate, ...]:
+    """What a person needs to tell an applicant from somebody on the list.
+
+    The candidates are those of the screening; their entries are what the list says now. Holds
+    names: it is shown to whoever has to compare them, and kept nowhere.
+    """
+    try:
+        watchlist: Watchlist | None = _in_file(path).watchlist
+    except WatchlistUnavailableError:
+        watchlist = None
+    entries = {one.entry_id: one for one in watchlist.entries} if watchlist else {}
+    return tuple(
+        ListedCandidate(
+            **candidate.model_dump(),
+            dob_is_equal=entry is not None and dobs.get(candidate.applicant) in entry.dobs,
+            list_name=screening.list_name,
+            list_date=screening.list_date,
+            list_has_changed=watchlist is None or watchlist.version != screening.list_version,
+            entry=entry,
+        )
+        for candidate in screening.candidates
+        for entry in [entries.get(candidate.entry_id)]
+    )
+
+
+def _in_file(path: Path) -> ScreeningIndex:
+    try:
+        state = path.stat()
+        return _read(path, state.st_mtime_ns, state.st_size)
+    except (OSError, ValidationError):
+        raise WatchlistUnavailableError(f"{path.name} is missing or cannot be read") from None
 
 
 @lru_cache(maxsize=8)

@@ -21,7 +21,7 @@ from api.cli.client import chosen_settings
 from data.contracts.errors import ContractViolationError
 from data.settings import Settings
 from flows.runtime.desk_lock import DeskLock, RunningDesk, free_port
-from flows.runtime.environment import prefect_environment
+from flows.runtime.environment import prefect_environment, require_guarded
 from flows.runtime.supervisor import Role, RoleState, Supervisor
 
 ROLES = ("server", "worker", "api")
@@ -69,7 +69,11 @@ def _free(wished: Settings, name: str, option: str, *, insist: bool) -> int:
 
 
 def roles_of(settings: Settings) -> list[Role]:
-    """The three processes of this desk, as the supervisor starts them."""
+    """The three processes of this desk, as the supervisor starts them.
+
+    Raises ContractViolationError for an address that needs a password.
+    """
+    require_guarded(settings)
     # A checkout that was not installed is found by PYTHONPATH; -P keeps the folder one happens
     # to stand in, which may hold an `api` or a `data` of its own, out of the way.
     env = prefect_environment(settings) | {

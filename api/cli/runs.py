@@ -116,18 +116,24 @@ def resume(
         ),
     ] = None,
     set_: options.Settings = None,
+    decide: Annotated[
+        bool, typer.Option("--decide", help="The fork may issue the application's decision.")
+    ] = False,
     follow: options.Follow = False,
     as_json: options.AsJson = False,
     api: options.Api = None,
     home: options.Home = None,
 ) -> None:
-    """Go on from the last checkpoint; with --from or --set, try a what-if in a fork."""
+    """Go on from the last checkpoint; with --from or --set, try a what-if in a fork.
+
+    A what-if decides nothing, unless a senior underwriter says --decide.
+    """
     from api.cli.client import find_desk
     from api.cli.following import follow_to_end
     from api.cli.output import print_json, run_lines
     from api.cli.values import parse_settings
 
-    order: dict[str, Any] = {"overrides": parse_settings(set_)}
+    order: dict[str, Any] = {"overrides": parse_settings(set_), "decide": decide}
     if from_ is not None:
         order["checkpoint"] = from_
 

@@ -16,6 +16,6 @@ router = APIRouter(prefix="/applications", tags=["papers"])
 async def read_application(
     application_id: Annotated[str, Path(max_length=64)], desk: DeskDep, caller: CallerDep
 ) -> dict[str, Any]:
-    """The application, masked: nobody reads numbers, birthdays, addresses here; underwriters
-    read names."""
+    """The application, masked: nobody reads numbers, addresses or more of a birthday than its
+    year here; underwriters and compliance read names."""
     return await desk.application(application_id, caller)

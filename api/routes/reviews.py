@@ -18,9 +18,12 @@ router = APIRouter(tags=["reviews"], route_class=JsonRoute)
 
 
 @router.get("/runs/{run_id}/hitl", responses=answers(404, 503))
-async def read_request(run_id: RunId, desk: DeskDep) -> OpenRequest:
-    """The request that a waiting run has open, with the form to fill in."""
-    return await desk.open_request(run_id)
+async def read_request(run_id: RunId, desk: DeskDep, caller: CallerDep) -> OpenRequest:
+    """The request that a waiting run has open, with the form to fill in.
+
+    At the `compliance` gate, compliance also reads the entries of the list that are in question.
+    """
+    return await desk.open_request(run_id, caller)
 
 
 @router.post(

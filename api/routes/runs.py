@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -9,8 +10,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from sse_starlette import EventSourceResponse
 
-from api.deps import After, CallerDep, DeskDep, HubDep, RunId
-from api.hub import Hub
+from api.deps import After, CallerDep, DeskDep, HubDep, MayStay, RunId
 from api.json_route import JsonRoute
 from api.problems import answers
 from api.schemas import ResumeRun, RunPage, RunState, StartRun
@@ -78,17 +78,20 @@ async def read_run(run_id: RunId, desk: DeskDep) -> RunSummary:
         204: {"description": "The run has ended and `Last-Event-ID` was its last event"},
     },
 )
-async def follow_run(run_id: RunId, hub: HubDep, after: After, request: Request) -> Response:
+async def follow_run(
+    run_id: RunId, hub: HubDep, after: After, may_stay: MayStay, request: Request
+) -> Response:
     """Every event of the run so far, then each new one as it happens.
 
     Go on after event n with the header `Last-Event-ID: n`, or with `?after=n`. The stream ends
-    after the terminal event.
+    after the terminal event, and when the key is revoked that it was asked with.
     """
     has_all = await hub.has_nothing_after(run_id, after)
     if has_all and "last-event-id" in request.headers:
         # The one answer upon which a browser stops to come back.
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    return EventStream(_frames(hub, run_id, after), ping=PING_SECONDS, send_timeout=SEND_SECONDS)
+    frames = _frames(hub.follow(run_id, after, may_stay))
+    return EventStream(frames, ping=PING_SECONDS, send_timeout=SEND_SECONDS)
 
 
 @router.get("/{run_id}/state", responses=answers(404, 503))
@@ -140,7 +143,7 @@ async def cancel_run(run_id: RunId, desk: DeskDep, caller: CallerDep) -> RunSumm
     return await desk.cancel(run_id, caller)
 
 
-async def _frames(hub: Hub, run_id: str, after: int) -> Any:
+async def _frames(journal: AsyncIterator[bytes]) -> Any:
     yield RETRY
-    async for frames in hub.follow(run_id, after):
+    async for frames in journal:
         yield frames

@@ -16,8 +16,9 @@ from typing import Annotated, Literal, LiteralString, Self
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from data.contracts.base import Contract, Moment, Money, Slug
+from data.contracts.base import Contract, Moment, Money
 from data.contracts.personal import (
+    ChosenId,
     Dob,
     Email,
     Line,
@@ -196,7 +197,7 @@ class Application(PersonalRecord):
     """One request for credit by one or two people."""
 
     schema_version: Literal[1] = 1
-    application_id: Slug
+    application_id: ChosenId
     received_at: Moment
     as_of_date: date
     """The day on which the case is judged. Every age and every expiry is counted from it."""
@@ -211,7 +212,7 @@ class Application(PersonalRecord):
     consent: Annotated[Consent | None, Field(validate_default=True)] = None
     collateral_value: Annotated[Money, Field(gt=0)] | None = None
     """What the security is worth; only for secured products."""
-    partner_id: Slug | None = None
+    partner_id: ChosenId | None = None
 
     @property
     def primary(self) -> Applicant:

@@ -111,6 +111,7 @@ class Versions(Contract):
     scorecard: str | None = None
     challenger: str | None = None
     price_table: str | None = None
+    authority: str | None = None
     watchlist: str | None = None
     code: str
 

@@ -9,9 +9,10 @@ from typing import Annotated
 from pydantic import Field
 
 from data.contracts.application import Address, ApplicantRole, NonNegativeMoney
-from data.contracts.base import Contract, Moment, Money, Sha256, Slug
+from data.contracts.base import Contract, Moment, Money, Sha256
 from data.contracts.personal import (
     AccountNumber,
+    ChosenId,
     Dob,
     Line,
     Personal,
@@ -42,7 +43,7 @@ IDENTITY_KINDS = frozenset(
 class DocumentRef(Contract):
     """What is known of a paper without opening it."""
 
-    document_id: Slug
+    document_id: ChosenId
     kind: DocumentKind
     applicant: ApplicantRole = ApplicantRole.PRIMARY
     """Whose paper it is."""

@@ -5,6 +5,7 @@ CreditDeskError
 ├── RecordCorruptError (ValueError)         a file is there and cannot be trusted
 ├── ContractViolationError (ValueError)     input or output breaks its contract; names the fields
 ├── ConflictError                           the request contradicts what is already recorded
+│   └── AlreadyDecidedError                 another run has decided the application
 ├── ToolError
 │   └── ToolUnavailableError                worth another try
 ├── AgentError
@@ -24,6 +25,7 @@ CreditDeskError
 │   ├── ClaimedError                        409, somebody else works on it
 │   ├── ReviewTimeoutError (TimeoutError)   410
 │   └── AnswerRejectedError (ValueError)    422, with the field
+├── StopRequestedError                      somebody wants the run to end; it does, as cancelled
 ├── LeaseLostError                          another worker owns the run now; write nothing
 └── UnavailableError                        ledger or Prefect server out of reach; try again later
 
@@ -42,12 +44,15 @@ from typing import Self
 
 from pydantic import ValidationError
 
+from data.contracts.ssn import has_shape_of_ssn
 from data.settings import HitlOnTimeout
 
 
 def named(part: int | str) -> str:
     """A step of a pointer, as far as it is the name of a field: anybody may send any key."""
-    return str(part) if isinstance(part, int) or _FIELD.fullmatch(part) else "?"
+    if isinstance(part, int):
+        return str(part)
+    return part if _FIELD.fullmatch(part) and not has_shape_of_ssn(part) else "?"
 
 
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -137,6 +142,10 @@ class ContractViolationError(CreditDeskError, ValueError):
 
 class ConflictError(CreditDeskError):
     code = "conflict"
+
+
+class AlreadyDecidedError(ConflictError):
+    code = "already_decided"
 
 
 class ToolError(CreditDeskError):
@@ -235,6 +244,10 @@ class AnswerRejectedError(ReviewError, ValueError):
     def __init__(self, message: str, *, field: str, **origin: str | None) -> None:
         super().__init__(message, **origin)
         self.field = field
+
+
+class StopRequestedError(CreditDeskError):
+    code = "stop_requested"
 
 
 class LeaseLostError(CreditDeskError):

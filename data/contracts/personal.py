@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from data.contracts.base import Contract
+from data.contracts.base import Contract, Slug
+from data.contracts.ssn import has_shape_of_ssn
 
 Kind = Literal["name", "dob", "ssn", "account", "phone", "email", "street", "device", "text"]
 
@@ -42,8 +43,12 @@ class PersonalRecord(Contract):
                 yield name, value
 
 
+_CONTROLS = frozenset({"Cc", "Zl", "Zp"})
+"""Categories that end a line, or tell a terminal what to do."""
+
+
 def _without_controls(text: str) -> str:
-    if any(unicodedata.category(sign) == "Cc" or sign in _BIDI_CONTROLS for sign in text):
+    if any(unicodedata.category(sign) in _CONTROLS or sign in _BIDI_CONTROLS for sign in text):
         raise PydanticCustomError("control_character", "control characters are not allowed")
     return text
 
@@ -53,6 +58,19 @@ def _not_blank(text: str) -> str:
         raise PydanticCustomError("blank", "may not be blank")
     return text
 
+
+def _no_tax_number(text: str) -> str:
+    if has_shape_of_ssn(text):
+        raise PydanticCustomError("personal_id", "an id may not have the shape of a tax number")
+    return text
+
+
+ChosenId = Annotated[Slug, AfterValidator(_no_tax_number)]
+"""An id that somebody outside has chosen. Ids stand in names, logs and addresses, so none may be
+what is kept out of those."""
+
+Signature = Annotated[str, AfterValidator(_without_controls)]
+"""How somebody at the desk calls themselves: it is repeated to others, on one line."""
 
 Line = Annotated[str, Field(max_length=300), AfterValidator(_without_controls)]
 """One line of free text; may be empty."""

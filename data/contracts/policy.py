@@ -175,7 +175,10 @@ class Comparison(Contract):
 
     fact: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]{0,63}$")]
     op: Operator
-    value: StrictBool | Rate | str | tuple[str, ...] | None = None
+    # A number first: pinned rules write it as text, and must come back as what they were.
+    value: Annotated[
+        StrictBool | Rate | str | tuple[str, ...] | None, Field(union_mode="left_to_right")
+    ] = None
 
 
 class AllOf(Contract):

@@ -36,7 +36,8 @@ class PriceTable(Contract):
     version: str
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     terms: Annotated[tuple[TermMonths, ...], Field(min_length=1)]
-    """Terms that a counter-offer may have; a price holds for any term up to the longest."""
+    """Terms that a counter-offer may have; a person may choose any from the shortest to the
+    longest, at the price of the next one."""
     rates: dict[Grade, dict[TermMonths, YearlyRate]]
     origination_fee: dict[Grade, Annotated[Rate, Field(ge=0, lt=1)]]
     indicative_grade: Grade

@@ -41,6 +41,8 @@ class Answerer(Contract):
     channel: Channel
     proven: bool = False
     """Whether a key proved the identity, or the name is just what somebody typed."""
+    keyed: bool = False
+    """Whether the desk had keys then, so that the identity could have been proven."""
 
 
 class ReviewRequest(Contract):
@@ -68,6 +70,8 @@ class ReviewRequest(Contract):
     """What the system declares when nobody answers. Never an approval."""
     deadlines_version: str = ""
     """Which deadlines these are, as `<name>/<version>`."""
+    remark: str = ""
+    """Why the last answer did not count, where this is asked again."""
 
 
 class ReviewStatus(StrEnum):
@@ -76,7 +80,7 @@ class ReviewStatus(StrEnum):
     REJECTED = "rejected"
     EXPIRED = "expired"
     CLOSED = "closed"
-    """The run ended before anybody answered."""
+    """Nobody need answer: the run has ended, or what led to the question does not count."""
 
 
 class Claim(Contract):
@@ -103,6 +107,8 @@ class Review(Contract):
     """The form as it was filled in."""
     by: Answerer | None = None
     answered_at: Moment | None = None
+    objection: str = ""
+    """Why the answer does not count, where it was rejected."""
     claim: Claim | None = None
     """Who works on it; None when nobody does, or no longer."""
 
@@ -110,6 +116,11 @@ class Review(Contract):
     def is_overdue(self) -> bool:
         """Whether it still waits although its time is up."""
         return self.status is ReviewStatus.OPEN and self.due_at < datetime.now(UTC)
+
+    @property
+    def is_still_asked(self) -> bool:
+        """Whether to ask again is to go on asking this: no answer to it has ever counted."""
+        return self.status is ReviewStatus.REJECTED and self.answered_at is None
 
     @property
     def changes(self) -> dict[str, dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Is this a number that the Social Security Administration or the IRS could have given out?
 
 Form only: whether it belongs to the person is the business of the bureau and of KYC.
+And does a text hold anything of that form, whoever's it may be?
 """
 
 from __future__ import annotations
@@ -8,6 +9,14 @@ from __future__ import annotations
 import re
 
 _FORM = re.compile(r"(\d{3})-?(\d{2})-?(\d{4})")
+
+_GAP = r"[\s._/\u2010-\u2015\u2212-]{1,3}"
+_SHAPE = re.compile(
+    rf"(?<!\d)\d{{3}}{_GAP}\d{{2}}{_GAP}\d{{4}}(?!\d)"
+    r"|(?<!\w)(?<!\w[-.])\d{9}(?!-?\w)"
+)
+"""Three, two and four digits with gaps between them, or nine digits that are a word of their own:
+not those of `partner-100000001` or of 0.123456789."""
 
 _ADVERTISED = frozenset({"078051120", "219099999"})
 """Numbers that were printed in public and have been misused ever since."""
@@ -34,6 +43,11 @@ def normal_ssn(text: str) -> str | None:
         and (area < "900" or int(group) in _ITIN_GROUPS)
     )
     return f"{area}-{group}-{serial}" if well_formed else None
+
+
+def has_shape_of_ssn(text: str) -> bool:
+    """Whether a text holds what reads like a social security number, possible or not."""
+    return _SHAPE.search(text) is not None
 
 
 def is_itin(ssn: str) -> bool:

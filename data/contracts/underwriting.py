@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from data.contracts.authority import AuthorityMatrix
 from data.contracts.base import Contract, Money, Rate, Slug
 from data.contracts.decision import AdjustedTerms, DecisionContent, Grade, HumanRuling, Offer
 from data.contracts.findings import (
@@ -28,11 +29,13 @@ from data.settings import FanOutPolicy
 class Rulebook(Contract):
     """Everything versioned that a decision rests on. A run pins one and keeps it."""
 
+    schema_version: Literal[2] = 2
     policy: RulePack
     prices: PriceTable
     scorecard: Scorecard
     challenger: Scorecard
     ensemble: Ensemble
+    authority: AuthorityMatrix
 
 
 class Intake(Contract):
@@ -54,6 +57,8 @@ class Evidence(Contract):
     verification: Verification | None = None
     bureau: BureauFinding | None = None
     risk: RiskFinding | None = None
+    cleared: bool = False
+    """Compliance has found that the person on the list is another."""
 
 
 class Papers(StrEnum):
@@ -99,15 +104,20 @@ class ReviewFacts(Contract):
 
     amount: Money
     term_months: int
+    rate: Rate | None = None
+    """What a first reviewer would grant, priced; None while nobody has ruled."""
     grade: Grade | None = None
     smallest_amount: Money
     largest_amount: Money
+    shortest_term: int
     longest_term: int
     lowest_rate: Rate
     highest_rate: Rate
     is_override: bool = False
     """Whether an approval goes against a soft rule that declines."""
-    submitted_by: str = ""
+    submitted_by: tuple[str, ...] = ()
+    """Who asked for this run, and for those that it goes on from: none of them may approve, or
+    clear."""
     first_reviewer: str = ""
     """Who approved before; the second person must be another."""
 
@@ -129,6 +139,17 @@ class Underwriting(Contract):
     review: Review | None = None
     pricing: Pricing | None = None
     decision: DecisionContent | None = None
+
+    @property
+    def evidence(self) -> Evidence:
+        """What has been found out, as the people at the gates have it before them."""
+        asked = self.policy is not None and "compliance" in self.policy.gates
+        return Evidence(
+            verification=self.verification,
+            bureau=self.bureau,
+            risk=self.risk_ensemble,
+            cleared=asked and any(one.decision == Verdict.CLEAR for one in self.rulings),
+        )
 
 
 class Overrides(Contract):

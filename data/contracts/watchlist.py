@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from data.contracts.base import Contract, Slug, sha256_of
+from data.contracts.findings import WatchlistCandidate
 from data.contracts.personal import Line
 
 
@@ -35,3 +36,20 @@ class Watchlist(Contract):
     def version(self) -> str:
         """The digest of the list, so that a record can say exactly what was screened against."""
         return sha256_of(self)
+
+
+class ListedCandidate(WatchlistCandidate):
+    """An entry that looks like an applicant, with all that the list says: for compliance's eyes.
+
+    A screening as it is recorded knows entries by their ids only.
+    """
+
+    dob_is_equal: bool
+    """Whether the applicant was born on one of the entry's dates; `dob_agrees` allows a year."""
+    list_name: Slug
+    list_date: date
+    """Of the edition that the applicant was screened against."""
+    list_has_changed: bool
+    """Whether there is another edition by now, or none: the entry may say something else."""
+    entry: WatchlistEntry | None
+    """None when the list does not have it any more."""

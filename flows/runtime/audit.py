@@ -14,7 +14,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,9 @@ from flows.runtime.runs import Run
 SCHEMA_VERSION = 1
 _SECTIONS = ("run", "journal", "checkpoints", "memory", "findings", "reviews", "decision")
 """What is told, in the order in which it is verified."""
+
+_UNWRITABLE = (ValueError, RecursionError)
+"""What canonical JSON makes of a number that is none, half a character, a bottomless nesting."""
 
 
 class AuditError(CreditDeskError):
@@ -56,14 +60,28 @@ class Proven:
     """Fingerprint of the public key that it was verified with."""
 
 
-def collect(connection: sa.Connection, run_id: str, code_version: str) -> dict[str, Any]:
-    """The record of a run as the ledger holds it, not judged. Raises RecordNotFoundError."""
+def sha256_of_bytes(content: bytes) -> str:
+    """The hex digest of the bytes themselves, as `sha256sum` prints it."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def collect(
+    connection: sa.Connection,
+    run_id: str,
+    code_version: str,
+    paper_sha256: Callable[[bytes], str] = sha256_of_bytes,
+) -> dict[str, Any]:
+    """The record of a run as the ledger holds it, not judged. Raises RecordNotFoundError.
+
+    A workflow that files a paper inside something of its own says by `paper_sha256` how the
+    paper in it is digested, so that whoever has the paper can find it in the pack.
+    """
     run = runs.find(connection, run_id)
     pack: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "kind": "credit-desk-audit",
         "code_version": code_version,
-        "run": _run(connection, run),
+        "run": _run(connection, run, paper_sha256),
         "journal": _journal(connection, run_id),
         "checkpoints": [
             entry.model_dump(mode="json") for entry in checkpoints.entries(connection, run_id)
@@ -89,6 +107,10 @@ def verify(content: bytes, key: Ed25519PublicKey) -> Proven:
     """
     pack = _parsed(content)
     _verify_journal(pack)
+    try:
+        written = canonical_json(pack)
+    except _UNWRITABLE:
+        raise AuditError("the file was altered: it holds values that no pack can hold") from None
     digests = pack.get("digests")
     for name in _SECTIONS:
         if name not in pack or not isinstance(digests, dict) or name not in digests:
@@ -96,7 +118,7 @@ def verify(content: bytes, key: Ed25519PublicKey) -> Proven:
         if _digest(pack[name]) != digests[name]:
             raise AuditError(f"the section '{name}' was altered")
     _verify_signature(pack, key)
-    if canonical_json(pack) != content:
+    if written != content:
         raise AuditError("the file was written anew: it is not in canonical form")
     return Proven(
         run_id=pack["run"]["run_id"],
@@ -128,7 +150,7 @@ def _verify_journal(pack: Mapping[str, Any]) -> None:
             raise _altered(number, "is missing, moved, or no longer what it was")
         try:
             chain = hashlib.sha256(chain.encode() + canonical_json(event)).hexdigest()
-        except ValueError:  # a number that is none, half a character
+        except _UNWRITABLE:
             raise _altered(number, "was altered") from None
         if entry.get("chain") != chain or set(entry) != {"event", "chain"}:
             raise _altered(number, "was altered")
@@ -167,7 +189,9 @@ def _signature(value: bytes, key: Ed25519PublicKey) -> dict[str, str]:
     }
 
 
-def _run(connection: sa.Connection, run: Run) -> dict[str, Any]:
+def _run(
+    connection: sa.Connection, run: Run, paper_sha256: Callable[[bytes], str]
+) -> dict[str, Any]:
     """How it was asked for and what it was decided by; the inputs as digests only."""
     filed = connection.execute(
         sa.select(ledger.applications.c.content_sha256, ledger.applications.c.received_at).where(
@@ -197,16 +221,20 @@ def _run(connection: sa.Connection, run: Run) -> dict[str, Any]:
         "inputs": {
             "sha256": filed.content_sha256 if filed else None,
             "received_at": filed.received_at if filed else None,
-            "papers": [
-                {
-                    "paper_id": paper.paper_id,
-                    "sha256": hashlib.sha256(paper.body).hexdigest(),
-                    "filed_by": paper.filed_by,
-                    "filed_at": paper.filed_at,
-                }
-                for paper in handed_in
-            ],
+            "papers": [_paper(paper, paper_sha256) for paper in handed_in],
         },
+    }
+
+
+def _paper(row: sa.Row[Any, Any, Any], paper_sha256: Callable[[bytes], str]) -> dict[str, Any]:
+    """Who handed in what: the paper's own digest, and that of all that is filed about it."""
+    filed = zlib.decompress(row.body)
+    return {
+        "paper_id": row.paper_id,
+        "sha256": paper_sha256(filed),
+        "filed_sha256": sha256_of_bytes(filed),
+        "filed_by": row.filed_by,
+        "filed_at": row.filed_at,
     }
 
 
@@ -234,6 +262,7 @@ def _review(review: Review) -> dict[str, Any]:
             "facts": review.request.facts,
             "opened_at": review.opened_at.isoformat(),
             "due_at": review.due_at.isoformat(),
+            "deadlines_version": review.request.deadlines_version,
         },
         "answered_by": review.by.model_dump(mode="json") if review.by else None,
         "answered_at": review.answered_at.isoformat() if review.answered_at else None,

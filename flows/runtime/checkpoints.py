@@ -194,30 +194,27 @@ START = "start"
 """The name, where checkpoints are named, of the place before the first one."""
 
 
-def require_same_map(saved: Checkpoint, workflow: Workflow) -> None:
-    """Refuse to go on from stages that would no longer mean the same.
+def require_usable(saved: Checkpoint, workflow: Workflow, state: type[Contract]) -> None:
+    """Refuse to go on from stages that would no longer mean the same, or cannot be read.
 
     Raises ConflictError with both versions of the map and the way out, a fork from an earlier
     checkpoint.
     """
+    _require_same_map(saved, workflow)
+    _hold_to_contracts(saved, workflow, state)
+
+
+def _require_same_map(saved: Checkpoint, workflow: Workflow) -> None:
     changed = sorted(
         stage
         for stage, fingerprint in saved.fingerprints.items()
         if stage not in workflow.stages or workflow.fingerprint(stage) != fingerprint
     )
     if changed:
-        raise ConflictError(
-            f"the map has changed since (run: version {saved.workflow_version}, desk: version "
-            f"{workflow.version}) in: {', '.join(changed)}; fork from an earlier checkpoint or "
-            f"from '{START}' instead"
-        )
+        raise _drifted(saved, workflow, f"the map has changed in {', '.join(changed)}")
 
 
-def hold_to_contracts(saved: Checkpoint, workflow: Workflow, state: type[Contract]) -> None:
-    """Check a checkpoint's state and outputs against what the map says its stages give.
-
-    Raises CheckpointCorruptError naming the first that does not fit.
-    """
+def _hold_to_contracts(saved: Checkpoint, workflow: Workflow, state: type[Contract]) -> None:
     held: list[tuple[str, type[Contract], Any]] = [("state", state, saved.state)]
     for key, output in saved.outputs.items():
         gives = workflow.gives(key.split("#")[0])
@@ -227,4 +224,12 @@ def hold_to_contracts(saved: Checkpoint, workflow: Workflow, state: type[Contrac
             contract.model_validate(value)
         except ValidationError as error:
             fields = ", ".join("/".join(map(str, found["loc"])) for found in error.errors())
-            raise CheckpointCorruptError(f"{saved.name}: {where} does not fit: {fields}") from None
+            raise _drifted(saved, workflow, f"{where} has another form: {fields}") from None
+
+
+def _drifted(saved: Checkpoint, workflow: Workflow, what: str) -> ConflictError:
+    return ConflictError(
+        f"since checkpoint {saved.label}/{saved.version} {what} (run: version "
+        f"{saved.workflow_version}, desk: version {workflow.version}); fork from an earlier "
+        f"checkpoint or from '{START}' instead"
+    )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +17,7 @@ from data.contracts.errors import ConflictError
 from data.contracts.events import Event, EventType
 from data.contracts.runs import Failure, RunStatus
 from flows.runtime import checkpoints, events, in_prefect, runs
+from flows.runtime.desk import this_host
 from flows.runtime.ledger import Ledger, now
 from flows.runtime.runs import Run
 
@@ -25,8 +25,6 @@ ALONE_AFTER = 2
 """Deaths of a worker within one stage after which the run is executed by itself."""
 GIVEN_UP_AFTER = 3
 """Further deaths, by itself and without a new checkpoint, after which it is set aside."""
-MOST_FALSE_STARTS = 5
-"""Executions that failed before the run was opened, after which it has failed."""
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +32,17 @@ log = logging.getLogger(__name__)
 async def requeue_abandoned(client: PrefectClient, ledger: Ledger, instance: str) -> None:
     """Put runs whose worker has fallen silent, or died on this host, back into the queue."""
     for run in await ledger.read(_left_behind):
-        written, given_up = await ledger.write(_bury, run, instance)
-        events.publish(written)
-        if given_up is None:
-            continue  # another sweep was first, or the worker came back in time
-        if given_up:
-            await in_prefect.close_children(client, run.run_id)
-            await in_prefect.end(client, run.run_id, Crashed(message="Set aside"))
-        else:
-            await in_prefect.reschedule(client, run.run_id)
-        log.warning("run %s was left behind by %s", run.run_id, run.lease_owner)
+        with in_prefect.one_run(run.run_id):
+            written, given_up = await ledger.write(_bury, run, instance)
+            events.publish(written)
+            if given_up is None:
+                continue  # another sweep was first, or the worker came back in time
+            log.warning("run %s was left behind by %s", run.run_id, run.lease_owner)
+            if given_up:
+                await in_prefect.close_children(client, run.run_id)
+                await in_prefect.end(client, run.run_id, Crashed(message="Set aside"))
+            else:
+                await in_prefect.reschedule(client, run.run_id)
 
 
 def _bury(connection: sa.Connection, seen: Run, instance: str) -> tuple[list[Event], bool | None]:
@@ -107,46 +106,6 @@ def _one_more(deaths: dict[str, Any], phase: str, saved: int) -> dict[str, Any]:
     return told | {"alone_at": saved, "alone_count": 0} if told["alone"] else told
 
 
-def put_back(connection: sa.Connection, run_id: str) -> list[Event]:
-    """Put a run back into the queue whose worker lives, and had to leave it without a word."""
-    run = runs.find(connection, run_id)
-    written: list[Event] = []
-    if run.status is RunStatus.RUNNING:
-        draft = events.note(
-            run,
-            f"interrupted/{run.lease_epoch}",
-            EventType.ERROR,
-            "Interrupted: the desk was out of order; goes on from the last checkpoint",
-            {"code": "interrupted", "execution": run.lease_epoch},
-        )
-        written = events.append(connection, run_id, [draft], epoch=run.lease_epoch)
-    runs.release(connection, run_id, run.lease_epoch)
-    return written
-
-
-def count_false_start(connection: sa.Connection, run_id: str, epoch: int) -> list[Event]:
-    """Note an execution that failed before the run was opened; too many are the run's end.
-
-    Of a run that was opened the ledger knows how it ended: there is nothing to note then.
-    """
-    run = runs.find(connection, run_id)
-    if run.status is not RunStatus.RUNNING or run.lease_epoch != epoch:
-        return []
-    times = run.deaths.get("false_starts", 0) + 1
-    changes: dict[str, Any] = {"deaths": {**run.deaths, "false_starts": times}}
-    drafts = []
-    if times >= MOST_FALSE_STARTS:
-        failure = Failure(
-            code="not_opened",
-            message=f"failed {times} times before it was opened; the worker's log says why",
-        ).model_dump(mode="json")
-        drafts.append(
-            events.note(run, f"run.failed/{epoch}", EventType.RUN_FAILED, "Run failed", failure)
-        )
-        changes |= {"status": RunStatus.FAILED, "error": failure}
-    return events.append(connection, run_id, drafts, epoch=epoch, **changes)
-
-
 def requeue(connection: sa.Connection, run_id: str, by: str) -> list[Event]:
     """Let a run that failed go on: as if it had never been set aside.
 
@@ -166,7 +125,13 @@ def requeue(connection: sa.Connection, run_id: str, by: str) -> list[Event]:
         here=True,
     )
     return events.append(
-        connection, run_id, [draft], status=RunStatus.QUEUED, error=None, deaths={}
+        connection,
+        run_id,
+        [draft],
+        status=RunStatus.QUEUED,
+        error=None,
+        deaths={},
+        cancel_requested=False,  # a wish that came too late for the last end is not for this one
     )
 
 
@@ -181,7 +146,7 @@ def _left_behind(connection: sa.Connection) -> list[Run]:
 def died_here(owner: str) -> bool:
     """Whether a lease belongs to a process of this host that is gone: no need to wait then."""
     host, pid, _, _ = owner.split(":")
-    if host != socket.gethostname():
+    if host != this_host():
         return False
     try:
         os.kill(int(pid), 0)

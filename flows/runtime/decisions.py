@@ -8,15 +8,19 @@ from uuid import UUID, uuid5
 import sqlalchemy as sa
 
 from data.contracts.base import Contract, sha256_of
-from data.contracts.errors import RecordNotFoundError
+from data.contracts.errors import AlreadyDecidedError, RecordNotFoundError
 from flows.runtime import runs
 from flows.runtime.ledger import decisions, insert_or_ignore, now
+from flows.runtime.runs import Run
 
 _NAMESPACE = UUID("0b3c6a34-6a2e-4a43-8ab0-9ad7f6c5a1de")
 
 
 def enter(connection: sa.Connection, run_id: str, content: Contract) -> None:
-    """Enter a run's decision in the caller's transaction, unless there is one already."""
+    """Enter a run's decision in the caller's transaction, unless it has entered one already.
+
+    Raises AlreadyDecidedError when another run has decided the application.
+    """
     run = runs.find(connection, run_id)
     insert_or_ignore(
         connection,
@@ -32,6 +36,7 @@ def enter(connection: sa.Connection, run_id: str, content: Contract) -> None:
             "decided_at": now(),
         },
     )
+    require_undecided(connection, run)
 
 
 def find(connection: sa.Connection, run_id: str) -> dict[str, Any]:
@@ -51,8 +56,22 @@ def find(connection: sa.Connection, run_id: str) -> dict[str, Any]:
 
 def is_decided(connection: sa.Connection, application_id: str) -> bool:
     """Whether an application has its decision."""
+    return _decided_by(connection, application_id) is not None
+
+
+def require_undecided(connection: sa.Connection, run: Run) -> None:
+    """Raise AlreadyDecidedError when another run than this has decided the application."""
+    decider = _decided_by(connection, run.application_id)
+    if decider not in {None, run.run_id}:
+        raise AlreadyDecidedError(
+            f"application {run.application_id} has been decided by run {decider}"
+        )
+
+
+def _decided_by(connection: sa.Connection, application_id: str) -> str | None:
     query = sa.select(decisions.c.run_id).where(decisions.c.application_id == application_id)
-    return connection.execute(query.limit(1)).one_or_none() is not None
+    found: str | None = connection.execute(query).scalar_one_or_none()
+    return found
 
 
 def of_runs(connection: sa.Connection, run_ids: list[str]) -> dict[str, dict[str, Any]]:

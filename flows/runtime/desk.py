@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from uuid import uuid4
 
 from data.settings import Settings, settings
@@ -22,7 +24,8 @@ class Desk:
     settings: Settings
     ledger: Ledger
     owner: str
-    """This process, as leases name it: host, process, a mark of its own, the desk's start."""
+    """This process, as leases name it: host, process, a mark of its own, the desk's start.
+    With colons between; no part has one."""
 
     @property
     def instance(self) -> str:
@@ -42,9 +45,17 @@ class Desk:
 
 
 @cache
+def this_host() -> str:
+    """Where this process's number means this process: containers may share a host's name."""
+    with suppress(OSError):
+        return f"{socket.gethostname()}-{Path('/proc/self/ns/pid').stat().st_ino}"
+    return socket.gethostname()
+
+
+@cache
 def this_desk() -> Desk:
     """The desk that this process's settings name; opened, and migrated, on first use."""
     chosen = settings()
     instance = os.environ.get(INSTANCE, "")
-    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}:{instance}"
+    owner = f"{this_host()}:{os.getpid()}:{uuid4().hex[:8]}:{instance}"
     return Desk(settings=chosen, ledger=shared_ledger(chosen.ledger), owner=owner)

@@ -9,9 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
+from uuid import UUID
 
 from prefect import Flow, Task
-from prefect.artifacts import acreate_markdown_artifact
+from prefect.client.schemas.actions import ArtifactCreate
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    ArtifactFilterKey,
+)
 from prefect.context import FlowRunContext
 
 from flows.runtime.reachable import prefect_client, prefect_within_reach
@@ -52,6 +58,9 @@ class InlineExecutor:
 class OrchestratedExecutor:
     """Prefect subflows and tasks of the flow run that is under way."""
 
+    def __init__(self, run_id: str) -> None:
+        self._run_id = run_id
+
     async def stage(self, name: str, visit: int, body: Callable[[], Awaitable[T]]) -> T:
         """Run a stage as a subflow.
 
@@ -87,8 +96,19 @@ class OrchestratedExecutor:
         return outcome[0]
 
     async def publish(self, key: str, markdown: str) -> None:
-        with prefect_within_reach():
-            await acreate_markdown_artifact(markdown, key=key)
+        """Leave the text with the run itself, once: whoever was killed after it comes back here."""
+        flow_run_id = UUID(self._run_id)
+        there = ArtifactFilter(
+            key=ArtifactFilterKey(any_=[key]),
+            flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run_id]),
+        )
+        async with prefect_client() as client:
+            if not await client.read_artifacts(artifact_filter=there, limit=1):
+                await client.create_artifact(
+                    ArtifactCreate(
+                        type="markdown", key=key, data=markdown, flow_run_id=flow_run_id
+                    )
+                )
 
     async def tag(self, *tags: str) -> None:
         context = FlowRunContext.get()

@@ -8,7 +8,7 @@ checked here, and asked again with the reason if it fails.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -34,11 +34,14 @@ from data.contracts.errors import (
     AuthorityError,
     ReviewError,
     ReviewTimeoutError,
+    StopRequestedError,
     WorkflowError,
+    named,
 )
 from data.contracts.events import EventType
+from data.contracts.personal import Signature
 from data.contracts.review import Answerer, Channel, Review, ReviewRequest, ReviewStatus, Role
-from flows.runtime import reviews, runs
+from flows.runtime import in_prefect, reviews, runs
 from flows.runtime.events import Draft
 from flows.runtime.ledger import Ledger
 from flows.runtime.reachable import prefect_client
@@ -64,7 +67,7 @@ class GateForm(RunInput):
     roles: ClassVar[tuple[Role, ...]] = ()
     """Who may answer, besides the role that is asked."""
 
-    reviewer: str = Field(
+    reviewer: Signature = Field(
         min_length=1,
         max_length=100,
         title="Your name",
@@ -95,6 +98,12 @@ class GateForm(RunInput):
         if not {request.role, *cls.roles} & set(roles):
             asked = request.role.value.replace("_", " ")
             raise AuthorityError(f"this gate is answered by {asked}")
+
+    @classmethod
+    def acting_as(cls, request: ReviewRequest, held: Collection[Role]) -> tuple[Role, ...]:
+        """Somebody's roles, first the one in which they answer here: the record names that."""
+        here = (request.role, *cls.roles)
+        return tuple(sorted(held, key=lambda role: here.index(role) if role in here else len(here)))
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -134,12 +143,12 @@ def filled_in(form: type[F], fields: dict[str, Any]) -> F:
         return form.model_validate(fields)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        field = "/".join(map(str, found["loc"]))
+        field = "/".join(map(named, found["loc"]))
         raise AnswerRejectedError(found["msg"], field=field) from None
 
 
-def prefilled(form: type[F], request: ReviewRequest, remark: str = "") -> type[F]:
-    """The form with this request's defaults and case summary; all constraints stay.
+def prefilled(form: type[F], request: ReviewRequest) -> type[F]:
+    """The form with this request's defaults, remark and case summary; all constraints stay.
 
     (Prefect's own `with_initial_data` drops constraints and descriptions.)
     """
@@ -149,7 +158,8 @@ def prefilled(form: type[F], request: ReviewRequest, remark: str = "") -> type[F
         info.default = value
         fields[name] = (info.annotation, info)
     made: type[F] = pydantic.create_model(form.__name__, __base__=form, **fields)
-    made._description = f"**{remark}**\n\n{request.summary}" if remark else request.summary
+    remark = f"**The last answer could not count: {request.remark}**\n\n" if request.remark else ""
+    made._description = remark + request.summary
     return made
 
 
@@ -186,8 +196,9 @@ class PreparedAnswers:
         if len(prepared) < visit:
             raise WaitingForReviewError(form.gate, request)
         answered = prepared[visit - 1]
-        answered.form.check(request, answered.by)
-        return answered
+        answer = filled_in(form, answered.form.model_dump(mode="json"))
+        answer.check(request, answered.by)
+        return replace(answered, form=answer)
 
 
 class SuspendingGatekeeper:
@@ -201,57 +212,51 @@ class SuspendingGatekeeper:
         traceparent: str,
         timeout_seconds: int | None,
         about: Mapping[str, Any] | None = None,
+        keys_exist: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`about` is told with every request: what the run is about, and where to look."""
+        """`about` is told with every request: what the run is about, and where to look.
+
+        `keys_exist` says whether the desk has keys at the moment.
+        """
         self._ledger = ledger
         self._record = record
         self._run_id = run_id
         self._traceparent = traceparent
         self._timeout = timeout_seconds or DEFAULT_TIMEOUT_SECONDS
         self._about = dict(about or {})
+        self._keys_exist = keys_exist
 
     async def pass_through(
         self, form: type[F], visit: int, request: ReviewRequest, waiting: Draft
     ) -> Answered[F]:
         """Read the ledger; if it has no answer, look into Prefect's form; if none, sleep.
 
-        A run that was woken without an answer, by hand in the Prefect UI say, sleeps again.
+        A run that was woken without an answer, by hand in the Prefect UI say, sleeps again. So
+        does one whose answer, accepted before a deployment, cannot count any more after it.
         """
-        remark = ""
         while True:
             review = await self._ledger.read(reviews.latest, self._run_id, form.gate, visit)
-            if review is None or review.status is ReviewStatus.REJECTED:
+            if review is None or review.status in {ReviewStatus.REJECTED, ReviewStatus.CLOSED}:
+                if review is not None:
+                    await _forget_typed(form.gate)
                 asked = replace(waiting, key=f"{waiting.key}/{review.attempt + 1 if review else 1}")
                 review = await self._ask(form, visit, request, asked, review)
             if review.is_overdue and await self._ledger.write(reviews.expire, review):
                 continue  # woken too late, and before anybody noticed the time
             if review.status is not ReviewStatus.OPEN:
-                if review.by is not None and review.by.channel is Channel.PREFECT_UI:
-                    await _forget_typed(form.gate)  # whoever recorded it may have died before
-                return self._settled(form, review)
-            key = f"{form.gate.replace('_', '-')}-{review.attempt}"
+                await _forget_typed(form.gate)  # also what has lost to another answer
+                self._trace(review)
+                try:
+                    return _settled(form, review)
+                except (AnswerRejectedError, AuthorityError) as error:
+                    await self._reject(review, error, waiting)
+                    continue
+            key = in_prefect.pause_key(review)
             typed = await _typed_in(key)
             if typed is None:
                 await self._record.write(Entry([], changes={"status": "waiting"}))
-                await _suspend(f"{key}-{self._record.epoch}", prefilled(form, request, remark))
-            remark = await self._take(form, review, typed or {}, waiting)
-            await _forget_typed(form.gate)
-
-    def _settled(self, form: type[F], review: Review) -> Answered[F]:
-        self._trace(review)
-        if review.status is ReviewStatus.EXPIRED:
-            raise ReviewTimeoutError(
-                f"nobody answered at '{form.gate}' in time",
-                gate=form.gate,
-                declared=review.request.on_timeout,
-                waited_seconds=review.waited_seconds,
-            )
-        assert review.fields is not None
-        assert review.by is not None
-        answer = filled_in(form, review.fields)
-        if review.by.channel is not Channel.SYSTEM:
-            answer.check(review.request, review.by)
-        return Answered(answer, review.by, review.waited_seconds, review.changes)
+                await _suspend(f"{key}-{self._record.epoch}", prefilled(form, review.request))
+            await self._take(form, review, typed or {}, waiting)
 
     def _trace(self, review: Review) -> None:
         """Draw the wait, which no process was there for, under the request that began it all."""
@@ -277,7 +282,9 @@ class SuspendingGatekeeper:
         """Enter the request, and say everything about it that a notification needs."""
         opened = datetime.now(UTC)
         due = opened + timedelta(seconds=request.timeout_seconds or self._timeout)
-        told = {"title": request.title, "due_at": (earlier.due_at if earlier else due).isoformat()}
+        if earlier is not None and earlier.is_still_asked:
+            due = earlier.due_at
+        told = {"title": request.title, "due_at": due.isoformat()}
         asked = replace(waiting, meta={**waiting.meta, **told, **self._about})
 
         def enter(connection: sa.Connection) -> Review:
@@ -290,14 +297,15 @@ class SuspendingGatekeeper:
 
     async def _take(
         self, form: type[F], review: Review, typed: dict[str, Any], waiting: Draft
-    ) -> str:
-        """Record what was typed into Prefect's form, or reject it and return why."""
+    ) -> None:
+        """Record what was typed into Prefect's form, or reject it and keep why."""
         try:
             answer = filled_in(form, typed)
             by = Answerer(
                 reviewer=answer.reviewer,
                 roles=(review.request.role,),
                 channel=Channel.PREFECT_UI,
+                keyed=self._keys_exist(),
             )
             answer.check(review.request, by)
             answer.screen()
@@ -309,24 +317,48 @@ class SuspendingGatekeeper:
 
             await self._ledger.write(record)
         except (AlreadyAnsweredError, ReviewTimeoutError):
-            return ""  # through another door, or too late: what the ledger holds counts
+            return  # through another door, or too late: what the ledger holds counts
         except ReviewError as error:
-            rejected = replace(
-                waiting,
-                key=f"hitl.rejected/{form.gate}/{review.attempt}",
-                type=EventType.HITL_REJECTED,
-                message=f"The answer at '{form.gate}' cannot count: {error.message}",
-                meta={"gate": form.gate, "code": error.code},
-            )
-            await self._record.write(
-                Entry([rejected]), lambda connection: reviews.reject(connection, review)
-            )
-            return f"The last answer could not count: {error.message}"
-        return ""
+            await self._reject(review, error, waiting)
+
+    async def _reject(self, review: Review, why: ReviewError, waiting: Draft) -> None:
+        """Say that an answer does not count; the ledger keeps why, for the next attempt's form."""
+        rejected = replace(
+            waiting,
+            key=f"hitl.rejected/{review.gate}/{review.attempt}",
+            type=EventType.HITL_REJECTED,
+            message=f"The answer at '{review.gate}' cannot count: {why.message}",
+            meta={"gate": review.gate, "code": why.code},
+        )
+        await self._record.write(
+            Entry([rejected]), lambda connection: reviews.reject(connection, review, why.message)
+        )
+
+
+def _settled(form: type[F], review: Review) -> Answered[F]:
+    """The answer that the ledger holds, held to the form's rules once more.
+
+    Raises ReviewTimeoutError when nobody gave one in time; AnswerRejectedError or AuthorityError
+    for one that was accepted by other rules than there are now.
+    """
+    if review.status is ReviewStatus.EXPIRED:
+        raise ReviewTimeoutError(
+            f"nobody answered at '{form.gate}' in time",
+            gate=form.gate,
+            declared=review.request.on_timeout,
+            waited_seconds=review.waited_seconds,
+        )
+    assert review.fields is not None
+    assert review.by is not None
+    answer = filled_in(form, review.fields)
+    if review.by.channel is not Channel.SYSTEM:
+        answer.check(review.request, review.by)
+    return Answered(answer, review.by, review.waited_seconds, review.changes)
 
 
 async def _suspend(key: str, form: type[RunInput]) -> None:
-    """Suspend the root flow run under a form. Raises Pause, Prefect's way out of a flow.
+    """Suspend the root flow run under a form. Raises Pause, Prefect's way out of a flow;
+    StopRequestedError when the run was cancelled meanwhile.
 
     The form is stored before the state, so that an answer that comes at once finds it.
     """
@@ -337,9 +369,11 @@ async def _suspend(key: str, form: type[RunInput]) -> None:
         asleep.state_details.run_input_keyset = {str(part): name for part, name in keyset.items()}
         await form.asave(keyset, flow_run_id=run_id)
         accepted = await propose_state(client, asleep, flow_run_id=run_id)
-    if not accepted.is_paused():
-        raise WorkflowError(f"the run could not wait at {key}: Prefect says {accepted.name}")
-    raise Pause(state=accepted)
+    if accepted.is_cancelling() or accepted.is_cancelled():
+        raise StopRequestedError(f"cancelled before it could wait at {key}")
+    if accepted.is_paused() or accepted.is_scheduled():  # scheduled: woken before it slept
+        raise Pause(state=accepted)
+    raise WorkflowError(f"the run could not wait at {key}: Prefect says {accepted.name}")
 
 
 async def _typed_in(key: str) -> dict[str, Any] | None:
@@ -357,19 +391,9 @@ async def _typed_in(key: str) -> dict[str, Any] | None:
 
 
 async def _forget_typed(gate: str) -> None:
-    """Delete what was entered at a gate in the Prefect UI: the ledger has all that counts.
-
-    People type what they should not; the form refuses it, and Prefect would keep it for ever.
-    """
+    """Delete what was entered at a gate in the Prefect UI: the ledger has all that counts."""
     async with prefect_client() as client:
-        for entry in await client.filter_flow_run_input(
-            flow_run_id=_flow_run_id(),
-            key_prefix=f"suspended-{gate.replace('_', '-')}-",
-            limit=200,
-            exclude_keys=set(),
-        ):
-            if entry.key.endswith("-response"):
-                await client.delete_flow_run_input(_flow_run_id(), entry.key)
+        await in_prefect.forget_typed(client, _flow_run_id(), gate.replace("_", "-"))
 
 
 def _flow_run_id() -> Any:

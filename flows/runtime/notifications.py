@@ -9,12 +9,13 @@ the person whose case it is.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from uuid import UUID
 
 from prefect.blocks.webhook import Webhook
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.sorting import AutomationSort
 from prefect.events.actions import CallWebhook
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound
@@ -46,28 +47,37 @@ log = logging.getLogger(__name__)
 async def arrange_notifications(client: PrefectClient, gates: Iterable[str], url: str) -> None:
     """Let the webhook be told of every gate; with an empty URL, of none. Harmless to repeat.
 
-    What is there already is brought up to date by name, and what is there twice, because two
-    processes arranged it at the same moment, is removed but for the one made first.
+    What is there already is brought up to date by name. Two processes that arrange it at the same
+    moment both make it, and each looks again: whoever is last sees both, and only the one made
+    first stays.
     """
     wanted = {f"{_PREFIX}{gate}": gate for gate in gates} if url else {}
     block = await _block(client, url) if url else None
-    known: dict[str, list[UUID]] = {}
-    for found in sorted(await client.read_automations(), key=lambda one: str(one.id)):
-        if found.name.startswith(_PREFIX):
-            known.setdefault(found.name, []).append(found.id)
-    for name, ids in known.items():
-        for extra in ids if name not in wanted else ids[1:]:
-            await client.delete_automation(extra)
+    known = await _keep_one_of_each(client, wanted)
     if block is None:
         await _forget_block(client)
         return
     for name, gate in wanted.items():
         automation = _automation(name, gate, block)
         if name in known:
-            await client.update_automation(known[name][0], automation)
+            await client.update_automation(known[name], automation)
         else:
             await client.create_automation(automation)
+    await _keep_one_of_each(client, wanted)
     log.info("notifications are sent for %s", ", ".join(wanted.values()))
+
+
+async def _keep_one_of_each(client: PrefectClient, wanted: Collection[str]) -> dict[str, UUID]:
+    """Remove what nobody wants or what is there twice; what is left, by name."""
+    kept: dict[str, UUID] = {}
+    for found in reversed(await client.read_automations(sort=AutomationSort.CREATED_DESC)):
+        if not found.name.startswith(_PREFIX):
+            continue
+        if found.name not in wanted or found.name in kept:
+            await client.delete_automation(found.id)
+        else:
+            kept[found.name] = found.id
+    return kept
 
 
 def _automation(name: str, gate: str, block: UUID) -> AutomationCore:

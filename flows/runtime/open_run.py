@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
@@ -19,18 +19,21 @@ from prefect.states import Cancelled
 from data.contracts.base import Contract, sha256_of
 from data.contracts.errors import (
     CheckpointCorruptError,
+    CheckpointError,
     CheckpointNotFoundError,
     CreditDeskError,
     LeaseLostError,
+    StopRequestedError,
     UnavailableError,
     WorkflowError,
     as_desk_error,
 )
 from data.contracts.events import EventType
 from data.contracts.runs import Failure, Lineage, RunOptions, RunStatus
-from flows.runtime import checkpoints, runs
+from flows.runtime import cancellation, checkpoints, orders, pins, runs
 from flows.runtime.context import Patience, RunContext, in_run
 from flows.runtime.desk import Desk, this_desk
+from flows.runtime.events import Draft, publish
 from flows.runtime.executor import InlineExecutor, OrchestratedExecutor
 from flows.runtime.gate import PreparedAnswers, SuspendingGatekeeper, WaitingForReviewError
 from flows.runtime.graph import Kind, Workflow
@@ -42,12 +45,16 @@ from flows.runtime.storage import LedgerStorage, Shelf
 Pin = TypeVar("Pin", bound=Contract)
 
 
-@dataclass(frozen=True)
-class Claim:
-    """The worker's word that it holds the lease of the run it is about to execute."""
+@dataclass
+class Execution:
+    """One execution of a run under its lease, as the worker and the flow both see it."""
 
     run_id: str
     epoch: int
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while the run is cancelled on request, to tell that from the worker's own shutdown."""
+    has_opened: bool = False
+    """Whether the flow has come so far that it writes its own end, whatever happens."""
 
 
 @dataclass
@@ -60,10 +67,9 @@ class Inline:
     record: MemoryRecord = field(default_factory=MemoryRecord)
 
 
-claimed: ContextVar[Claim | None] = ContextVar("claimed", default=None)
+execution: ContextVar[Execution | None] = ContextVar("execution", default=None)
+"""Set by the worker. A stock Prefect worker sets none, and the run takes its lease itself."""
 inline: ContextVar[Inline | None] = ContextVar("inline", default=None)
-stop_requested: ContextVar[asyncio.Event | None] = ContextVar("stop_requested", default=None)
-"""Set by the worker while it cancels a run on request, to tell that from its own shutdown."""
 
 
 @dataclass
@@ -78,7 +84,8 @@ class OpenRun(Generic[Pin]):
     options: RunOptions
     overrides: dict[str, Any] = field(default_factory=dict)
     """What a fork was asked to change."""
-    submitted_by: str = ""
+    submitted_by: tuple[str, ...] = ()
+    """Who asked for this run, and for those that it goes on from."""
     conclusion: State[Any] | None = None
     """What the root flow returns to Prefect: a state of its own if it was stopped on request."""
     vault: Callable[[], Awaitable[Filed]] | None = None
@@ -98,24 +105,30 @@ async def open_run(
     *,
     pin: Pin,
     options: RunOptions | None = None,
-    fork: Lineage | None = None,
+    fork: str = "",
 ) -> AsyncIterator[OpenRun[Pin]]:
     """Open the run that this flow run executes, at the start or where it left off.
+
+    What it was asked to do stands in its order; `fork` is the digest of a fork's. An inline run
+    has none: there the options count.
 
     Inside, `current_run()` is this run. On the way out its end is written, once: completed,
     failed (an error that nobody retries), cancelled on request. A suspension, a lost lease and
     the end of the worker write nothing: the run goes on later. So it does, a few times, when
     ledger, result storage or Prefect server are out of reach.
     """
-    options = options or RunOptions()
     surroundings = inline.get()
-    if surroundings is not None:
-        opened = _open_inline(workflow, initial, application_id, options, surroundings, pin)
-    else:
-        opened = await _open_orchestrated(workflow, initial, application_id, options, fork, pin)
-    run = opened.context
-    flow_span = trace.get_current_span()
-    with in_run(run):
+    async with AsyncExitStack() as on_leaving:
+        if surroundings is not None:
+            asked = options or RunOptions()
+            opened = _open_inline(workflow, initial, application_id, asked, surroundings, pin)
+        else:
+            opened = await _open_orchestrated(
+                workflow, initial, application_id, fork, pin, on_leaving
+            )
+        run = opened.context
+        flow_span = trace.get_current_span()
+        on_leaving.enter_context(in_run(run))
         try:
             yield opened
             await _complete(run)
@@ -126,6 +139,8 @@ async def open_run(
             raise
         except LeaseLostError:
             raise
+        except StopRequestedError:
+            opened.conclusion = await _stop(run)
         except WaitingForReviewError as gate:
             if surroundings is not None:
                 raise
@@ -133,13 +148,12 @@ async def open_run(
         except Exception as error:
             raise await _stumbled(run, error) from None
         except asyncio.CancelledError:
-            stop = stop_requested.get()
+            under_way = execution.get()
             task = asyncio.current_task()
-            if stop is None or not stop.is_set() or task is None:
+            if under_way is None or not under_way.stop.is_set() or task is None:
                 raise
             task.uncancel()
-            await _cancel(run)
-            opened.conclusion = Cancelled(message="Stopped on request")
+            opened.conclusion = await _stop(run)
 
 
 def _open_inline(
@@ -168,9 +182,9 @@ async def _open_orchestrated(
     workflow: Workflow,
     initial: Contract,
     application_id: str,
-    options: RunOptions,
-    fork: Lineage | None,
+    order: str,
     pin: Pin,
+    on_leaving: AsyncExitStack,
 ) -> OpenRun[Pin]:
     desk = this_desk()
     flow_run = FlowRunContext.get()
@@ -180,31 +194,30 @@ async def _open_orchestrated(
     carrier: dict[str, str] = {}
     propagate.inject(carrier)
 
-    def enter(connection: sa.Connection) -> tuple[Run, Filed, bytes | None]:
-        row = runs.register(
-            connection,
-            run_id,
-            f"fork:{run_id}" if fork else f"application:{application_id}",
-            application_id=application_id,
-            options=options.model_dump(mode="json"),
-            lineage=fork.model_dump(mode="json") if fork else None,
-            traceparent=carrier.get("traceparent", ""),
+    def enter(connection: sa.Connection) -> tuple[Run, Filed, bytes | None, tuple[str, ...]]:
+        row = orders.take_up(
+            connection, run_id, application_id, order, carrier.get("traceparent", "")
         )
-        kept = runs.pin(
-            connection, row.run_id, workflow.version, pin, fork.pinned if fork else None
+        chosen = row.lineage["pinned"] if row.lineage else None
+        kept = runs.pin(connection, run_id, workflow.version, pin, chosen)
+        return (
+            runs.find(connection, run_id),
+            runs.filed(connection, row.application_id),
+            kept,
+            orders.submitters(connection, row),
         )
-        return runs.find(connection, row.run_id), runs.filed(connection, application_id), kept
 
-    row, filed, kept = await desk.ledger.write(enter)
-    pinned = pin if kept is None else type(pin).model_validate_json(kept)
-    claim = claimed.get() or await _claim(desk, run_id)
+    row, filed, kept, submitted_by = await desk.ledger.write(enter)
+    fork = Lineage.model_validate(row.lineage) if row.lineage else None
+    options = RunOptions.model_validate(row.options)
+    under_way = execution.get() or await _take_lease(desk, run_id, on_leaving)
     out_of_reach: UnavailableError | None = None
     try:
         shelf = await Shelf.open(desk.settings.checkpoint_storage)
     except UnavailableError as error:
         shelf, out_of_reach = Shelf(LedgerStorage()), error  # said as soon as there is a journal
     decides = fork is None or fork.may_decide
-    record = LedgerRecord(desk.ledger, shelf, run_id, claim.epoch, decides=decides)
+    record = LedgerRecord(desk.ledger, shelf, run_id, under_way.epoch, decides=decides)
     # A what-if bothers nobody: it ends where a person would be asked.
     gatekeeper = (
         SuspendingGatekeeper(
@@ -213,7 +226,8 @@ async def _open_orchestrated(
             run_id,
             row.traceparent,
             desk.settings.hitl_timeout_seconds,
-            what_about(desk.settings, run_id, application_id),
+            what_about(desk.settings, run_id, row.application_id),
+            lambda: desk.settings.has_api_keys,
         )
         if decides
         else PreparedAnswers()
@@ -223,18 +237,22 @@ async def _open_orchestrated(
         run_id,
         initial,
         record=record,
-        executor=OrchestratedExecutor(),
+        executor=OrchestratedExecutor(run_id),
         gatekeeper=gatekeeper,
         patience=_with_options(desk.patience, options),
         versions=row.versions,
     )
+    under_way.has_opened = True
     try:
         if out_of_reach is not None:
             raise out_of_reach
+        pinned = pin if kept is None else pins.lifted(type(pin), kept)
         await _remember(desk, shelf, run, fork)
     except LeaseLostError:
         raise
     except Exception as error:
+        with suppress(UnavailableError):  # a journal begins with its run's start
+            await run.record.write(Entry([_beginning(run, fork)]))
         raise await _stumbled(run, error) from None
     return OpenRun(
         run,
@@ -242,54 +260,84 @@ async def _open_orchestrated(
         pinned,
         options,
         overrides=fork.overrides if fork else {},
-        submitted_by=row.submitted_by,
-        vault=lambda: desk.ledger.read(runs.filed, application_id),
+        submitted_by=submitted_by,
+        vault=lambda: desk.ledger.read(runs.filed, row.application_id),
     )
 
 
-async def _claim(desk: Desk, run_id: str) -> Claim:
-    """Take the lease ourselves: we are executed by a stock Prefect worker."""
+async def _take_lease(desk: Desk, run_id: str, on_leaving: AsyncExitStack) -> Execution:
+    """Take the lease ourselves, until we leave: we are executed by a stock Prefect worker.
+
+    Raises LeaseLostError when it is not to be had.
+    """
     epoch = await desk.ledger.write(
         runs.claim, run_id, desk.owner, desk.settings.lease_seconds_unattended
     )
     if epoch is None:
-        raise LeaseLostError(f"run {run_id} is executed by another worker")
-    return Claim(run_id, epoch)
+        raise LeaseLostError(f"run {run_id} is executed by another worker, or shall stop")
+
+    async def give_back() -> None:
+        with suppress(UnavailableError):  # then the lease runs out
+            publish(await desk.ledger.write(cancellation.give_back, run_id, epoch))
+
+    on_leaving.push_async_callback(give_back)
+    return Execution(run_id, epoch)
 
 
 async def _remember(desk: Desk, shelf: Shelf, run: RunContext[Any], fork: Lineage | None) -> None:
-    """Go on from the last checkpoint, the fork's, or the start, and say which."""
+    """Go on from the last checkpoint, the fork's, or the start, and say which.
+
+    Raises ConflictError when what was saved does not mean any more what it meant then.
+    """
     epoch = run.record.epoch
+    unusable: CheckpointError | None = None
     try:
-        found = await desk.ledger.read(checkpoints.locate, run.run_id)
-        if found is not None:
-            saved = await checkpoints.load(shelf, *found)
-            checkpoints.require_same_map(saved, run.workflow)
-            run.restore(saved)
-        elif fork is not None and fork.place is not None:
-            shared = await desk.ledger.read(checkpoints.locate, fork.parent_run_id, *fork.place)
-            if shared is None:
-                raise CheckpointNotFoundError(f"the parent has no checkpoint {fork.forked_at}")
-            run.restore(await checkpoints.load(shelf, *shared), shared=True)
+        await _restore(desk, shelf, run, fork)
     except (CheckpointNotFoundError, CheckpointCorruptError) as error:
         run.start_over(await desk.ledger.read(checkpoints.last_ordinal, run.run_id))
-        await run.emit(
-            EventType.CHECKPOINT_MISSING,
-            "The last checkpoint cannot be used; starting over",
-            {"code": error.code, "reason": error.message},
-            key=f"checkpoint.missing/{epoch}",
-        )
+        unusable = error
     if not run.walk.frontier:
         run.walk.enter(run.workflow.start.id, run.state)
-    meta = {"parent_run_id": fork.parent_run_id, "forked_at": fork.forked_at} if fork else {}
     # An execution that was killed before its first word leaves the beginning to be told.
-    drafts = [run.draft(EventType.RUN_STARTED, "Run started", meta, key="run.started")]
+    drafts = [_beginning(run, fork)]
     if epoch > 1:
         again = {"execution": epoch}
         drafts.append(
             run.draft(EventType.RUN_RESUMED, "Run resumed", again, key=f"run.resumed/{epoch}")
         )
-    await run.record.write(Entry(drafts))
+    if unusable is not None:
+        drafts.append(
+            run.draft(
+                EventType.CHECKPOINT_MISSING,
+                "The last checkpoint cannot be used; starting over",
+                {"code": unusable.code, "reason": unusable.message},
+                key=f"checkpoint.missing/{epoch}",
+            )
+        )
+    # A fork's thread begins with what it shares; what is there already is written over alike.
+    # So does its state: whoever answers at its first gate is held to it.
+    shared = {"state": run.state.model_dump(mode="json")} if fork else {}
+    await run.record.write(
+        Entry(drafts, messages=run.memory if fork else (), changes=shared)
+    )
+
+
+async def _restore(desk: Desk, shelf: Shelf, run: RunContext[Any], fork: Lineage | None) -> None:
+    found, shared = await desk.ledger.read(checkpoints.locate, run.run_id), False
+    if found is None and fork is not None and fork.place is not None:
+        found = await desk.ledger.read(checkpoints.locate, fork.parent_run_id, *fork.place)
+        shared = True
+        if found is None:
+            raise CheckpointNotFoundError(f"the parent has no checkpoint {fork.forked_at}")
+    if found is not None:
+        saved = await checkpoints.load(shelf, *found)
+        checkpoints.require_usable(saved, run.workflow, type(run.state))
+        run.restore(saved, shared=shared)
+
+
+def _beginning(run: RunContext[Any], fork: Lineage | None) -> Draft:
+    meta = {"parent_run_id": fork.parent_run_id, "forked_at": fork.forked_at} if fork else {}
+    return run.draft(EventType.RUN_STARTED, "Run started", meta, key="run.started")
 
 
 async def _complete(run: RunContext[Any], ended_at: str = "") -> None:
@@ -342,13 +390,10 @@ async def _fail(run: RunContext[Any], error: CreditDeskError) -> None:
     await run.record.write(Entry(drafts, changes={"status": RunStatus.FAILED, "error": failure}))
 
 
-async def _cancel(run: RunContext[Any]) -> None:
-    await run.record.write(
-        Entry(
-            [run.draft(EventType.RUN_CANCELLED, "Run cancelled", key="run.cancelled")],
-            changes={"status": RunStatus.CANCELLED},
-        )
-    )
+async def _stop(run: RunContext[Any]) -> State[Any]:
+    """Write the end that was asked for; what to tell Prefect of it."""
+    await run.record.stop()
+    return Cancelled(message="Stopped on request")
 
 
 def _with_options(patience: Patience, options: RunOptions) -> Patience:

@@ -11,17 +11,14 @@ import sqlalchemy as sa
 from data.contracts.base import Contract
 from data.contracts.errors import CheckpointError, UnavailableError
 from data.contracts.events import Event
-from data.contracts.runs import Message, RunStatus
-from flows.runtime import checkpoints, decisions, events, runs
+from data.contracts.runs import Message
+from flows.runtime import cancellation, checkpoints, decisions, events, runs, setbacks
 from flows.runtime.checkpoints import Checkpoint
 from flows.runtime.events import Draft
 from flows.runtime.ledger import Ledger, messages
 from flows.runtime.storage import Shelf
 
 T = TypeVar("T")
-
-PUT_OFF_AT_MOST = 12
-"""How often a run is put off without having come any further; then it has failed."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +45,17 @@ class Record(Protocol):
     async def write(self, entry: Entry, also: Callable[[sa.Connection], T] = _nothing_more) -> T:
         """Commit an entry, and what `also` writes with it: all or nothing."""
 
-    async def decide(self, content: Contract) -> None:
-        """Enter what was decided: once per run, the first stands."""
+    async def decide(self, content: Contract) -> bool:
+        """Enter what was decided: once per run, the first stands. False when it decides nothing."""
 
     async def put_off(self, why: Draft) -> bool:
         """Note that this execution ends in trouble of the desk's own, and that another follows.
 
         False when that has been so too often: then this is the run's end.
         """
+
+    async def stop(self) -> None:
+        """Write the end of a run that was asked to stop, unless it has one."""
 
     async def keep_answer(self, key: str, answer: dict[str, Any]) -> None:
         """Remember an agent's answer under the digest of its question."""
@@ -104,43 +104,32 @@ class LedgerRecord:
         events.publish(written)
         return outcome
 
-    async def decide(self, content: Contract) -> None:
+    async def decide(self, content: Contract) -> bool:
         """Whoever replays a decision finds it taken; whoever has lost the lease is refused.
 
-        A what-if decides nothing: what it came to is in its last checkpoint.
+        A what-if decides nothing: what it came to is in its last checkpoint. Raises
+        AlreadyDecidedError when another run was first.
         """
         if not self._decides:
-            return
+            return False
 
         def enter(connection: sa.Connection) -> None:
             runs.require_lease(connection, self._run_id, self.epoch)
             decisions.enter(connection, self._run_id, content)
 
         await self._ledger.write(enter)
+        return True
 
     async def put_off(self, why: Draft) -> bool:
-        def note(connection: sa.Connection) -> list[Event] | None:
-            saved = checkpoints.count(connection, self._run_id)
-            deaths = dict(runs.find(connection, self._run_id).deaths)
-            here = deaths.get("put_off_at") == saved
-            times = deaths.get("put_off", 0) + 1 if here else 1
-            if times > PUT_OFF_AT_MOST:
-                return None
-            return events.append(
-                connection,
-                self._run_id,
-                [why],
-                epoch=self.epoch,
-                status=RunStatus.QUEUED,
-                deaths={**deaths, "put_off": times, "put_off_at": saved},
-            )
-
         try:
-            written = await self._ledger.write(note)
+            written = await self._ledger.write(setbacks.put_off, self._run_id, self.epoch, why)
         except UnavailableError:
-            return True  # nothing can be written now; the lease, which runs out, says the same
+            return True  # nothing can be written now; whoever gives the lease back says the same
         events.publish(written or [])
         return written is not None
+
+    async def stop(self) -> None:
+        events.publish(await self._ledger.write(cancellation.end, self._run_id, self.epoch))
 
     async def keep_answer(self, key: str, answer: dict[str, Any]) -> None:
         await self._shelf.put(f"answers/{self._run_id}/{key}.json", answer)
@@ -174,11 +163,15 @@ class MemoryRecord:
     async def write(self, entry: Entry, also: Callable[[sa.Connection], T] = _nothing_more) -> Any:
         self.entries.append(entry)
 
-    async def decide(self, content: Contract) -> None:
+    async def decide(self, content: Contract) -> bool:
         self.decision = content
+        return True
 
     async def put_off(self, why: Draft) -> bool:
         return False
+
+    async def stop(self) -> None:
+        """Nobody asks an inline run to stop; whoever awaits it may cancel it."""
 
     async def keep_answer(self, key: str, answer: dict[str, Any]) -> None:
         """Nothing to keep: an inline run is not taken up again."""

@@ -8,6 +8,9 @@ Prefect's Crashed is not an end here: a run goes on as long as the ledger says t
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from uuid import UUID
 
 import httpx
@@ -19,41 +22,69 @@ from prefect.client.schemas.filters import (
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import StateType
 from prefect.exceptions import PrefectHTTPStatusError
-from prefect.states import AwaitingRetry, Cancelled, Cancelling
+from prefect.states import AwaitingRetry
 
-from data.contracts.errors import ConflictError
+from data.contracts.errors import ConflictError, CreditDeskError
 from data.contracts.events import Event, EventType
 from data.contracts.review import Review
-from data.contracts.runs import RunStatus
+from data.contracts.runs import Failure, RunStatus
 from data.settings import settings
-from flows.runtime import deaths, events, in_prefect, reviews, runs
+from flows.runtime import cancellation, deaths, events, in_prefect, reviews, runs
 from flows.runtime.deadlines import enforce_deadlines
-from flows.runtime.launch import Order, launch
+from flows.runtime.launch import launch
 from flows.runtime.ledger import Ledger
+from flows.runtime.orders import Order
 from flows.runtime.runs import Run
 
 KEPT_HERE = "see the desk's journal"
 """What Prefect is told in place of who decided and why."""
 
+WAITING_IN_A_SWEEP = 1000
+"""How many of the runs that wait for somebody are compared with Prefect in one sweep."""
+
 _UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+_A_FEW = 20
 
 log = logging.getLogger(__name__)
 
 
-async def sweep(client: PrefectClient, ledger: Ledger, deployment_id: UUID, instance: str) -> None:
-    """Do all of it. Prefect being out of reach is not an error here: the next sweep comes."""
-    await enforce_deadlines(ledger, settings())
-    try:
-        await deaths.requeue_abandoned(client, ledger, instance)
-        await deliver_answers(client, ledger)
-        await deliver_cancels(client, ledger)
-        await start_missing(client, ledger, deployment_id)
-        await reconcile(client, ledger)
-        await close_ended(client, ledger, deployment_id)
-    except (httpx.TransportError, PrefectHTTPStatusError) as error:
-        log.warning("sweep interrupted: the Prefect server did not answer (%s)", error)
+@dataclass
+class Turn:
+    """Whose turn it is among the runs that wait: with thousands of them, some in each sweep."""
+
+    last: str = ""
+
+    def take(self, connection: sa.Connection) -> list[Run]:
+        """The next ones; after the last, the first again."""
+        taken = runs.waiting(connection, self.last, WAITING_IN_A_SWEEP)
+        self.last = taken[-1].run_id if taken else ""
+        return taken
+
+
+async def sweep(
+    client: PrefectClient, ledger: Ledger, deployment_id: UUID, instance: str, turn: Turn
+) -> None:
+    """Do all of it. What cannot be done now is not an error here: the next sweep comes."""
+    duties: list[Callable[[], Awaitable[object]]] = [
+        lambda: enforce_deadlines(ledger, settings()),
+        lambda: deaths.requeue_abandoned(client, ledger, instance),
+        lambda: deliver_answers(client, ledger),
+        lambda: cancellation.deliver(client, ledger),
+        lambda: start_missing(client, ledger, deployment_id),
+        lambda: reconcile(client, ledger, turn),
+        lambda: close_ended(client, ledger, deployment_id),
+    ]
+    for duty in duties:
+        try:
+            await duty()
+        except (httpx.TransportError, PrefectHTTPStatusError) as error:
+            log.warning("sweep interrupted: the Prefect server did not answer (%s)", error)
+        except CreditDeskError as error:
+            log.warning("sweep interrupted: %s", error)
+        except Exception:
+            log.exception("sweep interrupted")
 
 
 # -- answers -----------------------------------------------------------------------------------
@@ -62,8 +93,9 @@ async def sweep(client: PrefectClient, ledger: Ledger, deployment_id: UUID, inst
 async def deliver_answers(client: PrefectClient, ledger: Ledger) -> None:
     """Wake runs whose answer was accepted and that are still asleep."""
     for review in await ledger.read(reviews.undelivered):
-        if await wake(client, review):
-            await ledger.write(reviews.mark_delivered, review)
+        with in_prefect.one_run(review.run_id):
+            if await wake(client, review):
+                await ledger.write(reviews.mark_delivered, review)
 
 
 async def wake(client: PrefectClient, review: Review) -> bool:
@@ -79,7 +111,10 @@ async def wake(client: PrefectClient, review: Review) -> bool:
     if not state.is_paused():
         # Running: not asleep yet, the answer came while it was being put to sleep.
         return not state.is_running()
-    if review.fields is None:  # the system's own answer fits no form
+    if not in_prefect.sleeps_at(state, review) and state.state_details.run_input_keyset:
+        return True  # it sleeps at a later request: it has had this answer
+    # The system's own answer fits no form, and a pause by hand has none.
+    if review.fields is None or not state.state_details.run_input_keyset:
         await client.set_flow_run_state(flow_run.id, AwaitingRetry(), force=True)
         return True
     told = review.fields | dict.fromkeys(("reviewer", "reason"), KEPT_HERE)
@@ -91,62 +126,67 @@ async def wake(client: PrefectClient, review: Review) -> bool:
     return outcome.status.value in {"ACCEPT", "REJECT"}
 
 
-# -- cancellation ------------------------------------------------------------------------------
-
-
-def request_cancel(connection: sa.Connection, run_id: str, by: str) -> list[Event]:
-    """Note that a run shall stop; one that nobody executes has stopped with that.
-
-    Raises ConflictError when it has ended already.
-    """
-    run = runs.find(connection, run_id)
-    if run.status.has_ended:
-        raise ConflictError(f"run {run_id} has ended: it is {run.status.value}")
-    runs.ask_to_stop(connection, run_id)
-    return _end_cancelled(connection, run, by) if run.lease_owner is None else []
-
-
-async def deliver_cancels(client: PrefectClient, ledger: Ledger) -> None:
-    """Tell Prefect, and through it the worker, of cancellations that it has not heard of."""
-    for run in await ledger.read(runs.to_be_stopped):
-        flow_run = await in_prefect.flow_run(client, run.run_id)
-        ended = flow_run is None or flow_run.state is None or flow_run.state.is_final()
-        if run.status.has_ended:
-            if not ended:
-                await in_prefect.close_children(client, run.run_id)
-                await in_prefect.end(client, run.run_id, Cancelled(message="Stopped on request"))
-            await ledger.write(runs.has_stopped, run.run_id)
-        elif flow_run is not None and not ended and not _is_cancelling(flow_run):
-            await client.set_flow_run_state(flow_run.id, Cancelling(), force=True)
-
-
-def _end_cancelled(connection: sa.Connection, run: Run, by: str) -> list[Event]:
-    draft = events.note(
-        run, "run.cancelled", EventType.RUN_CANCELLED, "Run cancelled", {"by": by}, here=True
-    )
-    reviews.close(connection, run.run_id)
-    return events.append(connection, run.run_id, [draft], status=RunStatus.CANCELLED)
-
-
 # -- what Prefect knows and the ledger does not --------------------------------------------------
 
 
-async def reconcile(client: PrefectClient, ledger: Ledger) -> None:
-    """Take over what was done to idle runs past the desk: cancelled, or left crashed."""
-    idle = {run.run_id: run for run in await ledger.read(runs.idle, in_prefect.MOST_COMPARED)}
-    for flow_run in await in_prefect.flow_runs(client, idle):
+async def reconcile(client: PrefectClient, ledger: Ledger, turn: Turn) -> None:
+    """Take over what was done to idle runs past the desk: cancelled, deleted, left crashed, or
+    paused or completed by hand. All runs that are queued are compared, and some that wait."""
+    queued = {run.run_id: run for run in await ledger.read(runs.queued)}
+    waiting = {run.run_id: run for run in await ledger.read(turn.take)}
+    astray = [
+        *await in_prefect.astray(client, queued, StateType.SCHEDULED),
+        *await in_prefect.astray(client, waiting, StateType.SCHEDULED, StateType.PAUSED),
+    ]
+    idle = queued | waiting
+    for flow_run in astray:
         run, state = idle[str(flow_run.id)], flow_run.state
         if state is None:
             continue
-        if state.is_cancelled():
-            events.publish(await ledger.write(_end_cancelled, run, "prefect"))
-            await in_prefect.close_children(client, run.run_id)
-        elif state.is_cancelling():
-            await ledger.write(request_cancel, run.run_id, "prefect")
-        elif state.type in {StateType.CRASHED, StateType.FAILED} or (
-            state.type in {StateType.PENDING, StateType.RUNNING} and in_prefect.has_stood(state)
-        ):
-            await in_prefect.reschedule(client, run.run_id, state)
+        with in_prefect.one_run(run.run_id):
+            if state.is_cancelled() or state.is_cancelling():
+                with suppress(ConflictError):  # the desk was told, too
+                    events.publish(
+                        await ledger.write(cancellation.request, run.run_id, cancellation.PREFECT)
+                    )
+            elif state.is_crashed() or state.is_failed() or in_prefect.has_stood(state):
+                await in_prefect.reschedule(
+                    client, run.run_id, seen=state, not_before=run.not_before
+                )
+    await _end_deleted(client, ledger, idle)
+
+
+async def _end_deleted(client: PrefectClient, ledger: Ledger, idle: Mapping[str, Run]) -> None:
+    """Let runs fail that were deleted in Prefect: nobody would ever be offered them.
+
+    Unless none of the desk's runs is known there: then it is another server.
+    """
+    deleted = await in_prefect.unknown(client, idle)
+    if not deleted:
+        return
+    page = await ledger.read(lambda connection: runs.page(connection, limit=_A_FEW))
+    latest = [run.run_id for run in page]
+    if len(await in_prefect.unknown(client, latest)) == len(latest):
+        log.error("the Prefect server knows none of the desk's runs: is it the right one?")
+        return
+    for run_id in deleted:
+        log.warning("run %s was deleted in Prefect", run_id)
+        events.publish(await ledger.write(_fail_deleted, run_id))
+
+
+def _fail_deleted(connection: sa.Connection, run_id: str) -> list[Event]:
+    run = runs.find(connection, run_id, lock=True)
+    if run.status.has_ended or run.lease_owner is not None:
+        return []
+    failure = Failure(
+        code="deleted_in_prefect",
+        message="the run was deleted in Prefect and cannot be offered again; a fork can go on",
+        stage=run.phase,
+    ).model_dump(mode="json")
+    key = f"run.failed/deleted/{run.lease_epoch}"
+    draft = events.note(run, key, EventType.RUN_FAILED, "Run failed", failure)
+    reviews.close(connection, run_id)
+    return events.append(connection, run_id, [draft], status=RunStatus.FAILED, error=failure)
 
 
 async def close_ended(client: PrefectClient, ledger: Ledger, deployment_id: UUID) -> None:
@@ -165,18 +205,16 @@ async def close_ended(client: PrefectClient, ledger: Ledger, deployment_id: UUID
         run = known.get(str(flow_run.id))
         if run is None or not run.status.has_ended or run.lease_owner is not None:
             continue
-        if flow_run.state is not None and in_prefect.has_stood(flow_run.state):
-            await in_prefect.close_children(client, run.run_id)
-            await in_prefect.end(client, run.run_id, in_prefect.state_of(run.status))
+        with in_prefect.one_run(run.run_id):
+            if flow_run.state is not None and in_prefect.has_stood(flow_run.state):
+                await in_prefect.close_children(client, run.run_id)
+                await in_prefect.end(client, run.run_id, in_prefect.state_of(run.status))
 
 
 async def start_missing(client: PrefectClient, ledger: Ledger, deployment_id: UUID) -> None:
     """Start the runs of applications that were accepted just before somebody died."""
     for row in await ledger.read(runs.without_run):
-        order = Order.model_validate(row.order)
-        await launch(client, ledger, deployment_id, row.application_id, order)
-        log.warning("application %s was accepted without a run; started it", row.application_id)
-
-
-def _is_cancelling(flow_run: FlowRun) -> bool:
-    return flow_run.state is not None and flow_run.state.is_cancelling()
+        with in_prefect.one_run(row.application_id):
+            order = Order.model_validate(row.order)
+            await launch(client, ledger, deployment_id, row.application_id, order)
+            log.warning("application %s was accepted without a run; started it", row.application_id)

@@ -170,7 +170,9 @@ def _told(doomed: Iterable[Doomed], kept: Iterable[str], swept: Iterable[str]) -
 
 
 def _bury(connection: sa.Connection, doomed: Doomed) -> bool:
-    """Write the tombstone, unless a hold or a new life of the run came in between."""
+    """Write the tombstone, unless a hold, a fork or a new life of the run came in between."""
+    if doomed.name in _gone_on_from(connection):
+        return False
     still = sa.select(runs_table.c.run_id).where(_disposable())
     buried = connection.execute(
         checkpoints.update()

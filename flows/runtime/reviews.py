@@ -53,16 +53,21 @@ def ask(
     default_timeout: int,
     opened: datetime | None = None,
 ) -> Review:
-    """Enter a new request. One that is asked again in the same visit keeps its time and claim."""
+    """Enter a new request.
+
+    One that goes on being asked, because an answer was rejected, stays what it was, with its time
+    and claim. Where an answer had counted before, the asking begins anew.
+    """
     attempts = connection.execute(
         sa.select(sa.func.count()).where(reviews.c.run_id == run_id, reviews.c.gate == gate)
     ).scalar_one()
-    earlier = latest(connection, run_id, gate, visit)
+    last = latest(connection, run_id, gate, visit)
+    earlier = last if last and last.is_still_asked else None
     opened = opened or datetime.now(UTC)
     due = opened + timedelta(seconds=request.timeout_seconds or default_timeout)
     if earlier is not None:
-        due = earlier.due_at
-        request = request.model_copy(update={"role": earlier.request.role})
+        opened, due, request = earlier.opened_at, earlier.due_at, earlier.request
+    request = request.model_copy(update={"remark": last.objection if last else ""})
     connection.execute(
         reviews.insert().values(
             run_id=run_id,
@@ -225,9 +230,25 @@ def pass_on(connection: sa.Connection, review: Review) -> Review | None:
     return review.model_copy(update={"request": request}) if passed.rowcount else None
 
 
-def reject(connection: sa.Connection, review: Review) -> None:
-    """Close a request whose answer did not pass; the gate asks anew."""
-    connection.execute(reviews.update().where(_this(review)).values(status=ReviewStatus.REJECTED))
+def reject(connection: sa.Connection, review: Review, why: str) -> None:
+    """Close a request whose answer does not count; the gate asks anew, and tells why.
+
+    An answer that came in meanwhile stays. Where this one had counted before, what was asked
+    because of it is void.
+    """
+    given = {"fields": review.fields, "by": review.by.model_dump(mode="json")} if review.by else {}
+    rejected = connection.execute(
+        reviews.update()
+        .where(_this(review), reviews.c.status == review.status)
+        .values(status=ReviewStatus.REJECTED, answer={**given, "objection": why})
+    )
+    if rejected.rowcount and review.answered_at is not None:
+        later = reviews.c.opened_at > _stamp(review.answered_at)
+        connection.execute(
+            reviews.update()
+            .where(reviews.c.run_id == review.run_id, later)
+            .values(status=ReviewStatus.CLOSED)
+        )
 
 
 def close(connection: sa.Connection, run_id: str) -> None:
@@ -281,6 +302,7 @@ def meant(connection: sa.Connection, run_id: str, gate: str, idempotency_key: st
                 reviews.c.run_id == run_id,
                 reviews.c.gate == gate,
                 reviews.c.idempotency_key == idempotency_key,
+                reviews.c.status.not_in([ReviewStatus.REJECTED, ReviewStatus.CLOSED]),
             )
         ).one_or_none()
         if row is not None:
@@ -346,6 +368,7 @@ def _review(row: sa.Row[Any, Any, Any]) -> Review:
             "fields": answer.get("fields"),
             "by": answer.get("by"),
             "answered_at": row.answered_at,
+            "objection": answer.get("objection", ""),
             "claim": {"reviewer": row.claimed_by, "until": row.claimed_until}
             if row.claimed_by and row.claimed_until >= now()
             else None,

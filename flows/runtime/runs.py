@@ -61,6 +61,12 @@ class Run:
         """Whether workers have died of it, so that it is executed by itself."""
         return bool(self.deaths.get("alone"))
 
+    @property
+    def not_before(self) -> datetime | None:
+        """When to try again, after a setback."""
+        told = self.deaths.get("not_before")
+        return datetime.fromisoformat(told) if told else None
+
     @classmethod
     def of(cls, row: sa.Row[Any, Any, Any]) -> Run:
         return cls(**{**row._mapping, "status": RunStatus(row.status)})
@@ -112,7 +118,7 @@ def filed(connection: sa.Connection, application_id: str) -> Filed:
         sa.select(applications.c.body).where(applications.c.application_id == application_id)
     ).scalar_one_or_none()
     if body is None:
-        raise RecordNotFoundError(f"there is no application {application_id}")
+        raise RecordNotFoundError("there is no application of this id")
     later = connection.execute(
         sa.select(papers.c.body)
         .where(papers.c.application_id == application_id)
@@ -172,9 +178,11 @@ def register(connection: sa.Connection, run_id: str, origin: str, /, **fields: A
     return Run.of(row)
 
 
-def find(connection: sa.Connection, run_id: str) -> Run:
-    """Raises RecordNotFoundError when there is no such run."""
-    row = connection.execute(sa.select(runs).where(runs.c.run_id == run_id)).one_or_none()
+def find(connection: sa.Connection, run_id: str, *, lock: bool = False) -> Run:
+    """Raises RecordNotFoundError when there is no such run. With `lock`, nobody else changes it
+    before the end of the transaction."""
+    query = sa.select(runs).where(runs.c.run_id == run_id)
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
         raise RecordNotFoundError(f"there is no run {run_id}")
     return Run.of(row)
@@ -221,15 +229,19 @@ def without_run(connection: sa.Connection) -> list[sa.Row[Any, Any, Any]]:
 
 
 def claim(connection: sa.Connection, run_id: str, owner: str, seconds: float) -> int | None:
-    """Take the lease of a live run, or None when it is held, has ended or does not exist."""
+    """Take the lease of a live run; its epoch.
+
+    None when it is held, shall stop, has ended or does not exist.
+    """
     free = runs.c.lease_owner.is_(None) | (runs.c.lease_until < now())
+    wanted = runs.c.status.in_(LIVE) & runs.c.cancel_requested.is_(sa.false())
     taken = connection.execute(
         runs.update()
-        .where(runs.c.run_id == run_id, runs.c.status.in_(LIVE), free)
+        .where(runs.c.run_id == run_id, wanted, free)
         .values(
             lease_owner=owner,
             lease_epoch=runs.c.lease_epoch + 1,
-            lease_until=_in(seconds),
+            lease_until=moment(seconds),
             status=RunStatus.RUNNING,
             updated_at=now(),
         )
@@ -245,7 +257,7 @@ def claim(connection: sa.Connection, run_id: str, owner: str, seconds: float) ->
 def renew(connection: sa.Connection, owner: str, seconds: float) -> set[str]:
     """Keep all leases of an owner; returns the runs it still holds."""
     held = runs.c.lease_owner == owner
-    connection.execute(runs.update().where(held).values(lease_until=_in(seconds)))
+    connection.execute(runs.update().where(held).values(lease_until=moment(seconds)))
     return set(connection.execute(sa.select(runs.c.run_id).where(held)).scalars())
 
 
@@ -261,8 +273,17 @@ def release(connection: sa.Connection, run_id: str, epoch: int) -> None:
 
 
 def require_lease(connection: sa.Connection, run_id: str, epoch: int) -> None:
-    """Raise LeaseLostError unless this execution still holds the run."""
-    mine = (runs.c.run_id == run_id) & (runs.c.lease_epoch == epoch)
+    """Raise LeaseLostError unless this execution still holds the run, and it has not ended.
+
+    A worker that was given up holds nothing, also before somebody else takes the run; and after
+    the end of a run no execution writes anything, another end least of all.
+    """
+    mine = sa.and_(
+        runs.c.run_id == run_id,
+        runs.c.lease_epoch == epoch,
+        runs.c.lease_owner.is_not(None),
+        runs.c.status.in_(LIVE),
+    )
     if not connection.execute(runs.update().where(mine).values(updated_at=now())).rowcount:
         raise LeaseLostError(f"run {run_id} is not executed under lease {epoch} any more")
 
@@ -279,8 +300,11 @@ def leased(connection: sa.Connection) -> list[Run]:
     return [Run.of(row) for row in connection.execute(sa.select(runs).where(held))]
 
 
-def ask_to_stop(connection: sa.Connection, run_id: str) -> None:
-    connection.execute(runs.update().where(runs.c.run_id == run_id).values(cancel_requested=True))
+def ask_to_stop(connection: sa.Connection, run_id: str) -> bool:
+    """Note that a run shall stop; False when it has ended, or there is none."""
+    live = (runs.c.run_id == run_id) & runs.c.status.in_(LIVE)
+    asked = connection.execute(runs.update().where(live).values(cancel_requested=True))
+    return bool(asked.rowcount)
 
 
 def has_stopped(connection: sa.Connection, run_id: str) -> None:
@@ -293,19 +317,21 @@ def to_be_stopped(connection: sa.Connection) -> list[Run]:
     return [Run.of(row) for row in connection.execute(asked)]
 
 
-def idle(connection: sa.Connection, most: int) -> list[Run]:
-    """Live runs that nobody executes, the longest untouched first."""
-    query = (
-        sa.select(runs)
-        .where(runs.c.status.in_([RunStatus.QUEUED, RunStatus.WAITING]))
-        .where(runs.c.lease_owner.is_(None))
-        .order_by(runs.c.updated_at)
-        .limit(most)
-    )
+def queued(connection: sa.Connection) -> list[Run]:
+    """Runs that nobody executes and that are due to be, however many."""
+    idle = (runs.c.status == RunStatus.QUEUED) & runs.c.lease_owner.is_(None)
+    return [Run.of(row) for row in connection.execute(sa.select(runs).where(idle))]
+
+
+def waiting(connection: sa.Connection, after: str, most: int) -> list[Run]:
+    """The next runs, by id, that wait for somebody; from the first again after the last."""
+    idle = (runs.c.status == RunStatus.WAITING) & runs.c.lease_owner.is_(None)
+    query = sa.select(runs).where(idle).order_by(runs.c.run_id <= after, runs.c.run_id).limit(most)
     return [Run.of(row) for row in connection.execute(query)]
 
 
-def _in(seconds: float) -> str:
+def moment(seconds: float) -> str:
+    """The time so many seconds from now."""
     return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

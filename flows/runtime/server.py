@@ -18,7 +18,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from importlib.metadata import version
 from types import FrameType
@@ -26,12 +26,18 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import uvicorn
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from data.contracts.errors import CreditDeskError
 from data.settings import Settings
 from flows.runtime import lifeline
-from flows.runtime.environment import apply_prefect_environment, prefect_api_url
+from flows.runtime.environment import (
+    apply_prefect_environment,
+    prefect_api_url,
+    require_guarded,
+)
 
 if TYPE_CHECKING:
     from prefect.server.database.configurations import AioSqliteConfiguration
@@ -54,9 +60,11 @@ def serve_prefect(settings: Settings) -> None:
     Raises:
         CreditDeskError: another version of Prefect is installed than this launcher knows, or
             Prefect was imported too early and would serve another desk's database.
+        ContractViolationError: other machines would reach it, and it has no password.
         SystemExit: the server could not start, for example because its port is taken.
     """
     require_supported_prefect(version("prefect"))
+    require_guarded(settings)
     lifeline.attach()
     apply_prefect_environment(settings)
     begin_transactions_immediately()
@@ -64,14 +72,16 @@ def serve_prefect(settings: Settings) -> None:
     from prefect.server.api.server import create_app
     from prefect.settings import get_current_settings
 
-    if get_current_settings().home != settings.folder / "prefect":
+    chosen = get_current_settings()
+    if chosen.home != settings.folder / "prefect":
         raise CreditDeskError(
             "Prefect was imported before the environment of this desk was applied"
         )
     app = create_app(final=True)
     # Prefect's logging set-up has run by now and shows warnings only; ours would be among them.
     _log.setLevel(logging.INFO)
-    _PrefectServer(settings, AnswerLog(app)).run()
+    own = chosen.server.api.cors_allowed_origins.split(",")
+    _PrefectServer(settings, AnswerLog(OwnPages(app, own))).run()
 
 
 def require_supported_prefect(installed: str) -> None:
@@ -112,6 +122,29 @@ def insert_scheduled_runs_as_before() -> None:
 
 def _pass_over(_model: type, _row: dict[str, object], _value: object) -> None:
     """The states of scheduled runs are inserted by a statement of their own."""
+
+
+class OwnPages:
+    """Refuses whatever a browser sends on behalf of a page from elsewhere.
+
+    The allowed origins of Prefect only say which answers such a page may read. What it needs no
+    answer to is done all the same: a POST without a content type is asked no leave for, Prefect
+    takes it for JSON, and a gate is answered. No origin is asked of a websocket either.
+    """
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+        self._app = app
+        self._origins = {origin.strip().encode() for origin in origins}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sent = {value for name, value in scope.get("headers", ()) if name == b"origin"}
+        if b"*" in self._origins or sent <= self._origins:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await WebSocketClose(1008)(scope, receive, send)
+        else:
+            refused = {"exception_message": "This server answers its own pages only"}
+            await JSONResponse(refused, status_code=403)(scope, receive, send)
 
 
 class AnswerLog:

@@ -8,18 +8,18 @@ Any other storage block is chosen by one setting, `CREDIT_DESK_CHECKPOINT_STORAG
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from prefect.filesystems import LocalFileSystem, WritableFileSystem
+from prefect.filesystems import WritableFileSystem
 from prefect.results import ResultStore, aresolve_result_storage
 from prefect.serializers import JSONSerializer
 from prefect.utilities.asyncutils import sync_compatible
@@ -27,6 +27,7 @@ from prefect.utilities.asyncutils import sync_compatible
 from data.contracts.errors import CheckpointCorruptError, CheckpointNotFoundError, UnavailableError
 from data.settings import settings
 from flows.runtime.ledger import Ledger, blobs, now
+from flows.runtime.stock import stock_of
 
 
 @cache
@@ -101,6 +102,7 @@ class Shelf:
 
     def __init__(self, storage: WritableFileSystem) -> None:
         self._storage = storage
+        self._stock = stock_of(storage)
         self._results = ResultStore(
             result_storage=storage, serializer=JSONSerializer(), cache_result_in_memory=False
         )
@@ -122,15 +124,9 @@ class Shelf:
 
     async def put(self, key: str, document: dict[str, Any]) -> Stored:
         """Write and read back. Prefect only logs a write that failed; we raise UnavailableError."""
-        try:
+        with _within_reach(f"did not take {key}"):
             await self._results.awrite(document, key=key)
             content = await self._read(key)
-        except UnavailableError:
-            raise
-        except Exception as error:
-            raise UnavailableError(
-                f"the result storage did not take {key}: {type(error).__name__}"
-            ) from None
         if _document(content, key) != document:
             raise CheckpointCorruptError(f"{key} came back from the storage altered")
         return Stored(hashlib.sha256(content).hexdigest(), len(content))
@@ -161,35 +157,29 @@ class Shelf:
 
     @property
     def can_delete(self) -> bool:
-        """Whether the storage's block can remove anything: ours and local files can."""
-        return isinstance(self._storage, LocalFileSystem) or hasattr(self._storage, "delete_path")
+        """Whether anything can be removed: from the ledger, files and S3 it can."""
+        return self._stock is not None
 
     async def delete(self, key: str) -> bool:
         """Remove a document for good; False where the storage's block cannot.
 
         Raises UnavailableError when the storage is out of reach.
         """
-        try:
-            if isinstance(self._storage, LocalFileSystem):
-                path = Path(self._storage._resolve_path(key))
-                await asyncio.to_thread(path.unlink, missing_ok=True)
-            elif self.can_delete:
-                await self._storage.delete_path(key)  # type: ignore[attr-defined]
-        except OSError as error:
-            raise UnavailableError(
-                f"the result storage did not give up {key}: {type(error).__name__}"
-            ) from None
-        return self.can_delete
+        if self._stock is None:
+            return False
+        with _within_reach(f"did not give up {key}"):
+            await self._stock.delete_path(key)
+        return True
 
     async def keys(self, prefix: str) -> dict[str, datetime] | None:
-        """The keys below a prefix, and since when they are there; None where nobody can tell."""
-        if isinstance(self._storage, LocalFileSystem):
-            return await asyncio.to_thread(_files, self._storage, prefix)
-        listing = getattr(self._storage, "list_paths", None)
-        if listing is None:
+        """The keys below a prefix, and since when they are there; None where nobody can tell.
+
+        Raises UnavailableError when the storage is out of reach.
+        """
+        if self._stock is None:
             return None
-        found: dict[str, datetime] = await listing(prefix)
-        return found
+        with _within_reach(f"could not be listed below {prefix}"):
+            return await self._stock.list_paths(prefix)
 
     async def _read(self, key: str) -> bytes:
         reading: Any = self._storage.read_path(key)
@@ -197,13 +187,15 @@ class Shelf:
         return content
 
 
-def _files(storage: LocalFileSystem, prefix: str) -> dict[str, datetime]:
-    root = Path(storage._resolve_path("."))
-    return {
-        path.relative_to(root).as_posix(): datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        for path in (root / prefix).rglob("*")
-        if path.is_file()
-    }
+@contextmanager
+def _within_reach(what: str) -> Iterator[None]:
+    """Each kind of storage has errors of its own; all say that it cannot be had now."""
+    try:
+        yield
+    except UnavailableError:
+        raise
+    except Exception as error:
+        raise UnavailableError(f"the result storage {what}: {type(error).__name__}") from None
 
 
 def _says_missing(error: Exception) -> bool:

@@ -16,31 +16,47 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from contextvars import copy_context
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 from uuid import UUID
 
 import httpx
 from prefect import Flow, get_client
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.exceptions import Abort, Pause, PrefectHTTPStatusError
 from prefect.flow_engine import run_flow_async
+from prefect.states import Cancelled, Failed
 
-from data.contracts.errors import CreditDeskError
+from data.contracts.errors import ConflictError, CreditDeskError, RecordNotFoundError
+from data.contracts.events import Event
 from data.settings import Settings
-from flows.runtime import deaths, events, in_prefect, lifeline, offers, recovery, runs, telemetry
+from flows.runtime import (
+    cancellation,
+    events,
+    in_prefect,
+    lifeline,
+    offers,
+    orders,
+    recovery,
+    runs,
+    setbacks,
+    telemetry,
+)
 from flows.runtime.deployments import Deployment, declared, register
 from flows.runtime.desk import Desk, this_desk
 from flows.runtime.jobs import Jobs, worker_name
-from flows.runtime.open_run import Claim, claimed, stop_requested
+from flows.runtime.open_run import Execution, execution
 from flows.runtime.runs import Run
 
 POOL_TYPE = "credit-desk"
 POLL_SECONDS = 5.0
 HEARTBEAT_SECONDS = 10.0
 _STOP_SECONDS = 3.5
+_HELD_SECONDS = 5.0
+"""How long a run is left alone whose last worker is not given up yet."""
 
 _OFFERED = [
     "prefect.flow-run.Scheduled",
@@ -66,12 +82,13 @@ class Worker:
         self._flow: Flow[..., Any] = deployment.load()
         self._deployment_id: UUID | None = None
         self._active: dict[str, asyncio.Task[None]] = {}
-        self._stops: dict[str, asyncio.Event] = {}
+        self._executions: dict[str, Execution] = {}
         self._look = asyncio.Event()
         self._alone = ""
         """The run that is executed by itself, while it is."""
         self._unattended: set[str] = set()
         """Runs whose lease we had and that we did not execute, when we last looked."""
+        self._turn = recovery.Turn()
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> None:
         """Work until told to stop; then hand back what is under way and return."""
@@ -84,6 +101,9 @@ class Worker:
                 self._every(POLL_SECONDS, lambda: self._jobs.recover(client)),
                 self._every(HEARTBEAT_SECONDS, lambda: self._greet(client)),
                 self._every(self._desk.settings.lease_seconds / 3, self._keep_leases),
+                self._every(
+                    self._desk.settings.lease_seconds / 3, lambda: self._ask_prefect(client)
+                ),
                 self._every(POLL_SECONDS, lambda: self._sweep(client)),
             ]
             tasks = [asyncio.create_task(duty) for duty in duties]
@@ -118,8 +138,8 @@ class Worker:
                     async for event in events:
                         if event.event == _CANCELLING:
                             run_id = event.resource.id.removeprefix("prefect.flow-run.")
-                            self._cancel(run_id)
                             self._jobs.cancel(run_id)
+                            await self._cancelled_in_prefect(run_id)
                         else:
                             self._look.set()
             except asyncio.CancelledError:
@@ -161,25 +181,35 @@ class Worker:
                 )
 
     async def _keep_leases(self) -> None:
-        """Renew what we hold; stop executing what another worker has taken over."""
+        """Renew what we hold; stop executing what we have lost, or what somebody asked to stop."""
+        ours = dict(self._active)  # what is taken meanwhile cannot be lost
         held = await self._desk.ledger.write(
             runs.renew, self._desk.owner, self._desk.settings.lease_seconds
         )
-        for run_id, task in self._active.items():
+        for run_id, task in ours.items():
             if run_id not in held and not task.done():
                 log.warning("lost the lease of run %s", run_id)
                 task.cancel()
+        for run in await self._desk.ledger.read(runs.to_be_stopped):
+            self._stop(run.run_id)
         # Held and not executed, twice in a row: it could not be given back when it was put off.
         unattended = held - self._active.keys()
         for run_id in unattended & self._unattended:
-            events.publish(await self._desk.ledger.write(deaths.put_back, run_id))
+            put_back = setbacks.put_back
+            events.publish(await self._desk.ledger.write(put_back, run_id, self._desk.owner))
         self._unattended = unattended
-        for run in await self._desk.ledger.read(runs.to_be_stopped):
-            self._cancel(run.run_id)
+
+    async def _ask_prefect(self, client: PrefectClient) -> None:
+        """Look for cancellations whose event was lost. (Prefect may be slow; leases never wait.)"""
+        stopped = (StateType.CANCELLING, StateType.CANCELLED)
+        with suppress(httpx.TransportError, PrefectHTTPStatusError):
+            for flow_run in await in_prefect.in_states(client, list(self._active), *stopped):
+                await self._cancelled_in_prefect(str(flow_run.id))
 
     async def _sweep(self, client: PrefectClient) -> None:
         assert self._deployment_id is not None
-        await recovery.sweep(client, self._desk.ledger, self._deployment_id, self._desk.instance)
+        ledger, instance = self._desk.ledger, self._desk.instance
+        await recovery.sweep(client, ledger, self._deployment_id, instance, self._turn)
 
     async def _every(self, seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -228,49 +258,60 @@ class Worker:
         accepted = await offers.take(client, flow_run)
         if accepted is None:
             return False
-        epoch = await self._desk.ledger.write(self._enter, flow_run, run_id)
+        try:
+            epoch = await self._desk.ledger.write(self._enter, flow_run, run_id)
+        except (RecordNotFoundError, ConflictError) as error:
+            log.warning("run %s is refused: %s", run_id, error)
+            refused = Cancelled if isinstance(error, ConflictError) else Failed
+            await in_prefect.end(client, run_id, refused(message=error.message))
+            return False
         if epoch is None:
-            await in_prefect.reschedule(client, run_id)  # its last worker is not given up yet
+            await self._leave_alone(client, run_id)
             return False
         # The engine would watch a deployment's run for suspensions from outside with a thread
         # and a websocket of its own, and block the loop while they come up. We watch for all.
         quiet = flow_run.model_copy(update={"deployment_id": None, "state": accepted})
-        self._stops[run_id] = asyncio.Event()
+        self._executions[run_id] = ours = Execution(run_id, epoch)
         context = copy_context()
-        context.run(claimed.set, Claim(run_id, epoch))
-        context.run(stop_requested.set, self._stops[run_id])
-        task = asyncio.create_task(self._execute(quiet, epoch), context=context, name=run_id)
+        context.run(execution.set, ours)
+        task = asyncio.create_task(self._execute(quiet, ours), context=context, name=run_id)
         self._active[run_id] = task
         task.add_done_callback(lambda _: self._finished(run_id))
         return True
 
     def _enter(self, connection: Any, flow_run: FlowRun, run_id: str) -> int | None:
-        """Take the lease; a run that was started past the API is entered first."""
-        fork = flow_run.parameters.get("fork")
-        application_id = str(flow_run.parameters["application_id"])
-        runs.register(
+        """Take the lease; a run that its maker has not entered yet is entered first."""
+        orders.take_up(
             connection,
             run_id,
-            f"fork:{run_id}" if fork else f"application:{application_id}",
-            application_id=application_id,
-            options=flow_run.parameters.get("options") or {},
-            lineage=fork,
+            application_id=str(flow_run.parameters.get("application_id", "")),
+            fork=str(flow_run.parameters.get("fork") or ""),
             traceparent=str(flow_run.labels.get("desk.traceparent", "")),
         )
         settings = self._desk.settings
         return runs.claim(connection, run_id, self._desk.owner, settings.lease_seconds)
 
-    async def _execute(self, flow_run: FlowRun, epoch: int) -> None:
+    async def _leave_alone(self, client: PrefectClient, run_id: str) -> None:
+        """Take no run that has ended or shall stop; one that another worker holds comes later."""
+        run = await self._desk.ledger.read(runs.find, run_id)
+        if run.status.has_ended or run.cancel_requested:
+            await cancellation.deliver_one(client, self._desk.ledger, run_id)
+        else:
+            later = datetime.now(UTC) + timedelta(seconds=_HELD_SECONDS)
+            await in_prefect.reschedule(client, run_id, not_before=later)
+
+    async def _execute(self, flow_run: FlowRun, ours: Execution) -> None:
         """Execute a run to its end, its next gate, or its cancellation."""
-        run_id = str(flow_run.id)
-        ended: Any = None
+        run_id = ours.run_id
+        ended: State[Any] | None = None
         try:
-            ended = await run_flow_async(
+            left: Any = await run_flow_async(
                 self._flow,
                 flow_run=flow_run,
                 parameters=flow_run.parameters,
                 return_type="state",
             )
+            ended = left
         except Pause:
             log.info("run %s waits", run_id)
         except asyncio.CancelledError:
@@ -278,31 +319,49 @@ class Worker:
         except (Exception, Abort):
             log.exception("run %s ended in an error of the engine", run_id)
         finally:
-            failed = ended is not None and ended.is_failed()
-            await asyncio.shield(self._give_back(run_id, epoch, failed))
+            self._executions.pop(run_id, None)  # from here on there is nothing to stop
+            await asyncio.shield(self._give_back(ours, ended))
 
-    async def _give_back(self, run_id: str, epoch: int, failed: bool) -> None:
+    async def _give_back(self, ours: Execution, ended: State[Any] | None) -> None:
+        """Give the lease back, with the end of a run that could not write its own."""
+
+        def give_back(connection: Any) -> tuple[list[Event], Run]:
+            written: list[Event] = []
+            if ended is not None and ended.is_cancelling():  # stopped before the flow had begun
+                with suppress(ConflictError):
+                    written += cancellation.request(connection, ours.run_id, cancellation.PREFECT)
+            if ended is not None and ended.is_failed():
+                written += setbacks.leave(
+                    connection, ours.run_id, ours.epoch, was_opened=ours.has_opened
+                )
+            written += cancellation.give_back(connection, ours.run_id, ours.epoch)
+            return written, runs.find(connection, ours.run_id)
+
         try:
-            if failed:
-                note = deaths.count_false_start
-                events.publish(await self._desk.ledger.write(note, run_id, epoch))
-            await self._desk.ledger.write(runs.release, run_id, epoch)
-            await in_prefect.tidy_up(self._desk.ledger, run_id, epoch)
+            written, run = await self._desk.ledger.write(give_back)
+            events.publish(written)
+            await in_prefect.tidy_up(run, ours.epoch, ended)
         except CreditDeskError as error:
-            log.warning("run %s cannot be given back yet: %s", run_id, error)
+            log.warning("run %s cannot be given back yet: %s", ours.run_id, error)
         except (httpx.TransportError, PrefectHTTPStatusError) as error:
-            log.warning("run %s: the Prefect server did not answer: %s", run_id, error)
+            log.warning("run %s: the Prefect server did not answer: %s", ours.run_id, error)
 
     def _finished(self, run_id: str) -> None:
         self._active.pop(run_id, None)
-        self._stops.pop(run_id, None)
         self._look.set()
 
-    def _cancel(self, run_id: str) -> None:
-        task = self._active.get(run_id)
-        if task is not None and not self._stops[run_id].is_set():
-            self._stops[run_id].set()
-            task.cancel()
+    async def _cancelled_in_prefect(self, run_id: str) -> None:
+        """Note the wish before anything is stopped: whoever dies now has it from the ledger."""
+        request = cancellation.request
+        with suppress(ConflictError, RecordNotFoundError):  # it has ended; it is none of the desk's
+            events.publish(await self._desk.ledger.write(request, run_id, cancellation.PREFECT))
+            self._stop(run_id)
+
+    def _stop(self, run_id: str) -> None:
+        ours = self._executions.get(run_id)
+        if ours is not None and not ours.stop.is_set():
+            ours.stop.set()
+            self._active[run_id].cancel()
 
     async def _hand_back(self, client: PrefectClient) -> None:
         """Stop what is under way, without an end: another execution goes on from there."""

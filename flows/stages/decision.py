@@ -57,6 +57,6 @@ async def issue_decision(
         ),
     )
     run = current_run()
-    await run.record.decide(content)
-    await run.executor.publish("decision-memo", content.memo)
+    decides = await run.record.decide(content)
+    await run.executor.publish("decision-memo" if decides else "what-if-memo", content.memo)
     return content

@@ -7,10 +7,11 @@ from data.contracts.errors import ReviewTimeoutError
 from data.contracts.findings import Presence
 from data.contracts.policy import RuleStatus, Severity
 from data.contracts.review import ReviewRequest, Role
-from data.contracts.underwriting import Intake, Papers
+from data.contracts.underwriting import Evidence, Intake, Papers
 from flows.case_summary import paper_summary
 from flows.deadlines import deadline_of
-from flows.gates import DocumentsSupplied, discreet
+from flows.gates import DocumentsSupplied, bound
+from flows.in_hand import InHand
 from flows.runtime.ask import ask
 from flows.runtime.context import current_run
 from flows.runtime.stage import stage
@@ -50,10 +51,13 @@ async def ask_for_papers(case: CaseFile, intake: Intake) -> Papers:
         title="Papers are missing",
         summary=paper_summary(case, wanted or [_FURTHER], run.run_id),
         reasons=tuple(wanted or [_FURTHER]),
-        facts={"on_file": [document.document_id for document in case.documents]},
+        facts={
+            "amount": f"{case.application.amount_requested:.2f}",
+            "on_file": [reading.document_id for reading in intake.finding.readings],
+        },
         **deadline_of("documents", Role.INTAKE).model_dump(),
     )
-    form = discreet(DocumentsSupplied, case)
+    form = bound(DocumentsSupplied, InHand(case, Evidence(), staff().rulebook))
     try:
         answered = await run.request_hitl("documents", form, request)
     except ReviewTimeoutError:

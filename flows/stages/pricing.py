@@ -10,8 +10,7 @@ from data.contracts.underwriting import Evidence, Pricing
 from flows.runtime.ask import ask
 from flows.runtime.stage import stage
 from flows.staff import staff
-from flows.stages.policy import facts_of
-from tools.pricing import price_adjusted
+from flows.terms import facts_of, on_terms
 
 
 @stage("pricing")
@@ -19,14 +18,13 @@ async def price(
     case: CaseFile, policy: PolicyResult, evidence: Evidence, adjusted: AdjustedTerms | None
 ) -> Pricing:
     """Price what was asked for; and, to the cent, what an underwriter has changed."""
-    application, risk = case.application, evidence.risk
-    facts = facts_of(case, evidence)
-    grade = risk.grade if risk else None
+    book, application, risk = staff().rulebook, case.application, evidence.risk
+    facts = facts_of(book, case, evidence)
     finding = await ask(
         staff().pricer,
         PricingQuestion(
             facts=facts,
-            grade=grade,
+            grade=risk.grade if risk else None,
             ability=risk.ability if risk else None,
             state=application.state,
             covered_borrower=facts.covered_borrower,
@@ -35,14 +33,4 @@ async def price(
     )
     if adjusted is None:
         return Pricing(finding=finding)
-    offer = price_adjusted(
-        staff().rulebook.prices,
-        adjusted,
-        amount=application.amount_requested,
-        term_months=application.term_months,
-        grade=grade,
-        state=application.state,
-        covered_borrower=facts.covered_borrower,
-        as_of=application.as_of_date,
-    )
-    return Pricing(finding=finding, offer=offer)
+    return Pricing(finding=finding, offer=on_terms(book, case, evidence, adjusted).offer)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from data.contracts.case import CaseFile
 from data.contracts.decision import AdjustedTerms, HumanRuling
 from data.contracts.errors import ReviewTimeoutError
-from data.contracts.policy import PolicyResult, ReasonCode, Recommendation
+from data.contracts.policy import PolicyResult, ReasonCode
 from data.contracts.review import ReviewRequest, Role
 from data.contracts.underwriting import Evidence, Review, ReviewFacts, Verdict
 from data.settings import HitlOnTimeout
@@ -15,14 +17,15 @@ from flows.gates import (
     ComplianceRuling,
     SecondApproval,
     UnderwriterRuling,
-    discreet,
+    bound,
     is_within_one_authority,
 )
+from flows.in_hand import InHand
 from flows.runtime.context import current_run
 from flows.runtime.gate import Answered, GateForm
 from flows.runtime.stage import stage
 from flows.staff import staff
-from flows.stages.policy import evaluate_adjusted, evaluate_cleared, facts_of
+from flows.terms import OnTerms, amounts, is_declined, judged
 
 _ASKED = {
     "compliance": (Role.COMPLIANCE, "Potential watchlist match"),
@@ -33,13 +36,14 @@ _ASKED = {
 
 @stage("review")
 async def review_case(
-    case: CaseFile, policy: PolicyResult, evidence: Evidence, submitted_by: str
+    case: CaseFile, policy: PolicyResult, evidence: Evidence, submitted_by: tuple[str, ...]
 ) -> Review:
     """Ask whom the policy names, in order; the first refusal ends it, and so does silence."""
+    hand = InHand(case, evidence, staff().rulebook)
     try:
         if "compliance" not in policy.gates:
-            return await _credit(case, policy, evidence, submitted_by)
-        return await _compliance(case, policy, evidence, submitted_by)
+            return await _credit(hand, policy, submitted_by)
+        return await _compliance(hand, policy, submitted_by)
     except ReviewTimeoutError as late:
         return await _declared(late)
 
@@ -62,61 +66,53 @@ async def _declared(late: ReviewTimeoutError) -> Review:
     return Review(verdict=Verdict.DECLINE, rulings=together)
 
 
-async def _compliance(
-    case: CaseFile, policy: PolicyResult, evidence: Evidence, submitted_by: str
-) -> Review:
+async def _compliance(hand: InHand, policy: PolicyResult, submitted_by: tuple[str, ...]) -> Review:
     """Whoever is cleared is judged as if no list had named them; credit has no say in it."""
-    facts = _facts(case, policy, evidence, submitted_by)
+    facts = _facts(hand, policy, submitted_by)
     ruling = await current_run().request_hitl(
         "compliance",
-        discreet(ComplianceRuling, case),
-        _request("compliance", case, policy, evidence, facts),
+        bound(ComplianceRuling, hand),
+        _request("compliance", hand, policy, facts),
     )
     cleared = ruling.form.decision == "clear"
     verdict = Verdict.CLEAR if cleared else Verdict.DECLINE
     rulings = await _ruled((), ruling, verdict)
     if not cleared:
         return Review(verdict=verdict, rulings=rulings)
-    unlisted = evaluate_cleared(case, evidence)
+    hand = replace(hand, evidence=hand.evidence.model_copy(update={"cleared": True}))
+    unlisted = judged(hand.rulebook, hand.case, hand.evidence)
     if "underwriter" not in unlisted.gates:
         return Review(verdict=verdict, rulings=rulings, policy=unlisted)
-    review = await _credit(case, unlisted, evidence, submitted_by, rulings)
+    review = await _credit(hand, unlisted, submitted_by, rulings)
     return review.model_copy(update={"policy": unlisted})
 
 
 async def _credit(
-    case: CaseFile,
+    hand: InHand,
     policy: PolicyResult,
-    evidence: Evidence,
-    submitted_by: str,
+    submitted_by: tuple[str, ...],
     rulings: tuple[HumanRuling, ...] = (),
 ) -> Review:
     """The underwriter, and whoever must agree."""
-    facts = _facts(case, policy, evidence, submitted_by)
+    facts = _facts(hand, policy, submitted_by)
     ruling = await current_run().request_hitl(
         "underwriter",
-        discreet(UnderwriterRuling, case),
-        _request("underwriter", case, policy, evidence, facts),
+        bound(UnderwriterRuling, hand),
+        _request("underwriter", hand, policy, facts),
     )
     verdict, adjusted = Verdict(ruling.form.decision), ruling.form.adjusted
-    override = facts.is_override or (
-        adjusted is not None and _is_declined(evaluate_adjusted(case, evidence, adjusted))
-    )
-    granted = facts.model_copy(
-        update={
-            "amount": (adjusted.amount if adjusted else None) or facts.amount,
-            "first_reviewer": ruling.by.reviewer,
-            "is_override": override,
-        }
-    )
-    grants = verdict in {Verdict.APPROVE, Verdict.ADJUST}
-    second = grants and not is_within_one_authority(granted.amount, granted, ruling.by)
+    if not ruling.form.grants:
+        return Review(verdict=verdict, rulings=await _ruled(rulings, ruling, verdict))
+    terms = ruling.form.terms()
+    granted = _granted(facts, terms, ruling.by.reviewer)
+    second = not is_within_one_authority(hand.rulebook.authority, granted, ruling.by)
+    override = granted.is_override
     rulings = await _ruled(rulings, ruling, verdict, adjusted, override, second)
     if second:
         agreed = await current_run().request_hitl(
             "second_approval",
-            discreet(SecondApproval, case),
-            _request("second_approval", case, policy, evidence, granted),
+            bound(SecondApproval, hand),
+            _request("second_approval", hand, terms.policy, granted, terms),
         )
         verdict = verdict if agreed.form.decision == "approve" else Verdict.DECLINE
         rulings = await _ruled(rulings, agreed, verdict, override=override)
@@ -127,9 +123,18 @@ async def _credit(
     )
 
 
-def _is_declined(policy: PolicyResult) -> bool:
-    """Whether granting goes against the policy: its soft rules, for hard ones stop the case."""
-    return policy.recommendation is Recommendation.DECLINE
+def _granted(facts: ReviewFacts, terms: OnTerms, reviewer: str) -> ReviewFacts:
+    """What a second person is asked to agree to."""
+    offer = terms.offer
+    return facts.model_copy(
+        update={
+            "amount": offer.amount,
+            "term_months": offer.term_months,
+            "rate": offer.rate,
+            "first_reviewer": reviewer,
+            "is_override": facts.is_override or terms.is_override,
+        }
+    )
 
 
 async def _ruled(
@@ -157,39 +162,41 @@ async def _ruled(
     return together
 
 
-def _facts(
-    case: CaseFile, policy: PolicyResult, evidence: Evidence, submitted_by: str
-) -> ReviewFacts:
-    book, asked, risk = staff().rulebook, case.application, evidence.risk
-    limits = [book.policy.affordability.largest_amount, facts_of(case, evidence).income_limit]
+def _facts(hand: InHand, policy: PolicyResult, submitted_by: tuple[str, ...]) -> ReviewFacts:
+    asked, risk, prices = hand.case.application, hand.evidence.risk, hand.rulebook.prices
+    smallest, largest = amounts(hand.rulebook, hand.case, hand.evidence)
     return ReviewFacts(
         amount=asked.amount_requested,
         term_months=asked.term_months,
         grade=risk.grade if risk else None,
-        smallest_amount=book.policy.affordability.smallest_amount,
-        largest_amount=min(limit for limit in limits if limit is not None),
-        longest_term=book.prices.terms[-1],
-        lowest_rate=book.prices.lowest_rate,
-        highest_rate=book.prices.highest_rate,
-        is_override=_is_declined(policy),
+        smallest_amount=smallest,
+        largest_amount=largest,
+        shortest_term=prices.terms[0],
+        longest_term=prices.terms[-1],
+        lowest_rate=prices.lowest_rate,
+        highest_rate=prices.highest_rate,
+        is_override=is_declined(policy),
         submitted_by=submitted_by,
     )
 
 
 def _request(
     gate: str,
-    case: CaseFile,
+    hand: InHand,
     policy: PolicyResult,
-    evidence: Evidence,
     facts: ReviewFacts,
+    terms: OnTerms | None = None,
 ) -> ReviewRequest:
     role, title = _ASKED[gate]
     notes = {"underwriter": bounds_of, "second_approval": first_ruling_of}
     note = notes[gate](facts) if gate in notes else ""
+    risk = hand.evidence.risk
+    if risk and terms:
+        risk = risk.model_copy(update={"ability": terms.ability})
     return ReviewRequest(
         role=role,
         title=title,
-        summary=summary_of(case, policy, evidence.risk, current_run().run_id, note),
+        summary=summary_of(hand.case, policy, risk, current_run().run_id, note),
         reasons=policy.refer_reasons or tuple(reason.name.lower() for reason in policy.reasons),
         tags=(
             f"decision:{policy.recommendation.value}",

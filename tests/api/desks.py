@@ -109,7 +109,7 @@ class FakeDesk(Gateway):
         self._note(run_id)
         return {"content": {"outcome": "approve"}}
 
-    async def open_request(self, run_id: str) -> OpenRequest:
+    async def open_request(self, run_id: str, caller: Caller) -> OpenRequest:
         self._note(run_id)
         return OpenRequest(review=REVIEW, form_schema={"properties": {}})
 

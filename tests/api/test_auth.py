@@ -33,7 +33,9 @@ from data.contracts.errors import (
 )
 from data.contracts.review import Channel, Role
 from data.settings import Settings
+from flows.runtime.ledger import Ledger
 from tests.api.desks import RUN_ID, FakeDesk, client_of
+from tests.api.journals import a_run
 
 ANSWER = {"gate": "underwriter", "decision": "approve", "reviewer": "typed", "reason": "seen it"}
 
@@ -100,7 +102,15 @@ def test_only_its_owner_may_read_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "roles"), [("", ["viewer"]), (" ", ["viewer"]), ("ursula", []), ("ursula", ["boss"])]
+    ("name", "roles"),
+    [
+        ("", ["viewer"]),
+        (" ", ["viewer"]),
+        ("ursula", []),
+        ("ursula", ["boss"]),
+        ("ursula\rINFO all is well", ["viewer"]),
+        ("ursula\u2028root", ["viewer"]),
+    ],
 )
 def test_a_key_needs_a_name_and_known_roles(tmp_path: Path, name: str, roles: list[str]) -> None:
     file = KeyFile(tmp_path / "keys.json")
@@ -199,6 +209,46 @@ async def test_a_revoked_key_is_refused_by_the_running_api(guarded: Guarded) -> 
     guarded.keys.revoke(key.split("_")[1])
 
     assert (await guarded.get("/runs", key)).status_code == 401
+
+
+async def test_a_stream_ends_when_its_key_is_revoked(guarded: Guarded, ledger: Ledger) -> None:
+    await a_run(ledger)
+    key = guarded.key("viewer")
+    stream = asyncio.create_task(guarded.get(f"/runs/{RUN_ID}/events", key))
+    await asyncio.sleep(0.2)
+    assert not stream.done()
+
+    guarded.keys.revoke(key.split("_")[1])
+
+    assert (await asyncio.wait_for(stream, 5)).status_code == 200
+
+
+async def test_a_stream_that_needed_no_key_ends_when_there_are_keys(
+    desk: FakeDesk, ledger: Ledger, tmp_path: Path
+) -> None:
+    await a_run(ledger)
+    async with client_of(an_app(desk, Settings(home=tmp_path))) as client:
+        stream = asyncio.create_task(client.get(f"/runs/{RUN_ID}/events"))
+        await asyncio.sleep(0.2)
+        assert not stream.done()
+
+        KeyFile(tmp_path / "keys.json").create("ursula", ["viewer"])
+
+        assert (await asyncio.wait_for(stream, 5)).status_code == 200
+
+
+def test_a_key_holds_as_long_as_it_is_the_one_that_was_shown(tmp_path: Path) -> None:
+    file = KeyFile(tmp_path / "keys.json")
+    key, token = file.create("ursula", ["underwriter"])
+    ring = KeyRing(file.path)
+    assert ring.still_holds(key)
+
+    file.create("otto", ["operator"])
+    assert ring.still_holds(key)
+
+    file.path.write_text(file.path.read_text().replace("underwriter", "operator"))
+    assert ring.holder(token) is not None
+    assert not ring.still_holds(key)
 
 
 async def test_the_first_key_closes_a_running_api(desk: FakeDesk, tmp_path: Path) -> None:

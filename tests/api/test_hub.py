@@ -268,6 +268,26 @@ async def test_the_hub_outlives_an_event_stream_that_breaks(ledger: Ledger) -> N
         assert await asyncio.wait_for(following, 5) == [1]
 
 
+async def test_whoever_may_not_listen_any_more_is_turned_out_and_others_stay(
+    desk: FakeDesk, ledger: Ledger
+) -> None:
+    await a_run(ledger)
+    revoked: list[bool] = []
+    async with Hub(desk, look_seconds=0.02) as hub:
+        may_stay = hub.follow(RUN_ID)
+        may_not = hub.follow(RUN_ID, may_stay=lambda: not revoked)
+        await tell(ledger, RUN_ID, STEP)
+        assert ids_in(await anext(may_stay)) == ids_in(await anext(may_not)) == [1]
+
+        revoked.append(True)
+        with pytest.raises(StopAsyncIteration):
+            await asyncio.wait_for(anext(may_not), 5)
+        await tell(ledger, RUN_ID, STEP)
+
+        assert ids_in(await asyncio.wait_for(anext(may_stay), 5)) == [2]
+        await may_stay.aclose()  # type: ignore[attr-defined]
+
+
 async def test_a_run_that_is_purged_ends_its_streams(desk: FakeDesk, ledger: Ledger) -> None:
     await a_run(ledger)
     async with Hub(desk, look_seconds=0.01) as hub:

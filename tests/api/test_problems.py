@@ -151,6 +151,8 @@ INVALID = {
         "/application/application/applicants/0/dob",
     ),
     "key that is no field's name": ({"a/b~c": 1}, "/?"),
+    "key that is a number of somebody's": ({"531-40-9207": 1}, "/?"),
+    "key with a number of somebody's in it": ({"ssn_531_40_9207": 1}, "/?"),
 }
 
 
@@ -189,6 +191,16 @@ async def test_addresses_that_lead_nowhere_are_problems_too(
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("id", ["531-40-9207", "ssn-531-40-9207", "Zq lives here"])
+async def test_no_problem_repeats_an_address_that_holds_a_number_of_somebody_s(
+    client: httpx.AsyncClient, id: str
+) -> None:
+    answer = await client.get(f"/runs/{id}/state")
+
+    assert (answer.status_code, answer.json()["instance"]) == (404, "/runs/?/state")
+    assert id not in answer.text
 
 
 async def test_another_method_is_405(client: httpx.AsyncClient) -> None:

@@ -244,3 +244,18 @@ def test_the_same_person_may_not_apply_twice(differs: dict[str, object], code: s
 )
 def test_age_is_counted_in_completed_years(day: date, age: int) -> None:
     assert Application.model_validate(ADA).primary.age_on(day) == age
+
+
+@pytest.mark.parametrize("field", ["application_id", "partner_id"])
+@pytest.mark.parametrize(
+    "chosen", ["531-40-9207", "531.40.9207", "531_40_9207", "531409207", "copy-of-531-40-9207"]
+)
+def test_no_id_may_have_the_shape_of_a_tax_number(field: str, chosen: str) -> None:
+    assert _problem(ADA | {field: chosen})[:2] == (f"/{field}", "personal_id")
+
+
+@pytest.mark.parametrize(
+    "chosen", ["2026-11-22", "partner-100000001", "12345678", "1234567890", "a-12-34-5678"]
+)
+def test_numbers_of_another_shape_are_ids_like_any_other(chosen: str) -> None:
+    assert Application.model_validate(ADA | {"application_id": chosen}).application_id == chosen

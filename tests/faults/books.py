@@ -67,6 +67,13 @@ def require_whole_journal(besieged: BesiegedDesk, case: Case) -> None:
     assert set(once.values()) == {1}
 
 
+def require_one_memo_each(besieged: BesiegedDesk, cases: Iterable[Case]) -> None:
+    """Every run has left its memo in Prefect, whoever was killed after that, and left it once."""
+    found = besieged.prefect("select flow_run_id from artifact where key = 'decision-memo'")
+    memos = Counter(row["flow_run_id"] for row in found)
+    assert {case.run_id: memos[case.run_id] for case in cases} == {case.run_id: 1 for case in cases}
+
+
 async def until_settled(besieged: BesiegedDesk) -> None:
     """Wait until nothing is left under way, neither in the ledger nor in Prefect."""
     left: list[str] = []

@@ -58,6 +58,7 @@ async def test_every_application_is_decided_once_and_alike_whatever_is_killed(
         for case in cases:
             assert decided[case.application_id] == undisturbed[f"{case.persona}-quiet"]
             books.require_whole_journal(besieged, case)
+        books.require_one_memo_each(besieged, cases)
         found = books.figures(besieged, cases)
     assert set(besieged.kills) == set(size.kinds)
     with capsys.disabled():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sqlite3
+from contextlib import closing
 from itertools import pairwise
 from uuid import uuid4
 
@@ -69,8 +71,7 @@ async def test_a_worker_that_was_given_up_and_comes_back_writes_nothing(
     besieged: BesiegedDesk,
 ) -> None:
     case = await sabotaged.start_held(besieged)
-    frozen = besieged.role("worker")
-    frozen.suspend()
+    frozen = await freeze(besieged)
     second = await asyncio.to_thread(besieged.start_worker)
     try:
         await sabotaged.until(lambda: lease(besieged, case.run_id)[1] > 1)
@@ -114,6 +115,30 @@ async def test_a_second_worker_takes_no_part_of_what_the_first_one_holds(
 
     assert epoch == 1
     assert str(besieged.role("worker").pid) in owner.split(":")
+
+
+async def freeze(besieged: BesiegedDesk) -> psutil.Process:
+    """Stop the worker between two transactions: inside one, it would lock the ledger for all."""
+    worker = besieged.role("worker")
+    async with asyncio.timeout(30):
+        while True:
+            worker.suspend()
+            if await asyncio.to_thread(is_free, besieged):
+                return worker
+            worker.resume()
+            await asyncio.sleep(0.1)
+
+
+def is_free(besieged: BesiegedDesk) -> bool:
+    """Whether somebody may write to the ledger soon."""
+    with closing(sqlite3.connect(besieged.home / "ledger.db", isolation_level=None)) as ledger:
+        ledger.execute("pragma busy_timeout = 1000")
+        try:
+            ledger.execute("begin immediate")
+        except sqlite3.OperationalError:
+            return False
+        ledger.execute("rollback")
+        return True
 
 
 def lease(besieged: BesiegedDesk, run_id: str) -> tuple[str, int]:

@@ -17,7 +17,6 @@ from data.contracts.review import Answerer, Channel, ReviewRequest, Role
 from data.contracts.runs import RunOptions
 from data.contracts.underwriting import Underwriting
 from data.settings import settings
-from flows.gates import form_at
 from flows.runtime.context import Patience, RunContext, current_run
 from flows.runtime.events import Draft
 from flows.runtime.gate import Answered, F, PreparedAnswers, WaitingForReviewError, filled_in
@@ -39,20 +38,24 @@ class Says:
     reviewer: str = "Una"
     roles: tuple[Role, ...] = tuple(Role)
     proven: bool = True
+    keyed: bool = True
     more: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def answered(self) -> Answered[Any]:
+    def answered(self, form: type[F]) -> Answered[F]:
+        """The form as they fill it in. Raises AnswerRejectedError."""
         plain = {
             "decision": self.decision,
             "reviewer": self.reviewer,
             "reason": "seen and considered",
         }
-        form = filled_in(form_at(self.gate), plain | self.more)
         by = Answerer(
-            reviewer=self.reviewer, roles=self.roles, channel=Channel.HTTP, proven=self.proven
+            reviewer=self.reviewer,
+            roles=self.roles,
+            channel=Channel.HTTP,
+            proven=self.proven,
+            keyed=self.keyed,
         )
-        return Answered(form, by)
+        return Answered(filled_in(form, plain | self.more), by)
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Script(PreparedAnswers):
         step = self._steps.pop(0)
         if isinstance(step, Silence):
             raise ReviewTimeoutError(f"nobody answered at '{form.gate}' in time")
-        answered = step.answered
+        answered = step.answered(form)
         answered.form.check(request, answered.by)
         self._posted(step)
         return answered

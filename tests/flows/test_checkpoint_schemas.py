@@ -41,7 +41,7 @@ def test_a_checkpoint_of_a_past_schema_is_loaded_whole(version: int) -> None:
 
     lifted = checkpoints.lifted(body)
 
-    checkpoints.hold_to_contracts(lifted, WORKFLOW, Underwriting)
+    checkpoints.require_usable(lifted, WORKFLOW, Underwriting)
     assert lifted.schema_version == SCHEMA_VERSION
     assert lifted.label == "decision"
     state = Underwriting.model_validate(lifted.state)

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -23,7 +24,7 @@ from data.contracts.review import Role
 from data.contracts.runs import RunStatus
 from data.settings import Settings
 from tests.command_line import answered_from_the_command_line, credit_desk
-from tests.desk import Desk, StartedRun, desk_in
+from tests.desk import PATIENCE_SECONDS, Desk, StartedRun, desk_in
 from tests.papers import file_later_papers, order_of
 from tools.case_files import load_persona
 
@@ -152,8 +153,11 @@ async def test_an_override_takes_two_people(desk: Desk) -> None:
     assert first.status_code == 202
     await run.until(EventType.WAITING)
 
-    same = await run.answer(decision="approve", reviewer=" Una ", reason_code=OVERRIDE)
-    assert (same.status_code, same.json()["code"]) == (403, "beyond_authority")
+    before = await at_rest(run)
+    for name in (" Una ", "U\u00adna"):
+        same = await run.answer(decision="approve", reviewer=name, reason_code=OVERRIDE)
+        assert (same.status_code, same.json()["code"]) == (403, "beyond_authority")
+    assert await everything(run) == before
     await answered_from_the_command_line(run, "--decision", "approve", "--reason-code", OVERRIDE)
 
     decision = await run.decision()
@@ -164,8 +168,30 @@ async def test_an_override_takes_two_people(desk: Desk) -> None:
     ]
 
 
+async def test_adjusted_terms_may_be_an_override_and_take_two_people(desk: Desk) -> None:
+    run = await at_gate(desk, "bora-borderline")
+    first = await run.answer(decision="adjust", term_months=12, reason_code=OVERRIDE)
+    assert first.status_code == 202, first.text
+    await run.until(EventType.WAITING)
+
+    review = (await desk.http.get(f"{run.url}/hitl")).json()["review"]
+    agreed = await run.answer(decision="approve", reviewer="sven", reason_code=OVERRIDE)
+
+    assert agreed.status_code == 202, agreed.text
+    facts = review["request"]["facts"]
+    assert (facts["amount"], facts["term_months"], facts["rate"]) == ("12000.00", 12, "0.2099")
+    assert "over 12 months at 20.99%" in review["request"]["summary"]
+    assert "**dti-above-limit** (decline)" in review["request"]["summary"]
+    decision = await run.decision()
+    assert decision.outcome is Outcome.COUNTER_OFFER
+    assert [one.override for one in decision.rulings] == [True, True]
+    assert decision.versions.authority == "credit-authority/2026-11-01"
+
+
 # -- answers that cannot count ---------------------------------------------------------------
 
+GREEDY = "bora-borderline, for 19,000"
+"""More than the 35 % of her yearly income that she could have."""
 
 BAD: list[tuple[str, dict[str, Any], int, str, str]] = [
     ("bora-borderline", {"gate": "compliance", "decision": "clear"}, 404, "gate_not_found", ""),
@@ -188,7 +214,47 @@ BAD: list[tuple[str, dict[str, Any], int, str, str]] = [
         "answer_rejected",
         "/amount",
     ),
+    *(
+        (
+            "bora-borderline",
+            {"decision": "adjust", "amount": bad},
+            422,
+            "answer_rejected",
+            "/amount",
+        )
+        for bad in ("1e4", "9000", 9000.005, True, 999.99)
+    ),
+    *(
+        (GREEDY, {"decision": "adjust", **terms}, 422, "answer_rejected", "/amount")
+        for terms in ({"rate": 0.2249}, {"term_months": 60}, {"amount": 18900.01})
+    ),
+    (GREEDY, {"decision": "approve"}, 422, "answer_rejected", "/decision"),
     ("bora-borderline", {"decision": "adjust", "rate": 0.5}, 422, "answer_rejected", "/rate"),
+    ("bora-borderline", {"decision": "adjust", "rate": 0.2000001}, 422, "answer_rejected", "/rate"),
+    (
+        "bora-borderline",
+        {"decision": "adjust", "rate": 0.2999, "term_months": 12},
+        422,
+        "answer_rejected",
+        "/rate",
+    ),
+    *(
+        (
+            "bora-borderline",
+            {"decision": "adjust", "term_months": bad},
+            422,
+            "answer_rejected",
+            "/term_months",
+        )
+        for bad in (1, 11, 12.5, True, "36")
+    ),
+    (
+        "bora-borderline",
+        {"decision": "adjust", "term_months": 12},
+        422,
+        "answer_rejected",
+        "/reason_code",
+    ),
     (
         "bora-borderline",
         {"decision": "adjust", "term_months": 61},
@@ -244,6 +310,13 @@ BAD: list[tuple[str, dict[str, Any], int, str, str]] = [
         "answer_rejected",
         "/document_ids",
     ),
+    (
+        "max-missing",
+        {"decision": "supplied", "document_ids": ["statement-primary"]},
+        422,
+        "answer_rejected",
+        "/document_ids",
+    ),
     ("pat-potential", {"decision": "approve"}, 422, "answer_rejected", "/decision"),
 ]
 
@@ -251,10 +324,22 @@ BAD: list[tuple[str, dict[str, Any], int, str, str]] = [
 @pytest.fixture(scope="module")
 async def waiting(desk: Desk) -> AsyncIterator[dict[str, StartedRun]]:
     """One run per persona of the table, all waiting; cancelled when the table is through."""
-    runs = {persona: await at_gate(desk, persona) for persona in {row[0] for row in BAD}}
+    runs = {GREEDY: await greedy(desk)}
+    for persona in {row[0] for row in BAD} - {GREEDY}:
+        runs[persona] = await at_gate(desk, persona)
     yield runs
     for run in runs.values():
         await desk.http.post(f"{run.url}/cancel")
+
+
+async def greedy(desk: Desk) -> StartedRun:
+    case = load_persona(Settings().data_dir, "bora-borderline").case.model_dump(mode="json")
+    case["application"] |= {"amount_requested": "19000.00"}
+    order = {"application": case, "options": {"as": f"greedy-{uuid4().hex[:12]}"}}
+    accepted = (await desk.http.post("/runs", json=order)).raise_for_status().json()
+    run = StartedRun(desk, accepted["run_id"], accepted["application_id"])
+    await run.until(EventType.WAITING)
+    return run
 
 
 @pytest.mark.parametrize(("persona", "fields", "status", "code", "pointer"), BAD)
@@ -285,6 +370,57 @@ async def everything(run: StartedRun) -> tuple[Any, ...]:
     return state, request, summary.status, summary.progress, summary.updated_at
 
 
+async def at_rest(run: StartedRun) -> tuple[Any, ...]:
+    """The same, once the run has fallen asleep."""
+    before = None
+    while (now := await everything(run)) != before:
+        before = now
+        await asyncio.sleep(0.5)
+    return now
+
+
+async def typed_into_prefect(run: StartedRun, **fields: Any) -> None:
+    """Fill in the form that the Prefect UI draws, as soon as the run is asleep."""
+    form = {"reviewer": "somebody", "reason": "seen and considered"} | fields
+    async with (
+        asyncio.timeout(PATIENCE_SECONDS),
+        httpx.AsyncClient(base_url=f"{run.desk.prefect_url}/api") as prefect,
+    ):
+        resume = f"/flow_runs/{run.run_id}/resume"
+        while True:
+            answer = await prefect.post(resume, json={"run_input": form})
+            if answer.is_success and answer.json()["status"] == "ACCEPT":
+                return
+            await asyncio.sleep(0.2)
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"term_months": 1}, "from 12 to 60 months"),
+        ({"rate": 0.2999, "term_months": 12}, "above its ceiling"),
+        ({"term_months": 12}, "give one of the override reasons"),
+        ({"amount": 9000.005}, "at most 2 decimal places"),
+    ],
+)
+async def test_what_is_typed_into_prefect_is_held_to_the_same_rules_and_asked_again(
+    desk: Desk, fields: dict[str, Any], why: str
+) -> None:
+    run = await at_gate(desk, "bora-borderline")
+    asked = (await desk.http.get(f"{run.url}/hitl")).json()["review"]
+
+    await typed_into_prefect(run, decision="adjust", **fields)
+    rejected = await run.until(EventType.HITL_REJECTED)
+    await run.until(EventType.WAITING)
+
+    assert why in rejected.message
+    again = (await desk.http.get(f"{run.url}/hitl")).json()["review"]
+    assert (again["attempt"], again["opened_at"]) == (2, asked["opened_at"])
+    assert why in again["request"]["remark"]
+    assert (await run.answer(decision="adjust", amount=9000, rate=0.2249)).status_code == 202
+    assert (await run.decision()).outcome is Outcome.COUNTER_OFFER
+
+
 async def test_an_answer_that_is_no_json_is_400(waiting: dict[str, StartedRun]) -> None:
     run = waiting["bora-borderline"]
     before = await everything(run)
@@ -303,8 +439,10 @@ async def test_a_second_answer_is_409_while_the_run_goes_on_and_after_its_end(de
 
     at_once = await run.answer(gate="underwriter", decision="decline", reason_code="R09")
     decided = await run.decision()
+    before = await everything(run)
     after_the_end = await run.answer(gate="underwriter", decision="decline", reason_code="R09")
 
+    assert await everything(run) == before
     assert (at_once.status_code, after_the_end.status_code) == (409, 409)
     assert decided.outcome is Outcome.APPROVE
     assert (await run.summary()).status is RunStatus.COMPLETED
@@ -321,7 +459,20 @@ async def test_a_late_answer_is_410(desk: Desk) -> None:
     late = await run.answer(gate="underwriter", decision="approve")
 
     assert (late.status_code, late.json()["code"]) == (410, "review_expired")
-    assert (await run.decision()).outcome is Outcome.INCOMPLETE
+    decision = await run.decision()
+    assert (decision.outcome, decision.rulings) == (Outcome.INCOMPLETE, ())
+
+
+async def test_a_run_that_was_cancelled_takes_no_answer(desk: Desk) -> None:
+    run = await at_gate(desk, "bora-borderline")
+    assert (await desk.http.post(f"{run.url}/cancel")).status_code == 202
+    await run.events()
+    before = await everything(run)
+
+    late = await run.answer(gate="underwriter", decision="approve")
+
+    assert late.status_code == 409
+    assert await everything(run) == before
 
 
 async def test_of_two_answers_at_once_one_wins(desk: Desk) -> None:
@@ -532,6 +683,7 @@ async def test_with_keys_everybody_is_who_the_key_says_and_may_do_what_the_roles
                 "both": (Role.INTAKE, Role.SENIOR_UNDERWRITER),
                 "sara": (Role.SENIOR_UNDERWRITER,),
                 "carl": (Role.COMPLIANCE,),
+                "cora": (Role.INTAKE, Role.COMPLIANCE),
                 "vera": (Role.VIEWER,),
             }.items()
         }
@@ -547,18 +699,24 @@ async def test_with_keys_everybody_is_who_the_key_says_and_may_do_what_the_roles
         leo = await at_gate(desk, "leo-large")
         uma = await at_gate(desk, "uma-override")
         pat = await at_gate(desk, "pat-potential")
+        bora = await at_gate(desk, "bora-borderline")
         del desk.http.headers["Authorization"]
         nobody = await desk.http.post(f"{leo.url}/hitl", json={})
         as_("una")
         not_intake = await desk.http.post("/runs", json={"application_id": "ada-prime"})
         assert (nobody.status_code, not_intake.status_code) == (401, 403)
 
+        as_("vera")
+        before = await at_rest(leo)
         wrong_role = [await answered(leo, name, decision="approve") for name in ("carl", "vera")]
         assert wrong_role == [403, 403]
+        assert await everything(leo) == before
         assert await answered(leo, "una", decision="approve") == 202
         await leo.until(EventType.WAITING)
+        before = await at_rest(leo)
         wrong_person = [await answered(leo, name, decision="approve") for name in ("una", "both")]
         assert wrong_person == [403, 403]
+        assert await everything(leo) == before
         assert await answered(leo, "sara", decision="approve") == 202
         large = await leo.decision()
         assert large.outcome is Outcome.APPROVE
@@ -572,12 +730,28 @@ async def test_with_keys_everybody_is_who_the_key_says_and_may_do_what_the_roles
         assert await answered(uma, "sara", decision="approve", reason_code=OVERRIDE) == 202
         assert [one.override for one in (await uma.decision()).rulings] == [True, True]
 
+        shorter = {"decision": "adjust", "term_months": 12}
+        assert await answered(bora, "una", **shorter) == 422
+        await typed_into_prefect(bora, **shorter, reason_code=OVERRIDE)
+        rejected = await bora.until(EventType.HITL_REJECTED)
+        assert rejected.meta["code"] == "beyond_authority"
+        await bora.until(EventType.WAITING)
+        assert await answered(bora, "una", **shorter, reason_code=OVERRIDE) == 202
+        await bora.until(EventType.WAITING)
+        assert await answered(bora, "sara", decision="approve", reason_code=OVERRIDE) == 202
+        assert [one.override for one in (await bora.decision()).rulings] == [True, True]
+
         paper = {"document_id": "late", "kind": "w2", "content_base64": "e30="}
         as_("vera")
         filed = await desk.http.post(f"/applications/{pat.application_id}/documents", json=paper)
         assert filed.status_code == 403
         assert await answered(pat, "sara", decision="clear") == 403
         assert (await desk.http.post(f"{pat.url}/claim", json={"reviewer": "x"})).status_code == 403
+        as_("cora")
+        own = await at_gate(desk, "pat-potential")
+        before = await at_rest(own)
+        assert await answered(own, "cora", decision="clear") == 403
+        assert await everything(own) == before
         as_("carl")
         claimed = await desk.http.post(f"{pat.url}/claim", json={"reviewer": "somebody else"})
         assert claimed.json()["reviewer"] == "carl"

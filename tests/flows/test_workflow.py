@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from data.contracts.bureau import BureauAlert
 from data.contracts.case import Persona
 from data.contracts.decision import Outcome
+from data.contracts.errors import AnswerRejectedError, AuthorityError
 from data.contracts.events import EventType
 from data.contracts.policy import ReasonCode, RuleStatus
 from data.settings import settings
@@ -40,7 +43,7 @@ STANDS_BY = Says(
 )
 CLEARS = Says("compliance", "clear")
 MATCHES = Says("compliance", "true_match")
-PAPERS = Says("documents", "supplied", more={"document_ids": ["paystub"]})
+PAPERS = Says("documents", "supplied", more={"document_ids": ["w2"]})
 GIVES_UP = Says("documents", "withdraw")
 
 SCRIPTS: Sequence[tuple[str, tuple[Step, ...], Outcome]] = (
@@ -159,17 +162,57 @@ async def test_a_silent_applicant_is_never_refused_on_credit() -> None:
     assert done.content.recommendation is None
 
 
+# A year instead of the months asked for: the payment is beyond the limit.
+SHORTENS = {"term_months": 12, "reason_code": "compensating_income"}
+
+
 async def test_terms_that_the_policy_would_decline_need_a_second_person() -> None:
-    """A year instead of the months asked for: the payment is beyond the limit."""
-    adjusts = Says("underwriter", "adjust", more={"term_months": 12})
+    adjusts = Says("underwriter", "adjust", more=SHORTENS)
 
     before = await underwritten(persona("bora-borderline"), APPROVES)
     after = await underwritten(persona("bora-borderline"), adjusts, STANDS_BY)
 
     assert [ruling.override for ruling in after.content.rulings] == [True, True]
+    assert {one.reason_code for one in after.content.rulings} == {"compensating_income"}
     assert "dti-above-limit" not in hits(before)
     assert "dti-above-limit" in hits(after)
     assert after.run.walk.visits["policy"] == 2
+
+
+@pytest.mark.parametrize("reason_code", ["", "R09"])
+async def test_whoever_adjusts_the_terms_against_the_policy_says_why(reason_code: str) -> None:
+    adjusts = Says("underwriter", "adjust", more=SHORTENS | {"reason_code": reason_code})
+
+    done = await underwritten(persona("bora-borderline"), adjusts)
+
+    assert isinstance(done.error, AnswerRejectedError)
+    assert done.error.field == "reason_code"
+
+
+async def test_with_keys_whoever_adjusts_the_terms_against_the_policy_is_proven() -> None:
+    unproven = Says("underwriter", "adjust", proven=False, more=SHORTENS)
+
+    with_keys = await underwritten(persona("bora-borderline"), unproven)
+    without = await underwritten(
+        persona("bora-borderline"), replace(unproven, keyed=False), STANDS_BY
+    )
+
+    assert isinstance(with_keys.error, AuthorityError)
+    assert without.content.outcome is Outcome.COUNTER_OFFER
+
+
+@pytest.mark.parametrize(
+    ("terms", "field"),
+    [({"term_months": 1}, "term_months"), ({"rate": 0.2999, "term_months": 12}, "rate")],
+)
+async def test_terms_without_a_lawful_price_never_come_past_the_gate(
+    terms: dict[str, Any], field: str
+) -> None:
+    done = await underwritten(persona("bora-borderline"), Says("underwriter", "adjust", more=terms))
+
+    assert isinstance(done.error, AnswerRejectedError)
+    assert done.error.field == field
+    assert "pricing" not in done.run.walk.visits
 
 
 async def test_adjusted_terms_of_somebody_who_was_cleared_become_a_counter_offer() -> None:

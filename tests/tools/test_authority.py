@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from data.contracts.authority import AuthorityMatrix
 from data.contracts.errors import RecordCorruptError, RecordNotFoundError
 from data.settings import Settings
-from tools.authority import AuthorityMatrix, load_authority
+from tools.authority import load_authority
 
 DATA = Settings().data_dir
 
@@ -56,10 +57,6 @@ def test_an_application_without_a_grade_has_limits_of_its_own(authority: Authori
 
 def test_nobody_approves_an_amount_of_zero(authority: AuthorityMatrix) -> None:
     assert not authority.may_approve("committee", Decimal(0), "A")
-
-
-def test_only_the_committee_covers_45000(authority: AuthorityMatrix) -> None:
-    assert authority.roles_for(Decimal(45_000), "B") == ("committee",)
 
 
 def test_an_unknown_grade_has_no_limit(authority: AuthorityMatrix) -> None:

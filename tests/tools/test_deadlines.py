@@ -11,6 +11,7 @@ import yaml
 from data.contracts.errors import RecordCorruptError, RecordNotFoundError
 from data.contracts.review import Role
 from data.settings import HitlOnTimeout, Settings
+from flows.deadlines import MAY_ANSWER
 from flows.gates import GATES
 from tools.deadlines import DeadlinePolicy, load_deadlines
 
@@ -20,17 +21,15 @@ DAY = 24 * 3600
 
 @pytest.fixture
 def deadlines() -> DeadlinePolicy:
-    return load_deadlines(DATA)
+    return load_deadlines(DATA, MAY_ANSWER)
 
 
-def written(folder: Path, **entry: Any) -> Path:
+def written(
+    folder: Path, gate: str = "underwriter", role: str = "underwriter", **entry: Any
+) -> Path:
     """A deadlines file with one gate, whose entry differs from a good one as told."""
     good = {"due_after": "P7D", "on_timeout": "expire"}
-    plain = {
-        "deadlines": "test",
-        "version": "1",
-        "gates": {"underwriter": {"underwriter": good | entry}},
-    }
+    plain = {"deadlines": "test", "version": "1", "gates": {gate: {role: good | entry}}}
     (folder / "policy").mkdir()
     (folder / "policy" / "deadlines.yaml").write_text(yaml.safe_dump(plain))
     return folder
@@ -105,15 +104,36 @@ def test_a_gate_or_role_without_a_deadline_is_named(
 )
 def test_deadlines_that_make_no_sense_are_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(RecordCorruptError, match=r"deadlines\.yaml"):
-        load_deadlines(written(tmp_path, **wrong))
+        load_deadlines(written(tmp_path, **wrong), MAY_ANSWER)
+
+
+@pytest.mark.parametrize(
+    ("gate", "role", "next_role"),
+    [
+        ("compliance", "compliance", "underwriter"),
+        ("compliance", "compliance", "senior_underwriter"),
+        ("compliance", "underwriter", None),
+        ("underwriter", "underwriter", "compliance"),
+        ("second_approval", "senior_underwriter", "operator"),
+        ("documents", "intake", "viewer"),
+        ("elsewhere", "underwriter", None),
+    ],
+)
+def test_a_request_goes_to_nobody_who_may_not_answer_it(
+    tmp_path: Path, gate: str, role: str, next_role: str | None
+) -> None:
+    passed_on = {"escalate_after": "P1D", "escalate_to": next_role} if next_role else {}
+
+    with pytest.raises(RecordCorruptError, match=f"may not answer at '{gate}'"):
+        load_deadlines(written(tmp_path, gate, role, **passed_on), MAY_ANSWER)
 
 
 def test_the_good_entry_of_these_tests_is_accepted(tmp_path: Path) -> None:
-    found = load_deadlines(written(tmp_path)).of("underwriter", Role.UNDERWRITER)
+    found = load_deadlines(written(tmp_path), MAY_ANSWER).of("underwriter", Role.UNDERWRITER)
 
     assert found.remind_after_seconds is None
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecordNotFoundError, match=r"deadlines\.yaml"):
-        load_deadlines(tmp_path)
+        load_deadlines(tmp_path, MAY_ANSWER)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from data.contracts.errors import ContractViolationError
 from data.settings import Settings
 from tools.case_files import load_case
-from tools.discretion import Discretion
+from tools.discretion import Discretion, require_discreet
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,19 @@ def bora() -> Discretion:
         ("wrote to Bora.Borderline@example.com", "mail address"),
         ("lives at 410 ALDER STREET", "street"),
         ("licence B736737925 is fine", "account or document number"),
+        ("born Jun 17 1984", "date of birth"),
+        ("born 17 June 1984", "date of birth"),
+        ("born on the 17th of June, 1984", "date of birth"),
+        ("born 06/17/84", "date of birth"),
+        ("born 17.6.84", "date of birth"),
+        ("born 19840617", "date of birth"),
+        ("born \uff10\uff16/\uff11\uff17/\uff11\uff19\uff18\uff14", "date of birth"),
+        ("SSN \uff15\uff12\uff19\uff0d\uff17\uff13\uff0d\uff17\uff16\uff13\uff17", "tax number"),
+        ("SSN \u0665\u0662\u0669\u0667\u0663\u0667\u0666\u0663\u0667", "tax number"),
+        ("SSN 529\u200b-73\u200b-7637", "tax number"),
+        ("her husband's is 531-40-9207", "tax number"),
+        ("her husband's is 531 40 9207.", "tax number"),
+        ("her husband's is 531409207", "tax number"),
     ],
 )
 def test_what_identifies_a_person_may_not_be_repeated(
@@ -44,6 +58,12 @@ def test_what_identifies_a_person_may_not_be_repeated(
         "account ending in 7367, 7637 seen",
         "12,000.00 over 48 months at 12.99 %",
         "born in 1984",
+        "in June 1984, or on 06/18/84",
+        "$61784 or 61,784.00 in all",
+        "PD 0.123456789, seen on 2026-11-02 at 14:05:00",
+        "the same as partner-100000001 and IMG_100000001",
+        "call the branch: 217 555 0100",
+        "ZIP 62704-1234",
         "",
     ],
 )
@@ -55,3 +75,15 @@ def test_a_paper_that_cannot_be_read_withholds_nothing() -> None:
     cora = Discretion(load_case(Settings().data_dir, "cora-corrupt"))
 
     assert cora.broken_by("the statement is corrupt") is None
+
+
+def test_texts_that_tell_too_much_are_named_and_not_repeated() -> None:
+    case = load_case(Settings().data_dir, "bora-borderline")
+    told = {"/reviewer": "u-1", "/note": "born 1984-06-17", "/as": "copy-of-529-73-7637"}
+
+    with pytest.raises(ContractViolationError) as refused:
+        require_discreet(case, told)
+
+    assert [found.pointer for found in refused.value.problems] == ["/note", "/as"]
+    assert "1984" not in str(refused.value)
+    assert "529" not in str(refused.value)

@@ -12,7 +12,12 @@ import pytest
 
 from data.contracts.application import ApplicantRole
 from data.contracts.findings import WatchlistScreening, WatchlistStatus
-from tools.watchlist import WatchlistUnavailableError, load_watchlist, screen_watchlist
+from tools.watchlist import (
+    WatchlistUnavailableError,
+    compare_with_list,
+    load_watchlist,
+    screen_watchlist,
+)
 
 SANCTIONS = Path("data/watchlists/sanctions.json")
 AS_OF = date(2026, 11, 2)
@@ -178,3 +183,38 @@ def test_a_list_is_read_once_and_again_when_it_changes(tmp_path: Path) -> None:
 
     assert _screen("Ada Prime", path=path).status is WatchlistStatus.POTENTIAL
     assert load_watchlist(path, AS_OF, 90).watchlist.version != first.watchlist.version
+
+
+def test_whoever_compares_a_candidate_reads_what_the_list_says_about_it() -> None:
+    screening = _screen("Samuel Sanktion", date(1971, 7, 1))
+
+    [candidate] = compare_with_list(SANCTIONS, screening, {ApplicantRole.PRIMARY: date(1971, 7, 1)})
+
+    assert candidate.entry is not None
+    assert candidate.entry.names == ("Sam Sanction",)
+    assert (candidate.entry.dobs, candidate.entry.programme) == ((BORN,), "CYBER")
+    assert (candidate.list_name, candidate.list_has_changed) == ("synthetic-sanctions", False)
+    assert (candidate.dob_agrees, candidate.dob_is_equal) == (True, False)
+
+
+def test_an_equal_date_of_birth_is_said_to_be_equal() -> None:
+    [candidate] = compare_with_list(
+        SANCTIONS, _screen("Sam Sanction"), {ApplicantRole.PRIMARY: BORN}
+    )
+
+    assert (candidate.dob_agrees, candidate.dob_is_equal) == (True, True)
+
+
+def test_a_list_that_has_changed_since_the_screening_is_said_to_have(tmp_path: Path) -> None:
+    path = _file(tmp_path, _entry("Salim Adar"))
+    screening = _screen("Salim Adar", path=path)
+    dobs = {ApplicantRole.PRIMARY: BORN}
+
+    _file(tmp_path, _entry("Ada Prime"))
+    os.utime(path, ns=(1, 1))
+    [struck_off] = compare_with_list(path, screening, dobs)
+    path.unlink()
+    [unknown] = compare_with_list(path, screening, dobs)
+
+    assert (struck_off.entry, struck_off.list_has_changed) == (None, True)
+    assert (unknown.entry, unknown.list_has_changed) == (None, True)

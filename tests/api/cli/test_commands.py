@@ -277,6 +277,21 @@ def test_a_run_is_resumed_from_a_checkpoint_with_overrides(desk: FakeDesk, url: 
     assert desk.asked[0][1] == order
 
 
+def test_a_fork_that_is_to_decide_is_asked_for(desk: FakeDesk, url: str) -> None:
+    ended = run("resume", RUN_ID, "--from", "start", "--decide", "--api", url)
+
+    assert ended.exit_code == 0
+    assert desk.asked[0][1] == ResumeRun(checkpoint="start", decide=True)
+
+
+def test_deciding_without_a_place_to_begin_is_refused(desk: FakeDesk, url: str) -> None:
+    ended = run("resume", RUN_ID, "--decide", "--api", url)
+
+    assert ended.exit_code == 2
+    assert "where a fork that decides begins" in ended.stderr
+    assert desk.asked == []
+
+
 def test_the_map_goes_to_stdout_or_into_a_file_in_its_form(
     desk: FakeDesk, url: str, tmp_path: Path
 ) -> None:

@@ -49,7 +49,7 @@ class DemoDesk(FakeDesk):
         await tell(self.ledger, RUN_ID, EventType.WAITING, status=RunStatus.WAITING)
         return summary(), True
 
-    async def open_request(self, run_id: str) -> OpenRequest:
+    async def open_request(self, run_id: str, caller: Caller) -> OpenRequest:
         return OpenRequest(review=REVIEW, form_schema=UnderwriterRuling.model_json_schema())
 
     async def answer(

@@ -19,7 +19,7 @@ from agents.base import Agent
 from data.contracts.base import Contract
 from data.contracts.errors import AnswerRejectedError, AuthorityError
 from data.contracts.review import Answerer, Channel, ReviewRequest, Role
-from data.contracts.runs import Lineage, RunOptions
+from data.contracts.runs import RunOptions
 from flows.runtime.ask import ask
 from flows.runtime.context import Patience, RunContext, current_run, in_run
 from flows.runtime.executor import InlineExecutor
@@ -190,7 +190,7 @@ async def decide(request: LeaveRequest) -> Letter | None:
 
 @flow(name="leave-requests", flow_run_name="leave {application_id}", persist_result=False)
 async def take_leave(
-    application_id: str, options: RunOptions | None = None, fork: Lineage | None = None
+    application_id: str, options: RunOptions | None = None, fork: str = ""
 ) -> Any:
     """One leave request, from the letterbox to the letter."""
     async with open_run(

@@ -8,11 +8,15 @@ from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import State
-from prefect.exceptions import ObjectNotFound
+from prefect.client.schemas.responses import SetStateStatus
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.states import Scheduled
 
 LONG_AGO = datetime.now(UTC) - timedelta(minutes=1)
+MOST_ANSWERED = 200
 
 
 @dataclass
@@ -20,6 +24,10 @@ class PrefectServer:
     """Flow runs with a state."""
 
     states: dict[UUID, State[Any]] = field(default_factory=dict)
+    told: dict[UUID, Any] = field(default_factory=dict)
+    """With which input a run was resumed."""
+    refuses: set[UUID] = field(default_factory=set)
+    """Runs whose state it will not change, whatever is proposed."""
 
     async def read_flow_run(self, flow_run_id: UUID) -> Any:
         if flow_run_id not in self.states:
@@ -27,26 +35,47 @@ class PrefectServer:
         return SimpleNamespace(id=flow_run_id, state=self.states[flow_run_id])
 
     async def read_flow_runs(self, flow_run_filter: Any, limit: int) -> list[Any]:
+        assert limit <= MOST_ANSWERED
         asked = flow_run_filter
         if asked.parent_flow_run_id is not None:
             return []
         ids = asked.id.any_ if asked.id is not None else list(self.states)
-        types = asked.state.type.any_ if asked.state is not None else None
+        types = asked.state.type if asked.state is not None else None
         return [
             SimpleNamespace(id=one, state=self.states[one])
             for one in ids
-            if one in self.states and (types is None or self.states[one].type in types)
+            if one in self.states and _is_of(self.states[one], types)
         ][:limit]
+
+    async def count_flow_runs(self, flow_run_filter: Any) -> int:
+        return len([one for one in flow_run_filter.id.any_ if one in self.states])
+
+    async def filter_flow_run_input(self, **_: Any) -> list[Any]:
+        return []
+
+    async def resume_flow_run(self, flow_run_id: UUID, run_input: Any) -> Any:
+        self.told[flow_run_id] = run_input
+        self.states[flow_run_id] = Scheduled(name="Resuming")
+        return SimpleNamespace(status=SetStateStatus.ACCEPT, details=None)
 
     async def set_flow_run_state(
         self, flow_run_id: UUID, state: State[Any], force: bool = False
     ) -> None:
         assert force
+        if flow_run_id in self.refuses:
+            refusal = httpx.Response(422, request=httpx.Request("POST", "http://prefect/set_state"))
+            raise PrefectHTTPStatusError("422", request=refusal.request, response=refusal)
         self.states[flow_run_id] = state
 
     @property
     def client(self) -> PrefectClient:
         return cast(PrefectClient, self)
+
+
+def _is_of(state: State[Any], types: Any) -> bool:
+    if types is None:
+        return True
+    return state.type in types.any_ if types.any_ is not None else state.type not in types.not_any_
 
 
 def stood(state: State[Any]) -> State[Any]:

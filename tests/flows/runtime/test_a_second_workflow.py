@@ -31,9 +31,10 @@ from data.contracts.runs import RunStatus
 from flows.runtime import checkpoints, decisions, deployments, events, reviews, runs
 from flows.runtime.deployments import Deployment
 from flows.runtime.gate import PreparedAnswers
-from flows.runtime.launch import Order, launch
+from flows.runtime.launch import launch
 from flows.runtime.ledger import Ledger
 from flows.runtime.open_run import Inline, inline
+from flows.runtime.orders import Order
 from flows.runtime.record import MemoryRecord
 from flows.runtime.runs import Filed, Run
 from flows.runtime.worker import POOL_TYPE

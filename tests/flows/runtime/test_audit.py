@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from data.contracts.base import canonical_json
 from data.contracts.errors import ContractViolationError, RecordNotFoundError, UnavailableError
 from data.contracts.review import Answerer, Channel, ReviewRequest, Role
 from data.contracts.runs import RunStatus
-from flows.runtime import audit, events, reviews
+from flows.runtime import audit, events, reviews, runs
 from flows.runtime import ledger as tables
 from flows.runtime.audit import AuditError, Proven, collect, signed, verify
 from flows.runtime.audit_key import FILE, fingerprint, public_text, read_public_key, signing_key
@@ -32,8 +33,13 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(32))
 ENTRIES = 6
 QUESTION = ReviewRequest(
-    role=Role.UNDERWRITER, title="Rule", summary="", facts={"amount": "12000.00"}
+    role=Role.UNDERWRITER,
+    title="Rule",
+    summary="",
+    facts={"amount": "12000.00"},
+    deadlines_version="d/1",
 )
+PAPER = b'{"paper":"a payslip"}'
 ANSWER = {"decision": "adjust", "reviewer": "u-1", "reason": "less is safer", "amount": 9000.0}
 BY = Answerer(reviewer="u-1", roles=(Role.UNDERWRITER,), channel=Channel.HTTP, proven=True)
 
@@ -45,6 +51,7 @@ async def a_story(ledger: Ledger) -> None:
     await ledger.write(
         events.append, RUN, drafts, status=RunStatus.COMPLETED, state={"a": {"b": 1}}
     )
+    await ledger.write(runs.file_paper, f"of-{RUN}", "payslip", PAPER, "intake-1")
     review = await ledger.write(reviews.ask, RUN, "underwriter", 1, QUESTION, 3600)
     await ledger.write(reviews.answer, review, ANSWER, BY)
 
@@ -117,11 +124,31 @@ def test_a_pack_tells_who_did_what_and_what_became_different(pack: dict[str, Any
         "roles": ["underwriter"],
         "channel": "http",
         "proven": True,
+        "keyed": False,
     }
     assert review["changed"] == {"amount": {"before": "12000.00", "after": 9000.0}}
     assert review["answer"]["reason"] == "less is safer"
+    assert review["asked"]["deadlines_version"] == "d/1"
     assert (pack["run"]["submitted_by"], pack["run"]["versions"]) == ("intake-1", {"policy": "p/1"})
     assert (pack["code_version"], pack["findings"]) == ("1.2.3", {"a": {"b": 1}})
+
+
+async def test_a_paper_is_found_by_its_own_digest_whatever_it_was_filed_in(
+    any_ledger: Ledger,
+) -> None:
+    await a_story(any_ledger)
+
+    def of_the_slip_in(filed: bytes) -> str:
+        return hashlib.sha256(json.loads(filed)["paper"].encode()).hexdigest()
+
+    plain = await any_ledger.read(collect, RUN, "1")
+    told = await any_ledger.read(collect, RUN, "1", of_the_slip_in)
+
+    [before], [paper] = plain["run"]["inputs"]["papers"], told["run"]["inputs"]["papers"]
+    assert before["sha256"] == before["filed_sha256"] == hashlib.sha256(PAPER).hexdigest()
+    assert paper["sha256"] == hashlib.sha256(b"a payslip").hexdigest()
+    assert paper["filed_sha256"] == before["filed_sha256"]
+    assert (paper["paper_id"], paper["filed_by"]) == ("payslip", "intake-1")
 
 
 async def test_there_is_no_pack_of_an_unknown_run(any_ledger: Ledger) -> None:
@@ -158,6 +185,55 @@ def test_any_byte_that_is_changed_is_noticed(pack: dict[str, Any], data: st.Data
 
     with pytest.raises(AuditError):
         verify(bytes(content), KEY.public_key())
+
+
+UNWRITABLE = ("NaN", "Infinity", "-Infinity", '"\\ud800"', "[" * 800 + "]" * 800)
+"""What JSON readers take and no pack can hold."""
+
+
+@given(st.data(), st.sampled_from(UNWRITABLE))
+@settings(max_examples=200, deadline=None)
+def test_what_no_pack_can_hold_is_noticed_wherever_it_stands(
+    pack: dict[str, Any], data: st.DataObject, unwritable: str
+) -> None:
+    path = data.draw(st.sampled_from(paths_in(pack)))
+    altered = copy.deepcopy(pack)
+    place: Any = altered
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = "put it here"
+    content = canonical_json(altered).replace(b'"put it here"', unwritable.encode())
+
+    with pytest.raises(AuditError) as found:
+        verify(content, KEY.public_key())
+
+    if path[0] == "journal":
+        assert found.value.entry == int(path[1]) + 1
+
+
+@pytest.mark.parametrize(
+    ("written", "otherwise"),
+    [
+        ('"findings":{', '"findings":{"a":1,'),
+        ('"code_version":', '"code_version":"1.2.3","code_version":'),
+        ('"progress":1.0', '"progress":1.00'),
+        ('"progress":1.0', '"progress":1e0'),
+        ('"progress":1.0', '"progress":1'),
+        ('"progress":0.5', '"progress":5e-1'),
+        ('"amount":9000.0', '"amount":9000.00'),
+        ('"amount":9000.0', '"amount":9e3'),
+        ('"amount":9000.0', '"amount":9000'),
+        ('"reason":"less', '"reason":"\\u006cess'),
+    ],
+)
+def test_another_spelling_of_the_same_values_is_noticed(
+    pack: dict[str, Any], written: str, otherwise: str
+) -> None:
+    content = canonical_json(pack).decode()
+    assert written in content
+
+    with pytest.raises(AuditError):
+        verify(content.replace(written, otherwise, 1).encode(), KEY.public_key())
 
 
 @given(st.integers(0, ENTRIES - 1))

@@ -195,7 +195,7 @@ async def test_a_request_asked_again_keeps_its_time_its_role_and_what_was_done(
 ) -> None:
     first = await asked(any_ledger, 5 * HOUR)
     await enforce_deadlines(any_ledger, CHOSEN)
-    await any_ledger.write(reviews.reject, await current(any_ledger))
+    await any_ledger.write(reviews.reject, await current(any_ledger), "no reason given")
 
     again = await asked(any_ledger, timedelta())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from uuid import UUID, uuid4
@@ -14,10 +13,11 @@ from prefect.states import (
     Running,
 )
 
-from data.contracts.errors import ConflictError
+from data.contracts.errors import ConflictError, LeaseLostError
 from data.contracts.events import EventType
 from data.contracts.runs import RunStatus
 from flows.runtime import deaths, events, runs
+from flows.runtime.desk import this_host
 from flows.runtime.ledger import Ledger
 from tests.flows.runtime.entries import draft, journal, left_behind
 from tests.flows.runtime.prefect_server import PrefectServer
@@ -27,7 +27,7 @@ def dead(instance: str = "now") -> str:
     """The name, on a lease, of a process of this host that has ended."""
     ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
                            capture_output=True, text=True, check=True)  # fmt: skip
-    return f"{socket.gethostname()}:{ended.stdout.strip()}:mark:{instance}"
+    return f"{this_host()}:{ended.stdout.strip()}:mark:{instance}"
 
 
 async def again(ledger: Ledger, run_id: str, owner: str) -> None:
@@ -52,7 +52,7 @@ async def test_a_run_whose_worker_has_died_here_goes_back_into_the_queue_at_once
 async def test_a_worker_that_lives_keeps_its_run_until_its_lease_has_run_out(
     ledger: Ledger,
 ) -> None:
-    owner = f"{socket.gethostname()}:{os.getpid()}:mark:now"
+    owner = f"{this_host()}:{os.getpid()}:mark:now"
     run_id = await left_behind(ledger, owner)
     server = PrefectServer({UUID(run_id): Running()})
 
@@ -163,45 +163,39 @@ async def test_a_journal_never_begins_with_a_lost_worker(ledger: Ledger) -> None
     assert (await ledger.read(runs.find, run_id)).deaths["count"] == 1
 
 
-async def test_a_lease_that_could_not_be_given_back_is_put_back_and_said(ledger: Ledger) -> None:
-    run_id = await left_behind(ledger, "host:1:worker:now")
-
-    written = await ledger.write(deaths.put_back, run_id)
-
-    run = await ledger.read(runs.find, run_id)
-    assert [event.meta["code"] for event in written] == ["interrupted"]
-    assert (run.status, run.lease_owner, run.deaths) == (RunStatus.QUEUED, None, {})
-
-
-async def test_a_run_that_cannot_even_be_opened_fails_instead_of_being_tried_for_ever(
+async def test_a_worker_that_was_given_up_writes_nothing_before_another_takes_the_run_either(
     ledger: Ledger,
 ) -> None:
-    run_id = str(uuid4())
-    await ledger.write(runs.register, run_id, "application:x", application_id="x")
-    statuses = []
+    run_id = await left_behind(ledger, dead())
+    await deaths.requeue_abandoned(PrefectServer().client, ledger, "now")
+    before = await journal(ledger, run_id)
 
-    for _ in range(deaths.MOST_FALSE_STARTS):
-        epoch = await ledger.write(runs.claim, run_id, "host:1:worker:now", 60)
-        assert epoch is not None
-        await ledger.write(deaths.count_false_start, run_id, epoch)
-        await ledger.write(runs.release, run_id, epoch)
-        statuses.append((await ledger.read(runs.find, run_id)).status)
+    with pytest.raises(LeaseLostError):
+        await ledger.write(events.append, run_id, [draft("too late")], epoch=1)
 
-    run = await ledger.read(runs.find, run_id)
-    assert statuses == [RunStatus.QUEUED] * (deaths.MOST_FALSE_STARTS - 1) + [RunStatus.FAILED]
-    assert run.error is not None
-    assert run.error["code"] == "not_opened"
-    assert len(await journal(ledger, run_id)) == 1
+    assert await journal(ledger, run_id) == before
 
 
-async def test_an_execution_that_ended_in_the_ledger_is_no_false_start(ledger: Ledger) -> None:
+async def test_a_container_with_the_same_name_is_not_taken_for_this_host(ledger: Ledger) -> None:
+    host, rest = dead().split(":", 1)
+    run_id = await left_behind(ledger, f"{host}0:{rest}")
+
+    await deaths.requeue_abandoned(PrefectServer().client, ledger, "now")
+
+    assert (await ledger.read(runs.find, run_id)).status is RunStatus.RUNNING
+
+
+async def test_a_resumed_run_is_not_stopped_by_a_wish_that_came_too_late_before(
+    ledger: Ledger,
+) -> None:
     run_id = await left_behind(ledger, "host:1:worker:now")
-    with ledger.writing() as connection:
-        events.append(connection, run_id, [], status=RunStatus.QUEUED)
+    await ledger.write(runs.ask_to_stop, run_id)
+    await ledger.write(events.append, run_id, [], epoch=1, status=RunStatus.FAILED)
+    await ledger.write(runs.release, run_id, 1)
 
-    assert await ledger.write(deaths.count_false_start, run_id, 1) == []
+    await ledger.write(deaths.requeue, run_id, "somebody")
 
-    assert (await ledger.read(runs.find, run_id)).deaths == {}
+    assert await ledger.write(runs.claim, run_id, "host:2:worker:now", 60) == 2
 
 
 @pytest.mark.parametrize("status", [RunStatus.RUNNING, RunStatus.WAITING, RunStatus.COMPLETED])

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from data.contracts.errors import ContractViolationError
 from data.settings import Settings
-from flows.runtime.environment import prefect_api_url, prefect_environment
+from flows.runtime.environment import prefect_api_url, prefect_environment, require_guarded
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +20,10 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "PREFECT_UI_API_URL",
         "PREFECT_SERVER_UI_API_URL",
         "PREFECT_HOME",
+        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS",
+        "PREFECT_SERVER_API_AUTH_STRING",
+        "PREFECT_API_AUTH_STRING",
     ):
         monkeypatch.delenv(name, raising=False)
 
@@ -90,3 +95,59 @@ def test_a_server_on_all_addresses_is_called_on_the_loopback(
     settings = Settings(home=tmp_path, prefect_host=host, prefect_port=4300)
 
     assert prefect_api_url(settings) == url
+
+
+# -- who may ask the server ----------------------------------------------------------------------
+
+ORIGINS = "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS"
+ANYWHERE = "0.0.0.0"  # noqa: S104 - the case under test
+
+
+def test_only_the_desks_own_pages_may_ask_its_server(tmp_path: Path) -> None:
+    variables = prefect_environment(Settings(home=tmp_path, prefect_port=4300))
+
+    assert variables[ORIGINS] == "http://127.0.0.1:4300,http://localhost:4300"
+
+
+def test_the_names_by_which_people_reach_the_server_are_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://prefect:4200/api")
+    public = Settings(home=tmp_path, public_prefect_url="https://runs.example/")
+
+    variables = prefect_environment(public)
+
+    assert variables["PREFECT_SERVER_UI_API_URL"] == "https://runs.example/api"
+    assert variables[ORIGINS].split(",")[2:] == ["http://prefect:4200", "https://runs.example"]
+
+
+@pytest.mark.parametrize("spelling", [ORIGINS, "PREFECT_SERVER_CORS_ALLOWED_ORIGINS"])
+def test_the_operators_origins_are_kept_in_either_spelling(
+    spelling: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(spelling, "https://runs.example")
+
+    assert prefect_environment(Settings(home=tmp_path))[ORIGINS] == "https://runs.example"
+
+
+@pytest.mark.parametrize("given", ["PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING"])
+def test_server_and_clients_of_one_desk_share_their_password(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(given, "desk:secret")
+
+    variables = prefect_environment(Settings(home=tmp_path))
+
+    assert variables["PREFECT_SERVER_API_AUTH_STRING"] == "desk:secret"
+    assert variables["PREFECT_API_AUTH_STRING"] == "desk:secret"
+
+
+def test_a_server_that_others_reach_needs_a_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_guarded(Settings(home=tmp_path, prefect_host="127.0.0.1"))
+    with pytest.raises(ContractViolationError, match="PREFECT_SERVER_API_AUTH_STRING"):
+        require_guarded(Settings(home=tmp_path, prefect_host=ANYWHERE))
+
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "desk:secret")
+    require_guarded(Settings(home=tmp_path, prefect_host=ANYWHERE))

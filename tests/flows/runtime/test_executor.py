@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import pytest
 from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.runtime.executor import InlineExecutor
+from flows.runtime.executor import InlineExecutor, OrchestratedExecutor
 from tests.desk import Desk, StartedRun
 
 STAGES = {
@@ -60,6 +61,19 @@ async def test_prefect_knows_of_a_run_its_id_and_options_only(
     assert run["name"] == f"underwrite {finished.application_id}"
     assert set(run["parameters"]) == {"application_id", "options"}
     assert run["parameters"]["application_id"] == finished.application_id
+
+
+async def test_a_memo_is_left_with_the_run_itself_and_once_however_often_it_is_published(
+    desk: Desk, finished: StartedRun
+) -> None:
+    mine = {"flow_run_id": {"any_": [finished.run_id]}}
+    (memo,) = await found(desk, "artifacts", artifacts=mine)
+
+    with temporary_settings(updates={PREFECT_API_URL: f"{desk.prefect_url}/api"}):
+        await OrchestratedExecutor(finished.run_id).publish("decision-memo", "once more")
+
+    assert memo["key"] == "decision-memo"
+    assert await found(desk, "artifacts", artifacts=mine) == [memo]
 
 
 async def test_agents_are_tasks_of_their_stage_and_take_nothing(

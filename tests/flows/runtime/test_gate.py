@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from prefect.input import RunInput
 from pydantic import ValidationError
 
 from data.contracts.errors import AnswerRejectedError, AuthorityError
-from data.contracts.events import EventType
-from data.contracts.review import Answerer, Channel, ReviewRequest, Role
+from data.contracts.events import Event, EventType
+from data.contracts.review import Answerer, Channel, Review, ReviewRequest, ReviewStatus, Role
+from flows.runtime import gate, reviews
 from flows.runtime.gate import (
     Answered,
+    F,
     GateForm,
     PreparedAnswers,
+    SuspendingGatekeeper,
     WaitingForReviewError,
     filled_in,
     prefilled,
 )
-from tests.flows.runtime.entries import draft
+from flows.runtime.ledger import Ledger
+from flows.runtime.record import LedgerRecord
+from flows.runtime.storage import LedgerStorage, Shelf
+from tests.flows.runtime.entries import RUN, a_claimed_run, draft, journal
 from tests.flows.runtime.leave import MANAGER, ManagerRuling, granted
 
 GOOD: dict[str, Any] = {"decision": "grant", "reviewer": "Mona", "reason": "well deserved"}
@@ -52,6 +60,9 @@ def test_a_form_holds_what_was_filled_in() -> None:
         ({"reason": "ok"}, "reason"),
         ({"reason": "r" * 1001}, "reason"),
         ({"mood": "good"}, "mood"),
+        ({"reviewer": "Mona\nERROR all is lost"}, "reviewer"),
+        ({"reviewer": "Mona\x1b[2J"}, "reviewer"),
+        ({"531-40-9207": 1}, "?"),
     ],
     ids=str,
 )
@@ -93,7 +104,7 @@ def test_prefilling_leaves_the_form_of_all_other_requests_alone() -> None:
 
 def test_a_prefilled_form_shows_the_case_and_why_it_is_asked_again() -> None:
     assert prefilled(ManagerRuling, REQUEST)._description == "9 days"
-    again = prefilled(ManagerRuling, REQUEST, "The last answer could not count: too many")
+    again = prefilled(ManagerRuling, REQUEST.model_copy(update={"remark": "too many"}))
     assert again._description == "**The last answer could not count: too many**\n\n9 days"
 
 
@@ -150,3 +161,121 @@ def test_a_plain_form_has_no_rules_of_its_own() -> None:
     form.check(REQUEST, MANAGER)
     form.check_papers(REQUEST, [])
     assert form.reviewer == "Mona"
+
+
+# -- the gatekeeper, without Prefect ---------------------------------------------------------------
+
+
+class Asleep(Exception):
+    """The run was put to sleep under this form."""
+
+    def __init__(self, form: type[RunInput]) -> None:
+        self.summary = form._description or ""
+
+
+@dataclass
+class Desk:
+    """A gatekeeper on a real ledger; what is typed into Prefect's form is prepared."""
+
+    ledger: Ledger
+    epoch: int
+    typed: list[dict[str, Any]] = field(default_factory=list)
+    keyed: bool = False
+
+    async def pass_through(self, form: type[F]) -> Answered[F]:
+        """One execution of the run that comes to the gate."""
+        record = LedgerRecord(self.ledger, Shelf(LedgerStorage()), RUN, self.epoch)
+        keeper = SuspendingGatekeeper(
+            self.ledger, record, RUN, "", 3600, keys_exist=lambda: self.keyed
+        )
+        return await keeper.pass_through(form, 1, REQUEST, WAITING)
+
+    async def reviews(self) -> list[Review]:
+        return await self.ledger.read(reviews.of_run, RUN)
+
+
+@pytest.fixture
+async def desk(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    made = Desk(ledger, await a_claimed_run(ledger))
+
+    async def typed_in(_: str) -> dict[str, Any] | None:
+        return made.typed.pop(0) if made.typed else None
+
+    async def suspend(_: str, form: type[RunInput]) -> None:
+        raise Asleep(form)
+
+    async def forget(_: str) -> None:
+        """Nothing is kept here."""
+
+    monkeypatch.setattr(gate, "_typed_in", typed_in)
+    monkeypatch.setattr(gate, "_suspend", suspend)
+    monkeypatch.setattr(gate, "_forget_typed", forget)
+    return made
+
+
+class StricterRuling(ManagerRuling):
+    """The same form after a deployment."""
+
+    def check(self, request: ReviewRequest, by: Answerer) -> None:
+        raise AnswerRejectedError("the rules have changed", field="days")
+
+
+async def test_an_answer_that_was_accepted_counts_whenever_the_run_wakes(desk: Desk) -> None:
+    with pytest.raises(Asleep):
+        await desk.pass_through(ManagerRuling)
+    (asked,) = await desk.reviews()
+    await desk.ledger.write(reviews.answer, asked, GOOD | {"days": 3}, MANAGER)
+
+    passed = [await desk.pass_through(ManagerRuling) for _ in range(2)]
+
+    assert [(one.form.days, one.by) for one in passed] == [(3, MANAGER)] * 2
+
+
+async def test_an_accepted_answer_that_new_rules_refuse_is_asked_again_and_fails_nothing(
+    desk: Desk,
+) -> None:
+    with pytest.raises(Asleep):
+        await desk.pass_through(ManagerRuling)
+    await desk.ledger.write(reviews.answer, (await desk.reviews())[0], GOOD, MANAGER)
+
+    with pytest.raises(Asleep) as caught:
+        await desk.pass_through(StricterRuling)
+
+    assert "could not count: the rules have changed" in caught.value.summary
+    statuses = [review.status for review in await desk.reviews()]
+    assert statuses == [ReviewStatus.REJECTED, ReviewStatus.OPEN]
+    told = [Event.model_validate_json(one) for one in await journal(desk.ledger, RUN)]
+    assert [one.type for one in told] == [
+        EventType.WAITING,
+        EventType.HITL_REJECTED,
+        EventType.WAITING,
+    ]
+    assert told[1].meta == {"gate": "manager", "code": "answer_rejected"}
+
+
+async def test_what_is_typed_into_prefect_s_form_is_kept_with_whether_there_were_keys(
+    desk: Desk,
+) -> None:
+    desk.typed, desk.keyed = [GOOD | {"days": 3}], True
+
+    passed = await desk.pass_through(ManagerRuling)
+
+    assert (passed.by.channel, passed.by.keyed, passed.by.proven) == (
+        Channel.PREFECT_UI,
+        True,
+        False,
+    )
+
+
+async def test_why_an_answer_did_not_count_outlives_whoever_found_out(desk: Desk) -> None:
+    desk.typed = [GOOD | {"days": 12}]
+    with pytest.raises(Asleep):
+        await desk.pass_through(ManagerRuling)
+    first, again = await desk.reviews()
+
+    with pytest.raises(Asleep) as caught:
+        await desk.pass_through(ManagerRuling)
+
+    assert caught.value.summary.startswith("**The last answer could not count: not more than was")
+    assert again.opened_at == first.opened_at
+    assert len(await desk.reviews()) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -74,6 +75,18 @@ async def test_what_two_processes_made_at_the_same_moment_is_one_afterwards(
     assert len(await arranged(client)) == 2
 
     await arrange_notifications(client, [GATE], ELSEWHERE)
+
+    assert [one.id for one in await arranged(client)] == [first.id]
+
+
+async def test_two_processes_that_begin_at_the_same_moment_make_one_automation(
+    client: PrefectClient,
+) -> None:
+    async with PrefectClient(api=str(client.api_url)) as other:
+        await asyncio.gather(
+            arrange_notifications(client, [GATE], ELSEWHERE),
+            arrange_notifications(other, [GATE], ELSEWHERE),
+        )
 
     assert len(await arranged(client)) == 1
 

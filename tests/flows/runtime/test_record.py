@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from data.contracts.errors import LeaseLostError, UnavailableError
-from data.contracts.events import EventType
+from data.contracts.events import Event, EventType
 from data.contracts.runs import RunStatus
-from flows.runtime import runs
+from flows.runtime import cancellation, runs
 from flows.runtime.ledger import Ledger
-from flows.runtime.record import PUT_OFF_AT_MOST, LedgerRecord
+from flows.runtime.record import LedgerRecord
+from flows.runtime.setbacks import MOST_PUT_OFF
 from flows.runtime.storage import LedgerStorage, Shelf
 from tests.flows.runtime.entries import draft, journal, left_behind
 
@@ -22,11 +23,11 @@ async def test_a_run_is_put_off_a_few_times_and_no_more(ledger: Ledger) -> None:
 
     put_off = [
         await record.put_off(draft(f"interrupted/{n}", type=EventType.ERROR))
-        for n in range(PUT_OFF_AT_MOST + 1)
+        for n in range(MOST_PUT_OFF + 1)
     ]
 
-    assert put_off == [True] * PUT_OFF_AT_MOST + [False]
-    assert len(await journal(ledger, run_id)) == PUT_OFF_AT_MOST + 1
+    assert put_off == [True] * MOST_PUT_OFF + [False]
+    assert len(await journal(ledger, run_id)) == MOST_PUT_OFF + 1
     assert (await ledger.read(runs.find, run_id)).status is RunStatus.QUEUED
 
 
@@ -36,6 +37,18 @@ async def test_who_has_lost_the_lease_puts_nothing_off(ledger: Ledger) -> None:
 
     with pytest.raises(LeaseLostError):
         await record.put_off(draft("interrupted/7", type=EventType.ERROR))
+
+
+async def test_a_run_that_is_asked_to_stop_ends_with_the_name_of_who_asked(ledger: Ledger) -> None:
+    run_id = await left_behind(ledger, "host:1:worker:now")
+    record = LedgerRecord(ledger, Shelf(LedgerStorage()), run_id, 1)
+    await ledger.write(cancellation.request, run_id, "olga")
+
+    await record.stop()
+
+    last = Event.model_validate_json((await journal(ledger, run_id))[-1])
+    assert (last.type, last.meta) == (EventType.RUN_CANCELLED, {"by": "olga"})
+    assert (await ledger.read(runs.find, run_id)).status is RunStatus.CANCELLED
 
 
 async def test_a_ledger_out_of_reach_puts_a_run_off_without_a_word(

@@ -152,6 +152,20 @@ async def test_what_an_unfinished_fork_goes_on_from_stays(ledger: Ledger, shelf:
     assert await doomed(ledger, MONTH) == [("run-1", 1, "age"), ("run-1", 3, "age")]
 
 
+async def test_a_fork_that_comes_between_plan_and_purge_keeps_its_place(
+    ledger: Ledger, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = await a_run(ledger, shelf)
+    planned = await ledger.read(retention.plan, MONTH)
+    lineage = Lineage(parent_run_id="run-1", forked_at="checked/2").model_dump(mode="json")
+    await a_run(ledger, shelf, "fork-1", status=RunStatus.QUEUED, ages=(), lineage=lineage)
+    monkeypatch.setattr(retention, "plan", lambda *_: planned)
+
+    purged = (await tidy(ledger, shelf, MONTH, dry_run=False)).purged
+
+    assert [one.storage_key for one in purged] == [keys[0], keys[2]]
+
+
 async def test_a_dry_run_says_what_would_go_and_changes_nothing(
     ledger: Ledger, shelf: Shelf
 ) -> None:

@@ -113,14 +113,49 @@ async def test_after_its_time_a_request_takes_no_answer(any_ledger: Ledger) -> N
 
 async def test_a_rejected_answer_makes_room_for_a_new_attempt(any_ledger: Ledger) -> None:
     first = await asked(any_ledger)
-    await any_ledger.write(reviews.reject, first)
+    await any_ledger.write(reviews.reject, first, "too many days")
 
-    second = await asked(any_ledger)
+    second = await asked(any_ledger, seconds=7)
 
     assert (second.attempt, second.visit) == (2, 1)
+    assert (second.opened_at, second.due_at) == (first.opened_at, first.due_at)
+    assert second.request == first.request.model_copy(update={"remark": "too many days"})
     assert await any_ledger.write(reviews.answer, second, YES, MONA)
     with pytest.raises(AlreadyAnsweredError):
         await any_ledger.write(reviews.answer, first, YES, MONA)
+
+
+async def test_an_answer_that_came_in_meanwhile_is_not_rejected(any_ledger: Ledger) -> None:
+    first = await asked(any_ledger)
+    await any_ledger.write(reviews.answer, first, YES, MONA)
+
+    await any_ledger.write(reviews.reject, first, "typed elsewhere, and wrong")
+
+    kept = await read(any_ledger)
+    assert (kept.status, kept.fields, kept.objection) == (ReviewStatus.ANSWERED, YES, "")
+
+
+async def test_an_answer_that_counts_no_more_voids_what_was_asked_because_of_it(
+    any_ledger: Ledger,
+) -> None:
+    await asked(any_ledger, gate="before")
+    first = await asked(any_ledger)
+    await any_ledger.write(reviews.answer, first, YES, MONA, "key-1")
+    await asked(any_ledger, gate="director")
+    answered = await read(any_ledger)
+
+    await any_ledger.write(reviews.reject, answered, "the rules have changed")
+    second = await asked(any_ledger, seconds=7)
+
+    rejected = (await any_ledger.read(reviews.of_run, RUN))[1]
+    assert (rejected.status, rejected.fields) == (ReviewStatus.REJECTED, YES)
+    assert rejected.objection == second.request.remark == "the rules have changed"
+    assert (await read(any_ledger, "director")).status is ReviewStatus.CLOSED
+    assert (await read(any_ledger, "before")).status is ReviewStatus.OPEN
+    assert answered.answered_at is not None
+    assert second.opened_at > answered.answered_at
+    assert (second.due_at - second.opened_at).total_seconds() == 7
+    assert await any_ledger.read(reviews.meant, RUN, "manager", "key-1") == second
 
 
 async def test_every_visit_has_a_request_of_its_own(any_ledger: Ledger) -> None:

@@ -80,7 +80,7 @@ async def test_later_papers_come_in_the_order_of_their_filing(any_ledger: Ledger
 
 
 async def test_what_is_not_filed_is_not_found(any_ledger: Ledger) -> None:
-    with pytest.raises(RecordNotFoundError, match="app-9"):
+    with pytest.raises(RecordNotFoundError, match="no application"):
         await any_ledger.read(runs.filed, "app-9")
 
 
@@ -211,6 +211,13 @@ async def test_a_run_that_has_ended_is_executed_by_nobody(
     assert await any_ledger.write(runs.claim, RUN, "host:1:w", 60) is None
 
 
+async def test_a_run_that_shall_stop_is_executed_by_nobody(any_ledger: Ledger) -> None:
+    await a_run(any_ledger)
+    await any_ledger.write(runs.ask_to_stop, RUN)
+
+    assert await any_ledger.write(runs.claim, RUN, "host:1:w", 60) is None
+
+
 async def test_a_run_that_does_not_exist_is_claimed_by_nobody(any_ledger: Ledger) -> None:
     assert await any_ledger.write(runs.claim, "run-9", "host:1:w", 60) is None
 
@@ -250,6 +257,47 @@ async def test_a_lost_lease_is_an_error_with_its_run_and_epoch(any_ledger: Ledge
 
     with pytest.raises(LeaseLostError, match=r"run-1 .* lease 7"):
         await any_ledger.write(runs.require_lease, RUN, 7)
+
+
+async def test_whoever_has_given_the_lease_back_holds_it_no_more(any_ledger: Ledger) -> None:
+    epoch = await a_claimed_run(any_ledger)
+    await any_ledger.write(runs.release, RUN, epoch)
+
+    with pytest.raises(LeaseLostError):
+        await any_ledger.write(runs.require_lease, RUN, epoch)
+
+
+@pytest.mark.parametrize(
+    "status", [RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED], ids=str
+)
+async def test_after_the_end_an_execution_writes_nothing_more(
+    any_ledger: Ledger, status: RunStatus
+) -> None:
+    epoch = await a_claimed_run(any_ledger)
+    await any_ledger.write(events.append, RUN, [draft("end")], epoch=epoch, status=status)
+
+    with pytest.raises(LeaseLostError):
+        await any_ledger.write(events.append, RUN, [draft("another end")], epoch=epoch)
+
+
+# -- whose turn it is to be looked at ------------------------------------------------------------
+
+
+async def test_runs_that_wait_are_taken_in_turn_and_then_from_the_first_again(
+    any_ledger: Ledger,
+) -> None:
+    for n in range(5):
+        await a_run(any_ledger, f"run-{n}", status=RunStatus.WAITING)
+    await a_run(any_ledger, "queued")
+
+    rounds, last = [], ""
+    for _ in range(3):
+        taken = [run.run_id for run in await any_ledger.read(runs.waiting, last, 2)]
+        rounds.append(taken)
+        last = taken[-1]
+
+    assert rounds == [["run-0", "run-1"], ["run-2", "run-3"], ["run-4", "run-0"]]
+    assert [run.run_id for run in await any_ledger.read(runs.queued)] == ["queued"]
 
 
 # -- what a run decides by ---------------------------------------------------------------------

@@ -170,6 +170,50 @@ async def test_a_server_serves_the_user_interface_from_its_folder(second_life: L
     assert (second_life.folder / "prefect" / "ui" / "v2" / "index.html").is_file()
 
 
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+async def test_the_servers_own_pages_are_answered_under_either_name(
+    second_life: Life, name: str
+) -> None:
+    origin = f"http://{name}:{second_life.port}"
+    ask = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "a"}
+    async with httpx.AsyncClient(headers={"Origin": origin}) as page:
+        asked = await page.options(f"{second_life.api}/flow_runs/filter", headers=ask)
+        answered = await page.post(f"{second_life.api}/flow_runs/filter", json={})
+
+    for answer in (asked, answered):
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == origin
+    async with websockets.connect(
+        f"{second_life.api.replace('http', 'ws', 1)}/events/out",
+        subprotocols=[websockets.Subprotocol("prefect")],
+        origin=websockets.Origin(origin),
+    ) as socket:
+        assert socket.subprotocol == "prefect"
+
+
+@pytest.mark.parametrize("origin", ["https://elsewhere.example", "http://127.0.0.1:1", "null"])
+async def test_a_page_from_elsewhere_gets_nothing_done(second_life: Life, origin: str) -> None:
+    run = f"{second_life.api}/flow_runs/00000000-0000-4000-8000-000000000000/resume"
+    ask = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "a"}
+    async with httpx.AsyncClient(headers={"Origin": origin}) as page:
+        answers = [
+            await page.options(run, headers=ask),
+            await page.post(run, json={"run_input": {}}),
+            await page.post(run, content=b'{"run_input": {}}'),  # a browser asks no leave for it
+            await page.get(f"{second_life.api}/admin/version"),
+        ]
+
+    assert [answer.status_code for answer in answers] == [403] * 4
+    assert not any("access-control-allow-origin" in answer.headers for answer in answers)
+    with pytest.raises(websockets.InvalidStatus, match="403"):
+        async with websockets.connect(
+            f"{second_life.api.replace('http', 'ws', 1)}/events/out",
+            subprotocols=[websockets.Subprotocol("prefect")],
+            origin=websockets.Origin(origin),
+        ):
+            pass
+
+
 async def test_forty_writers_at_once_are_all_served(second_life: Life) -> None:
     log = second_life.folder / "logs" / "server.log"
     async with httpx.AsyncClient(timeout=60) as client:
@@ -229,6 +273,25 @@ def test_another_version_of_prefect_is_refused_and_both_are_named() -> None:
 
 def test_the_installed_prefect_is_the_supported_one() -> None:
     require_supported_prefect(version("prefect"))
+
+
+def test_a_server_for_other_machines_is_refused_without_a_password(tmp_path: Path) -> None:
+    refused = subprocess.run(
+        [sys.executable, "-P", "-m", "api.cli", "server"],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "CREDIT_DESK_HOME": str(tmp_path),
+            "CREDIT_DESK_PREFECT_HOST": "0.0.0.0",  # noqa: S104 - the case under test
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("credit-desk: without a password the Prefect server")
+    assert "PREFECT_SERVER_API_AUTH_STRING" in refused.stderr
 
 
 async def answer(status: int | None) -> None:

@@ -6,6 +6,7 @@ import base64
 import json
 import pickle
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +19,34 @@ from data.contracts.errors import (
     CheckpointNotFoundError,
     UnavailableError,
 )
+from data.settings import settings
 from flows.runtime.ledger import Ledger, blobs
-from flows.runtime.storage import LedgerStorage, Shelf
+from flows.runtime.storage import LedgerStorage, Shelf, shared_ledger
 
 KEY = "checkpoints/run-1/intake/v1-1.json"
 DOCUMENT: dict[str, Any] = {"label": "intake", "ordinal": 1, "text": "é\n", "deep": {"a": [1, 2.5]}}
 
 
-@pytest.fixture(params=["ledger", "folder"])
-def shelf(request: pytest.FixtureRequest, ledger: Ledger, tmp_path: Path) -> Shelf:
-    """The shelf on our own block, and on one of Prefect's."""
-    if request.param == "ledger":
-        return Shelf(LedgerStorage())
-    return Shelf(LocalFileSystem(basepath=str(tmp_path / "results")))
+@pytest.fixture(params=["ledger", "postgresql", "folder"])
+def shelf(
+    request: pytest.FixtureRequest,
+    ledger: Ledger,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Shelf]:
+    """The shelf on our own block, with both of its databases, and on one of Prefect's."""
+    if request.param == "folder":
+        yield Shelf(LocalFileSystem(basepath=str(tmp_path / "results")))
+        return
+    if request.param == "postgresql":
+        server: Ledger = request.getfixturevalue("postgresql")
+        with server.writing() as connection:
+            connection.execute(blobs.delete())
+        monkeypatch.setenv("CREDIT_DESK_LEDGER_URL", server.url)
+        settings.cache_clear()
+    yield Shelf(LedgerStorage())
+    if request.param == "postgresql":
+        shared_ledger(settings().ledger).close()
 
 
 def stored(ledger: Ledger, key: str = KEY) -> bytes:
@@ -62,6 +78,18 @@ async def test_a_second_write_replaces_the_first(shelf: Shelf) -> None:
     receipt = await shelf.put(KEY, {"n": 2})
 
     assert await shelf.get(KEY, receipt.sha256) == {"n": 2}
+
+
+async def test_keys_are_listed_by_prefix_and_removed(shelf: Shelf) -> None:
+    for key in (KEY, "checkpoints/run-2/intake/v1-1.json", "answers/run-1/one.json"):
+        await shelf.put(key, DOCUMENT)
+
+    found = await shelf.keys("checkpoints/run-1/")
+    removed = await shelf.delete(KEY)
+
+    assert set(found or ()) == {KEY}
+    assert removed
+    assert set(await shelf.keys("checkpoints/") or ()) == {"checkpoints/run-2/intake/v1-1.json"}
 
 
 async def test_the_ledger_holds_bodies_compressed_and_in_the_open(ledger: Ledger) -> None:

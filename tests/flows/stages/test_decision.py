@@ -46,6 +46,7 @@ async def test_the_list_that_was_screened_is_named_with_its_date() -> None:
     assert verified.kyc is not None
     screened = verified.kyc.watchlist
     assert content.versions.watchlist == f"{screened.list_name}/{screened.list_date}"
+    assert content.versions.authority == "credit-authority/2026-11-01"
 
 
 async def test_a_case_that_ended_early_says_so_and_claims_nothing() -> None:

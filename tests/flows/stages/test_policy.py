@@ -7,9 +7,10 @@ import pytest
 from data.contracts.decision import AdjustedTerms
 from data.contracts.policy import Recommendation, RuleStatus
 from flows.staff import staff
-from flows.stages.policy import apply_policy, evaluate_cleared, facts_of
+from flows.stages.policy import apply_policy
 from flows.stages.pricing import price
 from flows.stages.review import review_case
+from flows.terms import facts_of, judged
 from tests.flows.inline import Says, persona
 from tests.flows.stages.at_work import at_work, gathered
 
@@ -28,7 +29,8 @@ async def test_whoever_compliance_has_cleared_is_judged_like_anybody_else() -> N
     with at_work():
         case, intake, evidence = await gathered(persona("pat-potential"))
         policy = await apply_policy(case, intake, evidence)
-        cleared = evaluate_cleared(case, evidence)
+        unlisted = evidence.model_copy(update={"cleared": True})
+        cleared = judged(staff().rulebook, case, unlisted)
 
     assert policy.gates == ("compliance",)
     assert cleared.gates == ()
@@ -37,14 +39,13 @@ async def test_whoever_compliance_has_cleared_is_judged_like_anybody_else() -> N
 
 @pytest.mark.parametrize(("months", "beyond"), [(12, True), (60, False)])
 async def test_adjusted_terms_are_judged_by_their_own_payment(months: int, beyond: bool) -> None:
-    adjusts = Says("underwriter", "adjust", more={"term_months": months})
-    agrees = Says(
-        "second_approval", "approve", reviewer="Sven", more={"reason_code": "compensating_income"}
-    )
+    because = {"reason_code": "compensating_income"}
+    adjusts = Says("underwriter", "adjust", more={"term_months": months} | because)
+    agrees = Says("second_approval", "approve", reviewer="Sven", more=because)
     with at_work(adjusts, agrees):
         case, intake, evidence = await gathered(persona("bora-borderline"))
         policy = await apply_policy(case, intake, evidence)
-        await review_case(case, policy, evidence, "")
+        await review_case(case, policy, evidence, ())
         pricing = await price(case, policy, evidence, AdjustedTerms(term_months=months))
         again = await apply_policy(case, intake, evidence, pricing)
 
@@ -55,7 +56,7 @@ async def test_adjusted_terms_are_judged_by_their_own_payment(months: int, beyon
 async def test_the_policy_may_look_at_nothing_that_the_law_forbids() -> None:
     with at_work():
         case, _, evidence = await gathered(persona("ada-prime"))
-        looked_at = set(facts_of(case, evidence).model_dump())
+        looked_at = set(facts_of(staff().rulebook, case, evidence).model_dump())
 
     forbidden = {"sex", "race", "religion", "marital_status", "national_origin", "first_name"}
     assert looked_at & forbidden == set()

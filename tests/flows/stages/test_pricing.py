@@ -27,7 +27,7 @@ async def test_an_adjusted_amount_keeps_the_term_and_has_its_own_payment() -> No
     with at_work(Says("underwriter", "adjust", more={"amount": 9000.0})):
         case, intake, evidence = await gathered(persona("bora-borderline"))
         policy = await apply_policy(case, intake, evidence)
-        review = await review_case(case, policy, evidence, "")
+        review = await review_case(case, policy, evidence, ())
         pricing = await price(case, policy, evidence, review.adjusted)
 
     offer = pricing.offer
@@ -45,7 +45,7 @@ async def test_a_rate_that_somebody_set_is_the_rate_of_the_offer() -> None:
     with at_work(adjusts):
         case, intake, evidence = await gathered(persona("bora-borderline"))
         policy = await apply_policy(case, intake, evidence)
-        review = await review_case(case, policy, evidence, "")
+        review = await review_case(case, policy, evidence, ())
         pricing = await price(case, policy, evidence, review.adjusted)
 
     assert review.adjusted == golden

@@ -17,7 +17,9 @@ APPROVES = Says("underwriter", "approve")
 AGREES = Says("second_approval", "approve", reviewer="Sven")
 
 
-async def reviewed(name: str, *steps: Step, submitted_by: str = "") -> tuple[Review, Script]:
+async def reviewed(
+    name: str, *steps: Step, submitted_by: tuple[str, ...] = ()
+) -> tuple[Review, Script]:
     with at_work(*steps) as run:
         case, intake, evidence = await gathered(persona(name))
         policy = await apply_policy(case, intake, evidence)
@@ -82,6 +84,47 @@ async def test_the_second_person_learns_who_was_first_and_for_how_much() -> None
     assert [str(one.amount) for one in facts] == ["45000.00", "45000.00"]
 
 
+async def test_the_second_person_sees_the_terms_and_the_rules_that_they_break() -> None:
+    because = {"reason_code": "compensating_income"}
+    adjusts = {"amount": 9000.0, "term_months": 12, "rate": 0.2001}
+    _, script = await reviewed(
+        "bora-borderline",
+        Says("underwriter", "adjust", more=adjusts | because),
+        Says("second_approval", "approve", reviewer="Sven", more=because),
+    )
+
+    first, second = (request for _, request in script.asked)
+    facts = ReviewFacts.model_validate(second.facts)
+    assert (str(facts.amount), facts.term_months, str(facts.rate)) == ("9000.00", 12, "0.2001")
+    assert facts.is_override
+    assert "$9,000.00 over 12 months at 20.01%" in second.summary
+    assert "**dti-above-limit** (decline)" in second.summary
+    assert "dti-above-limit" not in first.summary
+    assert len(second.summary.splitlines()) < 15
+
+
+async def test_a_run_tells_whoever_answers_beside_it_what_the_gate_has_before_it() -> None:
+    with at_work(APPROVES) as run:
+        case, intake, evidence = await gathered(persona("bora-borderline"))
+        policy = await apply_policy(case, intake, evidence)
+        assert run.state.evidence == evidence
+        await review_case(case, policy, evidence, ())
+    with at_work(Says("compliance", "clear")) as run:
+        case, intake, evidence = await gathered(persona("pat-potential"))
+        policy = await apply_policy(case, intake, evidence)
+        assert run.state.evidence == evidence
+        await review_case(case, policy, evidence, ())
+
+    assert run.state.evidence == evidence.model_copy(update={"cleared": True})
+
+
+async def test_whoever_submitted_a_case_does_not_clear_its_hit() -> None:
+    clears = Says("compliance", "clear", reviewer="ina")
+
+    with pytest.raises(AuthorityError, match="cannot clear it"):
+        await reviewed("pat-potential", clears, submitted_by=("Ina",))
+
+
 async def test_nobody_agrees_with_themselves() -> None:
     with pytest.raises(AuthorityError, match="another person"):
         await reviewed("leo-large", APPROVES, Says("second_approval", "approve", reviewer="una "))
@@ -89,7 +132,7 @@ async def test_nobody_agrees_with_themselves() -> None:
 
 async def test_whoever_submitted_a_case_is_no_second_pair_of_eyes() -> None:
     with pytest.raises(AuthorityError, match="whoever submitted"):
-        await reviewed("leo-large", APPROVES, AGREES, submitted_by="Sven")
+        await reviewed("leo-large", APPROVES, AGREES, submitted_by=("Ina", "Sven"))
 
 
 async def test_an_adjustment_within_ones_authority_needs_nobody_else() -> None:

@@ -1,0 +1,146 @@
+"""Terms: what the policy says of a case, and of the loan that a person would grant in it.
+
+Nothing here knows of a run. All follows from the rulebook that the run has pinned and from what
+was found out, so the form that is filled in, the review and the pricing come to the same, and
+so does whoever looks at the same answer again, days and deployments later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from data.contracts.case import CaseFile
+from data.contracts.decision import AdjustedTerms, Offer
+from data.contracts.errors import AnswerRejectedError
+from data.contracts.facts import PolicyFacts
+from data.contracts.findings import AffordabilityFinding, WatchlistStatus
+from data.contracts.policy import PolicyResult, Recommendation
+from data.contracts.underwriting import Evidence, Rulebook
+from tools.affordability import with_other_terms
+from tools.facts import facts_with_terms, policy_facts
+from tools.policy import evaluate_policy, hard_stop
+from tools.pricing import price_adjusted
+
+
+@dataclass(frozen=True)
+class OnTerms:
+    """A loan that could be granted: its price, and what every rule says of it."""
+
+    offer: Offer
+    policy: PolicyResult
+    ability: AffordabilityFinding | None
+
+    @property
+    def is_override(self) -> bool:
+        """Whether to grant it goes against the policy."""
+        return is_declined(self.policy)
+
+
+def on_terms(
+    rulebook: Rulebook, case: CaseFile, evidence: Evidence, adjusted: AdjustedTerms | None
+) -> OnTerms:
+    """Price the terms that a person would grant, to the cent, and hold them against every rule.
+
+    None grants what was asked for. Raises AnswerRejectedError, naming the field that has to
+    change, for an amount that is not lent to this applicant, a term or rate that has no price,
+    an APR above its ceiling, and terms that break a rule which nobody may override.
+    """
+    asked, terms = case.application, adjusted or AdjustedTerms()
+    amount = terms.amount or asked.amount_requested
+    smallest, largest = amounts(rulebook, case, evidence)
+    if not smallest <= amount <= largest:
+        raise AnswerRejectedError(
+            f"the policy allows from {smallest:,.2f} to {largest:,.2f}",
+            field="amount" if adjusted else "decision",
+        )
+    offer = _priced(rulebook, case, evidence, adjusted)
+    if adjusted is None:
+        policy, ability = judged(rulebook, case, evidence), _ability(evidence)
+    else:
+        policy, ability = judged(rulebook, case, evidence, offer), _with(rulebook, evidence, offer)
+    if hard_stop(policy):
+        raise AnswerRejectedError(
+            "a rule that nobody may override declines these terms", field=_changed(adjusted)
+        )
+    return OnTerms(offer, policy, ability)
+
+
+def judged(
+    rulebook: Rulebook, case: CaseFile, evidence: Evidence, offer: Offer | None = None
+) -> PolicyResult:
+    """Every rule of the pack, on the terms asked for or on those of an offer."""
+    facts = facts_of(rulebook, case, evidence)
+    if offer is not None:
+        ability = _with(rulebook, evidence, offer)
+        facts = facts_with_terms(facts, ability, amount=offer.amount, term_months=offer.term_months)
+    factors = evidence.risk.key_factors if evidence.risk else ()
+    return evaluate_policy(rulebook.policy, facts, case.application.as_of_date, factors)
+
+
+def facts_of(rulebook: Rulebook, case: CaseFile, evidence: Evidence) -> PolicyFacts:
+    """What the policy may look at. Whoever compliance has cleared is on no list."""
+    facts = policy_facts(
+        case.application,
+        rulebook.policy.affordability,
+        evidence.verification,
+        evidence.bureau,
+        evidence.risk,
+    )
+    cleared = {"watchlist_status": WatchlistStatus.CLEAR} if evidence.cleared else {}
+    return facts.model_copy(update=cleared)
+
+
+def amounts(rulebook: Rulebook, case: CaseFile, evidence: Evidence) -> tuple[Decimal, Decimal]:
+    """The smallest and the largest amount that may be lent to this applicant."""
+    product = rulebook.policy.affordability
+    income_limit = facts_of(rulebook, case, evidence).income_limit
+    limits = (product.largest_amount, income_limit)
+    return product.smallest_amount, min(limit for limit in limits if limit is not None)
+
+
+def is_declined(policy: PolicyResult) -> bool:
+    """Whether granting goes against the policy: its soft rules, for hard ones stop the case."""
+    return policy.recommendation is Recommendation.DECLINE
+
+
+def _priced(
+    rulebook: Rulebook, case: CaseFile, evidence: Evidence, adjusted: AdjustedTerms | None
+) -> Offer:
+    asked = case.application
+    try:
+        return price_adjusted(
+            rulebook.prices,
+            adjusted or AdjustedTerms(),
+            amount=asked.amount_requested,
+            term_months=asked.term_months,
+            grade=evidence.risk.grade if evidence.risk else None,
+            state=asked.state,
+            covered_borrower=facts_of(rulebook, case, evidence).covered_borrower,
+            as_of=asked.as_of_date,
+        )
+    except AnswerRejectedError as error:
+        field = error.field if adjusted else _changed(adjusted)
+        raise AnswerRejectedError(error.message, field=field) from None
+
+
+def _with(rulebook: Rulebook, evidence: Evidence, offer: Offer) -> AffordabilityFinding | None:
+    """Whether the household can carry that loan; None where nobody could say so of any."""
+    ability = _ability(evidence)
+    return ability and with_other_terms(
+        ability,
+        rulebook.policy.affordability,
+        amount=offer.amount,
+        term_months=offer.term_months,
+        annual_rate=offer.rate,
+    )
+
+
+def _ability(evidence: Evidence) -> AffordabilityFinding | None:
+    return evidence.risk.ability if evidence.risk else None
+
+
+def _changed(adjusted: AdjustedTerms | None) -> str:
+    """The field to point at: the first of the terms that was changed."""
+    given = adjusted.model_dump(exclude_none=True) if adjusted else {}
+    return next(iter(given), "decision")

@@ -1,0 +1,194 @@
+"""A run's past over HTTP: what was saved, who said what, and what cannot be read or gone on from.
+
+The real gateway on a real ledger; Prefect is not needed for any of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from prefect.client.orchestration import PrefectClient
+
+from api.app import create_app
+from api.gateway import Gateway
+from data.contracts.runs import Message
+from data.settings import Settings, settings
+from flows.runtime import checkpoints, runs
+from flows.runtime.checkpoints import SCHEMA_VERSION, Checkpoint
+from flows.runtime.ledger import Ledger, blobs, messages
+from flows.runtime.storage import LedgerStorage, Shelf, shared_ledger
+from flows.workflow import WORKFLOW
+from tests.api.desks import RUN_ID, client_of
+
+SAID = (
+    Message(n=1, stage="verification", author="kyc", text="Identity confirmed"),
+    Message(n=2, stage="verification", author="fraud", text="Nothing seen"),
+    Message(n=3, stage="bureau", author="credit_risk.bureau", text="One file found"),
+)
+
+
+@pytest.fixture
+def ledger(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The ledger that this process's settings name."""
+    monkeypatch.setenv("CREDIT_DESK_HOME", str(tmp_path / "desk"))
+    settings.cache_clear()
+    opened = shared_ledger(settings().ledger)
+    yield opened
+    opened.close()
+    shared_ledger.cache_clear()
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+@pytest.fixture
+async def client(ledger: Ledger) -> AsyncIterator[httpx.AsyncClient]:
+    @asynccontextmanager
+    async def open_desk(chosen: Settings) -> AsyncIterator[Gateway]:
+        yield Gateway(chosen, ledger, cast(PrefectClient, None))
+
+    async with client_of(create_app(settings(), open_desk)) as opened:
+        yield opened
+
+
+async def a_run(ledger: Ledger, status: str = "completed", **changed: Any) -> None:
+    """A run that has said three things, two of them before its one checkpoint."""
+    one = Checkpoint(
+        workflow=WORKFLOW.name,
+        workflow_version=WORKFLOW.version,
+        run_id=RUN_ID,
+        label="verification",
+        version=1,
+        ordinal=1,
+        versions={},
+        state={},
+        memory=SAID[:2],
+        outputs={},
+        walk={},
+        progress={},
+        fingerprints={},
+    )
+    body = one.model_dump(mode="json") | changed
+    stored = await Shelf(LedgerStorage()).put("key", body)
+
+    def enter(connection: sa.Connection) -> None:
+        runs.register(connection, *(RUN_ID, "application:a"), application_id="a", status=status)
+        checkpoints.index(connection, one, "key", stored)
+        for message in SAID:
+            connection.execute(messages.insert().values(run_id=RUN_ID, **message.model_dump()))
+
+    await ledger.write(enter)
+
+
+def spoil(connection: sa.Connection) -> None:
+    connection.execute(blobs.update().where(blobs.c.path == "key").values(body=b"spoilt"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "numbers"),
+    [
+        ({}, [1, 2, 3]),
+        ({"agent": "fraud"}, [2]),
+        ({"stage": "verification"}, [1, 2]),
+        ({"text": "FOUND"}, [3]),
+        ({"stage": "verification", "text": "identity"}, [1]),
+        ({"agent": "nobody"}, []),
+        ({"checkpoint": "verification"}, [1, 2]),
+        ({"checkpoint": "verification/1", "agent": "kyc"}, [1]),
+        ({"checkpoint": "verification", "stage": "bureau"}, []),
+    ],
+)
+async def test_memory_is_asked_by_agent_stage_and_text_now_or_at_a_checkpoint(
+    ledger: Ledger, client: httpx.AsyncClient, asked: dict[str, str], numbers: list[int]
+) -> None:
+    await a_run(ledger)
+
+    answer = await client.get(f"/runs/{RUN_ID}/memory", params=asked)
+
+    assert answer.status_code == 200
+    assert answer.json() == [SAID[n - 1].model_dump(mode="json") for n in numbers]
+
+
+READERS = (
+    "checkpoints/verification",
+    "checkpoints/verification/1",
+    "diff?from=verification&to=verification",
+    "memory?checkpoint=verification",
+)
+
+
+@pytest.mark.parametrize("path", READERS)
+async def test_a_checkpoint_that_was_tampered_with_is_a_conflict_and_no_fault_of_ours(
+    ledger: Ledger, client: httpx.AsyncClient, path: str
+) -> None:
+    await a_run(ledger)
+    await ledger.write(spoil)
+
+    answer = await client.get(f"/runs/{RUN_ID}/{path}")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "checkpoint_corrupt")
+    assert "cannot be decompressed" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", READERS)
+async def test_a_checkpoint_of_a_newer_desk_is_refused_with_both_schemas(
+    ledger: Ledger, client: httpx.AsyncClient, path: str
+) -> None:
+    await a_run(ledger, schema_version=SCHEMA_VERSION + 6)
+
+    answer = await client.get(f"/runs/{RUN_ID}/{path}")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "checkpoint_schema")
+    assert f"has schema {SCHEMA_VERSION + 6}" in answer.json()["detail"]
+    assert f"reads up to {SCHEMA_VERSION}" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("more", [{}, {"schema_version": SCHEMA_VERSION + 6}])
+async def test_a_fork_from_a_checkpoint_that_cannot_be_read_is_a_conflict(
+    ledger: Ledger, client: httpx.AsyncClient, more: dict[str, Any]
+) -> None:
+    await a_run(ledger, **more)
+    if not more:
+        await ledger.write(spoil)
+
+    answer = await client.post(f"/runs/{RUN_ID}/resume", json={"checkpoint": "verification"})
+
+    assert answer.status_code == 409
+    assert answer.json()["code"] in {"checkpoint_corrupt", "checkpoint_schema"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "checkpoints/verification/2",
+        f"checkpoints/verification/{10**30}",
+        "checkpoints/verification/-1",
+        "memory?checkpoint=verification/²",
+        f"memory?checkpoint=verification/{10**30}",
+        "diff?from=verification&to=verification/99999999999",
+    ],
+)
+async def test_a_version_that_does_not_exist_is_not_found_however_it_is_written(
+    ledger: Ledger, client: httpx.AsyncClient, path: str
+) -> None:
+    await a_run(ledger)
+
+    answer = await client.get(f"/runs/{RUN_ID}/{path}")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "checkpoint_not_found")
+
+
+@pytest.mark.parametrize("order", [{}, {"checkpoint": "verification"}, {"checkpoint": "start"}])
+async def test_a_run_that_is_under_way_is_neither_resumed_nor_forked(
+    ledger: Ledger, client: httpx.AsyncClient, order: dict[str, str]
+) -> None:
+    await a_run(ledger, "running")
+
+    answer = await client.post(f"/runs/{RUN_ID}/resume", json=order)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert "running" in answer.json()["detail"]

@@ -1,0 +1,202 @@
+"""The desk's books: who reads what of a person, and which names and ids they take in."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.records import Records
+from api.schemas import Caller, ClaimRequest, FilePaper
+from data.contracts.base import canonical_json
+from data.contracts.documents import DocumentKind
+from data.contracts.errors import AuthorityError, ContractViolationError
+from data.contracts.review import Channel, ReviewRequest, Role
+from data.settings import Settings
+from flows.runtime import events, reviews, runs
+from flows.runtime.ledger import Ledger
+from tests.api.desks import RUN_ID
+from tools.case_files import load_case
+from tools.watchlist import screen_watchlist, watchlist_file
+
+DATA = Settings().data_dir
+PAT = load_case(DATA, "pat-potential")
+PERSON = PAT.application.primary
+PAYSLIP = FilePaper(
+    document_id="payslip",
+    kind=DocumentKind.PAYSTUB,
+    content_base64=base64.b64encode(b'{"gross": "1.00"}').decode(),
+)
+
+
+def caller(*roles: Role, name: str = "") -> Caller:
+    return Caller(name=name, roles=roles, proven=bool(name), channel=Channel.HTTP)
+
+
+@pytest.fixture
+def records(ledger: Ledger, tmp_path: Path) -> Records:
+    return Records(Settings(home=tmp_path), ledger)
+
+
+async def waits(ledger: Ledger, gate: str, role: Role) -> None:
+    """Pat's run has screened her, and asks at a gate."""
+    screening = screen_watchlist(
+        watchlist_file(DATA),
+        ((PERSON.role, PERSON.full_name, PERSON.dob),),
+        PAT.application.as_of_date,
+        90,
+    )
+    kyc = {
+        "agent": "kyc",
+        "agent_version": "1",
+        "identity_status": "verified",
+        "matches": [],
+        "watchlist": screening.model_dump(mode="json"),
+    }
+    await on_file(ledger)
+    await ledger.write(runs.register, RUN_ID, "application:pat", application_id="pat-potential")
+    await ledger.write(events.append, RUN_ID, [], state={"verification": {"kyc": kyc}})
+    request = ReviewRequest(role=role, title="Look", summary="")
+    await ledger.write(reviews.ask, RUN_ID, gate, 1, request, 3600)
+
+
+async def on_file(ledger: Ledger) -> None:
+    digest = PAT.inputs_sha256()
+    await ledger.write(runs.accept, "pat-potential", digest, canonical_json(PAT), {})
+
+
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [
+        (Role.COMPLIANCE, "Patricia"),
+        (Role.UNDERWRITER, "Patricia"),
+        (Role.SENIOR_UNDERWRITER, "Patricia"),
+        (Role.INTAKE, "P***"),
+    ],
+)
+async def test_whoever_decides_about_a_person_reads_the_name_and_the_year_of_birth(
+    ledger: Ledger, records: Records, role: Role, name: str
+) -> None:
+    await on_file(ledger)
+
+    shown = await records.application("pat-potential", caller(role))
+
+    [person] = shown["applicants"]
+    assert (person["first_name"], person["dob"]) == (name, "1980")
+    assert person["ssn"] == f"***{PERSON.ssn[-4:]}"
+
+
+async def test_compliance_reads_whom_on_the_list_an_applicant_may_be(
+    ledger: Ledger, records: Records
+) -> None:
+    await waits(ledger, "compliance", Role.COMPLIANCE)
+
+    asked = await records.open_request(RUN_ID, caller(Role.COMPLIANCE))
+
+    [candidate] = asked.candidates
+    assert candidate.entry is not None
+    assert candidate.entry.names == ("Patrice Potential",)
+    assert candidate.list_name == "synthetic-sanctions"
+    assert (candidate.entry.programme, candidate.status) == ("PROLIFERATION", "potential")
+    assert (candidate.dob_agrees, candidate.dob_is_equal) == (True, False)
+    assert candidate.score > 80
+    assert "Potential" not in json.dumps(asked.review.model_dump(mode="json"))
+
+
+@pytest.mark.parametrize("role", sorted(set(Role) - {Role.COMPLIANCE}))
+async def test_nobody_else_is_told_whom_an_applicant_may_be(
+    ledger: Ledger, records: Records, role: Role
+) -> None:
+    await waits(ledger, "compliance", Role.COMPLIANCE)
+
+    asked = await records.open_request(RUN_ID, caller(role))
+
+    assert asked.candidates == ()
+    assert "Potential" not in asked.model_dump_json()
+
+
+async def test_where_credit_is_asked_compliance_reads_no_names(
+    ledger: Ledger, records: Records
+) -> None:
+    await waits(ledger, "underwriter", Role.UNDERWRITER)
+
+    assert (await records.open_request(RUN_ID, caller(*Role))).candidates == ()
+
+
+@pytest.mark.parametrize(
+    "reviewer", [PERSON.ssn, f"born {PERSON.dob}", PERSON.email, "531-40-9207", PERSON.phone]
+)
+async def test_a_claim_in_a_name_that_tells_too_much_is_refused(
+    ledger: Ledger, records: Records, reviewer: str
+) -> None:
+    await waits(ledger, "underwriter", Role.UNDERWRITER)
+    by = caller(Role.UNDERWRITER)
+
+    for act in (records.claim, records.release):
+        with pytest.raises(ContractViolationError) as refused:
+            await act(RUN_ID, ClaimRequest(reviewer=reviewer), by)
+        assert [found.pointer for found in refused.value.problems] == ["/reviewer"]
+        assert reviewer not in str(refused.value)
+
+    assert (await records.inbox())[0].claim is None
+
+
+async def test_a_proven_claim_is_in_the_key_s_name_whatever_was_typed(
+    ledger: Ledger, records: Records
+) -> None:
+    await waits(ledger, "underwriter", Role.UNDERWRITER)
+    order = ClaimRequest(reviewer=PERSON.ssn)
+
+    assert (
+        await records.claim(RUN_ID, order, caller(Role.UNDERWRITER, name="ursula"))
+    ).reviewer == "ursula"
+    with pytest.raises(AuthorityError):
+        await records.claim(RUN_ID, order, caller(Role.INTAKE))
+
+
+@pytest.mark.parametrize("told", ["P392393525", "1980-03-02", "525393293x"])
+async def test_a_paper_is_not_filed_under_what_is_personal(
+    ledger: Ledger, records: Records, told: str
+) -> None:
+    await on_file(ledger)
+    order = PAYSLIP.model_copy(update={"document_id": f"scan-{told}"})
+
+    with pytest.raises(ContractViolationError) as refused:
+        await records.file_paper("pat-potential", order, caller(Role.INTAKE))
+
+    assert [found.pointer for found in refused.value.problems] == ["/document_id"]
+    assert told not in str(refused.value)
+    assert (await ledger.read(runs.filed, "pat-potential")).papers == ()
+
+
+async def test_a_paper_is_not_filed_under_what_stands_in_it(
+    ledger: Ledger, records: Records
+) -> None:
+    await on_file(ledger)
+    licence = json.loads(base64.b64decode(PAT.documents[0].content_base64))
+    content = json.dumps(licence | {"number": "ZQ-998877-1"}).encode()
+    order = FilePaper(
+        document_id="zq9988771",
+        kind=DocumentKind.DRIVERS_LICENSE,
+        content_base64=base64.b64encode(content).decode(),
+    )
+
+    with pytest.raises(ContractViolationError, match="document number"):
+        await records.file_paper("pat-potential", order, caller(Role.INTAKE))
+
+
+async def test_the_audit_pack_knows_a_paper_by_the_digest_that_its_filing_answered(
+    ledger: Ledger, records: Records
+) -> None:
+    await waits(ledger, "underwriter", Role.UNDERWRITER)
+    filed, _ = await records.file_paper("pat-potential", PAYSLIP, caller(Role.INTAKE))
+
+    pack: dict[str, Any] = json.loads(await records.audit(RUN_ID))
+
+    [paper] = pack["run"]["inputs"]["papers"]
+    content = base64.b64decode(PAYSLIP.content_base64)
+    assert paper["sha256"] == filed.sha256 == hashlib.sha256(content).hexdigest()

@@ -1,0 +1,98 @@
+"""Cancelling a run in the middle of a stage, and a worker that dies before it hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import httpx
+import pytest
+
+from tests.faults import books, sabotaged
+from tests.faults.besieged import BesiegedDesk
+from tests.faults.traffic import Case
+
+pytestmark = pytest.mark.timeout(400)
+
+Ask = Callable[[BesiegedDesk, Case], Awaitable[None]]
+_ENDS = {"run.completed", "run.failed", "run.cancelled"}
+
+
+async def at_the_desk(besieged: BesiegedDesk, case: Case) -> None:
+    answer = await besieged.http.post(f"/runs/{case.run_id}/cancel")
+    assert answer.status_code == 202, answer.text
+
+
+async def in_prefect(besieged: BesiegedDesk, case: Case) -> None:
+    await set_state(besieged, case, "CANCELLING", "Cancelling")
+
+
+async def set_state(besieged: BesiegedDesk, case: Case, type: str, name: str) -> None:
+    """As the Prefect UI does it: by force, and without a word to the desk."""
+    async with httpx.AsyncClient() as prefect:
+        answer = await prefect.post(
+            f"http://127.0.0.1:{besieged.prefect_port}/api/flow_runs/{case.run_id}/set_state",
+            json={"state": {"type": type, "name": name}, "force": True},
+        )
+        assert answer.status_code in {200, 201}, answer.text
+
+
+def require_cancelled(besieged: BesiegedDesk, case: Case, by: str) -> None:
+    events = besieged.journal(case.run_id)
+    assert [event["type"] for event in events if event["type"] in _ENDS] == ["run.cancelled"]
+    assert events[-1]["type"] == "run.cancelled"
+    assert events[-1]["meta"]["by"] == by
+    (row,) = besieged.prefect("select state_type from flow_run where id = ?", case.run_id)
+    assert row["state_type"] == "CANCELLED"
+
+
+@pytest.mark.parametrize(
+    ("ask", "by"),
+    [
+        pytest.param(at_the_desk, "", id="desk"),
+        pytest.param(in_prefect, "prefect", id="prefect"),
+    ],
+)
+async def test_a_run_in_the_middle_of_a_stage_is_stopped(
+    besieged: BesiegedDesk, ask: Ask, by: str
+) -> None:
+    case = await sabotaged.start_held(besieged)
+
+    await ask(besieged, case)
+
+    await sabotaged.until_ended(besieged, case, "cancelled")
+    await books.until_settled(besieged)
+    require_cancelled(besieged, case, by)
+    sabotaged.let_go(besieged, case)
+
+
+@pytest.mark.parametrize("ask", [at_the_desk, in_prefect], ids=["desk", "prefect"])
+async def test_a_run_whose_worker_dies_of_being_asked_to_stop_has_stopped(
+    besieged: BesiegedDesk, ask: Ask
+) -> None:
+    case = await sabotaged.start_held(besieged)
+    worker = besieged.role("worker")
+    worker.suspend()
+
+    await ask(besieged, case)
+    worker.kill()
+
+    await sabotaged.until_ended(besieged, case, "cancelled")
+    await besieged.ready()
+    await books.until_settled(besieged)
+    events = besieged.journal(case.run_id)
+    assert [event["type"] for event in events if event["type"] in _ENDS] == ["run.cancelled"]
+    sabotaged.let_go(besieged, case)
+
+
+async def test_a_run_that_was_suspended_in_prefect_goes_on_after_the_death_of_its_worker(
+    besieged: BesiegedDesk,
+) -> None:
+    case = await sabotaged.start_held(besieged)
+    await set_state(besieged, case, "PAUSED", "Suspended")
+
+    await besieged.kill("worker")
+    sabotaged.let_go(besieged, case)
+
+    await sabotaged.until_ended(besieged, case)
+    books.require_whole_journal(besieged, case)
+    await books.until_settled(besieged)

@@ -1,0 +1,188 @@
+"""Whoever reaches the Prefect server: what can be started there, and what is left there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from data.contracts.decision import Outcome
+from data.contracts.events import EventType
+from data.contracts.runs import RunStatus
+from tests.desk import PATIENCE_SECONDS, Desk, StartedRun
+
+SECRET = "she wept on the phone"
+
+
+@pytest.fixture
+async def prefect(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
+    """Prefect's own API."""
+    async with httpx.AsyncClient(base_url=f"{desk.prefect_url}/api", timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+async def waiting(desk: Desk) -> StartedRun:
+    """Bora Borderline, whom an underwriter has to rule on."""
+    run = await desk.start("bora-borderline")
+    await run.until(EventType.WAITING)
+    return run
+
+
+async def started(prefect: httpx.AsyncClient, **parameters: Any) -> str:
+    """A custom run of the deployment, as the Prefect UI starts one; its id."""
+    deployment = await prefect.get("/deployments/name/credit-underwriting/underwrite")
+    made = await prefect.post(
+        f"/deployments/{deployment.json()['id']}/create_flow_run",
+        json={"parameters": parameters, "enforce_parameter_schema": False},
+    )
+    return str(made.raise_for_status().json()["id"])
+
+
+async def refused(desk: Desk, prefect: httpx.AsyncClient, **parameters: Any) -> str:
+    """Why a custom run was not executed; the desk knows nothing of it."""
+    run_id = await started(prefect, **parameters)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (flow_run := (await prefect.get(f"/flow_runs/{run_id}")).json()) is not None:
+            if flow_run["state_type"] not in {"SCHEDULED", "PENDING"}:
+                break
+            await asyncio.sleep(0.1)
+    assert flow_run["state_type"] in {"FAILED", "CANCELLED"}
+    assert (await desk.http.get(f"/runs/{run_id}")).status_code == 404
+    return str(flow_run["state"]["message"])
+
+
+async def test_a_fork_that_the_desk_was_not_asked_for_is_refused(
+    desk: Desk, prefect: httpx.AsyncClient, waiting: StartedRun
+) -> None:
+    lineage = {
+        "parent_run_id": waiting.run_id,
+        "forked_at": "verification/1",
+        "overrides": {"amount_requested": "100.00"},
+        "may_decide": True,
+    }
+    forged: list[object] = [lineage, json.dumps(lineage), "f" * 64]
+    for fork in forged:
+        why = await refused(desk, prefect, application_id=waiting.application_id, fork=fork)
+        assert why == "nobody ordered this fork"
+
+    assert (await waiting.summary()).status is RunStatus.WAITING
+
+
+async def test_the_order_of_a_fork_is_good_for_one_run_of_its_own_application(
+    desk: Desk, prefect: httpx.AsyncClient, waiting: StartedRun
+) -> None:
+    other = await desk.start("bora-borderline")
+    asked = await desk.http.post(f"{waiting.url}/resume", json={"checkpoint": "verification"})
+    fork = StartedRun(desk, asked.json()["run_id"], waiting.application_id)
+    await fork.events()
+    parameters = (await prefect.get(f"/flow_runs/{fork.run_id}")).json()["parameters"]
+
+    again = await refused(desk, prefect, **parameters)
+    elsewhere = await refused(
+        desk, prefect, **parameters | {"application_id": other.application_id}
+    )
+
+    assert again == f"what this run was started for is run {fork.run_id}'s"
+    assert elsewhere == "nobody ordered this fork of this application"
+
+
+async def test_an_application_is_underwritten_by_one_run_and_only_if_it_was_submitted(
+    desk: Desk, prefect: httpx.AsyncClient, waiting: StartedRun
+) -> None:
+    twice = await refused(
+        desk,
+        prefect,
+        application_id=waiting.application_id,
+        options={"as_of_date": "2020-01-01"},
+    )
+    unknown = await refused(desk, prefect, application_id=f"nobody-{uuid4().hex}")
+
+    assert waiting.run_id in twice
+    assert unknown == "nobody ordered this run: its application is not in the vault"
+
+
+# -- what somebody typed into Prefect's form -----------------------------------------------------
+
+
+async def inputs(prefect: httpx.AsyncClient, run: StartedRun) -> dict[str, str]:
+    """What Prefect keeps of the forms of a run."""
+    found = await prefect.post(
+        f"/flow_runs/{run.run_id}/input/filter", json={"prefix": "", "limit": 200}
+    )
+    return {one["key"]: one["value"] for one in found.raise_for_status().json()}
+
+
+async def typed(prefect: httpx.AsyncClient, run: StartedRun) -> None:
+    """Leave an answer in Prefect without waking the run: one that will have come too late."""
+    ruling = {"decision": "decline", "reviewer": "Una", "reason": SECRET}
+    made = await prefect.post(
+        f"/flow_runs/{run.run_id}/input",
+        json={"key": "suspended-underwriter-1-0-response", "value": json.dumps(ruling)},
+    )
+    made.raise_for_status()
+    assert SECRET in str(await inputs(prefect, run))
+
+
+async def is_forgotten(prefect: httpx.AsyncClient, run: StartedRun) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while SECRET in str(await inputs(prefect, run)):  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.1)
+
+
+async def test_an_answer_that_lost_to_another_channel_is_not_kept_in_prefect(
+    prefect: httpx.AsyncClient, waiting: StartedRun
+) -> None:
+    await typed(prefect, waiting)
+
+    assert (await waiting.answer(decision="approve")).status_code == 202
+
+    assert (await waiting.decision()).outcome is Outcome.APPROVE
+    await is_forgotten(prefect, waiting)
+    assert not [key for key in await inputs(prefect, waiting) if key.endswith("-response")]
+
+
+async def test_what_was_typed_is_not_kept_in_prefect_when_the_run_is_cancelled(
+    desk: Desk, prefect: httpx.AsyncClient, waiting: StartedRun
+) -> None:
+    await typed(prefect, waiting)
+
+    assert (await desk.http.post(f"{waiting.url}/cancel")).status_code == 202
+
+    await is_forgotten(prefect, waiting)
+
+
+async def test_nor_when_it_is_cancelled_in_prefect(
+    prefect: httpx.AsyncClient, waiting: StartedRun
+) -> None:
+    await typed(prefect, waiting)
+
+    await prefect.post(
+        f"/flow_runs/{waiting.run_id}/set_state",
+        json={"state": {"type": "CANCELLED"}, "force": True},
+    )
+
+    await waiting.until(RunStatus.CANCELLED)
+    await is_forgotten(prefect, waiting)
+
+
+async def test_a_rejected_answer_is_not_kept_in_prefect_while_the_run_asks_again(
+    prefect: httpx.AsyncClient, waiting: StartedRun
+) -> None:
+    ruling = {"decision": "decline", "reviewer": "Una", "reason": SECRET}  # and no reason code
+    taken = ""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while taken != "ACCEPT":  # it may be falling asleep still
+            answer = await prefect.post(
+                f"/flow_runs/{waiting.run_id}/resume", json={"run_input": ruling}
+            )
+            taken = answer.json()["status"]
+
+    await waiting.until(EventType.HITL_REJECTED)
+    await waiting.until(EventType.WAITING)
+    await is_forgotten(prefect, waiting)
