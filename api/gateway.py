@@ -237,9 +237,7 @@ class Gateway(Records):
             reviews.answer(connection, review, fields, by, idempotency_key)
             return review.model_copy(update={"fields": fields})
 
-        await forks.require_able_to_go_on(
-            self.ledger, await self.ledger.read(runs.find, run_id)
-        )
+        await forks.require_able_to_go_on(self.ledger, await self.ledger.read(runs.find, run_id))
         judged = await self.ledger.read(judge)
         review = await self.ledger.write(record, *judged)
         self._run_errand(self._wake(review))

@@ -38,9 +38,7 @@ from flows.workflow import WORKFLOW
     flow_run_name="underwrite {application_id}",
     persist_result=False,
 )
-async def underwrite(
-    application_id: str, options: RunOptions | None = None, fork: str = ""
-) -> Any:
+async def underwrite(application_id: str, options: RunOptions | None = None, fork: str = "") -> Any:
     """Take one application from the letterbox to a decision."""
     data_dir = settings().data_dir
     async with open_run(

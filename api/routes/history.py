@@ -47,7 +47,7 @@ async def diff_checkpoints(
     return await desk.diff(run_id, before, after, other)
 
 
-@router.get("/{run_id}/memory", responses=answers(404, 503))
+@router.get("/{run_id}/memory", responses=answers(404, 409, 503))
 async def read_memory(
     run_id: RunId,
     desk: DeskDep,

@@ -317,9 +317,7 @@ async def _remember(desk: Desk, shelf: Shelf, run: RunContext[Any], fork: Lineag
     # A fork's thread begins with what it shares; what is there already is written over alike.
     # So does its state: whoever answers at its first gate is held to it.
     shared = {"state": run.state.model_dump(mode="json")} if fork else {}
-    await run.record.write(
-        Entry(drafts, messages=run.memory if fork else (), changes=shared)
-    )
+    await run.record.write(Entry(drafts, messages=run.memory if fork else (), changes=shared))
 
 
 async def _restore(desk: Desk, shelf: Shelf, run: RunContext[Any], fork: Lineage | None) -> None:

@@ -27,6 +27,7 @@ BY_CLASS: list[tuple[CreditDeskError, int, str]] = [
     (errors.AnswerRejectedError("bad", field="amount"), 422, "answer_rejected"),
     (errors.RecordCorruptError("cora-corrupt.json: broken"), 422, "record_corrupt"),
     (errors.ConflictError("other content"), 409, "conflict"),
+    (errors.AlreadyDecidedError("by a fork"), 409, "already_decided"),
     (errors.AlreadyAnsweredError("too late"), 409, "already_answered"),
     (errors.InvalidTransitionError("no edge"), 409, "invalid_transition"),
     (errors.CheckpointSchemaError("newer"), 409, "checkpoint_schema"),
@@ -34,7 +35,7 @@ BY_CLASS: list[tuple[CreditDeskError, int, str]] = [
     (errors.ReviewTimeoutError("expired"), 410, "review_expired"),
     (errors.UnavailableError("away"), 503, "unavailable"),
     (errors.AgentError("inside"), 500, "internal_error"),
-    (errors.CheckpointCorruptError("inside"), 500, "internal_error"),
+    (errors.CheckpointCorruptError("unreadable"), 409, "checkpoint_corrupt"),
     (errors.LeaseLostError("inside"), 500, "internal_error"),
 ]
 

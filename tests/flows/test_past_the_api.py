@@ -27,11 +27,18 @@ async def prefect(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-async def waiting(desk: Desk) -> StartedRun:
-    """Bora Borderline, whom an underwriter has to rule on."""
+async def waiting(desk: Desk, prefect: httpx.AsyncClient) -> StartedRun:
+    """Bora Borderline, on whom an underwriter has to rule; asleep in Prefect too."""
     run = await desk.start("bora-borderline")
     await run.until(EventType.WAITING)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await state_of(prefect, run.run_id) != "PAUSED":  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.05)
     return run
+
+
+async def state_of(prefect: httpx.AsyncClient, run_id: str) -> str:
+    return str((await prefect.get(f"/flow_runs/{run_id}")).json()["state_type"])
 
 
 async def started(prefect: httpx.AsyncClient, **parameters: Any) -> str:
@@ -48,13 +55,11 @@ async def refused(desk: Desk, prefect: httpx.AsyncClient, **parameters: Any) -> 
     """Why a custom run was not executed; the desk knows nothing of it."""
     run_id = await started(prefect, **parameters)
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while (flow_run := (await prefect.get(f"/flow_runs/{run_id}")).json()) is not None:
-            if flow_run["state_type"] not in {"SCHEDULED", "PENDING"}:
-                break
+        while await state_of(prefect, run_id) in {"SCHEDULED", "PENDING"}:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
-    assert flow_run["state_type"] in {"FAILED", "CANCELLED"}
+    assert await state_of(prefect, run_id) in {"FAILED", "CANCELLED"}
     assert (await desk.http.get(f"/runs/{run_id}")).status_code == 404
-    return str(flow_run["state"]["message"])
+    return str((await prefect.get(f"/flow_runs/{run_id}")).json()["state"]["message"])
 
 
 async def test_a_fork_that_the_desk_was_not_asked_for_is_refused(
@@ -175,13 +180,8 @@ async def test_a_rejected_answer_is_not_kept_in_prefect_while_the_run_asks_again
     prefect: httpx.AsyncClient, waiting: StartedRun
 ) -> None:
     ruling = {"decision": "decline", "reviewer": "Una", "reason": SECRET}  # and no reason code
-    taken = ""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while taken != "ACCEPT":  # it may be falling asleep still
-            answer = await prefect.post(
-                f"/flow_runs/{waiting.run_id}/resume", json={"run_input": ruling}
-            )
-            taken = answer.json()["status"]
+    resumed = await prefect.post(f"/flow_runs/{waiting.run_id}/resume", json={"run_input": ruling})
+    assert resumed.json()["status"] == "ACCEPT"
 
     await waiting.until(EventType.HITL_REJECTED)
     await waiting.until(EventType.WAITING)

@@ -421,6 +421,24 @@ async def test_what_is_typed_into_prefect_is_held_to_the_same_rules_and_asked_ag
     assert (await run.decision()).outcome is Outcome.COUNTER_OFFER
 
 
+async def test_a_fork_is_judged_at_its_first_gate_by_what_it_shares(desk: Desk) -> None:
+    parent = await at_gate(desk, "bora-borderline")
+    forked = await desk.http.post(
+        f"{parent.url}/resume", json={"checkpoint": "policy", "decide": True}
+    )
+    assert forked.status_code == 202, forked.text
+    run = StartedRun(desk, forked.json()["run_id"], parent.application_id)
+    await run.until(EventType.WAITING)
+
+    greedy = await run.answer(decision="adjust", amount=18900.01)
+    against = await run.answer(decision="adjust", term_months=12)
+
+    assert greedy.json()["errors"][0]["pointer"] == "/amount"
+    assert against.json()["errors"][0]["pointer"] == "/reason_code"
+    for waiting in (run, parent):
+        await desk.http.post(f"{waiting.url}/cancel")
+
+
 async def test_an_answer_that_is_no_json_is_400(waiting: dict[str, StartedRun]) -> None:
     run = waiting["bora-borderline"]
     before = await everything(run)

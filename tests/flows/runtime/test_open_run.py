@@ -1,81 +1,98 @@
-"""What an execution goes on from, and how it tells so: in this order, and never by a guess."""
+"""Opening a run outside our own worker, and being stopped on the way to sleep."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from prefect.client.schemas.objects import State
+from prefect.exceptions import Pause
+from prefect.states import AwaitingRetry, Cancelled, Cancelling, Failed, Suspended
 
-from data.contracts.errors import ConflictError
-from data.contracts.events import Event, EventType
-from data.contracts.runs import Lineage
+from data.contracts.errors import LeaseLostError, StopRequestedError, WorkflowError
+from data.contracts.runs import RunStatus
 from data.settings import settings
-from flows.runtime import messages, open_run, runs
-from flows.runtime.context import RunContext, in_run
+from flows.runtime import cancellation, gate, open_run, runs
 from flows.runtime.desk import Desk
-from flows.runtime.ledger import Ledger, blobs
-from flows.runtime.record import LedgerRecord
-from flows.runtime.storage import LedgerStorage, Shelf
-from tests.flows.runtime.entries import RUN, a_claimed_run, journal
-from tests.flows.runtime.leave import LeaveRequest, a_context, check, in_stage
-
-FORK = "fork-1"
-LINEAGE = Lineage(parent_run_id=RUN, forked_at="checked/1")
+from flows.runtime.gate import GateForm
+from flows.runtime.ledger import Ledger
+from tests.flows.runtime.entries import RUN, a_claimed_run, a_run
 
 
-async def a_parent_that_has_checked(ledger: Ledger) -> None:
-    epoch = await a_claimed_run(ledger)
-    record = LedgerRecord(ledger, Shelf(LedgerStorage()), RUN, epoch)
-    with in_run(a_context(record=record)):
-        await check(LeaveRequest(days=3))
+@pytest.fixture
+def stock(ledger: Ledger) -> Desk:
+    """The desk of a process that a stock Prefect worker has started."""
+    return Desk(settings(), ledger, "host:1:stock:")
 
 
-async def taken_up(ledger: Ledger, lineage: Lineage | None = LINEAGE) -> RunContext[Any]:
-    """A fork's first execution, as far as it remembers."""
-    epoch = await a_claimed_run(ledger, FORK)
-    shelf = Shelf(LedgerStorage())
-    run = a_context(record=LedgerRecord(ledger, shelf, FORK, epoch))
-    run.run_id = FORK
-    desk = Desk(settings=settings(), ledger=ledger, owner="host:1:worker:now")
-    await open_run._remember(desk, shelf, run, lineage)
-    return run
-
-
-async def kinds(ledger: Ledger) -> list[EventType]:
-    return [Event.model_validate_json(body).type for body in await journal(ledger, FORK)]
-
-
-async def test_a_fork_s_thread_and_state_begin_with_what_it_shares(ledger: Ledger) -> None:
-    await a_parent_that_has_checked(ledger)
-
-    run = await taken_up(ledger)
-
-    assert await kinds(ledger) == [EventType.RUN_STARTED]
-    said = await ledger.read(messages.of_run, FORK)
-    assert said == await ledger.read(messages.of_run, RUN) == run.memory != []
-    assert (await ledger.read(runs.find, FORK)).state["check"] is not None
-
-
-async def test_a_journal_begins_with_the_start_also_where_nothing_can_be_shared(
-    ledger: Ledger,
+async def test_a_lease_that_the_run_took_itself_is_given_back_when_it_leaves(
+    ledger: Ledger, stock: Desk
 ) -> None:
-    await a_parent_that_has_checked(ledger)
-    await ledger.write(lambda c: c.execute(blobs.delete()))
+    await a_run(ledger)
 
-    run = await taken_up(ledger)
+    async with AsyncExitStack() as on_leaving:
+        await open_run._take_lease(stock, RUN, on_leaving)
+        held = await ledger.read(runs.find, RUN)
+    left = await ledger.read(runs.find, RUN)
 
-    assert await kinds(ledger) == [EventType.RUN_STARTED, EventType.CHECKPOINT_MISSING]
-    assert run.outputs == {}
-    assert run.walk.frontier == ("start",)
+    assert (held.lease_owner, held.status) == (stock.owner, RunStatus.RUNNING)
+    assert (left.lease_owner, left.status) == (None, RunStatus.QUEUED)
 
 
-async def test_what_was_saved_in_another_form_is_not_gone_on_from(ledger: Ledger) -> None:
-    epoch = await a_claimed_run(ledger)
-    record = LedgerRecord(ledger, Shelf(LedgerStorage()), RUN, epoch)
-    with in_stage(a_context(record=record)) as run:
-        run.outputs["check#1"] = {"surprise": 1}
-        await run.save_checkpoint("checked")
+async def test_and_what_was_asked_to_stop_meanwhile_ends_with_that(
+    ledger: Ledger, stock: Desk
+) -> None:
+    await a_run(ledger)
 
-    with pytest.raises(ConflictError, match="outputs/check#1 has another form"):
-        await taken_up(ledger)
-    assert await kinds(ledger) == []
+    async with AsyncExitStack() as on_leaving:
+        await open_run._take_lease(stock, RUN, on_leaving)
+        await ledger.write(cancellation.request, RUN, "olga")
+
+    assert (await ledger.read(runs.find, RUN)).status is RunStatus.CANCELLED
+
+
+async def test_a_stock_worker_takes_no_run_from_another(ledger: Ledger, stock: Desk) -> None:
+    await a_claimed_run(ledger)
+
+    with pytest.raises(LeaseLostError):
+        async with AsyncExitStack() as on_leaving:
+            await open_run._take_lease(stock, RUN, on_leaving)
+
+    assert (await ledger.read(runs.find, RUN)).lease_owner == "host:1:worker"
+
+
+@pytest.mark.parametrize(
+    ("answer", "raised"),
+    [
+        (Suspended(), Pause),
+        (Cancelling(), StopRequestedError),
+        (Cancelled(), StopRequestedError),
+        (AwaitingRetry(), Pause),
+        (Failed(), WorkflowError),
+    ],
+    ids=["asleep", "cancelling", "cancelled", "woken at once", "refused"],
+)
+async def test_a_run_falls_asleep_is_stopped_or_says_why_neither(
+    monkeypatch: pytest.MonkeyPatch, answer: State[Any], raised: type[BaseException]
+) -> None:
+    class Form(GateForm):
+        @classmethod
+        async def asave(cls, keyset: Any, flow_run_id: Any = None) -> None:
+            """Prefect has a form now."""
+
+    async def answered(*_: Any, **__: Any) -> State[Any]:
+        return answer
+
+    @asynccontextmanager
+    async def no_client() -> AsyncIterator[None]:
+        yield
+
+    monkeypatch.setattr(gate, "_flow_run_id", uuid4)
+    monkeypatch.setattr(gate, "prefect_client", no_client)
+    monkeypatch.setattr(gate, "propose_state", answered)
+
+    with pytest.raises(raised):
+        await gate._suspend("look-1-1", Form)
