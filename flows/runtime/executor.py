@@ -105,9 +105,7 @@ class OrchestratedExecutor:
         async with prefect_client() as client:
             if not await client.read_artifacts(artifact_filter=there, limit=1):
                 await client.create_artifact(
-                    ArtifactCreate(
-                        type="markdown", key=key, data=markdown, flow_run_id=flow_run_id
-                    )
+                    ArtifactCreate(type="markdown", key=key, data=markdown, flow_run_id=flow_run_id)
                 )
 
     async def tag(self, *tags: str) -> None:

@@ -189,9 +189,7 @@ async def decide(request: LeaveRequest) -> Letter | None:
 
 
 @flow(name="leave-requests", flow_run_name="leave {application_id}", persist_result=False)
-async def take_leave(
-    application_id: str, options: RunOptions | None = None, fork: str = ""
-) -> Any:
+async def take_leave(application_id: str, options: RunOptions | None = None, fork: str = "") -> Any:
     """One leave request, from the letterbox to the letter."""
     async with open_run(
         LEAVE, Leave(), application_id, options=options, fork=fork, pin=Handbook()
