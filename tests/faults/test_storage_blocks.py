@@ -124,7 +124,7 @@ class Setup:
     store: Store
 
 
-@pytest.fixture(scope="module", params=["files", "s3"])
+@pytest.fixture(scope="module", params=[pytest.param("files", marks=pytest.mark.soak), "s3"])
 async def setup(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Setup]:
