@@ -22,7 +22,7 @@ from data.settings import FanOutPolicy
 from flows.runtime.checkpoints import Checkpoint
 from flows.runtime.events import Draft
 from flows.runtime.executor import Executor
-from flows.runtime.gate import Answered, F, Gatekeeper
+from flows.runtime.gate import Answered, F, Gatekeeper, resolved_key
 from flows.runtime.graph import Kind, Node, Walk, Workflow
 from flows.runtime.progress import Progress
 from flows.runtime.record import Entry, Record
@@ -335,7 +335,7 @@ class RunContext(Generic[S]):
             EventType.HITL_RESOLVED,
             f"{gate.replace('_', ' ').capitalize()}: {decision}",
             meta,
-            key=f"resolved/{gate}/{visit}",
+            key=resolved_key(gate, visit),
         )
         await self.record.write(Entry([resolved], changes={"status": "running"}))
 

@@ -163,6 +163,11 @@ def _lock(connection: sa.Connection, run_id: str, epoch: int | None) -> sa.Row[A
     return row
 
 
+def is_told(connection: sa.Connection, run_id: str, key: str) -> bool:
+    """Whether an event of this name is in the journal."""
+    return bool(_keys_in_journal(connection, run_id, [key]))
+
+
 def _keys_in_journal(connection: sa.Connection, run_id: str, keys: list[str]) -> set[str]:
     if not keys:
         return set()

@@ -41,7 +41,7 @@ from data.contracts.errors import (
 from data.contracts.events import EventType
 from data.contracts.personal import Signature
 from data.contracts.review import Answerer, Channel, Review, ReviewRequest, ReviewStatus, Role
-from flows.runtime import in_prefect, reviews, runs
+from flows.runtime import events, in_prefect, reviews, runs
 from flows.runtime.events import Draft
 from flows.runtime.ledger import Ledger
 from flows.runtime.reachable import prefect_client
@@ -163,6 +163,11 @@ def prefilled(form: type[F], request: ReviewRequest) -> type[F]:
     return made
 
 
+def resolved_key(gate: str, visit: int) -> str:
+    """What the journal calls the end of a request."""
+    return f"resolved/{gate}/{visit}"
+
+
 class Gatekeeper(Protocol):
     """How a run gets past a gate."""
 
@@ -245,7 +250,9 @@ class SuspendingGatekeeper:
                 continue  # woken too late, and before anybody noticed the time
             if review.status is not ReviewStatus.OPEN:
                 await _forget_typed(form.gate)  # also what has lost to another answer
-                self._trace(review)
+                told = resolved_key(form.gate, visit)
+                if not await self._ledger.read(events.is_told, self._run_id, told):
+                    self._trace(review)  # the wait is over just now, and not replayed
                 try:
                     return _settled(form, review)
                 except (AnswerRejectedError, AuthorityError) as error:

@@ -30,15 +30,19 @@ async def test_every_tool_call_hangs_on_the_request_that_began_it(
     assert tool.ended <= fan_out.ended
 
 
-async def test_a_wait_of_hours_and_what_follows_it_stay_in_the_trace(
+async def test_each_wait_is_drawn_once_and_what_follows_it_stays_in_the_trace(
     desk: Desk, otlp: Receiver
 ) -> None:
-    run = await desk.start("bora-borderline")
-    await run.until(RunStatus.WAITING)
-    await run.answer(decision="approve")
+    override = {"decision": "approve", "reason_code": "compensating_income"}
+    run = await desk.start("uma-override")
+    await run.until(EventType.WAITING)
+    await run.answer(**override)
+    await run.until(EventType.WAITING)
+    await run.answer(**override, reviewer="another")
     await run.until(RunStatus.COMPLETED)
     trace_id = (await run.summary()).trace_id
 
+    await asyncio.to_thread(otlp.wait_for, trace_id, "hitl_wait second_approval")
     wait = await asyncio.to_thread(otlp.wait_for, trace_id, "hitl_wait underwriter")
     last = await asyncio.to_thread(otlp.wait_for, trace_id, "invoke_agent underwriter.decision")
 
@@ -49,6 +53,8 @@ async def test_a_wait_of_hours_and_what_follows_it_stay_in_the_trace(
     assert last.attributes["gen_ai.operation.name"] == "invoke_agent"
     first = await asyncio.to_thread(otlp.wait_for, trace_id, "invoke_agent doc_intake")
     assert first.ended <= wait.began
+    waits = [span.name for span in otlp.trace(trace_id) if span.name.startswith("hitl_wait")]
+    assert sorted(waits) == ["hitl_wait second_approval", "hitl_wait underwriter"]
 
 
 async def test_every_event_names_its_trace_and_an_exported_span(desk: Desk, otlp: Receiver) -> None:
