@@ -48,6 +48,7 @@ hypothesis.settings.register_profile("desk", deadline=None)
 hypothesis.settings.load_profile("desk")
 
 
+@pytest.hookimpl(tryfirst=True)  # before the processes read what stays together
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """`make soak` runs what takes minutes; `make test` its shorter kin, in two processes."""
     if not config.getoption("--soak"):

@@ -18,6 +18,7 @@ from tests.faults.besieged import BesiegedDesk
 pytestmark = pytest.mark.timeout(400)
 
 
+@pytest.mark.soak
 async def test_a_run_that_workers_die_of_is_executed_alone_and_then_set_aside(
     besieged: BesiegedDesk,
 ) -> None:

@@ -103,6 +103,7 @@ async def test_a_job_is_a_process_of_the_worker_and_comes_to_its_end(
     assert (tmp_path / "end-1").exists()
 
 
+@pytest.mark.soak
 async def test_one_job_is_under_way_at_a_time_and_a_run_does_not_wait_for_it(
     hasty_desk: Desk, prefect: httpx.AsyncClient, tmp_path: Path
 ) -> None:
@@ -160,6 +161,7 @@ async def test_a_job_ends_with_a_killed_worker_and_is_taken_up_by_the_next(
     assert not (tmp_path / "end-1").exists()
 
 
+@pytest.mark.soak
 async def test_a_worker_that_stops_in_good_order_hands_its_job_back(
     hasty_desk: Desk, prefect: httpx.AsyncClient, tmp_path: Path
 ) -> None:
