@@ -40,10 +40,9 @@ def summary(connection: sa.Connection, settings: Settings, run_id: str) -> RunSu
 
 def inbox(connection: sa.Connection, settings: Settings) -> list[InboxItem]:
     """Everything that waits for somebody, the most urgent first."""
-    return [
-        _inbox_item(settings, review, runs.find(connection, review.run_id))
-        for review in reviews.open_reviews(connection)
-    ]
+    waiting = reviews.open_reviews(connection)
+    asking = runs.find_all(connection, [review.run_id for review in waiting])
+    return [_inbox_item(settings, review, asking[review.run_id]) for review in waiting]
 
 
 def node_statuses(connection: sa.Connection, run_id: str) -> dict[str, NodeStatus]:

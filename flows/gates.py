@@ -142,7 +142,7 @@ class ComplianceRuling(CaseForm):
 
     def check(self, request: ReviewRequest, by: Answerer) -> None:
         """Only compliance may answer; with a proven identity as soon as the desk has keys."""
-        facts = ReviewFacts.model_validate(request.facts)
+        facts = ReviewFacts.of(request)
         self.require_role(request, by.roles)
         if self.decision == "clear" and _is_among(by.reviewer, facts.submitted_by):
             raise AuthorityError("whoever submitted an application cannot clear it")
@@ -245,7 +245,7 @@ class UnderwriterRuling(_CreditRuling):
 
     def check(self, request: ReviewRequest, by: Answerer) -> None:
         """Terms that the lender has, reasons where they are due, and somebody's authority."""
-        facts = ReviewFacts.model_validate(request.facts)
+        facts = ReviewFacts.of(request)
         self.require_role(request, by.roles)
         if not self.grants:
             self._check_reason(declines=self.decision == "decline", overrides=False)
@@ -269,7 +269,7 @@ class SecondApproval(_CreditRuling):
 
     def check(self, request: ReviewRequest, by: Answerer) -> None:
         """Four eyes: not the first reviewer, not who submitted; and enough authority."""
-        facts = ReviewFacts.model_validate(request.facts)
+        facts = ReviewFacts.of(request)
         self.require_role(request, by.roles)
         if _is_among(by.reviewer, [facts.first_reviewer]):
             raise AuthorityError("the second approval must come from another person")

@@ -19,6 +19,7 @@ from data.contracts.underwriting import (
     Verdict,
 )
 from data.settings import settings
+from flows.case_file import as_read
 from flows.forks import case_in_run
 from flows.runtime.open_run import OpenRun, open_run
 from flows.staff import Staff, current_rulebook, on_duty
@@ -58,6 +59,7 @@ async def decide(run: OpenRun[Any]) -> None:
     """The story: papers, evidence, policy, people, price, decision."""
     case = filed_case(run)
     intake = await take_in(case)
+    case = as_read(case, intake)
     if intake.needs_papers:
         return await with_papers(run, case, intake)
 

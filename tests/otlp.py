@@ -53,13 +53,19 @@ class Receiver:
         names = sorted({span.name for span in self.trace(trace_id)})
         raise AssertionError(f"no span '{name}' came; there are {names}")
 
-    def path(self, span: SeenSpan) -> list[str]:
-        """The names from the root of the trace down to a span."""
-        by_id = {one.span_id: one for one in self.trace(span.trace_id)}
+    def path(self, span: SeenSpan, seconds: float = 15.0) -> list[str]:
+        """The names from the root of the trace down to a span; what is above it ends later."""
+        deadline = time.monotonic() + seconds
         names = [span.name]
-        while span.parent_id in by_id:
-            span = by_id[span.parent_id]
-            names.append(span.name)
+        while span.parent_id:
+            by_id = {one.span_id: one for one in self.trace(span.trace_id)}
+            if span.parent_id in by_id:
+                span = by_id[span.parent_id]
+                names.append(span.name)
+            elif time.monotonic() < deadline:
+                time.sleep(0.1)
+            else:
+                break
         return names[::-1]
 
 

@@ -224,7 +224,7 @@ async def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     for role, path, text in heard.answers:
         texts[f"answer to {role}: {path} #{len(texts)}"] = text
     for path, bodies in heard.posted.items():
-        name = "webhook" if path == "/hook" else "spans"
+        name = {"/hook": "webhook", "/v1/traces": "spans", "/v1/metrics": "metrics"}[path]
         texts[name] = b"\n".join(bodies).decode("utf-8", "replace")
     texts["command line"] = "\n".join(heard.printed)
     return Written(texts, heard)

@@ -10,17 +10,16 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import date
-from itertools import permutations
+from itertools import pairwise, permutations
 
-from data.contracts.application import ApplicantRole
 from data.contracts.base import Contract
 from data.contracts.case import CaseFile
-from data.contracts.documents import DocumentKind
 from data.contracts.errors import ContractViolationError, Problem
 from data.contracts.personal import Kind, personal_fields
 from data.contracts.ssn import has_shape_of_ssn
-from tools.documents import papers_of
+from tools.documents import DocumentUnusableError, paper_in
 
 _WORDS: dict[Kind, str] = {
     "ssn": "tax number",
@@ -39,10 +38,22 @@ _PHONE_DIGITS = 10
 
 _NOT_A_SIGN = re.compile(r"[\W_]+")
 
-_MONTHS = (
+_MONTH_NAMES = (
     *("january", "february", "march", "april", "may", "june", "july"),
     *("august", "september", "october", "november", "december"),
 )
+_MONTHS = {
+    spelling: number
+    for number, name in enumerate(_MONTH_NAMES, start=1)
+    for spelling in (name, name[:3])
+} | {"sept": 9}
+
+_PART = re.compile(r"\d+|[^\W\d]+")
+_BESIDE_A_PART = re.compile(r"_|(?<=\d)(?:st|nd|rd|th)|\b(?:of|the)\b")
+"""What people write between the parts of a date."""
+
+_Reading = tuple[str, int, int]
+"""A date as somebody wrote it: a year of four digits or of two, a month and a day."""
 
 
 class Discretion:
@@ -50,14 +61,14 @@ class Discretion:
 
     def __init__(self, case: CaseFile) -> None:
         self._withheld: dict[str, Kind] = {}
-        birthdays: set[date] = set()
+        self._birthdays: set[_Reading] = set()
         for kind, value in _values_in_file(case):
             if isinstance(value, date):
-                birthdays.add(value)
+                years = (f"{value.year}", f"{value:%y}")
+                self._birthdays.update((year, value.month, value.day) for year in years)
             for spelling in _spellings(kind, value):
                 if len(spelling) >= _SHORTEST:
                     self._withheld[spelling] = kind
-        self._birthdays = [re.compile(_any_spelling(day)) for day in birthdays]
 
     def broken_by(self, text: str) -> str | None:
         """What a text repeats, in words such as `tax number`; None for a text that may stand.
@@ -68,7 +79,7 @@ class Discretion:
         plain = _plain(text)
         signs = _NOT_A_SIGN.sub("", plain)
         repeated = next((kind for value, kind in self._withheld.items() if value in signs), None)
-        if repeated is None and any(birthday.search(plain) for birthday in self._birthdays):
+        if repeated is None and not self._birthdays.isdisjoint(_dates_in(plain)):
             repeated = "dob"
         if repeated is None and has_shape_of_ssn(plain):
             repeated = "ssn"
@@ -90,9 +101,9 @@ def require_discreet(case: CaseFile, told: Mapping[str, str]) -> None:
 def _values_in_file(case: CaseFile) -> Iterator[tuple[Kind, object]]:
     """Of the application, of what services said, and of every paper that can be read."""
     yield from _values(case)
-    for role in ApplicantRole:
-        for _, paper in papers_of(case, role, *DocumentKind):
-            yield from _values(paper)
+    for document in case.documents:
+        with suppress(DocumentUnusableError):  # not as a tool: a span would name what is refused
+            yield from _values(paper_in(document))
 
 
 def _values(value: object) -> Iterator[tuple[Kind, object]]:
@@ -118,17 +129,31 @@ def _spellings(kind: Kind, value: object) -> Iterator[str]:
         yield from (f"{value:%m%d%Y}", f"{value:%d%m%Y}")
 
 
-def _any_spelling(day: date) -> str:
-    """A pattern of one date in any order; with a year of two digits only where gaps part it."""
-    name = _MONTHS[day.month - 1]
-    month = rf"(?:0?{day.month}|{name[:3]}(?:t|{name[3:]})?)"
-    the_day = rf"0?{day.day}(?:st|nd|rd|th)?"
-    orders = [
-        gap.join(order)
-        for year, gap in ((f"{day.year}", r"[\W_]*(?:of)?[\W_]*"), (f"{day:%y}", r"[\W_]{1,3}"))
-        for order in permutations((month, the_day, year))
-    ]
-    return rf"(?<![a-z0-9])(?:{'|'.join(orders)})(?![a-z0-9])"
+def _dates_in(text: str) -> Iterator[_Reading]:
+    """Every date that three neighbouring parts of a text can be read as, the year at either end.
+
+    A year of two digits counts beside the name of a month, or where `/`, `.` or `-` parts all
+    three: a rate before a number of months is no date.
+    """
+    told = _BESIDE_A_PART.sub(" ", text)
+    parts = list(_PART.finditer(told))
+    for three in zip(parts, parts[1:], parts[2:], strict=False):
+        start, end = three[0].start(), three[2].end()
+        if told[max(start - 1, 0) : start].isalnum() or told[end : end + 1].isalnum():
+            continue  # of a longer word, as the 17 of R17 is
+        first, second, third = (part[0] for part in three)
+        gaps = {told[one.end() : other.start()] for one, other in pairwise(three)}
+        short = bool(_MONTHS.keys() & {first, second, third}) or gaps in ({"/"}, {"."}, {"-"})
+        for year, *others in ((first, second, third), (third, first, second)):
+            if year.isdecimal() and len(year) in ({2, 4} if short else {4}):
+                for month, day in permutations(others):
+                    if (number := _month(month)) and day.isdecimal() and len(day) <= 2:
+                        yield year, number, int(day)
+
+
+def _month(part: str) -> int | None:
+    """The number of a month, given by name or by number."""
+    return int(part) if part.isdecimal() and len(part) <= 2 else _MONTHS.get(part)
 
 
 def _plain(text: str) -> str:

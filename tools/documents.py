@@ -71,8 +71,7 @@ class DocumentUnusableError(ToolError, ValueError):
         self.problem = problem
 
 
-@tool()
-def read_document(document: Document) -> Paper:
+def paper_in(document: Document) -> Paper:
     """The paper in a document. Raises DocumentUnusableError naming the document."""
     content = _content(document)
     problem = _media_problem(document.media_type, content)
@@ -85,6 +84,10 @@ def read_document(document: Document) -> Paper:
         return reader.validate_json(content.removeprefix(b"\xef\xbb\xbf"))
     except (ValidationError, RecursionError):
         raise DocumentUnusableError(document.document_id, "malformed") from None
+
+
+read_document = tool(name="read_document")(paper_in)
+"""The same as a tool: in the trace, and among the calls of whoever asks."""
 
 
 def papers_of(

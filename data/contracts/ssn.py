@@ -10,13 +10,14 @@ import re
 
 _FORM = re.compile(r"(\d{3})-?(\d{2})-?(\d{4})")
 
-_GAP = r"[\s._/\u2010-\u2015\u2212-]{1,3}"
+_GAP = r"[\s._\u2010-\u2015\u2212-]{1,3}"
 _SHAPE = re.compile(
-    rf"(?<!\d)\d{{3}}{_GAP}\d{{2}}{_GAP}\d{{4}}(?!\d)"
+    rf"(?<!\d)\d{{3}}({_GAP})(?!(?:0[1-9]|1[0-2])\1(?:19|20))\d{{2}}\1\d{{4}}(?!\d)"
     r"|(?<!\w)(?<!\w[-.])\d{9}(?!-?\w)"
 )
-"""Three, two and four digits with gaps between them, or nine digits that are a word of their own:
-not those of `partner-100000001` or of 0.123456789."""
+"""Three, two and four digits with the same gap twice, or nine digits that are a word of their own:
+not those of `partner-100000001` or of 0.123456789. A number before a month and a year, as in
+`statement-001-10-2026`, is none."""
 
 _ADVERTISED = frozenset({"078051120", "219099999"})
 """Numbers that were printed in public and have been misused ever since."""

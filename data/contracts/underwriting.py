@@ -6,11 +6,12 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, ValidationError
 
 from data.contracts.authority import AuthorityMatrix
 from data.contracts.base import Contract, Money, Rate, Slug
 from data.contracts.decision import AdjustedTerms, DecisionContent, Grade, HumanRuling, Offer
+from data.contracts.errors import AnswerRejectedError
 from data.contracts.findings import (
     BureauFinding,
     Completeness,
@@ -22,6 +23,7 @@ from data.contracts.findings import (
 from data.contracts.policy import PolicyResult, RulePack
 from data.contracts.prices import PriceTable
 from data.contracts.quantities import Months
+from data.contracts.review import ReviewRequest
 from data.contracts.scorecard import Ensemble, Scorecard
 from data.settings import FanOutPolicy
 
@@ -99,8 +101,16 @@ class Pricing(Contract):
     """The offer for the terms that a person chose; None when nobody changed them."""
 
 
+def _several(names: object) -> object:
+    """Requests that have waited for long name one submitter, or nobody, as a plain text."""
+    return ((names,) if names else ()) if isinstance(names, str) else names
+
+
 class ReviewFacts(Contract):
-    """What an answer at a gate is measured against. Nothing personal."""
+    """What an answer at a gate is measured against. Nothing personal.
+
+    Requests wait for days, across deployments: what is added here needs a default.
+    """
 
     amount: Money
     term_months: int
@@ -109,17 +119,30 @@ class ReviewFacts(Contract):
     grade: Grade | None = None
     smallest_amount: Money
     largest_amount: Money
-    shortest_term: int
+    shortest_term: int = 1
     longest_term: int
     lowest_rate: Rate
     highest_rate: Rate
     is_override: bool = False
     """Whether an approval goes against a soft rule that declines."""
-    submitted_by: tuple[str, ...] = ()
+    submitted_by: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()
     """Who asked for this run, and for those that it goes on from: none of them may approve, or
     clear."""
     first_reviewer: str = ""
     """Who approved before; the second person must be another."""
+
+    @classmethod
+    def of(cls, request: ReviewRequest) -> ReviewFacts:
+        """The facts that a request carries. Raises AnswerRejectedError when they have a form that
+        is not known any more: no answer can be measured against them, and the gate asks anew.
+        """
+        try:
+            return cls.model_validate(request.facts)
+        except ValidationError:
+            raise AnswerRejectedError(
+                "what this request rests on cannot be read any more: it has to be asked anew",
+                field="",
+            ) from None
 
 
 class Underwriting(Contract):

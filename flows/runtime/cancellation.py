@@ -17,7 +17,7 @@ from prefect.states import Cancelling
 from data.contracts.errors import ConflictError
 from data.contracts.events import Event, EventType
 from data.contracts.runs import RunStatus
-from flows.runtime import events, in_prefect, reviews, runs
+from flows.runtime import events, in_prefect, runs
 from flows.runtime.ledger import Ledger
 from flows.runtime.ledger import events as journal
 from flows.runtime.runs import Run
@@ -105,7 +105,7 @@ def _end(connection: sa.Connection, run: Run, by: str, epoch: int | None = None)
     draft = events.note(
         run, "run.cancelled", EventType.RUN_CANCELLED, "Run cancelled", {"by": by}, here=True
     )
-    written = events.append(
+    return events.append(
         connection,
         run.run_id,
         [draft],
@@ -113,8 +113,6 @@ def _end(connection: sa.Connection, run: Run, by: str, epoch: int | None = None)
         status=RunStatus.CANCELLED,
         cancel_requested=True,  # until Prefect has been told, and cleared of what is left there
     )
-    reviews.close(connection, run.run_id)
-    return written
 
 
 def _who(connection: sa.Connection, run_id: str) -> str:

@@ -134,10 +134,7 @@ class RunContext(Generic[S]):
             await self.enter(gate)
             await self.executor.tag(f"gate:{gate}", *request.tags)
         waiting = self.draft(
-            EventType.WAITING,
-            f"Waiting for {request.role.value.replace('_', ' ')}: {request.title}",
-            {"gate": gate, "role": request.role.value, "reasons": list(request.reasons)},
-            key=f"waiting/{gate}/{visit}",
+            EventType.WAITING, request.title, {"gate": gate}, key=f"waiting/{gate}/{visit}"
         )
         try:
             answered = await self.gatekeeper.pass_through(form, visit, request, waiting)

@@ -50,12 +50,13 @@ def _enforce(
     connection: sa.Connection, review: Review, settings: Settings
 ) -> tuple[list[Event], bool]:
     """One request's time, in one transaction: an end makes all else pointless."""
+    run = runs.find(connection, review.run_id, lock=True)
+    if run.status.has_ended:
+        reviews.close(connection, run.run_id)  # a clock that ran on would rule by silence
+        return [], False
     if reviews.expire(connection, review):
         return [], True  # the run itself tells how it ended, when it wakes
     drafts: list[Draft] = []
-    run = runs.find(connection, review.run_id)
-    if run.status.has_ended:
-        return [], False  # it failed while it waited; nobody is bothered until it is resumed
     about = what_about(settings, run.run_id, run.application_id)
     passed = reviews.pass_on(connection, review)
     if passed is not None:

@@ -26,6 +26,9 @@ ALONE_AFTER = 2
 GIVEN_UP_AFTER = 3
 """Further deaths, by itself and without a new checkpoint, after which it is set aside."""
 
+_TOLD = ("place", "count", "alone", "alone_count")
+"""What the journal says of the deaths so far."""
+
 log = logging.getLogger(__name__)
 
 
@@ -70,7 +73,11 @@ def _bury(connection: sa.Connection, seen: Run, instance: str) -> tuple[list[Eve
                 f"lost/{run.lease_epoch}",
                 EventType.ERROR,
                 "The worker was lost; the run goes on from its last checkpoint",
-                {"code": "worker_lost", "execution": run.lease_epoch, **deaths},
+                {
+                    "code": "worker_lost",
+                    "execution": run.lease_epoch,
+                    **{name: deaths[name] for name in _TOLD if name in deaths},
+                },
             )
         )
     changes: dict[str, Any] = {"deaths": deaths}
@@ -102,8 +109,8 @@ def _one_more(deaths: dict[str, Any], phase: str, saved: int) -> dict[str, Any]:
         }
     place = f"{phase}/{saved}"
     count = deaths.get("count", 0) + 1 if deaths.get("place") == place else 1
-    told = {"place": place, "count": count, "alone": count >= ALONE_AFTER}
-    return told | {"alone_at": saved, "alone_count": 0} if told["alone"] else told
+    counted = {**deaths, "place": place, "count": count, "alone": count >= ALONE_AFTER}
+    return counted | {"alone_at": saved, "alone_count": 0} if counted["alone"] else counted
 
 
 def requeue(connection: sa.Connection, run_id: str, by: str) -> list[Event]:
@@ -136,11 +143,12 @@ def requeue(connection: sa.Connection, run_id: str, by: str) -> list[Event]:
 
 
 def _left_behind(connection: sa.Connection) -> list[Run]:
-    silent = {run.run_id: run for run in runs.abandoned(connection)}
-    for run in runs.leased(connection):
-        if run.lease_owner and died_here(run.lease_owner):
-            silent[run.run_id] = run
-    return list(silent.values())
+    moment = now()
+    return [
+        run
+        for run in runs.leased(connection)
+        if run.lease_until < moment or died_here(str(run.lease_owner))
+    ]
 
 
 def died_here(owner: str) -> bool:

@@ -20,7 +20,8 @@ from prefect.events import emit_event
 from data.contracts.base import canonical_json
 from data.contracts.errors import RecordNotFoundError
 from data.contracts.events import Event, EventStatus, EventType
-from flows.runtime import ledger
+from data.contracts.runs import RunStatus
+from flows.runtime import ledger, reviews
 from flows.runtime.runs import Run, require_lease
 
 _NAMESPACE = UUID("6f0d1f0e-5a0b-4a4e-9d43-0c6f1a4b7e11")
@@ -96,7 +97,8 @@ def append(
     """Write drafts to the run's journal, and `changes` to its row, in the caller's transaction.
 
     With `epoch`, only while that lease is still the run's: a worker that was given up gets
-    LeaseLostError and writes nothing. Progress never falls, whatever a replay computes.
+    LeaseLostError and writes nothing. Progress never falls, whatever a replay computes. A run
+    that ends asks nobody any more: its open request is closed with it, before its time is up.
     Returns only what is new; a draft whose key is in the journal already is passed over.
     """
     row = _lock(connection, run_id, epoch)
@@ -143,6 +145,8 @@ def append(
         .where(ledger.runs.c.run_id == run_id)
         .values(last_event_id=last, chain=chain, progress=progress, **changes)
     )
+    if "status" in changes and RunStatus(changes["status"]).has_ended:
+        reviews.close(connection, run_id)
     return written
 
 

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
 
 import pydantic
 import sqlalchemy as sa
@@ -38,7 +37,7 @@ from data.contracts.errors import (
     WorkflowError,
     named,
 )
-from data.contracts.events import EventType
+from data.contracts.events import Event, EventType
 from data.contracts.personal import Signature
 from data.contracts.review import Answerer, Channel, Review, ReviewRequest, ReviewStatus, Role
 from flows.runtime import events, in_prefect, reviews, runs
@@ -240,30 +239,46 @@ class SuspendingGatekeeper:
         does one whose answer, accepted before a deployment, cannot count any more after it.
         """
         while True:
-            review = await self._ledger.read(reviews.latest, self._run_id, form.gate, visit)
-            if review is None or review.status in {ReviewStatus.REJECTED, ReviewStatus.CLOSED}:
-                if review is not None:
-                    await _forget_typed(form.gate)
-                asked = replace(waiting, key=f"{waiting.key}/{review.attempt + 1 if review else 1}")
-                review = await self._ask(form, visit, request, asked, review)
+            review = await self._request(form, visit, request, waiting)
             if review.is_overdue and await self._ledger.write(reviews.expire, review):
                 continue  # woken too late, and before anybody noticed the time
-            if review.status is not ReviewStatus.OPEN:
-                await _forget_typed(form.gate)  # also what has lost to another answer
-                told = resolved_key(form.gate, visit)
-                if not await self._ledger.read(events.is_told, self._run_id, told):
-                    self._trace(review)  # the wait is over just now, and not replayed
-                try:
-                    return _settled(form, review)
-                except (AnswerRejectedError, AuthorityError) as error:
-                    await self._reject(review, error, waiting)
-                    continue
-            key = in_prefect.pause_key(review)
-            typed = await _typed_in(key)
-            if typed is None:
-                await self._record.write(Entry([], changes={"status": "waiting"}))
-                await _suspend(f"{key}-{self._record.epoch}", prefilled(form, review.request))
-            await self._take(form, review, typed or {}, waiting)
+            if review.status is ReviewStatus.OPEN:
+                await self._listen(form, review, waiting)
+                continue
+            await self._end_wait(review)
+            try:
+                return _settled(form, review)
+            except (AnswerRejectedError, AuthorityError) as error:
+                await self._reject(review, error, waiting)
+
+    async def _request(
+        self, form: type[F], visit: int, request: ReviewRequest, waiting: Draft
+    ) -> Review:
+        """The request of this visit; made now where there is none, or none that still counts."""
+        review = await self._ledger.read(reviews.latest, self._run_id, form.gate, visit)
+        if review is None:
+            return await self._ask(form, visit, request, waiting)
+        if review.status in {ReviewStatus.REJECTED, ReviewStatus.CLOSED}:
+            await _forget_typed(form.gate)
+            return await self._ask(form, visit, request, waiting)
+        return review
+
+    async def _listen(self, form: type[F], review: Review, waiting: Draft) -> None:
+        """Take what was typed into Prefect's form; if nothing was, sleep and never return."""
+        key = in_prefect.pause_key(review)
+        typed = await _typed_in(key)
+        if typed is not None:
+            await self._take(form, review, typed, waiting)
+        else:
+            await self._record.write(Entry([], changes={"status": "waiting"}))
+            await _suspend(f"{key}-{self._record.epoch}", prefilled(form, review.request))
+
+    async def _end_wait(self, review: Review) -> None:
+        """Forget what was typed, also what has lost to another answer, and draw the wait once."""
+        await _forget_typed(review.gate)
+        told = resolved_key(review.gate, review.visit)
+        if not await self._ledger.read(events.is_told, self._run_id, told):
+            self._trace(review)  # the wait is over just now, and not replayed
 
     def _trace(self, review: Review) -> None:
         """Draw the wait, which no process was there for, under the request that began it all."""
@@ -279,28 +294,43 @@ class SuspendingGatekeeper:
         _wait.record(review.waited_seconds, {"gate": review.gate})
 
     async def _ask(
-        self,
-        form: type[F],
-        visit: int,
-        request: ReviewRequest,
-        waiting: Draft,
-        earlier: Review | None,
+        self, form: type[F], visit: int, request: ReviewRequest, waiting: Draft
     ) -> Review:
-        """Enter the request, and say everything about it that a notification needs."""
-        opened = datetime.now(UTC)
-        due = opened + timedelta(seconds=request.timeout_seconds or self._timeout)
-        if earlier is not None and earlier.is_still_asked:
-            due = earlier.due_at
-        told = {"title": request.title, "due_at": due.isoformat()}
-        asked = replace(waiting, meta={**waiting.meta, **told, **self._about})
+        """Enter the request, and tell of it as it was entered: one that goes on being asked
+        has kept its time, and the role that it was passed on to."""
 
-        def enter(connection: sa.Connection) -> Review:
-            return reviews.ask(
-                connection, self._run_id, form.gate, visit, request, self._timeout, opened
+        def enter(connection: sa.Connection) -> tuple[Review, list[Event]]:
+            runs.require_lease(connection, self._run_id, self._record.epoch)
+            review = reviews.ask(connection, self._run_id, form.gate, visit, request, self._timeout)
+            # Whoever reads that the run waits may act upon it at once: fork it, say.
+            told = events.append(
+                connection,
+                self._run_id,
+                [self._news(review, waiting)],
+                epoch=self._record.epoch,
+                status="waiting",
             )
+            return review, told
 
-        # Whoever reads that the run waits may act upon it at once: fork it, say.
-        return await self._record.write(Entry([asked], changes={"status": "waiting"}), enter)
+        review, told = await self._ledger.write(enter)
+        events.publish(told)
+        return review
+
+    def _news(self, review: Review, waiting: Draft) -> Draft:
+        """That somebody is waited for, with everything that a notification needs."""
+        request = review.request
+        told = {
+            "role": request.role.value,
+            "reasons": list(request.reasons),
+            "title": request.title,
+            "due_at": review.due_at.isoformat(),
+        }
+        return replace(
+            waiting,
+            key=f"{waiting.key}/{review.attempt}",
+            message=f"Waiting for {request.role.value.replace('_', ' ')}: {request.title}",
+            meta={**waiting.meta, **told, **self._about},
+        )
 
     async def _take(
         self, form: type[F], review: Review, typed: dict[str, Any], waiting: Draft
@@ -363,7 +393,7 @@ def _settled(form: type[F], review: Review) -> Answered[F]:
     return Answered(answer, review.by, review.waited_seconds, review.changes)
 
 
-async def _suspend(key: str, form: type[RunInput]) -> None:
+async def _suspend(key: str, form: type[RunInput]) -> NoReturn:
     """Suspend the root flow run under a form. Raises Pause, Prefect's way out of a flow;
     StopRequestedError when the run was cancelled meanwhile.
 

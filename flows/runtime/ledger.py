@@ -165,6 +165,22 @@ reviews = sa.Table(
     sa.Column("escalated_at", _At, nullable=True),
 )
 
+UNDELIVERED = reviews.c.delivered.is_(sa.false()) & reviews.c.answered_at.is_not(None)
+"""Answers whose run may still be asleep, in the words of their index."""
+
+
+def _index_of_few(name: str, column: sa.Column[Any], few: sa.ColumnElement[bool]) -> None:
+    """What sweeps look for every few seconds are a few rows of a table that only grows.
+
+    A query uses such an index if it says the same in the same words.
+    """
+    sa.Index(name, column, sqlite_where=few, postgresql_where=few)
+
+
+_index_of_few("ix_runs_leased", runs.c.lease_owner, runs.c.lease_owner.is_not(None))
+_index_of_few("ix_runs_to_stop", runs.c.cancel_requested, runs.c.cancel_requested.is_(sa.true()))
+_index_of_few("ix_reviews_undelivered", reviews.c.delivered, UNDELIVERED)
+
 decisions = sa.Table(
     "decisions",
     metadata,

@@ -55,6 +55,13 @@ class Execution:
     """Set while the run is cancelled on request, to tell that from the worker's own shutdown."""
     has_opened: bool = False
     """Whether the flow has come so far that it writes its own end, whatever happens."""
+    met_outage: bool = False
+    """Whether the run could not be opened because something of the desk's was out of reach."""
+
+    @property
+    def is_false_start(self) -> bool:
+        """Whether it failed before the run was opened, and the desk was in order."""
+        return not self.has_opened and not self.met_outage
 
 
 @dataclass
@@ -123,9 +130,14 @@ async def open_run(
             asked = options or RunOptions()
             opened = _open_inline(workflow, initial, application_id, asked, surroundings, pin)
         else:
-            opened = await _open_orchestrated(
-                workflow, initial, application_id, fork, pin, on_leaving
-            )
+            try:
+                opened = await _open_orchestrated(
+                    workflow, initial, application_id, fork, pin, on_leaving
+                )
+            except UnavailableError:
+                if (ours := execution.get()) is not None:
+                    ours.met_outage = True
+                raise
         run = opened.context
         flow_span = trace.get_current_span()
         on_leaving.enter_context(in_run(run))

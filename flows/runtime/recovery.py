@@ -8,7 +8,7 @@ Prefect's Crashed is not an end here: a run goes on as long as the ledger says t
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
@@ -46,6 +46,8 @@ WAITING_IN_A_SWEEP = 1000
 
 _UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 _A_FEW = 20
+_SWEEPS_PER_LOOK_FOR_DELETED = 12
+"""All idle runs are compared then; whoever deletes a run in Prefect can wait a minute."""
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +57,18 @@ class Turn:
     """Whose turn it is among the runs that wait: with thousands of them, some in each sweep."""
 
     last: str = ""
+    sweeps: int = 0
 
     def take(self, connection: sa.Connection) -> list[Run]:
         """The next ones; after the last, the first again."""
         taken = runs.waiting(connection, self.last, WAITING_IN_A_SWEEP)
         self.last = taken[-1].run_id if taken else ""
         return taken
+
+    def is_for_deleted(self) -> bool:
+        """Whether to look for deleted runs in this sweep: in the first, and in a few after it."""
+        self.sweeps += 1
+        return self.sweeps % _SWEEPS_PER_LOOK_FOR_DELETED == 1
 
 
 async def sweep(
@@ -153,22 +161,39 @@ async def reconcile(client: PrefectClient, ledger: Ledger, turn: Turn) -> None:
                 await in_prefect.reschedule(
                     client, run.run_id, seen=state, not_before=run.not_before
                 )
-    await _end_deleted(client, ledger, idle)
+    if turn.is_for_deleted():
+        await _end_deleted(client, ledger)
 
 
-async def _end_deleted(client: PrefectClient, ledger: Ledger, idle: Mapping[str, Run]) -> None:
+async def _end_deleted(client: PrefectClient, ledger: Ledger) -> None:
     """Let runs fail that were deleted in Prefect: nobody would ever be offered them.
 
-    Unless none of the desk's runs is known there: then it is another server.
+    Prefect is believed about a run if it knows an older one and a later one; about the latest,
+    if it knows the one before. A server that is new, or another one, knows nothing older.
     """
-    deleted = await in_prefect.unknown(client, idle)
-    if not deleted:
+    idle = await ledger.read(runs.idle)
+    missing = set(await in_prefect.unknown(client, idle))
+    if not missing:
         return
-    page = await ledger.read(lambda connection: runs.page(connection, limit=_A_FEW))
-    latest = [run.run_id for run in page]
-    if len(await in_prefect.unknown(client, latest)) == len(latest):
-        log.error("the Prefect server knows none of the desk's runs: is it the right one?")
-        return
+    oldest = min(idle[run_id] for run_id in missing)
+
+    def around(connection: sa.Connection) -> list[Run]:
+        before = runs.page(connection, limit=_A_FEW, before=oldest)
+        return before + runs.page(connection, limit=_A_FEW)
+
+    places = idle | {run.run_id: run.place for run in await ledger.read(around)}
+    unknown = missing | set(await in_prefect.unknown(client, places.keys() - idle.keys()))
+    known = [place for run_id, place in places.items() if run_id not in unknown]
+    in_order = sorted(places.values())
+    if len(in_order) > 1 and in_order[-2] in known:
+        known.append(in_order[-1])
+    deleted = [one for one in missing if known and min(known) < idle[one] <= max(known)]
+    if len(deleted) < len(missing):
+        log.error(
+            "the Prefect server does not know %d of the desk's runs, nor any around them: "
+            "is it the right one?",
+            len(missing) - len(deleted),
+        )
     for run_id in deleted:
         log.warning("run %s was deleted in Prefect", run_id)
         events.publish(await ledger.write(_fail_deleted, run_id))
@@ -185,7 +210,6 @@ def _fail_deleted(connection: sa.Connection, run_id: str) -> list[Event]:
     ).model_dump(mode="json")
     key = f"run.failed/deleted/{run.lease_epoch}"
     draft = events.note(run, key, EventType.RUN_FAILED, "Run failed", failure)
-    reviews.close(connection, run_id)
     return events.append(connection, run_id, [draft], status=RunStatus.FAILED, error=failure)
 
 

@@ -27,6 +27,8 @@ UNINDEXED_FOR = timedelta(hours=1)
 """How old a body without an index row must be: a younger one may be about to get its row."""
 
 _ENDED = [status for status in RunStatus if status.has_ended]
+_AT_ONCE = 100
+"""How many tombstones one transaction writes: it holds up whoever else wants to write."""
 
 log = logging.getLogger(__name__)
 
@@ -138,10 +140,11 @@ async def tidy(ledger: Ledger, shelf: Shelf, policy: RetentionPolicy, *, dry_run
     if dry_run:
         return _told(doomed, (), stray)
     purged: list[Doomed] = []
-    for one in doomed:
-        if await ledger.write(_bury, one):
+    for start in range(0, len(doomed), _AT_ONCE):
+        buried = await ledger.write(_bury, doomed[start : start + _AT_ONCE])
+        for one in buried:
             await shelf.delete(one.storage_key)
-            purged.append(one)
+        purged += buried
     swept = [key for key in stray if await shelf.delete(key)]
     log.info("purged %d checkpoints, swept %d bodies", len(purged), len(swept))
     return _told(purged, (), swept)
@@ -169,21 +172,22 @@ def _told(doomed: Iterable[Doomed], kept: Iterable[str], swept: Iterable[str]) -
     )
 
 
-def _bury(connection: sa.Connection, doomed: Doomed) -> bool:
-    """Write the tombstone, unless a hold, a fork or a new life of the run came in between."""
-    if doomed.name in _gone_on_from(connection):
-        return False
-    still = sa.select(runs_table.c.run_id).where(_disposable())
-    buried = connection.execute(
-        checkpoints.update()
-        .where(
-            checkpoints.c.storage_key == doomed.storage_key,
-            checkpoints.c.purged_at.is_(None),
-            checkpoints.c.run_id.in_(still),
+def _bury(connection: sa.Connection, doomed: Iterable[Doomed]) -> list[Doomed]:
+    """Write the tombstones, unless a hold, a fork or a new life of the run came in between."""
+    needed = _gone_on_from(connection)
+    still = sa.exists().where(runs_table.c.run_id == checkpoints.c.run_id, _disposable())
+    tombstone = checkpoints.update().where(checkpoints.c.purged_at.is_(None), still)
+
+    def bury(one: Doomed) -> bool:
+        this = sa.and_(
+            checkpoints.c.run_id == one.run_id,
+            checkpoints.c.label == one.label,
+            checkpoints.c.version == one.version,
+            checkpoints.c.storage_key == one.storage_key,
         )
-        .values(purged_at=now())
-    )
-    return bool(buried.rowcount)
+        return bool(connection.execute(tombstone.where(this).values(purged_at=now())).rowcount)
+
+    return [one for one in doomed if one.name not in needed and bury(one)]
 
 
 def _disposable() -> sa.ColumnElement[bool]:
@@ -192,7 +196,7 @@ def _disposable() -> sa.ColumnElement[bool]:
 
 def _gone_on_from(connection: sa.Connection) -> set[str]:
     """The checkpoints from which forks that have not ended were made."""
-    alive = sa.select(runs_table.c.lineage).where(runs_table.c.status.not_in(_ENDED))
+    alive = sa.select(runs_table.c.lineage).where(runs_table.c.status.in_(runs.LIVE))
     lineages = [
         Lineage.model_validate(told) for told in connection.execute(alive).scalars() if told
     ]

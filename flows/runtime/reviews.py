@@ -14,7 +14,7 @@ from data.contracts.errors import (
     ReviewTimeoutError,
 )
 from data.contracts.review import Answerer, Review, ReviewRequest, ReviewStatus
-from flows.runtime.ledger import now, reviews
+from flows.runtime.ledger import UNDELIVERED, now, reviews
 
 
 def latest(
@@ -56,7 +56,8 @@ def ask(
     """Enter a new request.
 
     One that goes on being asked, because an answer was rejected, stays what it was, with its time
-    and claim. Where an answer had counted before, the asking begins anew.
+    and claim; only the facts are as they are written now. Where an answer had counted before, the
+    asking begins anew.
     """
     attempts = connection.execute(
         sa.select(sa.func.count()).where(reviews.c.run_id == run_id, reviews.c.gate == gate)
@@ -66,7 +67,8 @@ def ask(
     opened = opened or datetime.now(UTC)
     due = opened + timedelta(seconds=request.timeout_seconds or default_timeout)
     if earlier is not None:
-        opened, due, request = earlier.opened_at, earlier.due_at, earlier.request
+        opened, due = earlier.opened_at, earlier.due_at
+        request = earlier.request.model_copy(update={"facts": request.facts})
     request = request.model_copy(update={"remark": last.objection if last else ""})
     connection.execute(
         reviews.insert().values(
@@ -267,11 +269,9 @@ def mark_delivered(connection: sa.Connection, review: Review) -> None:
 
 def undelivered(connection: sa.Connection) -> list[Review]:
     """Answers that were accepted and whose run may still be asleep."""
-    waiting = sa.and_(
-        reviews.c.status.in_([ReviewStatus.ANSWERED, ReviewStatus.EXPIRED]),
-        reviews.c.delivered.is_(sa.false()),
-    )
-    return [_review(row) for row in connection.execute(sa.select(reviews).where(waiting))]
+    counts = reviews.c.status.in_([ReviewStatus.ANSWERED, ReviewStatus.EXPIRED])
+    found = connection.execute(sa.select(reviews).where(UNDELIVERED, counts))
+    return [_review(row) for row in found]
 
 
 def the_open_one(connection: sa.Connection, run_id: str, gate: str | None) -> Review:

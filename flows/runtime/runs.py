@@ -22,6 +22,9 @@ from flows.runtime.ledger import applications, blobs, insert_or_ignore, now, pap
 
 LIVE = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING)
 
+Place = tuple[str, str]
+"""When a run was entered, and its id: the order of the register."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -66,6 +69,10 @@ class Run:
         """When to try again, after a setback."""
         told = self.deaths.get("not_before")
         return datetime.fromisoformat(told) if told else None
+
+    @property
+    def place(self) -> Place:
+        return self.created_at, self.run_id
 
     @classmethod
     def of(cls, row: sa.Row[Any, Any, Any]) -> Run:
@@ -203,10 +210,10 @@ def page(
     connection: sa.Connection,
     *,
     limit: int,
-    before: tuple[str, str] | None = None,
+    before: Place | None = None,
     **equal: str | None,
 ) -> list[Run]:
-    """Runs, newest first; `before` is the (created_at, run_id) of the last one seen."""
+    """Runs, newest first; `before` is the place of the last one seen."""
     query = sa.select(runs).order_by(runs.c.created_at.desc(), runs.c.run_id.desc()).limit(limit)
     for name, value in equal.items():
         if value is not None:
@@ -288,14 +295,8 @@ def require_lease(connection: sa.Connection, run_id: str, epoch: int) -> None:
         raise LeaseLostError(f"run {run_id} is not executed under lease {epoch} any more")
 
 
-def abandoned(connection: sa.Connection) -> list[Run]:
-    """Runs whose worker has fallen silent: a lease that nobody renewed."""
-    silent = runs.c.lease_owner.is_not(None) & (runs.c.lease_until < now())
-    return [Run.of(row) for row in connection.execute(sa.select(runs).where(silent))]
-
-
 def leased(connection: sa.Connection) -> list[Run]:
-    """Runs that some worker holds."""
+    """Runs that some worker holds, or held when it fell silent."""
     held = runs.c.lease_owner.is_not(None)
     return [Run.of(row) for row in connection.execute(sa.select(runs).where(held))]
 
@@ -328,6 +329,13 @@ def waiting(connection: sa.Connection, after: str, most: int) -> list[Run]:
     idle = (runs.c.status == RunStatus.WAITING) & runs.c.lease_owner.is_(None)
     query = sa.select(runs).where(idle).order_by(runs.c.run_id <= after, runs.c.run_id).limit(most)
     return [Run.of(row) for row in connection.execute(query)]
+
+
+def idle(connection: sa.Connection) -> dict[str, Place]:
+    """Where the runs that nobody executes and that have not ended stand in the register."""
+    alive = runs.c.status.in_([RunStatus.QUEUED, RunStatus.WAITING])
+    query = sa.select(runs.c.created_at, runs.c.run_id).where(alive, runs.c.lease_owner.is_(None))
+    return {row.run_id: (row.created_at, row.run_id) for row in connection.execute(query)}
 
 
 def moment(seconds: float) -> str:

@@ -182,14 +182,15 @@ class Worker:
 
     async def _keep_leases(self) -> None:
         """Renew what we hold; stop executing what we have lost, or what somebody asked to stop."""
-        ours = dict(self._active)  # what is taken meanwhile cannot be lost
+        ours = dict(self._executions)  # what is taken meanwhile cannot be lost
         held = await self._desk.ledger.write(
             runs.renew, self._desk.owner, self._desk.settings.lease_seconds
         )
-        for run_id, task in ours.items():
-            if run_id not in held and not task.done():
+        for run_id, one in ours.items():
+            # One that has come to its end meanwhile has given its lease back itself.
+            if run_id not in held and self._executions.get(run_id) is one:
                 log.warning("lost the lease of run %s", run_id)
-                task.cancel()
+                self._active[run_id].cancel()
         for run in await self._desk.ledger.read(runs.to_be_stopped):
             self._stop(run.run_id)
         # Held and not executed, twice in a row: it could not be given back when it was put off.
@@ -332,7 +333,7 @@ class Worker:
                     written += cancellation.request(connection, ours.run_id, cancellation.PREFECT)
             if ended is not None and ended.is_failed():
                 written += setbacks.leave(
-                    connection, ours.run_id, ours.epoch, was_opened=ours.has_opened
+                    connection, ours.run_id, ours.epoch, is_false_start=ours.is_false_start
                 )
             written += cancellation.give_back(connection, ours.run_id, ours.epoch)
             return written, runs.find(connection, ours.run_id)

@@ -83,7 +83,10 @@ async def _compliance(hand: InHand, policy: PolicyResult, submitted_by: tuple[st
     unlisted = judged(hand.rulebook, hand.case, hand.evidence)
     if "underwriter" not in unlisted.gates:
         return Review(verdict=verdict, rulings=rulings, policy=unlisted)
-    review = await _credit(hand, unlisted, submitted_by, rulings)
+    try:
+        review = await _credit(hand, unlisted, submitted_by, rulings)
+    except ReviewTimeoutError as late:
+        review = await _declared(late)  # silence of credit undoes no clearing
     return review.model_copy(update={"policy": unlisted})
 
 

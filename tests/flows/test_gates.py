@@ -259,6 +259,38 @@ def test_whoever_submitted_a_case_does_not_approve_it() -> None:
         check("second_approval", SVEN, {"submitted_by": ["ina", "sven"]}, decision="approve")
 
 
+@pytest.mark.parametrize(
+    ("gate", "by"), [("compliance", COLIN), ("underwriter", UNA), ("second_approval", SVEN)]
+)
+def test_a_request_that_has_waited_since_an_earlier_version_can_be_answered(
+    gate: str, by: Answerer
+) -> None:
+    facts = FACTS.model_dump(mode="json") | {"submitted_by": by.reviewer}
+    del facts["shortest_term"], facts["rate"]
+    request = ReviewRequest(role=ROLES[gate], title="t", summary="s", facts=facts)
+    form = bound(form_at(gate), InHand(BORA, Evidence(), BOOK))
+    decision = "clear" if gate == "compliance" else "approve"
+    fields = {"decision": decision, "reviewer": by.reviewer, "reason": "seen and considered"}
+    answer = filled_in(form, fields)
+
+    with pytest.raises(AuthorityError, match="whoever submitted"):
+        answer.check(request, by)
+    nobody = request.model_copy(update={"facts": facts | {"submitted_by": ""}})
+    answer.check(nobody, by)
+
+
+@pytest.mark.parametrize("gate", ["compliance", "underwriter", "second_approval"])
+@pytest.mark.parametrize("facts", [{"longest_term": "many"}, {"mood": "good"}], ids=str)
+def test_facts_that_nobody_can_read_any_more_reject_an_answer_and_fail_nothing(
+    gate: str, facts: dict[str, Any]
+) -> None:
+    everybody = UNA.model_copy(update={"roles": tuple(Role)})
+    decision = "clear" if gate == "compliance" else "approve"
+
+    with pytest.raises(AnswerRejectedError, match="asked anew"):
+        check(gate, everybody, facts, decision=decision)
+
+
 def test_whoever_submitted_a_case_does_not_clear_it() -> None:
     submitted = {"submitted_by": ["colin"]}
 

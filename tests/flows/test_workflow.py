@@ -144,6 +144,20 @@ async def test_whoever_is_cleared_may_still_need_an_underwriter() -> None:
     assert [ruling.gate for ruling in done.content.rulings] == ["compliance", "underwriter"]
 
 
+async def test_silence_of_credit_undoes_no_clearing() -> None:
+    done = await underwritten(listed_and_alerted(), CLEARS, Silence("underwriter"))
+
+    assert done.content.outcome is Outcome.INCOMPLETE
+    assert [ruling.decision for ruling in done.content.rulings] == ["clear"]
+    before, review = done.run.state.policy, done.run.state.review
+    assert before is not None
+    assert "compliance" in before.gates
+    assert review is not None
+    assert review.policy is not None
+    assert review.policy.gates == ("underwriter",)
+    assert done.content.rule_results == review.policy.results
+
+
 async def test_papers_that_came_in_are_read_and_the_case_begins_anew() -> None:
     erin = persona("erin-expired")
 

@@ -42,6 +42,18 @@ async def test_a_waiting_run_says_what_it_needs_and_from_whom(desk: Desk) -> Non
     assert "decision" in asked["schema"]["required"]
 
 
+async def test_a_paper_that_nobody_has_read_is_no_part_of_the_decision(desk: Desk) -> None:
+    quiet, run = await waiting(desk), await waiting(desk)
+    paper = {"document_id": "unasked", "kind": "bank_statement", "content_base64": "e30="}
+
+    filed = await desk.http.post(f"/applications/{run.application_id}/documents", json=paper)
+    for one in (quiet, run):
+        await one.answer(decision="approve")
+
+    assert filed.status_code == 201
+    assert await run.decision() == await quiet.decision()
+
+
 async def test_a_decline_names_the_reason_that_was_given(desk: Desk) -> None:
     run = await waiting(desk)
 

@@ -15,9 +15,10 @@ from data.contracts.events import EventType
 from data.contracts.review import Answerer, Channel, Review, ReviewRequest, ReviewStatus, Role
 from data.contracts.runs import RunStatus
 from data.settings import Settings
-from flows.runtime import events, reviews, runs
+from flows.runtime import deaths, events, reviews, runs
 from flows.runtime.deadlines import Enforced, enforce_deadlines
 from flows.runtime.ledger import Ledger
+from flows.runtime.ledger import runs as table
 
 RUN = "0b0e6f0c-2f1d-4a55-9d0a-0d6f1f1b2c3d"
 HOUR = timedelta(hours=1)
@@ -209,3 +210,36 @@ async def test_a_request_without_steps_only_expires(any_ledger: Ledger) -> None:
     await asked(any_ledger, HOUR / 2, plain)
 
     assert await enforce_deadlines(any_ledger, CHOSEN) == Enforced()
+
+
+@pytest.mark.parametrize("status", [one for one in RunStatus if one.has_ended])
+async def test_whatever_ends_a_run_stops_the_clock_of_what_it_asked(
+    any_ledger: Ledger, status: RunStatus
+) -> None:
+    await asked(any_ledger, 8 * HOUR)  # overdue
+
+    await any_ledger.write(events.append, RUN, [], status=status)
+
+    assert (await current(any_ledger)).status is ReviewStatus.CLOSED
+    assert await enforce_deadlines(any_ledger, CHOSEN) == Enforced()
+
+
+async def test_a_resumed_run_asks_anew_with_all_its_time(any_ledger: Ledger) -> None:
+    first = await asked(any_ledger, 8 * HOUR)
+    await any_ledger.write(events.append, RUN, [], status=RunStatus.FAILED)
+    await any_ledger.write(deaths.requeue, RUN, "somebody")
+
+    assert await enforce_deadlines(any_ledger, CHOSEN) == Enforced()
+    again = await asked(any_ledger, timedelta())
+
+    assert again.attempt == 2
+    assert again.due_at - first.due_at > 7 * HOUR
+
+
+async def test_nothing_is_ruled_by_silence_about_a_run_that_has_ended(any_ledger: Ledger) -> None:
+    await asked(any_ledger, 8 * HOUR)
+    with any_ledger.writing() as connection:  # as a desk of an earlier version left it
+        connection.execute(table.update().values(status=RunStatus.FAILED))
+
+    assert await enforce_deadlines(any_ledger, CHOSEN) == Enforced()
+    assert (await current(any_ledger)).status is ReviewStatus.CLOSED

@@ -14,7 +14,7 @@ from prefect.states import (
 )
 
 from data.contracts.errors import ConflictError, LeaseLostError
-from data.contracts.events import EventType
+from data.contracts.events import Event, EventType
 from data.contracts.runs import RunStatus
 from flows.runtime import deaths, events, runs
 from flows.runtime.desk import this_host
@@ -217,3 +217,25 @@ async def test_a_run_that_is_queued_already_is_not_requeued_under_a_worker_s_han
     await ledger.write(runs.register, run_id, "application:x", application_id="x")
 
     assert await ledger.write(deaths.requeue, run_id, "somebody") == []
+
+
+async def test_a_death_forgets_no_setback_and_the_journal_tells_of_deaths_only(
+    ledger: Ledger,
+) -> None:
+    run_id = await left_behind(ledger, dead())
+    noted = {"put_off": 3, "put_off_at": 0, "not_before": "2026-01-01T00:00:00.000000Z"}
+    await ledger.write(events.append, run_id, [], epoch=1, deaths=noted)
+
+    await deaths.requeue_abandoned(PrefectServer().client, ledger, "now")
+
+    found = (await ledger.read(runs.find, run_id)).deaths
+    assert noted.items() <= found.items()
+    assert found["count"] == 1
+    lost = Event.model_validate_json((await journal(ledger, run_id))[-1])
+    assert lost.meta == {
+        "code": "worker_lost",
+        "execution": 1,
+        "place": "check/0",
+        "count": 1,
+        "alone": False,
+    }

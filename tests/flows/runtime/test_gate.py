@@ -9,7 +9,7 @@ import pytest
 from prefect.input import RunInput
 from pydantic import ValidationError
 
-from data.contracts.errors import AnswerRejectedError, AuthorityError
+from data.contracts.errors import AnswerRejectedError, AuthorityError, LeaseLostError
 from data.contracts.events import Event, EventType
 from data.contracts.review import Answerer, Channel, Review, ReviewRequest, ReviewStatus, Role
 from flows.runtime import gate, reviews
@@ -181,6 +181,7 @@ class Desk:
     epoch: int
     typed: list[dict[str, Any]] = field(default_factory=list)
     keyed: bool = False
+    request: ReviewRequest = REQUEST
 
     async def pass_through(self, form: type[F]) -> Answered[F]:
         """One execution of the run that comes to the gate."""
@@ -188,10 +189,13 @@ class Desk:
         keeper = SuspendingGatekeeper(
             self.ledger, record, RUN, "", 3600, keys_exist=lambda: self.keyed
         )
-        return await keeper.pass_through(form, 1, REQUEST, WAITING)
+        return await keeper.pass_through(form, 1, self.request, WAITING)
 
     async def reviews(self) -> list[Review]:
         return await self.ledger.read(reviews.of_run, RUN)
+
+    async def journal(self) -> list[Event]:
+        return [Event.model_validate_json(one) for one in await journal(self.ledger, RUN)]
 
 
 @pytest.fixture
@@ -244,7 +248,7 @@ async def test_an_accepted_answer_that_new_rules_refuse_is_asked_again_and_fails
     assert "could not count: the rules have changed" in caught.value.summary
     statuses = [review.status for review in await desk.reviews()]
     assert statuses == [ReviewStatus.REJECTED, ReviewStatus.OPEN]
-    told = [Event.model_validate_json(one) for one in await journal(desk.ledger, RUN)]
+    told = await desk.journal()
     assert [one.type for one in told] == [
         EventType.WAITING,
         EventType.HITL_REJECTED,
@@ -279,3 +283,48 @@ async def test_why_an_answer_did_not_count_outlives_whoever_found_out(desk: Desk
     assert caught.value.summary.startswith("**The last answer could not count: not more than was")
     assert again.opened_at == first.opened_at
     assert len(await desk.reviews()) == 2
+
+
+async def test_what_is_asked_again_is_told_as_it_stands_with_its_role_and_its_time(
+    desk: Desk,
+) -> None:
+    step = {"escalate_after_seconds": -1, "escalate_to": Role.SENIOR_UNDERWRITER}
+    desk.request = REQUEST.model_copy(update=step)
+    with pytest.raises(Asleep):
+        await desk.pass_through(ManagerRuling)
+    await desk.ledger.write(reviews.pass_on, (await desk.reviews())[0])
+
+    desk.typed = [GOOD | {"days": 12}]
+    with pytest.raises(Asleep):
+        await desk.pass_through(ManagerRuling)
+
+    first, again = await desk.reviews()
+    told = [one for one in await desk.journal() if one.type is EventType.WAITING]
+    assert [one.meta["role"] for one in told] == ["operator", "senior_underwriter"]
+    assert [one.meta["due_at"] for one in told] == [first.due_at.isoformat()] * 2
+    assert told[1].message == "Waiting for senior underwriter: A long absence"
+    assert again.request.role is Role.SENIOR_UNDERWRITER
+
+
+async def test_what_is_asked_again_rests_on_the_facts_as_the_run_writes_them_now(
+    desk: Desk,
+) -> None:
+    with pytest.raises(Asleep):
+        await desk.pass_through(ManagerRuling)
+    desk.request = REQUEST.model_copy(update={"facts": {"days": 8}})
+    desk.typed = [GOOD | {"days": 12}]
+
+    with pytest.raises(Asleep):
+        await desk.pass_through(ManagerRuling)
+
+    assert [one.request.facts for one in await desk.reviews()] == [{"days": 9}, {"days": 8}]
+
+
+async def test_a_worker_that_lost_its_lease_asks_nobody(desk: Desk) -> None:
+    desk.epoch += 1
+
+    with pytest.raises(LeaseLostError):
+        await desk.pass_through(ManagerRuling)
+
+    assert await desk.reviews() == []
+    assert await desk.journal() == []

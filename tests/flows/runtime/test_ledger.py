@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 
 from data.contracts.errors import UnavailableError
+from flows.runtime import reviews, runs
 from flows.runtime.ledger import Ledger, blobs, insert_or_ignore, metadata, now
 
 MOMENT = "2026-11-22T08:23:14.123000Z"
@@ -77,6 +82,72 @@ def test_processes_that_migrate_at_once_wait_for_each_other(tmp_path: Path) -> N
         assert set(metadata.tables) < set(sa.inspect(connection).get_table_names())
     for ledger in ledgers:
         ledger.close()
+
+
+@pytest.mark.parametrize("url", ["sqlite", "postgresql"])
+def test_a_ledger_of_the_first_version_is_brought_up_with_what_it_holds(
+    url: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    if url == "sqlite":
+        old = Ledger(f"sqlite:///{tmp_path / 'old.db'}")
+    else:
+        server: Ledger = request.getfixturevalue("postgresql")
+        with server.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.execute(sa.text("drop database if exists old"))
+            connection.execute(sa.text("create database old"))
+        old = Ledger(server.url.replace("/postgres", "/old"))
+    with old:
+        with old.writing() as connection:
+            config = Config()
+            config.set_main_option("script_location", str(files("flows.runtime") / "migrations"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0001")
+            runs.register(connection, "run-1", "application:1", application_id="1")
+            runs.claim(connection, "run-1", "host:1:worker:now", 60)
+            runs.ask_to_stop(connection, "run-1")
+            put(connection, "kept")
+
+        old.migrate()
+
+        with old.reading() as connection:
+            assert paths(connection) == ["kept"]
+            assert [run.run_id for run in runs.leased(connection)] == ["run-1"]
+            assert [run.run_id for run in runs.to_be_stopped(connection)] == ["run-1"]
+            names = {index["name"] for index in sa.inspect(connection).get_indexes("runs")}
+            assert {"ix_runs_leased", "ix_runs_to_stop"} < names
+
+
+def test_what_sweeps_look_for_is_found_by_index_however_many_rows_there_are(
+    tmp_path: Path,
+) -> None:
+    with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
+        ledger.migrate()
+        asked: list[tuple[str, Any]] = []
+        event.listen(
+            ledger.engine,
+            "before_cursor_execute",
+            lambda conn, cursor, statement, parameters, *_: asked.append((statement, parameters)),
+        )
+        with ledger.writing() as connection:
+            runs.renew(connection, "host:1:worker:now", 60)
+            runs.leased(connection)
+            runs.to_be_stopped(connection)
+            reviews.undelivered(connection)
+            done = [one for one in asked if not one[0].startswith("begin")]
+            plans = [
+                str(connection.exec_driver_sql(f"explain query plan {text}", values).all())
+                for text, values in done
+            ]
+
+    used = [
+        "ix_runs_leased",
+        "ix_runs_leased",
+        "ix_runs_leased",
+        "ix_runs_to_stop",
+        "ix_reviews_undelivered",
+    ]
+    assert len(plans) == len(used)
+    assert [name for name, plan in zip(used, plans, strict=True) if name not in plan] == []
 
 
 async def test_a_transaction_that_fails_writes_nothing(any_ledger: Ledger) -> None:

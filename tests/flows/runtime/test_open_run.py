@@ -12,7 +12,13 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import Pause
 from prefect.states import AwaitingRetry, Cancelled, Cancelling, Failed, Suspended
 
-from data.contracts.errors import LeaseLostError, StopRequestedError, WorkflowError
+from data.contracts.errors import (
+    CreditDeskError,
+    LeaseLostError,
+    StopRequestedError,
+    UnavailableError,
+    WorkflowError,
+)
 from data.contracts.runs import RunStatus
 from data.settings import settings
 from flows.runtime import cancellation, gate, open_run, runs
@@ -20,6 +26,7 @@ from flows.runtime.desk import Desk
 from flows.runtime.gate import GateForm
 from flows.runtime.ledger import Ledger
 from tests.flows.runtime.entries import RUN, a_claimed_run, a_run
+from tests.flows.runtime.leave import LEAVE, Handbook, Leave
 
 
 @pytest.fixture
@@ -96,3 +103,30 @@ async def test_a_run_falls_asleep_is_stopped_or_says_why_neither(
 
     with pytest.raises(raised):
         await gate._suspend("look-1-1", Form)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_false_start"),
+    [
+        (UnavailableError("the ledger did not answer"), False),
+        (WorkflowError("no such thing"), True),
+    ],
+    ids=["an outage", "a mistake"],
+)
+async def test_a_run_that_cannot_be_opened_in_an_outage_has_made_no_false_start(
+    error: CreditDeskError, is_false_start: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def opening(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(open_run, "_open_orchestrated", opening)
+    ours = open_run.Execution(RUN, 1)
+    token = open_run.execution.set(ours)
+    try:
+        with pytest.raises(type(error)):
+            async with open_run.open_run(LEAVE, Leave(), "leave-1", pin=Handbook()):
+                pass
+    finally:
+        open_run.execution.reset(token)
+
+    assert ours.is_false_start is is_false_start

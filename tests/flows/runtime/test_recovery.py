@@ -158,8 +158,8 @@ async def test_a_run_that_was_put_off_is_not_offered_before_its_time(ledger: Led
 async def test_a_run_that_was_deleted_in_prefect_fails_and_says_so(
     ledger: Ledger, status: RunStatus
 ) -> None:
-    deleted, other = await idle(ledger, status), await idle(ledger)
-    server = PrefectServer({UUID(other): AwaitingRetry()})
+    older, deleted, other = await idle(ledger), await idle(ledger, status), await idle(ledger)
+    server = PrefectServer({UUID(run_id): AwaitingRetry() for run_id in (older, other)})
 
     for _ in range(2):
         await recovery.reconcile(server.client, ledger, Turn())
@@ -179,6 +179,58 @@ async def test_a_server_that_knows_no_run_at_all_is_not_believed(ledger: Ledger)
     await recovery.reconcile(PrefectServer().client, ledger, Turn())
 
     assert (await ledger.read(runs.find, run_id)).status is RunStatus.WAITING
+
+
+async def test_a_new_prefect_server_is_not_believed_about_what_came_before_it(
+    ledger: Ledger,
+) -> None:
+    before = await many(ledger, RunStatus.WAITING, 60)
+    after = [await idle(ledger) for _ in range(3)]
+    server = PrefectServer({UUID(run_id): AwaitingRetry() for run_id in after})
+
+    await recovery.reconcile(server.client, ledger, Turn())
+
+    found = await ledger.read(runs.find_all, before)
+    assert {run.status for run in found.values()} == {RunStatus.WAITING}
+
+
+async def test_a_prefect_server_that_was_set_back_is_not_believed_about_what_came_later(
+    ledger: Ledger,
+) -> None:
+    known = await many(ledger, RunStatus.WAITING, 3)
+    lost = [await idle(ledger) for _ in range(3)]
+    server = PrefectServer({UUID(run_id): Suspended() for run_id in known})
+
+    await recovery.reconcile(server.client, ledger, Turn())
+
+    found = await ledger.read(runs.find_all, lost)
+    assert {run.status for run in found.values()} == {RunStatus.QUEUED}
+
+
+async def test_the_latest_run_was_deleted_if_the_one_before_is_known(ledger: Ledger) -> None:
+    known, deleted = await idle(ledger), await idle(ledger)
+    server = PrefectServer({UUID(known): AwaitingRetry()})
+
+    await recovery.reconcile(server.client, ledger, Turn())
+
+    assert (await ledger.read(runs.find, deleted)).status is RunStatus.FAILED
+
+
+async def test_a_run_is_deleted_next_to_others_that_have_ended(ledger: Ledger) -> None:
+    ended = [await idle(ledger, RunStatus.COMPLETED) for _ in range(2)]
+    deleted = await idle(ledger)
+    ended.append(await idle(ledger, RunStatus.COMPLETED))
+    server = PrefectServer({UUID(run_id): Completed() for run_id in ended})
+
+    await recovery.reconcile(server.client, ledger, Turn())
+
+    assert (await ledger.read(runs.find, deleted)).status is RunStatus.FAILED
+
+
+async def test_deleted_runs_are_looked_for_in_every_twelfth_sweep(ledger: Ledger) -> None:
+    turn = Turn()
+
+    assert [n for n in range(25) if turn.is_for_deleted()] == [0, 12, 24]
 
 
 @pytest.mark.parametrize("state", [Pending(), Running(), Cancelling()])

@@ -328,3 +328,26 @@ def test_zero_sets_no_limit(days: int, keep: int, expected: RetentionPolicy) -> 
     chosen = Settings(checkpoint_retention_days=days, checkpoint_keep=keep)
 
     assert RetentionPolicy.of(chosen) == expected
+
+
+async def test_however_many_go_forks_are_looked_at_once_per_batch(
+    ledger: Ledger, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = await a_run(ledger, shelf, ages=(40,) * 7)
+    planned = await ledger.read(retention.plan, MONTH)
+    looks: list[int] = []
+    look = retention._gone_on_from
+
+    def counted(connection: sa.Connection) -> set[str]:
+        looks.append(1)
+        return look(connection)
+
+    monkeypatch.setattr(retention, "_AT_ONCE", 3)
+    monkeypatch.setattr(retention, "plan", lambda *_: planned)
+    monkeypatch.setattr(retention, "_gone_on_from", counted)
+
+    purged = (await tidy(ledger, shelf, MONTH, dry_run=False)).purged
+
+    assert [one.storage_key for one in purged] == keys
+    assert len(looks) == 3
+    assert not await shelf.keys("checkpoints/")

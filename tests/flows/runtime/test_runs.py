@@ -176,12 +176,13 @@ async def test_every_change_of_hands_has_a_later_epoch(any_ledger: Ledger) -> No
 async def test_a_lease_that_nobody_renewed_may_be_taken(any_ledger: Ledger) -> None:
     await a_claimed_run(any_ledger, seconds=-1)
 
-    (left,) = await any_ledger.read(runs.abandoned)
+    (left,) = await any_ledger.read(runs.leased)
     epoch = await any_ledger.write(runs.claim, RUN, "host:2:other", 60)
 
-    assert left.run_id == RUN
+    assert (left.run_id, left.lease_owner) == (RUN, "host:1:worker")
     assert epoch == 2
-    assert await any_ledger.read(runs.abandoned) == []
+    (now_held,) = await any_ledger.read(runs.leased)
+    assert now_held.lease_owner == "host:2:other"
 
 
 async def test_a_lease_that_is_renewed_is_not_taken(any_ledger: Ledger) -> None:

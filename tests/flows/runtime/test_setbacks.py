@@ -52,7 +52,7 @@ async def test_an_execution_that_could_not_write_its_end_is_put_off_and_no_false
 ) -> None:
     run_id = await left_behind(ledger, OWNER)
 
-    written = await ledger.write(setbacks.leave, run_id, 1, was_opened=True)
+    written = await ledger.write(setbacks.leave, run_id, 1, is_false_start=False)
 
     run = await ledger.read(runs.find, run_id)
     assert [event.meta["code"] for event in written] == ["interrupted"]
@@ -64,7 +64,7 @@ async def test_a_run_that_can_never_write_its_end_fails_at_last(ledger: Ledger) 
     run_id = await left_behind(ledger, OWNER)
 
     for epoch in range(1, setbacks.MOST_PUT_OFF + 2):
-        await ledger.write(setbacks.leave, run_id, epoch, was_opened=True)
+        await ledger.write(setbacks.leave, run_id, epoch, is_false_start=False)
         await ledger.write(runs.release, run_id, epoch)
         await ledger.write(runs.claim, run_id, OWNER, 60)
 
@@ -87,7 +87,7 @@ async def test_a_run_that_cannot_even_be_opened_fails_instead_of_being_tried_for
             taken = await ledger.write(runs.claim, run_id, OWNER, 60)
             assert taken is not None
             epoch = taken
-        await ledger.write(setbacks.leave, run_id, epoch, was_opened=False)
+        await ledger.write(setbacks.leave, run_id, epoch, is_false_start=True)
         await ledger.write(runs.release, run_id, epoch)
         statuses.append((await ledger.read(runs.find, run_id)).status)
 
@@ -105,7 +105,7 @@ async def test_an_execution_that_has_said_how_it_ended_has_nothing_more_to_note(
     run_id = await left_behind(ledger, OWNER)
     await ledger.write(events.append, run_id, [], epoch=1, status=status)
 
-    assert await ledger.write(setbacks.leave, run_id, 1, was_opened=True) == []
+    assert await ledger.write(setbacks.leave, run_id, 1, is_false_start=False) == []
 
     assert (await ledger.read(runs.find, run_id)).deaths == {}
 
@@ -115,7 +115,7 @@ async def test_whoever_has_lost_the_lease_leaves_no_setback(ledger: Ledger) -> N
     await ledger.write(runs.renew, OWNER, -1)
     await ledger.write(runs.claim, run_id, "host:2:other:now", 60)
 
-    assert await ledger.write(setbacks.leave, run_id, 1, was_opened=False) == []
+    assert await ledger.write(setbacks.leave, run_id, 1, is_false_start=True) == []
 
     assert (await ledger.read(runs.find, run_id)).deaths == {}
 
@@ -136,3 +136,47 @@ async def test_nobody_puts_back_what_another_worker_holds(ledger: Ledger) -> Non
     assert await ledger.write(setbacks.put_back, run_id, OWNER) == []
 
     assert (await ledger.read(runs.find, run_id)).lease_owner == "host:2:other:now"
+
+
+async def test_a_run_that_could_not_be_opened_in_an_outage_is_put_off_and_no_false_start(
+    ledger: Ledger,
+) -> None:
+    run_id, epoch = await claimed(ledger)
+
+    for _ in range(setbacks.MOST_PUT_OFF):
+        written = await ledger.write(setbacks.leave, run_id, epoch, is_false_start=False)
+        assert written == []  # a journal begins with its run's start
+        await ledger.write(runs.release, run_id, epoch)
+        taken = await ledger.write(runs.claim, run_id, OWNER, 60)
+        assert taken is not None
+        epoch = taken
+
+    run = await ledger.read(runs.find, run_id)
+    assert (run.status, run.deaths["put_off"]) == (RunStatus.RUNNING, setbacks.MOST_PUT_OFF)
+
+
+async def test_false_starts_are_forgotten_when_the_run_is_opened(ledger: Ledger) -> None:
+    run_id, epoch = await claimed(ledger)
+    counted = []
+
+    for is_false_start in (True, True, None, True):
+        if is_false_start:
+            await ledger.write(setbacks.leave, run_id, epoch, is_false_start=True)
+            counted.append((await ledger.read(runs.find, run_id)).deaths["false_starts"])
+        await ledger.write(runs.release, run_id, epoch)
+        taken = await ledger.write(runs.claim, run_id, OWNER, 60)
+        assert taken is not None
+        epoch = taken
+
+    assert counted == [1, 2, 1]
+
+
+async def test_a_run_that_was_asked_to_stop_ends_when_it_is_put_back(ledger: Ledger) -> None:
+    run_id = await left_behind(ledger, OWNER)
+    await ledger.write(runs.ask_to_stop, run_id)
+
+    written = await ledger.write(setbacks.put_back, run_id, OWNER)
+
+    run = await ledger.read(runs.find, run_id)
+    assert (run.status, run.lease_owner) == (RunStatus.CANCELLED, None)
+    assert written[-1].type is EventType.RUN_CANCELLED
