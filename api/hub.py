@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -87,7 +87,7 @@ class Hub:
 
     async def follow(
         self, run_id: str, after: int = 0, may_stay: Callable[[], bool] = lambda: True
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """The frames of a run's journal after an id: all there are, then each as it comes.
 
         Ends after a terminal event that is the journal's last, or when the run has ended and

@@ -259,7 +259,7 @@ class SuspendingGatekeeper:
         if review is None:
             return await self._ask(form, visit, request, waiting)
         if review.status in {ReviewStatus.REJECTED, ReviewStatus.CLOSED}:
-            await _forget_typed(form.gate)
+            await _forget_typed(review)
             return await self._ask(form, visit, request, waiting)
         return review
 
@@ -274,11 +274,12 @@ class SuspendingGatekeeper:
             await _suspend(f"{key}-{self._record.epoch}", prefilled(form, review.request))
 
     async def _end_wait(self, review: Review) -> None:
-        """Forget what was typed, also what has lost to another answer, and draw the wait once."""
-        await _forget_typed(review.gate)
+        """Forget what was typed, also what has lost to another answer, and draw the wait: once,
+        and not in replays."""
         told = resolved_key(review.gate, review.visit)
         if not await self._ledger.read(events.is_told, self._run_id, told):
-            self._trace(review)  # the wait is over just now, and not replayed
+            await _forget_typed(review)
+            self._trace(review)
 
     def _trace(self, review: Review) -> None:
         """Draw the wait, which no process was there for, under the request that began it all."""
@@ -427,10 +428,10 @@ async def _typed_in(key: str) -> dict[str, Any] | None:
     return latest
 
 
-async def _forget_typed(gate: str) -> None:
-    """Delete what was entered at a gate in the Prefect UI: the ledger has all that counts."""
+async def _forget_typed(review: Review) -> None:
+    """Delete what was entered for a request in the Prefect UI: the ledger has all that counts."""
     async with prefect_client() as client:
-        await in_prefect.forget_typed(client, _flow_run_id(), gate.replace("_", "-"))
+        await in_prefect.forget_typed(client, _flow_run_id(), in_prefect.pause_key(review))
 
 
 def _flow_run_id() -> Any:

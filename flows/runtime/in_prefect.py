@@ -111,14 +111,14 @@ async def close_children(client: PrefectClient, run_id: str) -> None:
             await client.set_flow_run_state(child.id, Cancelled(), force=True)
 
 
-async def forget_typed(client: PrefectClient, run_id: UUID, gate: str = "") -> None:
-    """Delete what was entered in the forms of a run, of one gate or of all.
+async def forget_typed(client: PrefectClient, run_id: UUID, request: str = "") -> None:
+    """Delete what was entered in the forms of a run: of one request by its `pause_key`, or all.
 
     People type what they should not; the desk refuses it, and Prefect would keep it for ever.
     """
     for entry in await client.filter_flow_run_input(
         flow_run_id=run_id,
-        key_prefix=f"suspended-{gate}-" if gate else "suspended-",
+        key_prefix=f"suspended-{request}-" if request else "suspended-",
         limit=MOST_COMPARED,
         exclude_keys=set(),
     ):

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from prefect.filesystems import LocalFileSystem, WritableFileSystem
 
 
+@runtime_checkable
 class Stock(Protocol):
     """The keys of one storage."""
 
@@ -30,7 +31,7 @@ def stock_of(storage: WritableFileSystem) -> Stock | None:
         return _Files(storage)
     if storage.get_block_type_slug() == "s3-bucket":
         return _Bucket(storage)
-    return storage if hasattr(storage, "list_paths") else None  # type: ignore[return-value]
+    return storage if isinstance(storage, Stock) else None
 
 
 class _Files:

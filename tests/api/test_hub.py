@@ -68,7 +68,7 @@ async def test_a_follower_gets_what_there_is_and_then_what_happens(
     desk.woken.put_nowait(RUN_ID)
 
     assert ids_in(await asyncio.wait_for(anext(stream), 5)) == [3]
-    await stream.aclose()  # type: ignore[attr-defined]
+    await stream.aclose()
 
 
 @pytest.mark.parametrize(("after", "expected"), [(0, [1, 2, 3]), (1, [2, 3]), (2, [3]), (3, [])])
@@ -211,9 +211,9 @@ async def test_nothing_is_kept_of_a_run_that_nobody_follows(
         await anext(stream)
     assert hub.followed == {RUN_ID}
 
-    await streams[0].aclose()  # type: ignore[attr-defined]
+    await streams[0].aclose()
     assert hub.followed == {RUN_ID}
-    await streams[1].aclose()  # type: ignore[attr-defined]
+    await streams[1].aclose()
     assert hub.followed == frozenset()
 
 
@@ -285,7 +285,7 @@ async def test_whoever_may_not_listen_any_more_is_turned_out_and_others_stay(
         await tell(ledger, RUN_ID, STEP)
 
         assert ids_in(await asyncio.wait_for(anext(may_stay), 5)) == [2]
-        await may_stay.aclose()  # type: ignore[attr-defined]
+        await may_stay.aclose()
 
 
 async def test_a_run_that_is_purged_ends_its_streams(desk: FakeDesk, ledger: Ledger) -> None:

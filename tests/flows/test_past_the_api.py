@@ -14,7 +14,10 @@ import pytest
 from data.contracts.decision import Outcome
 from data.contracts.events import EventType
 from data.contracts.runs import RunStatus
+from data.settings import Settings
 from tests.desk import PATIENCE_SECONDS, Desk, StartedRun
+from tests.papers import order_of
+from tools.case_files import load_persona
 
 SECRET = "she wept on the phone"
 
@@ -186,3 +189,36 @@ async def test_a_rejected_answer_is_not_kept_in_prefect_while_the_run_asks_again
     await waiting.until(EventType.HITL_REJECTED)
     await waiting.until(EventType.WAITING)
     await is_forgotten(prefect, waiting)
+
+
+async def test_a_gate_that_asks_twice_hears_both_answers_from_prefect(
+    desk: Desk, prefect: httpx.AsyncClient
+) -> None:
+    run = await desk.start("max-missing")
+    useless = {"document_id": "useless", "kind": "w2", "content_base64": "e30="}
+    papers = f"/applications/{run.application_id}/documents"
+    (wanted,) = load_persona(Settings().data_dir, "max-missing").later_documents
+
+    for paper in (useless, order_of(wanted)):
+        await run.until(EventType.WAITING)
+        assert (await desk.http.post(papers, json=paper)).status_code == 201
+        form = {
+            "decision": "supplied",
+            "document_ids": [paper["document_id"]],
+            "reviewer": "intake-1",
+            "reason": "came by mail",
+        }
+        await resumed(prefect, run, form)
+
+    assert (await run.decision()).outcome is Outcome.APPROVE
+    assert not [key for key in await inputs(prefect, run) if key.endswith("-response")]
+
+
+async def resumed(prefect: httpx.AsyncClient, run: StartedRun, form: dict[str, Any]) -> None:
+    """Submit a form as the Prefect UI does, as soon as the run is asleep."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            answer = await prefect.post(f"/flow_runs/{run.run_id}/resume", json={"run_input": form})
+            if answer.status_code == 201 and answer.json()["status"] == "ACCEPT":
+                return
+            await asyncio.sleep(0.2)

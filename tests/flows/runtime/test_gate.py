@@ -208,7 +208,7 @@ async def desk(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Desk:
     async def suspend(_: str, form: type[RunInput]) -> None:
         raise Asleep(form)
 
-    async def forget(_: str) -> None:
+    async def forget(_: Review) -> None:
         """Nothing is kept here."""
 
     monkeypatch.setattr(gate, "_typed_in", typed_in)
