@@ -36,7 +36,7 @@ bench: $(INSTALLED) ## Measure the numbers the desk has to hold
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 soak: $(INSTALLED) ## Run fault, browser and job tests in full length
-	$(BIN)/python -m pytest tests/faults tests/browser tests/flows/runtime/test_child.py --soak $(ARGS)
+	$(BIN)/python -m pytest tests/faults tests/browser tests/flows/runtime/worker/test_job_process.py --soak $(ARGS)
 
 clean: ## Remove .venv and every cache; a desk's folder stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist

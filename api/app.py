@@ -16,11 +16,9 @@ from fastapi import FastAPI
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.trace import Span
 
-from api import auth, headers, problems
+from api import problems
 from api.gateway import Gateway
 from api.hub import Hub
-from api.limits import TimeLimit
-from api.loopback import require_loopback
 from api.routes import (
     applications,
     audit,
@@ -32,8 +30,11 @@ from api.routes import (
     runs,
     workflow,
 )
+from api.security import auth, headers
+from api.security.limits import TimeLimit
+from api.security.loopback import require_loopback
 from data.settings import Settings
-from flows.runtime import lifeline, telemetry
+from flows.runtime.host import parent_pipe, telemetry
 
 CONNECTIONS_GRACE_SECONDS = 1
 """How long open requests may delay the end of the process."""
@@ -109,7 +110,7 @@ def serve_api(settings: Settings) -> None:
     """
     if not settings.has_api_keys:
         require_loopback(settings.api_host)
-    lifeline.attach()
+    parent_pipe.attach()
     telemetry.setup(role="api", settings=settings)
     _Server(
         uvicorn.Config(
@@ -142,7 +143,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             logging.getLogger(__name__).info("the API is ready")
-            lifeline.ready()
+            parent_pipe.ready()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -8,10 +8,10 @@ from uuid import UUID
 
 from fastapi import Depends, Path, Request
 
-from api.auth import caller_of, stay_of
 from api.gateway import Gateway
 from api.hub import Hub
 from api.schemas import Caller
+from api.security.auth import caller_of, stay_of
 from api.sse import last_event_id
 from data.contracts.errors import RecordNotFoundError
 

@@ -41,32 +41,25 @@ from data.contracts.errors import (
 from data.contracts.review import Answerer, Review, ReviewStatus, Role
 from data.contracts.runs import RunOptions, RunSummary
 from data.settings import FanOutPolicy, Settings
-from flows import forks
-from flows.gates import GATES, bound, form_at
+from flows.case import in_hand
 from flows.housekeeping import HousekeepingReport, keep_house
-from flows.in_hand import in_hand
-from flows.runtime import (
-    cancellation,
-    deaths,
-    decisions,
-    events,
-    in_prefect,
-    recovery,
-    reviews,
-    runs,
-)
-from flows.runtime.deployments import Deployment, declared
-from flows.runtime.desk import this_desk
-from flows.runtime.gate import filled_in
-from flows.runtime.launch import launch, launch_fork
-from flows.runtime.ledger import Ledger
-from flows.runtime.notifications import arrange_notifications
-from flows.runtime.orders import ForkOrder, Order
-from flows.runtime.runs import Run
-from flows.runtime.storage import shared_ledger
-from flows.staff import current_rulebook
+from flows.review_forms import GATES, bound, form_at
+from flows.rulebook import current_rulebook
+from flows.runtime.checkpoints.store import shared_ledger
+from flows.runtime.execution.desk import this_desk
+from flows.runtime.execution.gatekeeper import filled_in
+from flows.runtime.ledger import decisions, journal, reviews, runs
+from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.run_requests import ForkOrder, Order
+from flows.runtime.ledger.runs import Run
+from flows.runtime.prefect_api import cancel, states
+from flows.runtime.prefect_api.deployments import Deployment, declared
+from flows.runtime.prefect_api.launch import launch, launch_fork
+from flows.runtime.prefect_api.notifications import arrange_notifications
+from flows.runtime.worker import lost_workers, sweep
+from flows.service import forks
 from tools.case_files import load_case
-from tools.discretion import require_discreet
+from tools.personal_data_filter import require_discreet
 
 _MAY_DECIDE = {Role.SENIOR_UNDERWRITER}
 _WAKE_TRIES = 40
@@ -154,18 +147,18 @@ class Gateway(Records):
         if order.makes_a_fork:
             return await self._fork(run, order, caller)
         await forks.require_able_to_go_on(self.ledger, run)
-        requeued = await self.ledger.write(deaths.requeue, run_id, caller.name)
-        events.publish(requeued)
+        requeued = await self.ledger.write(lost_workers.requeue, run_id, caller.name)
+        journal.publish(requeued)
         if requeued:
             with _prefect_errors():
-                await in_prefect.reschedule(self._client, run_id)
+                await states.reschedule(self._client, run_id)
         return await self.run(run_id)
 
     async def cancel(self, run_id: str, caller: Caller) -> RunSummary:
         """Stop a run for good. Raises ConflictError when it has ended already."""
-        events.publish(await self.ledger.write(cancellation.request, run_id, caller.name))
+        journal.publish(await self.ledger.write(cancel.request, run_id, caller.name))
         with _prefect_errors():
-            await cancellation.deliver_one(self._client, self.ledger, run_id)
+            await cancel.deliver_one(self._client, self.ledger, run_id)
         return await self.run(run_id)
 
     async def _fork(self, parent: Run, order: ResumeRun, caller: Caller) -> RunSummary:
@@ -335,12 +328,12 @@ class Gateway(Records):
 
     async def _sweep(self) -> None:
         """Finish what others began, as workers do too: there may be no worker to come back."""
-        turn = recovery.Turn()
+        turn = sweep.Turn()
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             try:
                 deployment_id, instance = await self._deployed(), this_desk().instance
-                await recovery.sweep(self._client, self.ledger, deployment_id, instance, turn)
+                await sweep.sweep(self._client, self.ledger, deployment_id, instance, turn)
             except CreditDeskError as error:
                 log.info("no sweep: %s", error)
             except Exception:
@@ -350,7 +343,7 @@ class Gateway(Records):
         """Resume the run, which may still be falling asleep; at last the worker's sweep does."""
         for _ in range(_WAKE_TRIES):
             try:
-                if await recovery.wake(self._client, review):
+                if await sweep.wake(self._client, review):
                     await self.ledger.write(reviews.mark_delivered, review)
                     return
             except (httpx.TransportError, PrefectHTTPStatusError) as error:

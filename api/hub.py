@@ -20,8 +20,8 @@ import sqlalchemy as sa
 from api.sse import to_frame
 from data.contracts.errors import CreditDeskError, RecordNotFoundError, as_desk_error
 from data.contracts.events import TERMINAL
-from flows.runtime import events, runs
-from flows.runtime.ledger import Ledger
+from flows.runtime.ledger import journal, runs
+from flows.runtime.ledger.database import Ledger
 
 LOOK_SECONDS = 1.0
 QUIET_LOOKS = 15
@@ -143,7 +143,7 @@ class Hub:
                 continue
             for log in self._logs.values():
                 log.turn_out()
-            heads = await self._source.ledger.read(events.heads, list(self._logs))
+            heads = await self._source.ledger.read(journal.heads, list(self._logs))
             for run_id, log in self._logs.items():
                 if heads.get(run_id, 0) > len(log.frames) or looks % QUIET_LOOKS == 0:
                     log.news.set()
@@ -208,7 +208,7 @@ class _Log:
 def _news(connection: sa.Connection, run_id: str, after: int) -> tuple[list[str], bool]:
     # The status first: whatever an ended run has written is there to be read afterwards.
     has_ended = runs.find(connection, run_id).status.has_ended
-    return events.read(connection, run_id, after=after, limit=PAGE), has_ended
+    return journal.read(connection, run_id, after=after, limit=PAGE), has_ended
 
 
 def _short(error: Exception) -> str:

@@ -36,28 +36,24 @@ from data.contracts.runs import CheckpointEntry, Message, RunStatus, RunSummary
 from data.contracts.underwriting import Underwriting
 from data.contracts.watchlist import ListedCandidate
 from data.settings import Settings
-from flows import forks
-from flows.case_file import case_on_file, paper_sha256
-from flows.comparison import Comparison, compare
-from flows.gates import form_at
-from flows.runtime import (
-    audit,
-    checkpoints,
-    decisions,
-    drawing,
-    messages,
-    retention,
-    reviews,
-    runs,
-)
-from flows.runtime.audit_key import signing_key
-from flows.runtime.checkpoints import Checkpoint
-from flows.runtime.gate import prefilled
-from flows.runtime.ledger import Ledger
-from flows.runtime.runs import Run
+from flows import case
+from flows.case import case_on_file, paper_sha256
+from flows.review_forms import form_at
+from flows.runtime.audit import pack as audit
+from flows.runtime.audit.key import signing_key
+from flows.runtime.checkpoints import checkpoint as checkpoints
+from flows.runtime.checkpoints import retention
+from flows.runtime.checkpoints.checkpoint import Checkpoint
+from flows.runtime.execution.gatekeeper import prefilled
+from flows.runtime.graph.drawing import drawing
+from flows.runtime.ledger import decisions, messages, reviews, runs
+from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.runs import Run
+from flows.service import forks
+from flows.service.comparison import Comparison, compare
 from flows.workflow import WORKFLOW
-from tools.discretion import require_discreet
 from tools.notices import compose_notice, load_notice_terms
+from tools.personal_data_filter import require_discreet
 from tools.watchlist import compare_with_list, watchlist_file
 
 _READ_NAMES = {Role.UNDERWRITER, Role.SENIOR_UNDERWRITER, Role.COMPLIANCE}
@@ -190,8 +186,8 @@ class Records:
         return compare(
             await forks.load_checkpoint(self.ledger, one, before),
             await forks.load_checkpoint(self.ledger, two, after),
-            forks.overrides_of(one),
-            forks.overrides_of(two),
+            case.overrides_of(one),
+            case.overrides_of(two),
         )
 
     async def audit(self, run_id: str) -> bytes:

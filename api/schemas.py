@@ -28,7 +28,7 @@ from data.contracts.review import Channel, Claim, Review, Role
 from data.contracts.runs import CheckpointEntry, Links, Message, RunOptions, RunStatus, RunSummary
 from data.contracts.watchlist import ListedCandidate
 from data.settings import FanOutPolicy
-from tools.discretion import Discretion
+from tools.personal_data_filter import Discretion
 
 
 @dataclass(frozen=True)

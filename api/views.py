@@ -17,10 +17,10 @@ from data.contracts.events import EventType
 from data.contracts.review import Review
 from data.contracts.runs import Failure, Lineage, Links, RunStatus, RunSummary, WaitingFor
 from data.settings import Settings
-from flows.runtime import decisions, events, reviews, runs
-from flows.runtime.drawing import NodeStatus
-from flows.runtime.graph import Kind
-from flows.runtime.runs import Run
+from flows.runtime.graph.drawing.drawing import NodeStatus
+from flows.runtime.graph.workflow import Kind
+from flows.runtime.ledger import decisions, journal, reviews, runs
+from flows.runtime.ledger.runs import Run
 from flows.workflow import WORKFLOW
 
 
@@ -49,7 +49,7 @@ def node_statuses(connection: sa.Connection, run_id: str) -> dict[str, NodeStatu
     """How far a run is, node by node, told from its journal."""
     run = runs.find(connection, run_id)
     status = {"start": NodeStatus.DONE}
-    for body in events.read(connection, run_id, limit=10_000):
+    for body in journal.read(connection, run_id, limit=10_000):
         status |= _told_by(json.loads(body))
     if run.status is RunStatus.COMPLETED:
         status["end"] = NodeStatus.DONE

@@ -14,17 +14,17 @@ from prefect.client.orchestration import PrefectClient
 
 from data.contracts.base import Contract
 from data.settings import Settings, settings
-from flows.runtime import recovery
-from flows.runtime.deadlines import enforce_deadlines
-from flows.runtime.ledger import Ledger
-from flows.runtime.retention import (
+from flows.runtime.checkpoints.retention import (
     RetentionPolicy,
     StorageAudit,
     Tidied,
     audit_storage,
     tidy,
 )
-from flows.runtime.storage import Shelf, shared_ledger
+from flows.runtime.checkpoints.store import Shelf, shared_ledger
+from flows.runtime.ledger.database import Ledger
+from flows.runtime.worker import sweep
+from flows.runtime.worker.deadlines import enforce_deadlines
 
 
 class HousekeepingReport(Contract):
@@ -61,7 +61,7 @@ async def keep_house(
     times: dict[str, int] = {}
     if client is not None and not dry_run:
         times = asdict(await enforce_deadlines(ledger, chosen))
-        await recovery.deliver_answers(client, ledger)
+        await sweep.deliver_answers(client, ledger)
     shelf = await Shelf.open(chosen.checkpoint_storage)
     tidied = await tidy(ledger, shelf, RetentionPolicy.of(chosen), dry_run=dry_run)
     return HousekeepingReport(

@@ -19,10 +19,10 @@ from data.contracts.underwriting import (
     Verdict,
 )
 from data.settings import settings
-from flows.case_file import as_read
-from flows.forks import case_in_run
-from flows.runtime.open_run import OpenRun, open_run
-from flows.staff import Staff, current_rulebook, on_duty
+from flows.agent_registry import Staff, on_duty
+from flows.case import as_read, case_in_run
+from flows.rulebook import current_rulebook
+from flows.runtime.execution.open_run import OpenRun, open_run
 from flows.stages.bureau import pull_bureau
 from flows.stages.decision import issue_decision
 from flows.stages.doc_intake import ask_for_papers, take_in

@@ -25,7 +25,7 @@ from data.contracts.underwriting import (
     Underwriting,
     Verdict,
 )
-from flows.runtime.graph import Edge, Kind, Node, Workflow
+from flows.runtime.graph.workflow import Edge, Kind, Node, Workflow
 
 _CREDIT = {Recommendation.APPROVE, Recommendation.COUNTER_OFFER}
 

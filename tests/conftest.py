@@ -33,8 +33,8 @@ import hypothesis
 import pytest
 
 from data.settings import settings
-from flows.runtime.ledger import Ledger
-from flows.runtime.storage import shared_ledger
+from flows.runtime.checkpoints.store import shared_ledger
+from flows.runtime.ledger.database import Ledger
 from tests.desk import Desk, desk_in
 from tests.otlp import Receiver, receiving
 

@@ -27,7 +27,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.keys import KeyFile
+from api.security.keys import KeyFile
 from data.contracts.review import Role
 from data.contracts.ssn import normal_ssn
 from data.settings import Settings

@@ -23,7 +23,7 @@ import data
 from api.cli import app
 from data.contracts.runs import RunStatus
 from data.settings import Settings
-from flows.runtime.drawing import to_mermaid
+from flows.runtime.graph.drawing.drawing import to_mermaid
 from flows.workflow import WORKFLOW
 from tests.desk import Desk, StartedRun
 

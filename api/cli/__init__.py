@@ -10,7 +10,6 @@ import typer
 
 from api.cli import (
     audit,
-    demo,
     drawing,
     history,
     housekeeping,
@@ -23,6 +22,7 @@ from api.cli import (
     runs,
     up,
 )
+from api.cli.demo import command
 from api.cli.errors import DeskGroup
 
 app = typer.Typer(
@@ -37,7 +37,7 @@ app = typer.Typer(
 _THE_DESK, _CASES, _ROLES = "The desk", "Cases", "Single processes, as containers run them"
 
 app.command(rich_help_panel=_THE_DESK)(up.up)
-app.command(rich_help_panel=_THE_DESK)(demo.demo)
+app.command(rich_help_panel=_THE_DESK)(command.demo)
 app.command(rich_help_panel=_CASES)(runs.submit)
 app.command(rich_help_panel=_CASES)(runs.follow)
 app.command(name="runs", rich_help_panel=_CASES)(runs.list_runs)

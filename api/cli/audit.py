@@ -57,9 +57,9 @@ def verify(
     from dataclasses import asdict
 
     from api.cli.output import print_json
-    from flows.runtime.audit import AuditError
-    from flows.runtime.audit import verify as proven_by
-    from flows.runtime.audit_key import read_public_key
+    from flows.runtime.audit.key import read_public_key
+    from flows.runtime.audit.pack import AuditError
+    from flows.runtime.audit.pack import verify as proven_by
 
     public = read_public_key(
         _file(Path(key)).decode(errors="replace") if Path(key).is_file() else key
@@ -82,7 +82,7 @@ def verify(
 def key(home: options.Home = None) -> None:
     """Print the public part of this desk's signing key; the key is made when there is none."""
     from api.cli.client import chosen_settings
-    from flows.runtime.audit_key import public_text, signing_key
+    from flows.runtime.audit.key import public_text, signing_key
 
     typer.echo(public_text(signing_key(chosen_settings(home=home).folder)))
 

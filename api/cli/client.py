@@ -19,7 +19,7 @@ from api.cli.options import given_key
 from data.contracts.errors import ContractViolationError, CreditDeskError, UnavailableError
 from data.contracts.events import Event
 from data.settings import Settings
-from flows.runtime.desk_lock import running_desk
+from flows.runtime.host.desk_lock import running_desk
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 STREAM_TIMEOUT = httpx.Timeout(30.0, connect=5.0, read=45.0)

@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from api.cli.board import Board, stages_of
 from api.cli.client import DeskClient
+from api.cli.demo.board import Board, stages_of
 from api.cli.output import event_line, run_lines
 from data.contracts.events import Event
 

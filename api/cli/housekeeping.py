@@ -23,7 +23,7 @@ def housekeeping(
     """Enforce deadlines and retention now; of a desk that is closed, retention only."""
     from api.cli.client import chosen_settings
     from api.cli.output import print_json
-    from flows.runtime.desk_lock import running_desk
+    from flows.runtime.host.desk_lock import running_desk
 
     closed = api is None and running_desk(chosen_settings(home=home).folder) is None
     report = (
@@ -116,7 +116,7 @@ async def _behind_closed_doors(home: Path | None, *, dry_run: bool) -> dict[str,
     from api.cli.client import chosen_settings
     from data.contracts.errors import RecordNotFoundError
     from data.settings import settings
-    from flows.runtime.environment import apply_prefect_environment
+    from flows.runtime.host.environment import apply_prefect_environment
 
     chosen = chosen_settings(home=home)
     if not chosen.ledger_url and not (chosen.folder / "ledger.db").is_file():
@@ -126,7 +126,7 @@ async def _behind_closed_doors(home: Path | None, *, dry_run: bool) -> dict[str,
     apply_prefect_environment(chosen)
 
     from flows.housekeeping import keep_house
-    from flows.runtime.storage import shared_ledger
+    from flows.runtime.checkpoints.store import shared_ledger
 
     with shared_ledger(chosen.ledger) as ledger:
         report = await keep_house(ledger, chosen, dry_run=dry_run)

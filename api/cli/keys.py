@@ -37,7 +37,7 @@ def create(
     """Make a key. It is shown once, and from then on nobody is served without one."""
     from api.cli.client import chosen_settings, local_key_file
     from api.cli.output import print_json
-    from api.keys import KeyFile, write_private
+    from api.security.keys import KeyFile, write_private
 
     settings = chosen_settings(home=home)
     key, token = KeyFile(settings.keys_file).create(name, role)
@@ -55,7 +55,7 @@ def list_keys(as_json: options.AsJson = False, home: options.Home = None) -> Non
     """List the keys, revoked ones too; the secrets are not kept."""
     from api.cli.client import chosen_settings
     from api.cli.output import print_json, print_table
-    from api.keys import KeyFile
+    from api.security.keys import KeyFile
 
     keys = KeyFile(chosen_settings(home=home).keys_file).read().keys
     if as_json:
@@ -84,7 +84,7 @@ def revoke(
 ) -> None:
     """Make a key useless, at once and for ever."""
     from api.cli.client import chosen_settings
-    from api.keys import KeyFile
+    from api.security.keys import KeyFile
 
     key = KeyFile(chosen_settings(home=home).keys_file).revoke(key_id)
     typer.echo(f"Revoked key {key.id} of {key.name}")

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 def server() -> None:
     """Run the Prefect server of this desk."""
     settings = _begin()
-    from flows.runtime import lifeline
-    from flows.runtime.server import serve_prefect
+    from flows.runtime.host import parent_pipe
+    from flows.runtime.prefect_api.server import serve_prefect
 
     serve_prefect(settings)
-    lifeline.leave()
+    parent_pipe.leave()
 
 
 def worker() -> None:
     """Run a warm worker: it executes runs as they come."""
     settings = _begin()
-    from flows.runtime.worker import serve_worker
+    from flows.runtime.worker.worker import serve_worker
 
     serve_worker(settings)
 
@@ -37,11 +37,11 @@ def api() -> None:
     """Run the HTTP API."""
     settings = _begin()
     from api.app import serve_api
-    from flows.runtime import lifeline, telemetry
+    from flows.runtime.host import parent_pipe, telemetry
 
     serve_api(settings)
     telemetry.flush()
-    lifeline.leave()
+    parent_pipe.leave()
 
 
 def deploy() -> None:
@@ -56,7 +56,7 @@ def _begin() -> Settings:
 
     from data.contracts.errors import ContractViolationError
     from data.settings import settings
-    from flows.runtime.environment import apply_prefect_environment
+    from flows.runtime.host.environment import apply_prefect_environment
 
     try:
         chosen = settings()
@@ -72,8 +72,8 @@ async def _register(settings: Settings) -> list[str]:
     from prefect.exceptions import PrefectHTTPStatusError
 
     from data.contracts.errors import UnavailableError
-    from flows.runtime import deployments
-    from flows.runtime.worker import POOL_TYPE
+    from flows.runtime.prefect_api import deployments
+    from flows.runtime.worker.worker import POOL_TYPE
 
     declared = deployments.declared(settings.prefect_yaml)
     try:

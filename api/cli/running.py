@@ -20,9 +20,9 @@ from rich.text import Text
 from api.cli.client import chosen_settings
 from data.contracts.errors import ContractViolationError
 from data.settings import Settings
-from flows.runtime.desk_lock import DeskLock, RunningDesk, free_port
-from flows.runtime.environment import prefect_environment, require_guarded
-from flows.runtime.supervisor import Role, RoleState, Supervisor
+from flows.runtime.host.desk_lock import DeskLock, RunningDesk, free_port
+from flows.runtime.host.environment import prefect_environment, require_guarded
+from flows.runtime.host.supervisor import Role, RoleState, Supervisor
 
 ROLES = ("server", "worker", "api")
 

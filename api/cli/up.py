@@ -25,7 +25,7 @@ def up(
     from api.cli.client import chosen_settings
     from api.cli.output import print_json
     from api.cli.running import RoleStates, running, settings_for, until_told
-    from flows.runtime.desk_lock import DeskLock
+    from flows.runtime.host.desk_lock import DeskLock
 
     with DeskLock(chosen_settings(home=home).folder) as lock:
         settings = settings_for(home, port, prefect_port)

@@ -10,8 +10,8 @@ from api.deps import DeskDep, RunId
 from api.json_route import JsonRoute
 from api.problems import answers
 from data.contracts.runs import CheckpointEntry, Message
-from flows.comparison import Comparison
-from flows.runtime.checkpoints import Checkpoint
+from flows.runtime.checkpoints.checkpoint import Checkpoint
+from flows.service.comparison import Comparison
 
 router = APIRouter(prefix="/runs", tags=["history"], route_class=JsonRoute)
 

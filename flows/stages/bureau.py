@@ -7,10 +7,10 @@ from data.contracts.case import CaseFile
 from data.contracts.errors import AgentTimeoutError, ToolUnavailableError
 from data.contracts.findings import BureauFinding, FindingStatus, Verification
 from data.settings import FanOutPolicy
-from flows.runtime.ask import ask
-from flows.runtime.context import current_run
-from flows.runtime.stage import stage
-from flows.staff import staff
+from flows.agent_registry import staff
+from flows.runtime.execution.ask import ask
+from flows.runtime.execution.context import current_run
+from flows.runtime.execution.stage import stage
 
 
 @stage("bureau")

@@ -12,10 +12,10 @@ from data.contracts.decision import (
 from data.contracts.policy import PolicyResult
 from data.contracts.questions import DecisionQuestion
 from data.contracts.underwriting import Evidence, Intake, Pricing
-from flows.runtime.ask import ask
-from flows.runtime.context import current_run
-from flows.runtime.stage import stage
-from flows.staff import staff
+from flows.agent_registry import staff
+from flows.runtime.execution.ask import ask
+from flows.runtime.execution.context import current_run
+from flows.runtime.execution.stage import stage
 
 
 @stage("decision")

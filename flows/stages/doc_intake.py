@@ -8,14 +8,13 @@ from data.contracts.findings import Presence
 from data.contracts.policy import RuleStatus, Severity
 from data.contracts.review import ReviewRequest, Role
 from data.contracts.underwriting import Evidence, Intake, Papers
+from flows.agent_registry import staff
+from flows.case import InHand
 from flows.case_summary import paper_summary
-from flows.deadlines import deadline_of
-from flows.gates import DocumentsSupplied, bound
-from flows.in_hand import InHand
-from flows.runtime.ask import ask
-from flows.runtime.context import current_run
-from flows.runtime.stage import stage
-from flows.staff import staff
+from flows.review_forms import DocumentsSupplied, bound, deadline_of
+from flows.runtime.execution.ask import ask
+from flows.runtime.execution.context import current_run
+from flows.runtime.execution.stage import stage
 from tools.facts import policy_facts
 from tools.policy import evaluate_policy, hard_stop
 

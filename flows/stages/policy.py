@@ -5,8 +5,8 @@ from __future__ import annotations
 from data.contracts.case import CaseFile
 from data.contracts.policy import PolicyResult
 from data.contracts.underwriting import Evidence, Intake, Pricing
-from flows.runtime.stage import stage
-from flows.staff import staff
+from flows.agent_registry import staff
+from flows.runtime.execution.stage import stage
 from flows.terms import judged
 
 

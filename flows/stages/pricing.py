@@ -7,9 +7,9 @@ from data.contracts.decision import AdjustedTerms
 from data.contracts.policy import PolicyResult
 from data.contracts.questions import PricingQuestion
 from data.contracts.underwriting import Evidence, Pricing
-from flows.runtime.ask import ask
-from flows.runtime.stage import stage
-from flows.staff import staff
+from flows.agent_registry import staff
+from flows.runtime.execution.ask import ask
+from flows.runtime.execution.stage import stage
 from flows.terms import facts_of, on_terms
 
 

@@ -11,20 +11,20 @@ from data.contracts.policy import PolicyResult, ReasonCode
 from data.contracts.review import ReviewRequest, Role
 from data.contracts.underwriting import Evidence, Review, ReviewFacts, Verdict
 from data.settings import HitlOnTimeout
+from flows.agent_registry import staff
+from flows.case import InHand
 from flows.case_summary import bounds_of, first_ruling_of, summary_of
-from flows.deadlines import deadline_of
-from flows.gates import (
+from flows.review_forms import (
     ComplianceRuling,
     SecondApproval,
     UnderwriterRuling,
     bound,
+    deadline_of,
     is_within_one_authority,
 )
-from flows.in_hand import InHand
-from flows.runtime.context import current_run
-from flows.runtime.gate import Answered, GateForm
-from flows.runtime.stage import stage
-from flows.staff import staff
+from flows.runtime.execution.context import current_run
+from flows.runtime.execution.gatekeeper import Answered, GateForm
+from flows.runtime.execution.stage import stage
 from flows.terms import OnTerms, amounts, is_declined, judged
 
 _ASKED = {

@@ -14,10 +14,10 @@ from data.contracts.findings import (
     Verification,
 )
 from data.contracts.questions import ScoringQuestion
-from flows.runtime.ask import Ask, ask
-from flows.runtime.fan_out import fan_out
-from flows.runtime.stage import stage
-from flows.staff import staff
+from flows.agent_registry import staff
+from flows.runtime.execution.ask import Ask, ask
+from flows.runtime.execution.fan_out import fan_out
+from flows.runtime.execution.stage import stage
 from tools.affordability import affordability_question
 
 

@@ -15,10 +15,10 @@ from data.contracts.findings import (
     Verification,
 )
 from data.contracts.underwriting import Intake
-from flows.runtime.ask import ask
-from flows.runtime.fan_out import fan_out
-from flows.runtime.stage import stage
-from flows.staff import staff
+from flows.agent_registry import staff
+from flows.runtime.execution.ask import ask
+from flows.runtime.execution.fan_out import fan_out
+from flows.runtime.execution.stage import stage
 
 
 @stage("verification")

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flows.runtime.ledger import Ledger
+from flows.runtime.ledger.database import Ledger
 from tests.api.desks import FakeDesk, app_of, client_of
 
 

@@ -27,7 +27,7 @@ from data.contracts.errors import RecordNotFoundError
 from data.contracts.review import Review, ReviewRequest, ReviewStatus, Role
 from data.contracts.runs import Links, RunStatus, RunSummary
 from data.settings import Settings
-from flows.runtime.ledger import Ledger
+from flows.runtime.ledger.database import Ledger
 
 RUN_ID = "8b0e6f0c-2f1d-4a55-9d0a-0d6f1f1b2c3d"
 MOMENT = datetime(2026, 11, 22, 8, 23, 14, tzinfo=UTC)

@@ -7,9 +7,9 @@ from typing import Any
 
 from data.contracts.events import EventType
 from data.contracts.runs import RunStatus
-from flows.runtime import events, runs
-from flows.runtime.events import Draft
-from flows.runtime.ledger import Ledger
+from flows.runtime.ledger import journal, runs
+from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.journal import Draft
 from tests.api.desks import RUN_ID
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -27,7 +27,7 @@ async def tell(
     ledger: Ledger, run_id: str, *types: EventType, status: RunStatus | None = None
 ) -> None:
     """Append events of these types, in one transaction, with the run's status if it changes."""
-    head = (await ledger.read(events.heads, [run_id]))[run_id]
+    head = (await ledger.read(journal.heads, [run_id]))[run_id]
     drafts = [
         Draft(
             key=f"{head + number}",
@@ -41,7 +41,7 @@ async def tell(
         for number, kind in enumerate(types, 1)
     ]
     changes: dict[str, Any] = {"status": status} if status else {}
-    await ledger.write(events.append, run_id, drafts, **changes)
+    await ledger.write(journal.append, run_id, drafts, **changes)
 
 
 def ids_in(frames: bytes) -> list[int]:

@@ -15,9 +15,9 @@ from data.contracts.errors import AnswerRejectedError, AuthorityError, ConflictE
 from data.contracts.review import Channel, Review, ReviewStatus, Role
 from data.contracts.runs import RunStatus
 from data.settings import settings
-from flows.runtime import reviews, runs
-from flows.runtime.ledger import Ledger
-from flows.staff import current_rulebook
+from flows.rulebook import current_rulebook
+from flows.runtime.ledger import reviews, runs
+from flows.runtime.ledger.database import Ledger
 from flows.workflow import WORKFLOW
 from tests.flows.inline import persona, underwritten
 

@@ -13,8 +13,8 @@ from api.hub import Hub
 from data.contracts.errors import RecordNotFoundError, UnavailableError
 from data.contracts.events import EventType
 from data.contracts.runs import RunStatus
-from flows.runtime import events
-from flows.runtime.ledger import Ledger, runs
+from flows.runtime.ledger import journal
+from flows.runtime.ledger.database import Ledger, runs
 from tests.api.desks import RUN_ID, FakeDesk
 from tests.api.journals import a_run, ids_in, tell
 
@@ -33,13 +33,13 @@ async def hub(desk: FakeDesk) -> AsyncIterator[Hub]:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The `after` of every reading of a journal."""
     seen: list[int] = []
-    read = events.read
+    read = journal.read
 
     def counted(connection: sa.Connection, run_id: str, *, after: int, limit: int) -> list[str]:
         seen.append(after)
         return read(connection, run_id, after=after, limit=limit)
 
-    monkeypatch.setattr(events, "read", counted)
+    monkeypatch.setattr(journal, "read", counted)
     return seen
 
 
@@ -182,13 +182,13 @@ async def test_one_query_a_second_covers_all_followed_runs(
     desk: FakeDesk, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[set[str]] = []
-    heads = events.heads
+    heads = journal.heads
 
     def counted(connection: sa.Connection, run_ids: Any) -> dict[str, int]:
         asked.append(set(run_ids))
         return heads(connection, run_ids)
 
-    monkeypatch.setattr(events, "heads", counted)
+    monkeypatch.setattr(journal, "heads", counted)
     for run_id in (RUN_ID, OTHER_RUN):
         await a_run(ledger, run_id)
     async with Hub(desk, look_seconds=0.05) as hub:
@@ -234,14 +234,14 @@ async def test_streams_outlive_a_ledger_that_is_out_of_reach(
     await a_run(ledger)
     await tell(ledger, RUN_ID, DONE, status=RunStatus.COMPLETED)
     failures = [UnavailableError("the ledger did not answer")] * 3
-    read = events.read
+    read = journal.read
 
     def failing(connection: sa.Connection, run_id: str, *, after: int, limit: int) -> list[str]:
         if failures:
             raise failures.pop()
         return read(connection, run_id, after=after, limit=limit)
 
-    monkeypatch.setattr(events, "read", failing)
+    monkeypatch.setattr(journal, "read", failing)
     async with Hub(desk, look_seconds=0.01) as hub:
         assert await asyncio.wait_for(all_ids(hub), 5) == [1]
     assert failures == []

@@ -17,8 +17,8 @@ from data.contracts.documents import DocumentKind
 from data.contracts.errors import AuthorityError, ContractViolationError
 from data.contracts.review import Channel, ReviewRequest, Role
 from data.settings import Settings
-from flows.runtime import events, reviews, runs
-from flows.runtime.ledger import Ledger
+from flows.runtime.ledger import journal, reviews, runs
+from flows.runtime.ledger.database import Ledger
 from tests.api.desks import RUN_ID
 from tools.case_files import load_case
 from tools.watchlist import screen_watchlist, watchlist_file
@@ -59,7 +59,7 @@ async def waits(ledger: Ledger, gate: str, role: Role) -> None:
     }
     await on_file(ledger)
     await ledger.write(runs.register, RUN_ID, "application:pat", application_id="pat-potential")
-    await ledger.write(events.append, RUN_ID, [], state={"verification": {"kyc": kyc}})
+    await ledger.write(journal.append, RUN_ID, [], state={"verification": {"kyc": kyc}})
     request = ReviewRequest(role=role, title="Look", summary="")
     await ledger.write(reviews.ask, RUN_ID, gate, 1, request, 3600)
 

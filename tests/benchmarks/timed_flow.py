@@ -18,7 +18,7 @@ from typing import Any
 from data.contracts.case import CaseFile
 from data.contracts.errors import WorkflowError
 from flows import underwriting
-from flows.runtime.open_run import OpenRun, open_run
+from flows.runtime.execution.open_run import OpenRun, open_run
 from flows.stages.decision import issue_decision
 from flows.underwriting import underwrite
 

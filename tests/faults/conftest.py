@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.faults.besieged import BesiegedDesk, besieged_in
+from tests.faults.desk_process import BesiegedDesk, besieged_in
 
 
 @pytest.fixture(scope="session")

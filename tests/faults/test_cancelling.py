@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 import httpx
 import pytest
 
-from tests.faults import books, sabotaged
-from tests.faults.besieged import BesiegedDesk
-from tests.faults.traffic import Case
+from tests.faults import held_runs, invariants
+from tests.faults.desk_process import BesiegedDesk
+from tests.faults.load import Case
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -55,44 +55,44 @@ def require_cancelled(besieged: BesiegedDesk, case: Case, by: str) -> None:
 async def test_a_run_in_the_middle_of_a_stage_is_stopped(
     besieged: BesiegedDesk, ask: Ask, by: str
 ) -> None:
-    case = await sabotaged.start_held(besieged)
+    case = await held_runs.start_held(besieged)
 
     await ask(besieged, case)
 
-    await sabotaged.until_ended(besieged, case, "cancelled")
-    await books.until_settled(besieged)
+    await held_runs.until_ended(besieged, case, "cancelled")
+    await invariants.until_settled(besieged)
     require_cancelled(besieged, case, by)
-    sabotaged.let_go(besieged, case)
+    held_runs.let_go(besieged, case)
 
 
 @pytest.mark.parametrize("ask", [at_the_desk, in_prefect], ids=["desk", "prefect"])
 async def test_a_run_whose_worker_dies_of_being_asked_to_stop_has_stopped(
     besieged: BesiegedDesk, ask: Ask
 ) -> None:
-    case = await sabotaged.start_held(besieged)
+    case = await held_runs.start_held(besieged)
     worker = besieged.role("worker")
     worker.suspend()
 
     await ask(besieged, case)
     worker.kill()
 
-    await sabotaged.until_ended(besieged, case, "cancelled")
+    await held_runs.until_ended(besieged, case, "cancelled")
     await besieged.ready()
-    await books.until_settled(besieged)
+    await invariants.until_settled(besieged)
     events = besieged.journal(case.run_id)
     assert [event["type"] for event in events if event["type"] in _ENDS] == ["run.cancelled"]
-    sabotaged.let_go(besieged, case)
+    held_runs.let_go(besieged, case)
 
 
 async def test_a_run_that_was_suspended_in_prefect_goes_on_after_the_death_of_its_worker(
     besieged: BesiegedDesk,
 ) -> None:
-    case = await sabotaged.start_held(besieged)
+    case = await held_runs.start_held(besieged)
     await set_state(besieged, case, "PAUSED", "Suspended")
 
     await besieged.kill("worker")
-    sabotaged.let_go(besieged, case)
+    held_runs.let_go(besieged, case)
 
-    await sabotaged.until_ended(besieged, case)
-    books.require_whole_journal(besieged, case)
-    await books.until_settled(besieged)
+    await held_runs.until_ended(besieged, case)
+    invariants.require_whole_journal(besieged, case)
+    await invariants.until_settled(besieged)

@@ -10,8 +10,8 @@ from contextlib import closing
 
 import pytest
 
-from tests.faults import books, sabotaged
-from tests.faults.besieged import BesiegedDesk
+from tests.faults import held_runs, invariants
+from tests.faults.desk_process import BesiegedDesk
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -19,53 +19,53 @@ pytestmark = pytest.mark.timeout(400)
 @pytest.fixture(scope="module")
 async def quiet(besieged: BesiegedDesk) -> tuple[str, str]:
     """What an undisturbed run decides."""
-    case = await sabotaged.start(besieged)
-    await sabotaged.until_ended(besieged, case)
-    return sabotaged.content(besieged, case)
+    case = await held_runs.start(besieged)
+    await held_runs.until_ended(besieged, case)
+    return held_runs.content(besieged, case)
 
 
 async def test_a_full_disk_puts_runs_off_and_loses_nothing(
     besieged: BesiegedDesk, quiet: tuple[str, str]
 ) -> None:
-    case = await sabotaged.start_held(besieged)
+    case = await held_runs.start_held(besieged)
     limit = besieged.faults / "pages"
     limit.write_text("1")  # SQLite takes the pages that it has for the least
     try:
-        sabotaged.let_go(besieged, case)
+        held_runs.let_go(besieged, case)
         refused = await until_refused(besieged)
-        await sabotaged.until(lambda: "disk is full" in log(besieged, "worker"))
+        await held_runs.until(lambda: "disk is full" in log(besieged, "worker"))
     finally:
         limit.unlink()
 
     assert refused["code"] == "unavailable"
     assert "full" in refused["detail"]
-    assert sabotaged.status_of(besieged, case) != "failed"
-    await sabotaged.until_ended(besieged, case)
-    assert set(sabotaged.codes(besieged, case)) <= {"unavailable", "interrupted"}
-    assert sabotaged.codes(besieged, case)
-    assert sabotaged.content(besieged, case) == quiet
-    books.require_whole_journal(besieged, case)
-    await books.until_settled(besieged)
+    assert held_runs.status_of(besieged, case) != "failed"
+    await held_runs.until_ended(besieged, case)
+    assert set(held_runs.codes(besieged, case)) <= {"unavailable", "interrupted"}
+    assert held_runs.codes(besieged, case)
+    assert held_runs.content(besieged, case) == quiet
+    invariants.require_whole_journal(besieged, case)
+    await invariants.until_settled(besieged)
 
 
 async def test_a_ledger_that_somebody_else_locks_delays_and_loses_nothing(
     besieged: BesiegedDesk, quiet: tuple[str, str], soak: bool
 ) -> None:
-    case = await sabotaged.start_held(besieged)
+    case = await held_runs.start_held(besieged)
     seconds = 40 if soak else 4
     with closing(sqlite3.connect(besieged.home / "ledger.db", isolation_level=None)) as foreign:
         foreign.execute("pragma busy_timeout = 30000")
         foreign.execute("begin immediate")
-        sabotaged.let_go(besieged, case)
+        held_runs.let_go(besieged, case)
         await asyncio.sleep(seconds)
-        meanwhile = sabotaged.status_of(besieged, case)
+        meanwhile = held_runs.status_of(besieged, case)
         foreign.execute("rollback")
 
     assert meanwhile == "running"
-    await sabotaged.until_ended(besieged, case)
-    assert sabotaged.content(besieged, case) == quiet
-    books.require_whole_journal(besieged, case)
-    await books.until_settled(besieged)
+    await held_runs.until_ended(besieged, case)
+    assert held_runs.content(besieged, case) == quiet
+    invariants.require_whole_journal(besieged, case)
+    await invariants.until_settled(besieged)
 
 
 @pytest.mark.parametrize(
@@ -82,18 +82,18 @@ async def test_a_damaged_checkpoint_is_said_and_the_run_starts_over(
     damage: Callable[[bytes], bytes | None],
     code: str,
 ) -> None:
-    case = await sabotaged.start_held(besieged)
+    case = await held_runs.start_held(besieged)
     spoil(besieged, case.run_id, damage)
     await besieged.kill("worker")
-    await sabotaged.until(lambda: bool(sabotaged.codes(besieged, case, "checkpoint.missing")))
-    sabotaged.let_go(besieged, case)
-    await sabotaged.until_ended(besieged, case)
+    await held_runs.until(lambda: bool(held_runs.codes(besieged, case, "checkpoint.missing")))
+    held_runs.let_go(besieged, case)
+    await held_runs.until_ended(besieged, case)
 
-    assert sabotaged.codes(besieged, case, "checkpoint.missing") == [code]
-    assert sabotaged.content(besieged, case) == quiet
+    assert held_runs.codes(besieged, case, "checkpoint.missing") == [code]
+    assert held_runs.content(besieged, case) == quiet
     events = besieged.journal(case.run_id)
     assert [event["id"] for event in events] == list(range(1, len(events) + 1))
-    await books.until_settled(besieged)
+    await invariants.until_settled(besieged)
 
 
 def flip(body: bytes) -> bytes:

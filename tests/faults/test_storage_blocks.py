@@ -16,9 +16,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from tests.desk import clean_environment, unused_port
-from tests.faults import books, sabotaged
-from tests.faults.besieged import BesiegedDesk, besieged_in
-from tests.faults.traffic import Case
+from tests.faults import held_runs, invariants
+from tests.faults.desk_process import BesiegedDesk, besieged_in
+from tests.faults.load import Case
 
 pytestmark = [
     pytest.mark.timeout(400),
@@ -147,8 +147,8 @@ async def setup(
 
 @pytest.fixture(scope="module")
 async def decided(setup: Setup) -> Case:
-    case = await sabotaged.start(setup.besieged)
-    await sabotaged.until_ended(setup.besieged, case)
+    case = await held_runs.start(setup.besieged)
+    await held_runs.until_ended(setup.besieged, case)
     return case
 
 
@@ -172,15 +172,15 @@ async def test_a_checkpoint_is_read_from_there(setup: Setup, decided: Case) -> N
 
 
 async def test_a_killed_run_goes_on_from_there(setup: Setup, decided: Case) -> None:
-    case = await sabotaged.start_held(setup.besieged)
+    case = await held_runs.start_held(setup.besieged)
     await setup.besieged.kill("worker")
-    sabotaged.let_go(setup.besieged, case)
-    await sabotaged.until_ended(setup.besieged, case)
+    held_runs.let_go(setup.besieged, case)
+    await held_runs.until_ended(setup.besieged, case)
 
     kinds = [event["type"] for event in setup.besieged.journal(case.run_id)]
     assert "run.resumed" in kinds
     assert "checkpoint.missing" not in kinds
-    assert sabotaged.content(setup.besieged, case) == sabotaged.content(setup.besieged, decided)
+    assert held_runs.content(setup.besieged, case) == held_runs.content(setup.besieged, decided)
 
 
 async def test_a_fork_shares_what_lies_there(setup: Setup, decided: Case) -> None:
@@ -189,7 +189,7 @@ async def test_a_fork_shares_what_lies_there(setup: Setup, decided: Case) -> Non
     )
     assert answer.status_code == 202, answer.text
     fork = Case(decided.persona, answer.json()["run_id"], decided.application_id)
-    await sabotaged.until_ended(setup.besieged, fork)
+    await held_runs.until_ended(setup.besieged, fork)
 
     began = [
         event["phase"]
@@ -203,19 +203,19 @@ async def test_while_it_is_away_runs_are_put_off_and_nothing_is_lost(
     setup: Setup, decided: Case
 ) -> None:
     besieged, store = setup.besieged, setup.store
-    case = await sabotaged.start_held(besieged)
+    case = await held_runs.start_held(besieged)
     await asyncio.to_thread(store.take_away)
     try:
-        sabotaged.let_go(besieged, case)
-        await sabotaged.until(lambda: "unavailable" in sabotaged.codes(besieged, case))
-        status = sabotaged.status_of(besieged, case)
+        held_runs.let_go(besieged, case)
+        await held_runs.until(lambda: "unavailable" in held_runs.codes(besieged, case))
+        status = held_runs.status_of(besieged, case)
     finally:
         await asyncio.to_thread(store.bring_back)
 
     assert status in {"queued", "running"}
-    await sabotaged.until_ended(besieged, case)
-    assert sabotaged.content(besieged, case) == sabotaged.content(besieged, decided)
-    await books.until_settled(besieged)
+    await held_runs.until_ended(besieged, case)
+    assert held_runs.content(besieged, case) == held_runs.content(besieged, decided)
+    await invariants.until_settled(besieged)
 
 
 def _run(besieged: BesiegedDesk, program: str, *arguments: str) -> None:

@@ -12,8 +12,8 @@ from uuid import uuid4
 import psutil  # type: ignore[import-untyped, unused-ignore]
 import pytest
 
-from tests.faults import books, sabotaged
-from tests.faults.besieged import BesiegedDesk
+from tests.faults import held_runs, invariants
+from tests.faults.desk_process import BesiegedDesk
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -25,32 +25,32 @@ async def test_a_run_that_workers_die_of_is_executed_alone_and_then_set_aside(
     name = f"deadly-{uuid4().hex[:8]}"
     trap = besieged.faults / f"kill-{name}"
     trap.touch()
-    deadly = await sabotaged.start(besieged, name=name)
-    others = [await sabotaged.start(besieged)]
-    await sabotaged.until(lambda: len(sabotaged.codes(besieged, deadly)) >= 2)
-    others += [await sabotaged.start(besieged) for _ in range(2)]
+    deadly = await held_runs.start(besieged, name=name)
+    others = [await held_runs.start(besieged)]
+    await held_runs.until(lambda: len(held_runs.codes(besieged, deadly)) >= 2)
+    others += [await held_runs.start(besieged) for _ in range(2)]
 
-    await sabotaged.until_ended(besieged, deadly, "failed")
+    await held_runs.until_ended(besieged, deadly, "failed")
     for other in others:
-        await sabotaged.until_ended(besieged, other)
+        await held_runs.until_ended(besieged, other)
 
-    assert sabotaged.codes(besieged, deadly) == ["worker_lost"] * 5
-    assert sabotaged.codes(besieged, deadly, "run.failed") == ["worker_killer"]
+    assert held_runs.codes(besieged, deadly) == ["worker_lost"] * 5
+    assert held_runs.codes(besieged, deadly, "run.failed") == ["worker_killer"]
     told = (await besieged.http.get(f"/runs/{deadly.run_id}")).json()
     assert told["error"]["stage"] == "verification"
     assert "3 times alone" in told["error"]["message"]
     for other in others:
-        books.require_whole_journal(besieged, other)
+        invariants.require_whole_journal(besieged, other)
     theirs = [event["ts"] for other in others for event in besieged.journal(other.run_id)]
     for begin, end in alone(besieged, deadly.run_id):
         assert not [ts for ts in theirs if begin <= ts <= end]
-    await books.until_settled(besieged)
+    await invariants.until_settled(besieged)
 
     trap.unlink()
     resumed = await besieged.http.post(f"/runs/{deadly.run_id}/resume")
     assert resumed.status_code == 202, resumed.text
-    await sabotaged.until_ended(besieged, deadly)
-    assert sabotaged.content(besieged, deadly) == sabotaged.content(besieged, others[0])
+    await held_runs.until_ended(besieged, deadly)
+    assert held_runs.content(besieged, deadly) == held_runs.content(besieged, others[0])
 
 
 def alone(besieged: BesiegedDesk, run_id: str) -> list[tuple[str, str]]:
@@ -71,19 +71,19 @@ def alone(besieged: BesiegedDesk, run_id: str) -> list[tuple[str, str]]:
 async def test_a_worker_that_was_given_up_and_comes_back_writes_nothing(
     besieged: BesiegedDesk,
 ) -> None:
-    case = await sabotaged.start_held(besieged)
+    case = await held_runs.start_held(besieged)
     frozen = await freeze(besieged)
     second = await asyncio.to_thread(besieged.start_worker)
     try:
-        await sabotaged.until(lambda: lease(besieged, case.run_id)[1] > 1)
+        await held_runs.until(lambda: lease(besieged, case.run_id)[1] > 1)
         assert str(frozen.pid) not in lease(besieged, case.run_id)[0].split(":")
-        sabotaged.let_go(besieged, case)
-        await sabotaged.until_ended(besieged, case)
-        await books.until_settled(besieged)
+        held_runs.let_go(besieged, case)
+        await held_runs.until_ended(besieged, case)
+        await invariants.until_settled(besieged)
         before = besieged.journal(case.run_id), everything_about(besieged, case.run_id)
 
         frozen.resume()
-        await sabotaged.until(lambda: "lost the lease" in log_of_worker(besieged))
+        await held_runs.until(lambda: "lost the lease" in log_of_worker(besieged))
         await asyncio.sleep(3)
         after = besieged.journal(case.run_id), everything_about(besieged, case.run_id)
     finally:
@@ -92,8 +92,8 @@ async def test_a_worker_that_was_given_up_and_comes_back_writes_nothing(
         await asyncio.to_thread(second.wait, 15)
 
     assert after == before
-    books.require_whole_journal(besieged, case)
-    await books.until_settled(besieged)
+    invariants.require_whole_journal(besieged, case)
+    await invariants.until_settled(besieged)
     (in_prefect,) = besieged.prefect("select state_type from flow_run where id = ?", case.run_id)
     assert in_prefect["state_type"] == "COMPLETED"
 
@@ -102,14 +102,14 @@ async def test_a_worker_that_was_given_up_and_comes_back_writes_nothing(
 async def test_a_second_worker_takes_no_part_of_what_the_first_one_holds(
     besieged: BesiegedDesk,
 ) -> None:
-    case = await sabotaged.start_held(besieged)
+    case = await held_runs.start_held(besieged)
     second = await asyncio.to_thread(besieged.start_worker)
     try:
         await asyncio.to_thread(psutil.Process(second.pid).is_running)
         await asyncio.sleep(8)
         owner, epoch = lease(besieged, case.run_id)
-        sabotaged.let_go(besieged, case)
-        await sabotaged.until_ended(besieged, case)
+        held_runs.let_go(besieged, case)
+        await held_runs.until_ended(besieged, case)
     finally:
         second.send_signal(signal.SIGTERM)
         await asyncio.to_thread(second.wait, 15)

@@ -17,12 +17,18 @@ from data.contracts.review import Answerer, Channel, ReviewRequest, Role
 from data.contracts.runs import RunOptions
 from data.contracts.underwriting import Underwriting
 from data.settings import settings
-from flows.runtime.context import Patience, RunContext, current_run
-from flows.runtime.events import Draft
-from flows.runtime.gate import Answered, F, PreparedAnswers, WaitingForReviewError, filled_in
-from flows.runtime.open_run import Inline, inline
-from flows.runtime.record import Entry, MemoryRecord, T
-from flows.runtime.runs import Filed
+from flows.runtime.execution.context import Patience, RunContext, current_run
+from flows.runtime.execution.gatekeeper import (
+    Answered,
+    F,
+    PreparedAnswers,
+    WaitingForReviewError,
+    filled_in,
+)
+from flows.runtime.execution.open_run import Inline, inline
+from flows.runtime.execution.recorder import Entry, MemoryRecord, T
+from flows.runtime.ledger.journal import Draft
+from flows.runtime.ledger.runs import Filed
 from flows.underwriting import underwrite
 from tools.case_files import load_persona
 

@@ -15,10 +15,10 @@ import pytest
 
 from data.contracts.errors import CheckpointSchemaError
 from data.contracts.underwriting import Underwriting
-from flows.runtime import checkpoints
-from flows.runtime.checkpoints import SCHEMA_VERSION
-from flows.runtime.graph import Walk
-from flows.runtime.progress import Progress
+from flows.runtime.checkpoints import checkpoint as checkpoints
+from flows.runtime.checkpoints.checkpoint import SCHEMA_VERSION
+from flows.runtime.graph.progress import Progress
+from flows.runtime.graph.workflow import Walk
 from flows.workflow import WORKFLOW
 
 FOLDER = Path(__file__).parent / "checkpoint_schemas"

@@ -17,7 +17,7 @@ from data.contracts.decision import Outcome
 from data.contracts.events import EventType
 from data.contracts.policy import ReasonCode
 from data.contracts.runs import RunStatus
-from flows.gates import GATES
+from flows.review_forms import GATES
 from tests.desk import ROOT, Desk
 from tests.flows.conftest import TIMEOUT_SECONDS, Inbox
 

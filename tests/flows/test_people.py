@@ -17,7 +17,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from api.keys import KeyFile
+from api.security.keys import KeyFile
 from data.contracts.decision import Outcome
 from data.contracts.events import EventType
 from data.contracts.review import Role

@@ -13,8 +13,8 @@ from data.contracts.decision import AdjustedTerms
 from data.contracts.errors import AnswerRejectedError
 from data.contracts.policy import Recommendation, RuleStatus, Severity
 from data.settings import settings
-from flows.in_hand import InHand
-from flows.staff import current_rulebook
+from flows.case import InHand
+from flows.rulebook import current_rulebook
 from flows.terms import OnTerms, judged, on_terms
 from tests.flows.inline import persona
 from tests.flows.stages.at_work import at_work, gathered

@@ -15,8 +15,8 @@ from data.contracts.events import EventType
 from data.contracts.policy import ReasonCode, Recommendation, RuleStatus
 from data.contracts.runs import RunOptions
 from data.settings import FanOutPolicy, settings
-from flows.runtime.context import Patience
-from flows.runtime.gate import WaitingForReviewError
+from flows.runtime.execution.context import Patience
+from flows.runtime.execution.gatekeeper import WaitingForReviewError
 from flows.underwriting import underwrite
 from tests.flows.inline import Says, persona, supplies, underwritten
 from tools.case_files import case_ids

@@ -17,8 +17,8 @@ from data.contracts.errors import AnswerRejectedError, AuthorityError
 from data.contracts.events import EventType
 from data.contracts.policy import ReasonCode, RuleStatus
 from data.settings import settings
-from flows.runtime.gate import WaitingForReviewError
-from flows.runtime.graph import Kind
+from flows.runtime.execution.gatekeeper import WaitingForReviewError
+from flows.runtime.graph.workflow import Kind
 from flows.workflow import WORKFLOW
 from tests.flows.inline import (
     Says,

@@ -14,8 +14,8 @@ from api.cli import app
 from data.contracts.base import canonical_json
 from data.contracts.events import EventType
 from data.settings import Settings
-from flows.runtime.audit import verify
-from flows.runtime.audit_key import public_text, signing_key
+from flows.runtime.audit.key import public_text, signing_key
+from flows.runtime.audit.pack import verify
 from tests.desk import Desk, StartedRun
 from tools.case_files import load_case
 

@@ -11,8 +11,7 @@ import yaml
 from data.contracts.errors import RecordCorruptError, RecordNotFoundError
 from data.contracts.review import Role
 from data.settings import HitlOnTimeout, Settings
-from flows.deadlines import MAY_ANSWER
-from flows.gates import GATES
+from flows.review_forms import GATES, MAY_ANSWER
 from tools.deadlines import DeadlinePolicy, load_deadlines
 
 DATA = Settings().data_dir

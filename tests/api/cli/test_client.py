@@ -12,7 +12,7 @@ from api.cli import client as client_module
 from api.cli.client import AnsweredError, DeskClient, find_desk
 from data.contracts.errors import UnavailableError
 from data.contracts.events import Event
-from flows.runtime.desk_lock import DeskLock
+from flows.runtime.host.desk_lock import DeskLock
 from tests.api.desks import RUN_ID, summary
 from tests.api.journals import SPAN, TRACE
 

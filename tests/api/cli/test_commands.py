@@ -25,7 +25,7 @@ from data.contracts.events import EventType
 from data.contracts.review import Channel, Role
 from data.contracts.runs import RunStatus
 from data.settings import Settings
-from flows.runtime.ledger import Ledger
+from flows.runtime.ledger.database import Ledger
 from tests.api.desks import RUN_ID, FakeDesk
 from tests.api.journals import a_run, tell
 

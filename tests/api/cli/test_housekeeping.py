@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from api.cli.housekeeping import report_lines
-from flows.runtime.ledger import Ledger
+from flows.runtime.ledger.database import Ledger
 from tests.desk import ROOT
 
 DOOMED = {

@@ -18,9 +18,9 @@ from api.cli import app
 from api.cli.client import DeskClient, find_desk, local_key_file
 from api.cli.options import given_key
 from api.gateway import Gateway
-from api.keys import KeyFile, KeyRing
+from api.security.keys import KeyFile, KeyRing
 from data.settings import Settings
-from flows.runtime.desk_lock import DeskLock
+from flows.runtime.host.desk_lock import DeskLock
 from tests.api.cli.conftest import serving
 from tests.api.desks import FakeDesk
 

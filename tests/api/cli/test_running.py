@@ -16,8 +16,8 @@ from api.cli import app
 from api.cli.running import RoleStates, roles_of, settings_for, until_told
 from data.contracts.errors import ContractViolationError
 from data.settings import Settings
-from flows.runtime.desk_lock import DeskLock
-from flows.runtime.supervisor import RoleState
+from flows.runtime.host.desk_lock import DeskLock
+from flows.runtime.host.supervisor import RoleState
 
 
 @pytest.fixture

@@ -18,10 +18,11 @@ from api.app import create_app
 from api.gateway import Gateway
 from data.contracts.runs import Message
 from data.settings import Settings, settings
-from flows.runtime import checkpoints, runs
-from flows.runtime.checkpoints import SCHEMA_VERSION, Checkpoint
-from flows.runtime.ledger import Ledger, blobs, messages
-from flows.runtime.storage import LedgerStorage, Shelf, shared_ledger
+from flows.runtime.checkpoints import checkpoint as checkpoints
+from flows.runtime.checkpoints.checkpoint import SCHEMA_VERSION, Checkpoint
+from flows.runtime.checkpoints.store import LedgerStorage, Shelf, shared_ledger
+from flows.runtime.ledger import runs
+from flows.runtime.ledger.database import Ledger, blobs, messages
 from flows.workflow import WORKFLOW
 from tests.api.desks import RUN_ID, client_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from flows.runtime.ledger import Ledger, metadata
+from flows.runtime.ledger.database import Ledger, metadata
 from tests.flows.runtime import postgres
 
 

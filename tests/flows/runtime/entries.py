@@ -6,9 +6,9 @@ from typing import Any
 from uuid import uuid4
 
 from data.contracts.events import EventType
-from flows.runtime import events, runs
-from flows.runtime.events import Draft
-from flows.runtime.ledger import Ledger
+from flows.runtime.ledger import journal, runs
+from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.journal import Draft
 
 RUN = "run-1"
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -49,10 +49,10 @@ async def left_behind(ledger: Ledger, owner: str, phase: str = "check", **more: 
     )
     epoch = await ledger.write(runs.claim, run_id, owner, 60)
     await ledger.write(
-        events.append, run_id, [draft("run.started", type=EventType.RUN_STARTED)], epoch=epoch
+        journal.append, run_id, [draft("run.started", type=EventType.RUN_STARTED)], epoch=epoch
     )
     return run_id
 
 
-async def journal(ledger: Ledger, run_id: str) -> list[str]:
-    return [str(body) for body in await ledger.read(events.read, run_id)]
+async def written(ledger: Ledger, run_id: str) -> list[str]:
+    return [str(body) for body in await ledger.read(journal.read, run_id)]

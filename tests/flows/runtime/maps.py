@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flows.runtime.graph import Edge, Kind, Node, Workflow
+from flows.runtime.graph.workflow import Edge, Kind, Node, Workflow
 
 
 @dataclass(frozen=True)

@@ -28,18 +28,27 @@ import flows.runtime
 from data.contracts.base import canonical_json, sha256_of
 from data.contracts.events import Event, EventType
 from data.contracts.runs import RunStatus
-from flows.runtime import checkpoints, decisions, deployments, events, reviews, runs
-from flows.runtime.deployments import Deployment
-from flows.runtime.gate import PreparedAnswers
-from flows.runtime.launch import launch
-from flows.runtime.ledger import Ledger
-from flows.runtime.open_run import Inline, inline
-from flows.runtime.orders import Order
-from flows.runtime.record import MemoryRecord
-from flows.runtime.runs import Filed, Run
-from flows.runtime.worker import POOL_TYPE
+from flows.runtime.checkpoints import checkpoint as checkpoints
+from flows.runtime.execution.gatekeeper import PreparedAnswers
+from flows.runtime.execution.open_run import Inline, inline
+from flows.runtime.execution.recorder import MemoryRecord
+from flows.runtime.ledger import decisions, journal, reviews, runs
+from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.run_requests import Order
+from flows.runtime.ledger.runs import Filed, Run
+from flows.runtime.prefect_api import deployments
+from flows.runtime.prefect_api.deployments import Deployment
+from flows.runtime.prefect_api.launch import launch
+from flows.runtime.worker.worker import POOL_TYPE
 from tests.desk import Desk, clean_environment
-from tests.flows.runtime.leave import LEAVE, MANAGER, LeaveRequest, Letter, granted, take_leave
+from tests.flows.runtime.vacation_workflow import (
+    LEAVE,
+    MANAGER,
+    LeaveRequest,
+    Letter,
+    granted,
+    take_leave,
+)
 
 _LENDING = re.compile(
     r"\b(kyc|bureau|applicant|loans?|lend\w*|borrow\w*|underwrit\w*|scorecard|fico|income|fraud"
@@ -140,7 +149,7 @@ class LeaveDesk:
         return run
 
     async def events(self, run_id: str) -> list[Event]:
-        bodies = await self.ledger.read(events.read, run_id)
+        bodies = await self.ledger.read(journal.read, run_id)
         return [Event.model_validate_json(body) for body in bodies]
 
     @asynccontextmanager

@@ -13,11 +13,12 @@ from data.contracts.case import CaseFile, Persona
 from data.contracts.findings import BureauFinding, RiskFinding, Verification
 from data.contracts.underwriting import Evidence, Intake, Underwriting
 from data.settings import settings
-from flows.runtime.context import Patience, RunContext, in_run
-from flows.runtime.executor import InlineExecutor
-from flows.runtime.gate import PreparedAnswers
-from flows.runtime.record import MemoryRecord
-from flows.staff import Staff, current_rulebook, on_duty
+from flows.agent_registry import Staff, on_duty
+from flows.rulebook import current_rulebook
+from flows.runtime.execution.context import Patience, RunContext, in_run
+from flows.runtime.execution.executor import InlineExecutor
+from flows.runtime.execution.gatekeeper import PreparedAnswers
+from flows.runtime.execution.recorder import MemoryRecord
 from flows.stages.bureau import pull_bureau
 from flows.stages.doc_intake import take_in
 from flows.stages.risk_ensemble import assess_risk

@@ -8,7 +8,7 @@ from data.contracts.bureau import BureauStatus
 from data.contracts.errors import AgentError, ToolUnavailableError
 from data.contracts.findings import FindingStatus
 from data.settings import FanOutPolicy
-from flows.runtime.context import Patience
+from flows.runtime.execution.context import Patience
 from flows.stages.bureau import pull_bureau
 from tests.flows.inline import persona
 from tests.flows.stages.at_work import Absent, at_work, verified

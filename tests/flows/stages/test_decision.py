@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from data.contracts.decision import Outcome
 from data.contracts.underwriting import Evidence
-from flows.runtime.record import MemoryRecord
+from flows.runtime.execution.recorder import MemoryRecord
 from flows.stages.decision import issue_decision
 from flows.stages.doc_intake import ask_for_papers, take_in
 from flows.stages.policy import apply_policy

@@ -8,7 +8,7 @@ from data.contracts.errors import AgentError
 from data.contracts.findings import Completeness
 from data.contracts.review import Role
 from data.contracts.underwriting import Papers
-from flows.runtime.gate import WaitingForReviewError
+from flows.runtime.execution.gatekeeper import WaitingForReviewError
 from flows.stages.doc_intake import ask_for_papers, take_in
 from tests.flows.inline import Says, Silence, persona
 from tests.flows.stages.at_work import Absent, at_work

@@ -6,7 +6,7 @@ import pytest
 
 from data.contracts.decision import AdjustedTerms
 from data.contracts.policy import Recommendation, RuleStatus
-from flows.staff import staff
+from flows.agent_registry import staff
 from flows.stages.policy import apply_policy
 from flows.stages.pricing import price
 from flows.stages.review import review_case

@@ -7,7 +7,7 @@ import pytest
 from data.contracts.errors import AuthorityError
 from data.contracts.review import Role
 from data.contracts.underwriting import Review, ReviewFacts, Verdict
-from flows.runtime.gate import WaitingForReviewError
+from flows.runtime.execution.gatekeeper import WaitingForReviewError
 from flows.stages.policy import apply_policy
 from flows.stages.review import review_case
 from tests.flows.inline import Says, Script, Silence, Step, persona

@@ -7,7 +7,7 @@ import pytest
 from data.contracts.errors import ToolUnavailableError
 from data.contracts.events import EventType
 from data.contracts.policy import Recommendation
-from flows.runtime.record import MemoryRecord
+from flows.runtime.execution.recorder import MemoryRecord
 from flows.stages.policy import apply_policy
 from tests.flows.inline import persona
 from tests.flows.stages.at_work import Absent, at_work, gathered

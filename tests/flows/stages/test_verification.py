@@ -8,7 +8,7 @@ from data.contracts.errors import AgentError, FanOutError, ToolUnavailableError
 from data.contracts.policy import Recommendation
 from data.contracts.underwriting import Evidence
 from data.settings import FanOutPolicy
-from flows.runtime.context import Patience
+from flows.runtime.execution.context import Patience
 from flows.stages.bureau import pull_bureau
 from flows.stages.doc_intake import take_in
 from flows.stages.policy import apply_policy

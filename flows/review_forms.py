@@ -1,0 +1,355 @@
+"""The forms that people fill in at the gates, and the rules their answers must meet.
+
+The same class is the Prefect UI's form, the HTTP schema and the validator behind every
+channel. Fields are flat and in the order in which one decides; a decision has no default.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Collection, Iterable
+from decimal import Decimal
+from typing import Annotated, ClassVar, Literal, TypeVar
+
+from pydantic import AfterValidator, Field, create_model, model_validator
+
+from data.contracts.authority import AuthorityMatrix
+from data.contracts.decision import AdjustedTerms
+from data.contracts.errors import AnswerRejectedError, AuthorityError, GateNotFoundError
+from data.contracts.policy import ReasonCode
+from data.contracts.review import Answerer, ReviewRequest, Role
+from data.contracts.underwriting import ReviewFacts
+from data.settings import settings
+from flows.case import InHand
+from flows.runtime.execution.gatekeeper import GateForm
+from flows.terms import OnTerms, on_terms
+from tools.deadlines import Deadline, load_deadlines
+from tools.personal_data_filter import Discretion
+
+_OVERRIDE_REASONS = (
+    "compensating_income",
+    "compensating_assets",
+    "long_relationship",
+    "error_in_file",
+    "one_time_event",
+)
+_CREDIT_ROLES = (Role.UNDERWRITER, Role.SENIOR_UNDERWRITER)
+_DECLINE_REASONS = tuple(code.value for code in ReasonCode if code.printable)
+
+
+def _exact_to(places: int) -> Callable[[float], float]:
+    def exact(value: float) -> float:
+        if round(value, places) != value:
+            raise ValueError(f"at most {places} decimal places")
+        return value
+
+    return exact
+
+
+# A number is what was typed as one: no text that reads like it, and nothing rounded in silence.
+Dollars = Annotated[
+    float, Field(strict=True, gt=0, le=1_000_000), AfterValidator(_exact_to(places=2))
+]
+WholeMonths = Annotated[int, Field(strict=True, ge=1, le=120)]
+YearlyRate = Annotated[float, Field(strict=True, gt=0, lt=1), AfterValidator(_exact_to(places=6))]
+
+
+class CaseForm(GateForm):
+    """What is filled in about one case; `bound` says which."""
+
+    in_hand: ClassVar[InHand]
+
+    def screen(self) -> None:
+        """No text may repeat what is personal in the case."""
+        withheld = Discretion(self.in_hand.case)
+        for field, value in self:
+            for text in value if isinstance(value, list) else [value]:
+                repeated = withheld.broken_by(text) if isinstance(text, str) else None
+                if repeated:
+                    raise AnswerRejectedError(
+                        f"leave out the {repeated}: this is kept in the record",
+                        field=field,
+                    )
+
+    @property
+    def authority(self) -> AuthorityMatrix:
+        """Who may approve what, as the run has pinned it."""
+        return self.in_hand.rulebook.authority
+
+    def _require_identity(self, by: Answerer, *, override: bool) -> None:
+        needed = self.authority.needs_proven_identity(
+            self.gate, override=override, keys_exist=by.keyed
+        )
+        if needed and not by.proven:
+            raise AuthorityError("this ruling needs an identity that a key has proven")
+
+
+C = TypeVar("C", bound=CaseForm)
+
+
+def bound(form: type[C], hand: InHand) -> type[C]:
+    """The form as it is filled in about one case, by which every answer is judged."""
+    made: type[C] = create_model(form.__name__, __base__=form)
+    made.in_hand = hand
+    return made
+
+
+class DocumentsSupplied(CaseForm):
+    """Intake names the papers that came in; the desk reads the whole file again."""
+
+    gate: ClassVar[str] = "documents"
+    roles: ClassVar[tuple[Role, ...]] = (Role.INTAKE, *_CREDIT_ROLES)
+
+    decision: Literal["supplied", "withdraw"] = Field(
+        title="What happened",
+        description="supplied: the papers named below are on file. withdraw: no more wanted.",
+    )
+    document_ids: list[str] = Field(
+        default_factory=list,
+        max_length=20,
+        title="Papers",
+        description="The ids under which the papers were filed. Required when supplied.",
+    )
+
+    def check(self, request: ReviewRequest, by: Answerer) -> None:
+        """Whatever was supplied must be named, and something new be among it."""
+        self.require_role(request, by.roles)
+        new = set(self.document_ids) - set(request.facts["on_file"])
+        if self.decision == "supplied" and not new:
+            raise AnswerRejectedError(
+                "name the papers that were supplied: at least one that was not on file before",
+                field="document_ids",
+            )
+
+    def check_papers(self, request: ReviewRequest, handed_in: Collection[str]) -> None:
+        """What is named must be on file: with the application, or filed since."""
+        unknown = set(self.document_ids) - set(request.facts["on_file"]) - set(handed_in)
+        if self.decision == "supplied" and unknown:
+            raise AnswerRejectedError(
+                f"{len(unknown)} of the papers named are not on file: file them first",
+                field="document_ids",
+            )
+
+
+class ComplianceRuling(CaseForm):
+    """Is the person on the list, or only somebody with a like name? Credit cannot override."""
+
+    gate: ClassVar[str] = "compliance"
+    roles: ClassVar[tuple[Role, ...]] = (Role.COMPLIANCE,)
+
+    decision: Literal["clear", "true_match"] = Field(
+        title="Finding",
+        description="clear: another person. true_match: the person on the list; no credit.",
+    )
+
+    def check(self, request: ReviewRequest, by: Answerer) -> None:
+        """Only compliance may answer; with a proven identity as soon as the desk has keys."""
+        facts = ReviewFacts.of(request)
+        self.require_role(request, by.roles)
+        if self.decision == "clear" and _is_among(by.reviewer, facts.submitted_by):
+            raise AuthorityError("whoever submitted an application cannot clear it")
+        self._require_identity(by, override=False)
+
+
+class _CreditRuling(CaseForm):
+    """What both credit gates have in common."""
+
+    roles: ClassVar[tuple[Role, ...]] = _CREDIT_ROLES
+
+    reason_code: str = Field(
+        default="",
+        max_length=64,
+        title="Reason code",
+        description=(
+            "To decline: R08 income, R09 obligations, R17 delinquency, R21 bankruptcy, R22 "
+            "inquiries, or another code of a notice. To override the policy's decline: "
+            f"{', '.join(_OVERRIDE_REASONS)}."
+        ),
+    )
+
+    def _check_reason(self, *, declines: bool, overrides: bool) -> None:
+        if self.reason_code and self.reason_code not in (*_DECLINE_REASONS, *_OVERRIDE_REASONS):
+            raise AnswerRejectedError("this is none of the reason codes", field="reason_code")
+        if declines and self.reason_code not in _DECLINE_REASONS:
+            raise AnswerRejectedError(
+                "a decline needs a reason code that may stand on the notice", field="reason_code"
+            )
+        if overrides and self.reason_code not in _OVERRIDE_REASONS:
+            raise AnswerRejectedError(
+                "this goes against the policy: give one of the override reasons",
+                field="reason_code",
+            )
+
+    def _require_may_grant(self, amount: Decimal, by: Answerer, *, override: bool) -> None:
+        self._require_identity(by, override=override)
+        limit = self.authority.unproven
+        if not by.proven and amount > limit:
+            raise AuthorityError(
+                f"without a proven identity amounts up to {limit:,.2f} may be approved"
+            )
+
+    def _require_not_submitted_by(self, by: Answerer, facts: ReviewFacts) -> None:
+        if _is_among(by.reviewer, facts.submitted_by):
+            raise AuthorityError("whoever submitted an application cannot approve it")
+
+
+class UnderwriterRuling(_CreditRuling):
+    """Approve, decline, adjust the terms, or ask the applicant for papers."""
+
+    gate: ClassVar[str] = "underwriter"
+
+    decision: Literal["approve", "decline", "adjust", "request_documents"] = Field(
+        title="Decision",
+        description=(
+            "approve: as asked for. adjust: fill in at least one of the terms below. decline: "
+            "give a reason code. request_documents: back to the applicant."
+        ),
+    )
+    amount: Dollars | None = Field(
+        default=None, title="Adjusted amount", description="Dollars. Adjust only."
+    )
+    term_months: WholeMonths | None = Field(
+        default=None, title="Adjusted term", description="Months. Adjust only."
+    )
+    rate: YearlyRate | None = Field(
+        default=None,
+        title="Adjusted rate",
+        description="Yearly, as a fraction: 0.1299 is 12.99 %. Adjust only.",
+    )
+
+    @model_validator(mode="after")
+    def _terms_go_with_adjust(self) -> UnderwriterRuling:
+        if self.decision != "adjust" and self.adjusted is not None:
+            raise ValueError("terms may be given with 'adjust' only")
+        if self.decision == "adjust" and self.adjusted is None:
+            raise ValueError("'adjust' needs at least one of amount, term_months, rate")
+        return self
+
+    @property
+    def adjusted(self) -> AdjustedTerms | None:
+        """The terms that were changed, exactly as typed."""
+        if self.amount is None and self.term_months is None and self.rate is None:
+            return None
+        return AdjustedTerms(
+            amount=_exact(self.amount, "0.01"),
+            term_months=self.term_months,
+            rate=_exact(self.rate, "0.000001"),
+        )
+
+    @property
+    def grants(self) -> bool:
+        return self.decision in {"approve", "adjust"}
+
+    def terms(self) -> OnTerms:
+        """What a ruling that grants would lend. Raises AnswerRejectedError, as `on_terms` does."""
+        hand = self.in_hand
+        return on_terms(hand.rulebook, hand.case, hand.evidence, self.adjusted)
+
+    def check(self, request: ReviewRequest, by: Answerer) -> None:
+        """Terms that the lender has, reasons where they are due, and somebody's authority."""
+        facts = ReviewFacts.of(request)
+        self.require_role(request, by.roles)
+        if not self.grants:
+            self._check_reason(declines=self.decision == "decline", overrides=False)
+            return
+        terms = self.terms()
+        override = facts.is_override or terms.is_override
+        self._check_reason(declines=False, overrides=override)
+        self._require_not_submitted_by(by, facts)
+        self._require_may_grant(terms.offer.amount, by, override=override)
+
+
+class SecondApproval(_CreditRuling):
+    """Another person looks at what is beyond one person's authority."""
+
+    gate: ClassVar[str] = "second_approval"
+
+    decision: Literal["approve", "decline"] = Field(
+        title="Decision",
+        description="approve: the first ruling stands. decline: it does not; give a reason code.",
+    )
+
+    def check(self, request: ReviewRequest, by: Answerer) -> None:
+        """Four eyes: not the first reviewer, not who submitted; and enough authority."""
+        facts = ReviewFacts.of(request)
+        self.require_role(request, by.roles)
+        if _is_among(by.reviewer, [facts.first_reviewer]):
+            raise AuthorityError("the second approval must come from another person")
+        self._require_not_submitted_by(by, facts)
+        grants = self.decision == "approve"
+        self._check_reason(declines=not grants, overrides=grants and facts.is_override)
+        if grants:
+            self._require_may_grant(facts.amount, by, override=facts.is_override)
+            allowed = _pair_limit(self.authority, facts, by)
+            if facts.amount > allowed:
+                raise AuthorityError(
+                    f"{facts.amount:,.2f} is beyond this authority of {allowed:,.2f}"
+                )
+
+
+GATES: dict[str, type[CaseForm]] = {
+    form.gate: form
+    for form in (DocumentsSupplied, ComplianceRuling, UnderwriterRuling, SecondApproval)
+}
+
+
+def form_at(gate: str) -> type[CaseForm]:
+    """The form of a gate. Raises GateNotFoundError."""
+    if gate not in GATES:
+        raise GateNotFoundError("there is no gate of this name")
+    return GATES[gate]
+
+
+def is_within_one_authority(authority: AuthorityMatrix, facts: ReviewFacts, by: Answerer) -> bool:
+    """Whether this person alone may grant what the facts say; an override takes two."""
+    return not facts.is_override and any(
+        authority.may_approve(role.value, facts.amount, facts.grade) for role in by.roles
+    )
+
+
+def _pair_limit(authority: AuthorityMatrix, facts: ReviewFacts, by: Answerer) -> Decimal:
+    """How much two people may grant together: with a senior as the second, the committee's."""
+    roles = ["committee" if role is Role.SENIOR_UNDERWRITER else role.value for role in by.roles]
+    limits = [
+        authority.limit(role, facts.grade, override=facts.is_override, proven=by.proven)
+        for role in roles
+    ]
+    return max(limits, default=Decimal(0))
+
+
+def _exact(value: float | None, places: str) -> Decimal | None:
+    return None if value is None else Decimal(repr(value)).quantize(Decimal(places))
+
+
+def _is_among(name: str, others: Iterable[str]) -> bool:
+    """Whether one of these names is the same, however it is spaced, capitalised or composed.
+
+    A name that nobody has proven may still be another's in letters of another script: only keys
+    tell those two apart.
+    """
+    return _folded(name) in {_folded(other) for other in others if other}
+
+
+def _folded(name: str) -> str:
+    plain = unicodedata.normalize("NFKC", name)
+    seen = "".join(sign for sign in plain if unicodedata.category(sign) != "Cf")
+    return " ".join(seen.casefold().split())
+
+
+MAY_ANSWER = {gate: form.roles for gate, form in GATES.items()}
+"""The roles that a gate's own rule lets answer, whoever the deadlines would ask."""
+
+
+def deadline_of(gate: str, role: Role) -> Deadline:
+    """How long this role is asked at this gate, and what is declared when nobody answers.
+
+    A decline cannot be declared where papers are missing: such a case is incomplete.
+    Raises RecordNotFoundError or RecordCorruptError naming the file that is missing or bad.
+    """
+    chosen = settings()
+    return load_deadlines(chosen.data_dir, MAY_ANSWER).of(
+        gate,
+        role,
+        timeout_seconds=chosen.hitl_timeout_seconds,
+        on_timeout=None if gate == "documents" else chosen.hitl_on_timeout,
+    )

@@ -1,0 +1,167 @@
+"""`ask`: put a question to an agent, however the run is carried out.
+
+The answer is kept under run, stage, agent and the digest of the question, so a stage that is
+executed again asks no finished agent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+from opentelemetry import metrics
+
+from agents.base import Agent
+from data.contracts.base import Contract, sha256_of
+from data.contracts.errors import (
+    AgentError,
+    AgentTimeoutError,
+    CreditDeskError,
+    ToolUnavailableError,
+    as_desk_error,
+)
+from data.contracts.events import EventType
+from flows.runtime.execution.context import Patience, RunContext, current_run
+from flows.runtime.execution.recorder import Entry
+from tools.base import ToolCall, recorded_calls
+
+Question = TypeVar("Question", bound=Contract)
+Finding = TypeVar("Finding", bound=Contract)
+
+_duration = metrics.get_meter("credit_desk.runtime").create_histogram(
+    "credit.agent.duration", unit="s", description="From a question to its finding"
+)
+
+
+@dataclass(frozen=True)
+class Ask(Generic[Finding]):
+    """A question on its way: await it, or hand it to `fan_out` with others."""
+
+    agent: Agent[Any, Finding]
+    question: Contract
+
+    def __await__(self) -> Generator[Any, None, Finding]:
+        return self.answered().__await__()
+
+    async def answered(self, branch: str = "") -> Finding:
+        """The agent's finding; with it, the branch of the map that it stands on is done.
+
+        Raises AgentError or ToolError when there is no finding.
+        """
+        run = current_run()
+        visit = run.current_visit
+        place = f"{run.phase}/{visit}/{self.agent.label}"
+        await run.emit(
+            EventType.AGENT_STARTED,
+            f"Asked {_spoken(self.agent.label)}",
+            {"agent": self.agent.label, "model": self.agent.model},
+            key=f"{place}/started",
+        )
+        return await run.executor.agent(self.agent.label, lambda: self._answer(run, place, branch))
+
+    async def _answer(self, run: RunContext[Any], place: str, branch: str) -> Finding:
+        agent = self.agent
+        key = f"{place}/{agent.version}-{sha256_of(self.question)[:32]}"
+        kept = await run.record.kept_answer(key)
+        began = time.perf_counter()
+        if kept is not None:
+            finding, calls, attempts = cast(Finding, agent.finding_type.model_validate(kept)), [], 0
+        else:
+            with recorded_calls() as calls:
+                finding, attempts = await self._with_patience(run, place)
+            await run.record.keep_answer(key, finding.model_dump(mode="json"))
+        seconds = time.perf_counter() - began
+        _duration.record(seconds, {"agent": agent.label})
+        if branch:
+            run.progress.finish(branch)
+        run.remember(agent.label, agent.describe(finding))
+        await self._tell(run, place, finding, calls, attempts, seconds)
+        return finding
+
+    async def _with_patience(self, run: RunContext[Any], place: str) -> tuple[Finding, int]:
+        """Ask until there is an answer, a final error, or no patience left."""
+        patience = run.patience
+        for attempt in range(1, patience.retries + 2):
+            try:
+                return await _in_time(self.agent, self.question, patience), attempt
+            except (AgentTimeoutError, ToolUnavailableError) as error:
+                last = attempt == patience.retries + 1
+                await run.emit(
+                    EventType.ERROR,
+                    f"{_spoken(self.agent.label)}: {error.message}"
+                    + ("" if last else "; asking again"),
+                    {"agent": self.agent.label, "tool": error.tool, "code": error.code},
+                    key=f"{place}/error/{run.record.epoch}/{attempt}",
+                )
+                if last:
+                    raise
+                await asyncio.sleep(patience.backoff_seconds * 2 ** (attempt - 1))
+        raise AssertionError("a loop over at least one attempt returns or raises")
+
+    async def _tell(
+        self,
+        run: RunContext[Any],
+        place: str,
+        finding: Finding,
+        calls: list[ToolCall],
+        attempts: int,
+        seconds: float,
+    ) -> None:
+        agent = self.agent
+        drafts = [
+            run.draft(
+                EventType.TOOL_CALLED,
+                f"{_spoken(agent.label)} used {call.name.replace('_', ' ')}",
+                {
+                    "agent": agent.label,
+                    "tool": call.name,
+                    "outcome": call.outcome,
+                    "latency_ms": call.latency_ms,
+                },
+                key=f"{place}/tool/{number}",
+            )
+            for number, call in enumerate(calls, 1)
+        ]
+        drafts.append(
+            run.draft(
+                EventType.AGENT_COMPLETED,
+                f"{_spoken(agent.label)} answered",
+                {
+                    "agent": agent.label,
+                    "model": agent.model,
+                    "status": str(getattr(finding, "status", "ok")),
+                    "attempts": attempts,
+                    "cache_hit": attempts == 0,
+                    "latency_ms": round(seconds * 1000, 3),
+                    "tokens": {"prompt": 0, "completion": 0},
+                },
+                key=f"{place}/completed",
+            )
+        )
+        await run.record.write(Entry(drafts))
+
+
+def ask(agent: Agent[Question, Finding], question: Question) -> Ask[Finding]:
+    """A question to an agent: `finding = await ask(reader, question)`."""
+    return Ask(agent, question)
+
+
+async def _in_time(agent: Agent[Any, Finding], question: Contract, patience: Patience) -> Finding:
+    try:
+        async with asyncio.timeout(patience.timeout_seconds):
+            return await agent.run(question)
+    except TimeoutError as error:
+        if isinstance(error, CreditDeskError):
+            raise
+        raise AgentTimeoutError(
+            f"no answer within {patience.timeout_seconds:g} s", agent=agent.label
+        ) from None
+    except Exception as error:
+        raise as_desk_error(error, AgentError) from None
+
+
+def _spoken(label: str) -> str:
+    return label.replace(".", " ").replace("_", " ")

@@ -1,0 +1,182 @@
+"""Where an execution writes what it does: the ledger, or just memory for an inline run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import sqlalchemy as sa
+
+from data.contracts.base import Contract
+from data.contracts.errors import CheckpointError, UnavailableError
+from data.contracts.events import Event
+from data.contracts.runs import Message
+from flows.runtime.checkpoints import checkpoint as checkpoints
+from flows.runtime.checkpoints.checkpoint import Checkpoint
+from flows.runtime.checkpoints.store import Shelf
+from flows.runtime.ledger import decisions, journal, retries, runs
+from flows.runtime.ledger.database import Ledger, messages
+from flows.runtime.ledger.journal import Draft
+from flows.runtime.prefect_api import cancel
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one transaction writes."""
+
+    drafts: Sequence[Draft]
+    checkpoint: Checkpoint | None = None
+    messages: Sequence[Message] = ()
+    changes: dict[str, Any] = field(default_factory=dict)
+    """Columns of the run's row that change with it: status, phase, state."""
+
+
+def _nothing_more(_: sa.Connection) -> Any:
+    return None
+
+
+class Record(Protocol):
+    """What an execution writes to and reads its own past from."""
+
+    epoch: int
+    """Which execution of the run this is, from 1."""
+
+    async def write(self, entry: Entry, also: Callable[[sa.Connection], T] = _nothing_more) -> T:
+        """Commit an entry, and what `also` writes with it: all or nothing."""
+
+    async def decide(self, content: Contract) -> bool:
+        """Enter what was decided: once per run, the first stands. False when it decides nothing."""
+
+    async def put_off(self, why: Draft) -> bool:
+        """Note that this execution ends in trouble of the desk's own, and that another follows.
+
+        False when that has been so too often: then this is the run's end.
+        """
+
+    async def stop(self) -> None:
+        """Write the end of a run that was asked to stop, unless it has one."""
+
+    async def keep_answer(self, key: str, answer: dict[str, Any]) -> None:
+        """Remember an agent's answer under the digest of its question."""
+
+    async def kept_answer(self, key: str) -> dict[str, Any] | None:
+        """The answer that an earlier execution got, if one did."""
+
+
+class LedgerRecord:
+    """The journal and checkpoints of one run, written under one lease."""
+
+    def __init__(
+        self, ledger: Ledger, shelf: Shelf, run_id: str, epoch: int, *, decides: bool = True
+    ) -> None:
+        self._decides = decides
+        self._ledger = ledger
+        self._shelf = shelf
+        self._run_id = run_id
+        self.epoch = epoch
+
+    async def write(self, entry: Entry, also: Callable[[sa.Connection], T] = _nothing_more) -> T:
+        saved, key, stored = entry.checkpoint, "", None
+        if saved is not None:
+            key = checkpoints.storage_key(self._run_id, saved.label, saved.version, self.epoch)
+            stored = await self._shelf.put(key, saved.model_dump(mode="json"))
+
+        def transaction(connection: sa.Connection) -> tuple[list[Event], T]:
+            written = journal.append(
+                connection, self._run_id, entry.drafts, epoch=self.epoch, **entry.changes
+            )
+            for message in entry.messages:
+                # A run that started over says again what it has said before.
+                connection.execute(
+                    messages.delete().where(
+                        messages.c.run_id == self._run_id, messages.c.n == message.n
+                    )
+                )
+                connection.execute(
+                    messages.insert().values(run_id=self._run_id, **message.model_dump())
+                )
+            if saved is not None and stored is not None:
+                checkpoints.index(connection, saved, key, stored)
+            return written, also(connection)
+
+        written, outcome = await self._ledger.write(transaction)
+        journal.publish(written)
+        return outcome
+
+    async def decide(self, content: Contract) -> bool:
+        """Whoever replays a decision finds it taken; whoever has lost the lease is refused.
+
+        A what-if decides nothing: what it came to is in its last checkpoint. Raises
+        AlreadyDecidedError when another run was first.
+        """
+        if not self._decides:
+            return False
+
+        def enter(connection: sa.Connection) -> None:
+            runs.require_lease(connection, self._run_id, self.epoch)
+            decisions.enter(connection, self._run_id, content)
+
+        await self._ledger.write(enter)
+        return True
+
+    async def put_off(self, why: Draft) -> bool:
+        try:
+            written = await self._ledger.write(retries.put_off, self._run_id, self.epoch, why)
+        except UnavailableError:
+            return True  # nothing can be written now; whoever gives the lease back says the same
+        journal.publish(written or [])
+        return written is not None
+
+    async def stop(self) -> None:
+        journal.publish(await self._ledger.write(cancel.end, self._run_id, self.epoch))
+
+    async def keep_answer(self, key: str, answer: dict[str, Any]) -> None:
+        await self._shelf.put(f"answers/{self._run_id}/{key}.json", answer)
+
+    async def kept_answer(self, key: str) -> dict[str, Any] | None:
+        if self.epoch == 1:
+            return None  # nobody came before a first execution
+        try:
+            return await self._shelf.get(f"answers/{self._run_id}/{key}.json")
+        except CheckpointError:
+            return None  # asking the agent again gives the same answer
+
+
+class MemoryRecord:
+    """An inline run's journal; whoever runs it keeps from it what should last."""
+
+    def __init__(self) -> None:
+        self.epoch = 1
+        self.entries: list[Entry] = []
+        self.decision: Contract | None = None
+
+    @property
+    def drafts(self) -> list[Draft]:
+        return [draft for entry in self.entries for draft in entry.drafts]
+
+    @property
+    def last_checkpoint(self) -> Checkpoint | None:
+        saved = [entry.checkpoint for entry in self.entries if entry.checkpoint]
+        return saved[-1] if saved else None
+
+    async def write(self, entry: Entry, also: Callable[[sa.Connection], T] = _nothing_more) -> Any:
+        self.entries.append(entry)
+
+    async def decide(self, content: Contract) -> bool:
+        self.decision = content
+        return True
+
+    async def put_off(self, why: Draft) -> bool:
+        return False
+
+    async def stop(self) -> None:
+        """Nobody asks an inline run to stop; whoever awaits it may cancel it."""
+
+    async def keep_answer(self, key: str, answer: dict[str, Any]) -> None:
+        """Nothing to keep: an inline run is not taken up again."""
+
+    async def kept_answer(self, key: str) -> dict[str, Any] | None:
+        return None

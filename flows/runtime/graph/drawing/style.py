@@ -1,0 +1,143 @@
+"""How a map looks, whoever lays it out: shapes, colours, words, element ids and classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from flows.runtime.graph.elements import Edge, Kind, Node, in_words
+
+FONT = "Helvetica,Arial,sans-serif"
+TITLE_SIZE = 13
+STEP_SIZE = 10
+LABEL_SIZE = 10.5
+INK = "#1f2933"
+QUIET_INK = "#52606d"
+ARROW = "#7b8794"
+WAY_BACK = "#9a5b13"
+
+_STEPS_LINE = 30
+
+
+class NodeStatus(StrEnum):
+    """How far one run has come with one node."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    WAITING = "waiting"
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colours and line of a node."""
+
+    fill: str
+    stroke: str
+    width: float = 1.2
+    ink: str = INK
+    dashed: bool = False
+
+
+SHAPES = {
+    Kind.START: "oval",
+    Kind.AGENT: "box",
+    Kind.DECISION: "diamond",
+    Kind.FAN_OUT: "octagon",
+    Kind.FAN_IN: "octagon",
+    Kind.HITL: "hexagon",
+    Kind.SUB_WORKFLOW: "doubleoctagon",
+    Kind.END: "oval",
+}
+
+_KINDS = {
+    Kind.START: Look("#f3f4f6", "#7b8794"),
+    Kind.AGENT: Look("#eaf1fb", "#5b83b8"),
+    Kind.DECISION: Look("#fbeef0", "#b5657a"),
+    Kind.FAN_OUT: Look("#eef2f1", "#6b8a84"),
+    Kind.FAN_IN: Look("#eef2f1", "#6b8a84"),
+    Kind.HITL: Look("#fff4d9", "#c28a1b", 2.0),
+    Kind.SUB_WORKFLOW: Look("#f0ecfa", "#8069b8"),
+    Kind.END: Look("#f3f4f6", "#7b8794"),
+}
+
+_STATUSES = {
+    NodeStatus.RUNNING: Look("#cfe3ff", "#1d5fd1", 2.6),
+    NodeStatus.WAITING: Look("#ffd98a", "#a85a00", 2.8),
+    NodeStatus.DONE: Look("#dff3e4", "#2f7d4f", 1.6),
+    NodeStatus.SKIPPED: Look("#fafafa", "#9aa5b1", 1.2, "#616e7c", dashed=True),
+    NodeStatus.FAILED: Look("#fddedb", "#b42318", 2.6),
+}
+
+
+def look_of(node: Node, status: NodeStatus) -> Look:
+    """A pending node looks like its kind; any other status shows over it."""
+    return _STATUSES.get(status, _KINDS[node.kind])
+
+
+def node_id(node: Node) -> str:
+    return f"node_{node.id}"
+
+
+def node_class(node: Node, status: NodeStatus) -> str:
+    """Without the leading `node`, which every layout adds."""
+    return f"kind_{node.kind} status_{status}"
+
+
+def edge_id(edge: Edge) -> str:
+    return f"edge_{edge.source}__{edge.target}"
+
+
+def edge_class(edge: Edge) -> str:
+    """Without the leading `edge`, which every layout adds."""
+    condition = "conditional" if edge.when else "unconditional"
+    return f"{condition} way_back" if edge.back else condition
+
+
+def step_lines(node: Node) -> list[str]:
+    """The steps inside a node, in few short lines; not the one whose name the node bears."""
+    lines: list[str] = []
+    for step in node.steps:
+        if in_words(step).casefold() == node.label.casefold():
+            continue
+        if lines and len(lines[-1]) + len(step) + 3 <= _STEPS_LINE:
+            lines[-1] += f" · {step}"
+        else:
+            lines.append(step)
+    return lines
+
+
+def tooltip(node: Node, status: NodeStatus) -> str:
+    """What a screen reader says, and a pointer that rests on the node shows."""
+    return f"{node.label}: {status}"
+
+
+def stylesheet() -> str:
+    """The look as CSS. One class deep, so that a page which embeds the drawing can restyle it."""
+    rules = [
+        f".workflow_map text {{ font-family: {FONT}; fill: {INK}; }}",
+        f".workflow_map .edge path {{ fill: none; stroke: {ARROW}; stroke-width: 1.2; }}",
+        f".workflow_map .edge polygon {{ fill: {ARROW}; stroke: {ARROW}; }}",
+        f".workflow_map .edge text {{ fill: {QUIET_INK}; }}",
+        f".workflow_map .way_back path {{ stroke: {WAY_BACK}; stroke-dasharray: 5 3; }}",
+        f".workflow_map .way_back polygon {{ fill: {WAY_BACK}; stroke: {WAY_BACK}; }}",
+        f".workflow_map .way_back text {{ fill: {WAY_BACK}; }}",
+    ]
+    for kind, look in _KINDS.items():
+        rules += _rules(f"kind_{kind}", look)
+    for status, look in _STATUSES.items():
+        rules += _rules(f"status_{status}", look)
+    return "\n".join(rules)
+
+
+def _rules(name: str, look: Look) -> list[str]:
+    here = f".workflow_map .{name}"
+    dash = "4 3" if look.dashed else "none"
+    return [
+        f"{here} polygon, {here} path, {here} ellipse {{ stroke: {look.stroke}; "
+        f"stroke-width: {look.width}; stroke-dasharray: {dash}; }}",
+        f"{here} :not([fill=none]):not(text) {{ fill: {look.fill}; }}",
+        f"{here} text {{ fill: {look.ink}; }}",
+    ]

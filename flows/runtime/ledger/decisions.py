@@ -1,0 +1,84 @@
+"""What was decided, entered once: whatever is killed, replayed or answered twice."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid5
+
+import sqlalchemy as sa
+
+from data.contracts.base import Contract, sha256_of
+from data.contracts.errors import AlreadyDecidedError, RecordNotFoundError
+from flows.runtime.ledger import runs
+from flows.runtime.ledger.database import decisions, insert_or_ignore, now
+from flows.runtime.ledger.runs import Run
+
+_NAMESPACE = UUID("0b3c6a34-6a2e-4a43-8ab0-9ad7f6c5a1de")
+
+
+def enter(connection: sa.Connection, run_id: str, content: Contract) -> None:
+    """Enter a run's decision in the caller's transaction, unless it has entered one already.
+
+    Raises AlreadyDecidedError when another run has decided the application.
+    """
+    run = runs.find(connection, run_id)
+    insert_or_ignore(
+        connection,
+        decisions,
+        {
+            "run_id": run_id,
+            "application_id": run.application_id,
+            # One per application, also when a fork may decide in its parent's place.
+            "origin": f"application:{run.application_id}",
+            "decision_id": str(uuid5(_NAMESPACE, run_id)),
+            "content_sha256": sha256_of(content),
+            "body": content.model_dump(mode="json"),
+            "decided_at": now(),
+        },
+    )
+    require_undecided(connection, run)
+
+
+def find(connection: sa.Connection, run_id: str) -> dict[str, Any]:
+    """The decision of a run in its envelope. Raises RecordNotFoundError while there is none."""
+    row = connection.execute(sa.select(decisions).where(decisions.c.run_id == run_id)).one_or_none()
+    if row is None:
+        raise RecordNotFoundError(f"run {run_id} has not come to a decision")
+    return {
+        "decision_id": row.decision_id,
+        "run_id": row.run_id,
+        "application_id": row.application_id,
+        "decided_at": row.decided_at,
+        "content": row.body,
+        "content_sha256": row.content_sha256,
+    }
+
+
+def is_decided(connection: sa.Connection, application_id: str) -> bool:
+    """Whether an application has its decision."""
+    return _decided_by(connection, application_id) is not None
+
+
+def require_undecided(connection: sa.Connection, run: Run) -> None:
+    """Raise AlreadyDecidedError when another run than this has decided the application."""
+    decider = _decided_by(connection, run.application_id)
+    if decider not in {None, run.run_id}:
+        raise AlreadyDecidedError(
+            f"application {run.application_id} has been decided by run {decider}"
+        )
+
+
+def _decided_by(connection: sa.Connection, application_id: str) -> str | None:
+    query = sa.select(decisions.c.run_id).where(decisions.c.application_id == application_id)
+    found: str | None = connection.execute(query).scalar_one_or_none()
+    return found
+
+
+def of_runs(connection: sa.Connection, run_ids: list[str]) -> dict[str, dict[str, Any]]:
+    """The contents of several runs' decisions, by run; undecided ones are missing."""
+    found = connection.execute(
+        sa.select(decisions.c.run_id, decisions.c.body, decisions.c.content_sha256).where(
+            decisions.c.run_id.in_(run_ids)
+        )
+    )
+    return {row.run_id: {**row.body, "content_sha256": row.content_sha256} for row in found}

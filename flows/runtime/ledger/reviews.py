@@ -1,0 +1,376 @@
+"""The requests that wait for somebody: asked once, answered once, first valid answer wins."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from data.contracts.errors import (
+    AlreadyAnsweredError,
+    ClaimedError,
+    GateNotFoundError,
+    ReviewTimeoutError,
+)
+from data.contracts.review import Answerer, Review, ReviewRequest, ReviewStatus
+from flows.runtime.ledger.database import UNDELIVERED, now, reviews
+
+
+def latest(
+    connection: sa.Connection, run_id: str, gate: str, visit: int | None = None
+) -> Review | None:
+    """The newest request at a gate, of one visit or of all."""
+    query = sa.select(reviews).where(reviews.c.run_id == run_id, reviews.c.gate == gate)
+    if visit is not None:
+        query = query.where(reviews.c.visit == visit)
+    row = connection.execute(query.order_by(reviews.c.attempt.desc()).limit(1)).one_or_none()
+    return _review(row) if row else None
+
+
+def open_reviews(connection: sa.Connection, run_id: str | None = None) -> list[Review]:
+    """Everything that waits for somebody, most urgent first."""
+    query = sa.select(reviews).where(reviews.c.status == ReviewStatus.OPEN)
+    if run_id is not None:
+        query = query.where(reviews.c.run_id == run_id)
+    query = query.order_by(reviews.c.due_at, reviews.c.run_id)
+    return [_review(row) for row in connection.execute(query)]
+
+
+def of_run(connection: sa.Connection, run_id: str) -> list[Review]:
+    """Everything that a run has ever asked, in the order in which it did."""
+    query = sa.select(reviews).where(reviews.c.run_id == run_id)
+    query = query.order_by(reviews.c.opened_at, reviews.c.gate, reviews.c.attempt)
+    return [_review(row) for row in connection.execute(query)]
+
+
+def ask(
+    connection: sa.Connection,
+    run_id: str,
+    gate: str,
+    visit: int,
+    request: ReviewRequest,
+    default_timeout: int,
+    opened: datetime | None = None,
+) -> Review:
+    """Enter a new request.
+
+    One that goes on being asked, because an answer was rejected, stays what it was, with its time
+    and claim; only the facts are as they are written now. Where an answer had counted before, the
+    asking begins anew.
+    """
+    attempts = connection.execute(
+        sa.select(sa.func.count()).where(reviews.c.run_id == run_id, reviews.c.gate == gate)
+    ).scalar_one()
+    last = latest(connection, run_id, gate, visit)
+    earlier = last if last and last.is_still_asked else None
+    opened = opened or datetime.now(UTC)
+    due = opened + timedelta(seconds=request.timeout_seconds or default_timeout)
+    if earlier is not None:
+        opened, due = earlier.opened_at, earlier.due_at
+        request = earlier.request.model_copy(update={"facts": request.facts})
+    request = request.model_copy(update={"remark": last.objection if last else ""})
+    connection.execute(
+        reviews.insert().values(
+            run_id=run_id,
+            gate=gate,
+            attempt=attempts + 1,
+            visit=visit,
+            role=request.role,
+            status=ReviewStatus.OPEN,
+            request=request.model_dump(mode="json"),
+            opened_at=_stamp(opened),
+            due_at=_stamp(due),
+            claimed_by=earlier.claim.reviewer if earlier and earlier.claim else None,
+            claimed_until=_stamp(earlier.claim.until) if earlier and earlier.claim else "",
+            **(_times_of(connection, earlier) if earlier else _times(request, opened)),
+        )
+    )
+    entered = latest(connection, run_id, gate)
+    assert entered is not None
+    return entered
+
+
+def answer(
+    connection: sa.Connection,
+    review: Review,
+    fields: dict[str, Any],
+    by: Answerer,
+    idempotency_key: str | None = None,
+) -> bool:
+    """Record a checked answer; the first one wins.
+
+    True when this call recorded it, False when the very same answer was recorded before under
+    the same idempotency key. Otherwise raises AlreadyAnsweredError, ReviewTimeoutError, or
+    ClaimedError while somebody else works on it.
+    """
+    this = _this(review)
+    answer = {"fields": fields, "by": by.model_dump(mode="json")}
+    moment = now()
+    if _stamp(review.due_at) >= moment:
+        won = connection.execute(
+            reviews.update()
+            .where(this, reviews.c.status == ReviewStatus.OPEN, _is_free_for(by.reviewer, moment))
+            .values(
+                status=ReviewStatus.ANSWERED,
+                answer=answer,
+                answered_at=moment,
+                idempotency_key=idempotency_key,
+            )
+        )
+        if won.rowcount:
+            return True
+    row = connection.execute(sa.select(reviews).where(this)).one()
+    if idempotency_key and row.idempotency_key == idempotency_key and row.answer == answer:
+        return False
+    if row.status == ReviewStatus.OPEN and row.due_at >= moment:
+        raise _claimed(row)
+    if row.status in {ReviewStatus.OPEN, ReviewStatus.EXPIRED}:
+        raise ReviewTimeoutError(f"the request at '{review.gate}' was due at {review.due_at}")
+    raise AlreadyAnsweredError(f"the request at '{review.gate}' has been answered")
+
+
+def claim(connection: sa.Connection, review: Review, reviewer: str, minutes: int) -> Review:
+    """Take an open request off the pile; whoever has it already keeps it longer.
+
+    Raises ClaimedError while somebody else has it, ReviewTimeoutError after its time.
+    """
+    moment = now()
+    if _stamp(review.due_at) < moment:
+        raise ReviewTimeoutError(f"the request at '{review.gate}' was due at {review.due_at}")
+    taken = connection.execute(
+        reviews.update()
+        .where(_this(review), _is_free_for(reviewer, moment))
+        .values(
+            claimed_by=reviewer,
+            claimed_until=_stamp(datetime.now(UTC) + timedelta(minutes=minutes)),
+        )
+    )
+    row = connection.execute(sa.select(reviews).where(_this(review))).one()
+    if not taken.rowcount:
+        raise _claimed(row)
+    return _review(row)
+
+
+def release(connection: sa.Connection, review: Review, reviewer: str) -> Review:
+    """Put a request back; one that nobody has claimed is there already.
+
+    Raises ClaimedError while somebody else has it.
+    """
+    given_back = connection.execute(
+        reviews.update()
+        .where(_this(review), _is_free_for(reviewer, now()))
+        .values(claimed_by=None, claimed_until="")
+    )
+    row = connection.execute(sa.select(reviews).where(_this(review))).one()
+    if not given_back.rowcount:
+        raise _claimed(row)
+    return _review(row)
+
+
+def expire(connection: sa.Connection, review: Review) -> bool:
+    """Close a request whose time is up; False when somebody answered it before."""
+    closed = connection.execute(
+        reviews.update()
+        .where(_this(review), reviews.c.status == ReviewStatus.OPEN, reviews.c.due_at < now())
+        .values(status=ReviewStatus.EXPIRED, answered_at=now())
+    )
+    return bool(closed.rowcount)
+
+
+def out_of_time(connection: sa.Connection) -> list[Review]:
+    """Open requests that are due, or should have been reminded of or passed on by now."""
+    moment = now()
+    behind = sa.or_(
+        reviews.c.due_at < moment,
+        (reviews.c.remind_at < moment) & reviews.c.reminded_at.is_(None),
+        (reviews.c.escalate_at < moment) & reviews.c.escalated_at.is_(None),
+    )
+    found = sa.select(reviews).where(reviews.c.status == ReviewStatus.OPEN, behind)
+    return [_review(row) for row in connection.execute(found.order_by(reviews.c.due_at))]
+
+
+def note_reminder(connection: sa.Connection, review: Review) -> bool:
+    """Mark an open request as reminded of; False when it was before, or is not due to be."""
+    noted = connection.execute(
+        reviews.update()
+        .where(
+            _this(review),
+            reviews.c.status == ReviewStatus.OPEN,
+            reviews.c.remind_at < now(),
+            reviews.c.reminded_at.is_(None),
+        )
+        .values(reminded_at=now())
+    )
+    return bool(noted.rowcount)
+
+
+def pass_on(connection: sa.Connection, review: Review) -> Review | None:
+    """Hand an open request to the role that it escalates to, and take it out of other hands.
+
+    None when that has been done before, or is not due.
+    """
+    if review.request.escalate_to is None:
+        return None
+    request = review.request.model_copy(update={"role": review.request.escalate_to})
+    passed = connection.execute(
+        reviews.update()
+        .where(
+            _this(review),
+            reviews.c.status == ReviewStatus.OPEN,
+            reviews.c.escalate_at < now(),
+            reviews.c.escalated_at.is_(None),
+        )
+        .values(
+            role=request.role,
+            request=request.model_dump(mode="json"),
+            escalated_at=now(),
+            claimed_by=None,
+            claimed_until="",
+        )
+    )
+    return review.model_copy(update={"request": request}) if passed.rowcount else None
+
+
+def reject(connection: sa.Connection, review: Review, why: str) -> None:
+    """Close a request whose answer does not count; the gate asks anew, and tells why.
+
+    An answer that came in meanwhile stays. Where this one had counted before, what was asked
+    because of it is void.
+    """
+    given = {"fields": review.fields, "by": review.by.model_dump(mode="json")} if review.by else {}
+    rejected = connection.execute(
+        reviews.update()
+        .where(_this(review), reviews.c.status == review.status)
+        .values(status=ReviewStatus.REJECTED, answer={**given, "objection": why})
+    )
+    if rejected.rowcount and review.answered_at is not None:
+        later = reviews.c.opened_at > _stamp(review.answered_at)
+        connection.execute(
+            reviews.update()
+            .where(reviews.c.run_id == review.run_id, later)
+            .values(status=ReviewStatus.CLOSED)
+        )
+
+
+def close(connection: sa.Connection, run_id: str) -> None:
+    """Close what a run still asks: it has ended."""
+    connection.execute(
+        reviews.update()
+        .where(reviews.c.run_id == run_id, reviews.c.status == ReviewStatus.OPEN)
+        .values(status=ReviewStatus.CLOSED)
+    )
+
+
+def mark_delivered(connection: sa.Connection, review: Review) -> None:
+    """Note that the run was woken with this answer."""
+    connection.execute(reviews.update().where(_this(review)).values(delivered=True))
+
+
+def undelivered(connection: sa.Connection) -> list[Review]:
+    """Answers that were accepted and whose run may still be asleep."""
+    counts = reviews.c.status.in_([ReviewStatus.ANSWERED, ReviewStatus.EXPIRED])
+    found = connection.execute(sa.select(reviews).where(UNDELIVERED, counts))
+    return [_review(row) for row in found]
+
+
+def the_open_one(connection: sa.Connection, run_id: str, gate: str | None) -> Review:
+    """The request that an answer is meant for.
+
+    Raises GateNotFoundError when the run never asked there, AlreadyAnsweredError or
+    ReviewTimeoutError when it did and the matter is closed.
+    """
+    waiting = [r for r in open_reviews(connection, run_id) if gate in {None, r.gate}]
+    if waiting:
+        return waiting[0]
+    past = latest(connection, run_id, gate) if gate else None
+    if past is None:
+        raise GateNotFoundError(f"run {run_id} has not asked at {'this' if gate else 'any'} gate")
+    if past.status is ReviewStatus.EXPIRED:
+        raise ReviewTimeoutError(f"the request at '{past.gate}' was due at {past.due_at}")
+    raise AlreadyAnsweredError(f"the request at '{past.gate}' has been answered")
+
+
+def meant(connection: sa.Connection, run_id: str, gate: str, idempotency_key: str | None) -> Review:
+    """The request that an answer is meant for; a repeated answer means the one it was first for.
+
+    Raises as `the_open_one` does.
+    """
+    if idempotency_key:
+        row = connection.execute(
+            sa.select(reviews).where(
+                reviews.c.run_id == run_id,
+                reviews.c.gate == gate,
+                reviews.c.idempotency_key == idempotency_key,
+                reviews.c.status.not_in([ReviewStatus.REJECTED, ReviewStatus.CLOSED]),
+            )
+        ).one_or_none()
+        if row is not None:
+            return _review(row)
+    return the_open_one(connection, run_id, gate)
+
+
+def _this(review: Review) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        reviews.c.run_id == review.run_id,
+        reviews.c.gate == review.gate,
+        reviews.c.attempt == review.attempt,
+    )
+
+
+def _times(request: ReviewRequest, opened: datetime) -> dict[str, str | None]:
+    """When to remind of a request and when to pass it on."""
+
+    def at(seconds: int | None) -> str | None:
+        return None if seconds is None else _stamp(opened + timedelta(seconds=seconds))
+
+    return {
+        "remind_at": at(request.remind_after_seconds),
+        "escalate_at": at(request.escalate_after_seconds if request.escalate_to else None),
+    }
+
+
+def _times_of(connection: sa.Connection, earlier: Review) -> dict[str, Any]:
+    """What has been done about an earlier attempt's time counts for the next one too."""
+    kept = ("remind_at", "reminded_at", "escalate_at", "escalated_at")
+    row = connection.execute(sa.select(*(reviews.c[name] for name in kept)).where(_this(earlier)))
+    return dict(row.one()._mapping)
+
+
+def _is_free_for(reviewer: str, moment: str) -> sa.ColumnElement[bool]:
+    return sa.or_(
+        reviews.c.claimed_by.is_(None),
+        reviews.c.claimed_by == reviewer,
+        reviews.c.claimed_until < moment,
+    )
+
+
+def _claimed(row: sa.Row[Any, Any, Any]) -> ClaimedError:
+    return ClaimedError(f"{row.claimed_by} works on this request until {row.claimed_until}")
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _review(row: sa.Row[Any, Any, Any]) -> Review:
+    answer = row.answer or {}
+    return Review.model_validate(
+        {
+            "run_id": row.run_id,
+            "gate": row.gate,
+            "attempt": row.attempt,
+            "visit": row.visit,
+            "status": row.status,
+            "request": row.request,
+            "opened_at": row.opened_at,
+            "due_at": row.due_at,
+            "fields": answer.get("fields"),
+            "by": answer.get("by"),
+            "answered_at": row.answered_at,
+            "objection": answer.get("objection", ""),
+            "claim": {"reviewer": row.claimed_by, "until": row.claimed_until}
+            if row.claimed_by and row.claimed_until >= now()
+            else None,
+        }
+    )

@@ -1,0 +1,119 @@
+"""What the databases say when the dust has settled: everything once, nothing half done."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tests.faults.desk_process import BesiegedDesk
+from tests.faults.load import Case
+
+_SETTLED = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
+_SETTLING_SECONDS = 45.0
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a siege came to."""
+
+    runs: int
+    executions: int
+    """How often a run was taken up, first times included."""
+    stages: int
+    """How often a stage was begun as a Prefect subflow."""
+    stages_again: int
+    """How many of those began one again that had been killed."""
+
+
+def contents(besieged: BesiegedDesk, cases: Iterable[Case]) -> dict[str, tuple[str, str]]:
+    """What was decided, by application: digest and text of the content."""
+    found = besieged.ledger("select application_id, content_sha256, body from decisions")
+    wanted = {case.application_id for case in cases}
+    decided = [row for row in found if row["application_id"] in wanted]
+    twice = [name for name, n in Counter(row["application_id"] for row in decided).items() if n > 1]
+    assert not twice, f"decided twice: {twice}"
+    assert len(decided) == len(wanted), "an application was not decided"
+    return {
+        row["application_id"]: (
+            row["content_sha256"],
+            json.dumps(json.loads(row["body"]), sort_keys=True),
+        )
+        for row in decided
+    }
+
+
+def require_whole_journal(besieged: BesiegedDesk, case: Case) -> None:
+    """Numbered from 1 without gap or double, progress never falls, one end, and that a good one."""
+    rows = besieged.ledger("select id, key from events where run_id = ? order by id", case.run_id)
+    events = besieged.journal(case.run_id)
+    assert [row["id"] for row in rows] == list(range(1, len(rows) + 1))
+    assert len({row["key"] for row in rows}) == len(rows)
+    shares = [event["progress"] for event in events]
+    assert shares == sorted(shares)
+    kinds = Counter(event["type"] for event in events)
+    assert kinds["run.started"] == 1
+    assert kinds["run.completed"] == 1
+    assert kinds["run.failed"] == kinds["run.cancelled"] == 0
+    assert events[-1]["type"] == "run.completed"
+    assert shares[-1] == 1.0
+    once = Counter(
+        (event["phase"], event["meta"].get("label"), event["meta"].get("version"))
+        for event in events
+        if event["type"] == "checkpoint.saved"
+    )
+    assert set(once.values()) == {1}
+
+
+def require_one_memo_each(besieged: BesiegedDesk, cases: Iterable[Case]) -> None:
+    """Every run has left its memo in Prefect, whoever was killed after that, and left it once."""
+    found = besieged.prefect("select flow_run_id from artifact where key = 'decision-memo'")
+    memos = Counter(row["flow_run_id"] for row in found)
+    assert {case.run_id: memos[case.run_id] for case in cases} == {case.run_id: 1 for case in cases}
+
+
+async def until_settled(besieged: BesiegedDesk) -> None:
+    """Wait until nothing is left under way, neither in the ledger nor in Prefect."""
+    left: list[str] = []
+    for _ in range(int(_SETTLING_SECONDS / 0.5)):
+        left = await asyncio.to_thread(_under_way, besieged)
+        if not left:
+            return
+        await asyncio.sleep(0.5)
+    raise AssertionError(f"still under way: {left}")
+
+
+def figures(besieged: BesiegedDesk, cases: list[Case]) -> Figures:
+    ids = {case.run_id for case in cases}
+    epochs = besieged.ledger("select run_id, lease_epoch from runs")
+    stages = [
+        max(row["run_count"], 1)
+        for row in besieged.prefect(
+            "select f.run_count as run_count, t.flow_run_id as parent from flow_run f "
+            "join task_run t on t.id = f.parent_task_run_id"
+        )
+        if row["parent"] in ids
+    ]
+    return Figures(
+        runs=len(ids),
+        executions=sum(row["lease_epoch"] for row in epochs if row["run_id"] in ids),
+        stages=sum(stages),
+        stages_again=sum(stages) - len(stages),
+    )
+
+
+def _under_way(besieged: BesiegedDesk) -> list[str]:
+    live = besieged.ledger(
+        "select run_id, status from runs "
+        "where status not in ('completed', 'failed', 'cancelled') or lease_owner is not null"
+    )
+    flow_runs = besieged.prefect(
+        "select id, name, state_type from flow_run where not auto_scheduled"
+    )
+    return [f"ledger {row['run_id']} {row['status']}" for row in live] + [
+        f"prefect {row['id']} {row['name']} {row['state_type']}"
+        for row in flow_runs
+        if row["state_type"] not in _SETTLED
+    ]

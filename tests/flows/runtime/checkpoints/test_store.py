@@ -1,0 +1,211 @@
+"""The shelf: JSON in, the same JSON out, and nothing that was edited, cut off or disguised."""
+
+from __future__ import annotations
+
+import base64
+import json
+import pickle
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from prefect.filesystems import LocalFileSystem, WritableFileSystem
+
+from data.contracts.errors import (
+    CheckpointCorruptError,
+    CheckpointNotFoundError,
+    UnavailableError,
+)
+from data.settings import settings
+from flows.runtime.checkpoints.store import LedgerStorage, Shelf, shared_ledger
+from flows.runtime.ledger.database import Ledger, blobs
+
+KEY = "checkpoints/run-1/intake/v1-1.json"
+DOCUMENT: dict[str, Any] = {"label": "intake", "ordinal": 1, "text": "é\n", "deep": {"a": [1, 2.5]}}
+
+
+@pytest.fixture(params=["ledger", "postgresql", "folder"])
+def shelf(
+    request: pytest.FixtureRequest,
+    ledger: Ledger,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Shelf]:
+    """The shelf on our own block, with both of its databases, and on one of Prefect's."""
+    if request.param == "folder":
+        yield Shelf(LocalFileSystem(basepath=str(tmp_path / "results")))
+        return
+    if request.param == "postgresql":
+        server: Ledger = request.getfixturevalue("postgresql")
+        with server.writing() as connection:
+            connection.execute(blobs.delete())
+        monkeypatch.setenv("CREDIT_DESK_LEDGER_URL", server.url)
+        settings.cache_clear()
+    yield Shelf(LedgerStorage())
+    if request.param == "postgresql":
+        shared_ledger(settings().ledger).close()
+
+
+def stored(ledger: Ledger, key: str = KEY) -> bytes:
+    with ledger.reading() as connection:
+        body = connection.execute(sa.select(blobs.c.body).where(blobs.c.path == key)).scalar_one()
+    return zlib.decompress(body)
+
+
+def overwrite(ledger: Ledger, content: bytes, key: str = KEY) -> None:
+    with ledger.writing() as connection:
+        connection.execute(blobs.update().where(blobs.c.path == key).values(body=content))
+
+
+async def test_a_document_comes_back_as_it_was(shelf: Shelf) -> None:
+    receipt = await shelf.put(KEY, DOCUMENT)
+
+    assert await shelf.get(KEY) == DOCUMENT
+    assert await shelf.get(KEY, receipt.sha256) == DOCUMENT
+    assert receipt.bytes > len(json.dumps(DOCUMENT))
+
+
+async def test_what_was_never_written_is_not_found(shelf: Shelf) -> None:
+    with pytest.raises(CheckpointNotFoundError, match="nothing is stored under answers/none"):
+        await shelf.get("answers/none.json")
+
+
+async def test_a_second_write_replaces_the_first(shelf: Shelf) -> None:
+    await shelf.put(KEY, {"n": 1})
+    receipt = await shelf.put(KEY, {"n": 2})
+
+    assert await shelf.get(KEY, receipt.sha256) == {"n": 2}
+
+
+async def test_keys_are_listed_by_prefix_and_removed(shelf: Shelf) -> None:
+    for key in (KEY, "checkpoints/run-2/intake/v1-1.json", "answers/run-1/one.json"):
+        await shelf.put(key, DOCUMENT)
+
+    found = await shelf.keys("checkpoints/run-1/")
+    removed = await shelf.delete(KEY)
+
+    assert set(found or ()) == {KEY}
+    assert removed
+    assert set(await shelf.keys("checkpoints/") or ()) == {"checkpoints/run-2/intake/v1-1.json"}
+
+
+async def test_the_ledger_holds_bodies_compressed_and_in_the_open(ledger: Ledger) -> None:
+    document = {"text": "the same again " * 500}
+
+    receipt = await Shelf(LedgerStorage()).put(KEY, document)
+
+    with ledger.reading() as connection:
+        body = connection.execute(sa.select(blobs.c.body)).scalar_one()
+    assert len(body) < receipt.bytes / 10
+    assert b"the same again" in zlib.decompress(body)
+
+
+async def test_a_body_that_was_edited_is_refused(ledger: Ledger) -> None:
+    shelf = Shelf(LedgerStorage())
+    receipt = await shelf.put(KEY, {"outcome": "decline"})
+
+    overwrite(ledger, zlib.compress(stored(ledger).replace(b"decline", b"approve")))
+
+    with pytest.raises(CheckpointCorruptError, match="its digest differs"):
+        await shelf.get(KEY, receipt.sha256)
+
+
+@pytest.mark.parametrize("left", [0, 1, 40])
+async def test_a_body_that_was_cut_off_is_refused(ledger: Ledger, left: int) -> None:
+    shelf = Shelf(LedgerStorage())
+    await shelf.put(KEY, DOCUMENT)
+
+    overwrite(ledger, zlib.compress(stored(ledger)[:left]))
+
+    with pytest.raises(CheckpointCorruptError, match="cannot be read"):
+        await shelf.get(KEY)
+
+
+async def test_bytes_that_are_no_compressed_body_are_refused(ledger: Ledger) -> None:
+    shelf = Shelf(LedgerStorage())
+    await shelf.put(KEY, DOCUMENT)
+
+    overwrite(ledger, b"not compressed at all")
+
+    with pytest.raises(CheckpointCorruptError, match="cannot be decompressed"):
+        await shelf.get(KEY)
+
+
+class Trap:
+    """Unpickling it would leave a mark."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return Path.touch, (self.mark,)
+
+
+async def test_a_record_that_asks_to_be_unpickled_is_refused_unread(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    mark = tmp_path / "unpickled"
+    shelf = Shelf(LedgerStorage())
+    await shelf.put(KEY, DOCUMENT)
+    record = json.loads(stored(ledger))
+    record["metadata"]["serializer"] = {"type": "pickle", "picklelib": "pickle"}
+    record["result"] = base64.b64encode(pickle.dumps(Trap(mark))).decode()
+
+    overwrite(ledger, zlib.compress(json.dumps(record).encode()))
+
+    with pytest.raises(CheckpointCorruptError, match="is not stored as JSON"):
+        await shelf.get(KEY)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("result", ["[1, 2]", '"text"', "null", "not json"])
+async def test_a_record_without_a_document_is_refused(ledger: Ledger, result: str) -> None:
+    shelf = Shelf(LedgerStorage())
+    await shelf.put(KEY, DOCUMENT)
+    record = json.loads(stored(ledger)) | {"result": result}
+
+    overwrite(ledger, zlib.compress(json.dumps(record).encode()))
+
+    with pytest.raises(CheckpointCorruptError):
+        await shelf.get(KEY)
+
+
+async def test_a_storage_that_does_not_take_a_document_is_unavailable(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("a file where a folder should be")
+    shelf = Shelf(LocalFileSystem(basepath=str(tmp_path / "taken")))
+
+    with pytest.raises(UnavailableError, match="did not take"):
+        await shelf.put(KEY, DOCUMENT)
+
+
+class Forgetful(LedgerStorage):
+    """Loses a letter of what is written to it."""
+
+    _block_type_slug = "forgetful"
+
+    async def write_path(self, path: str, content: bytes) -> None:
+        record = json.loads(content)
+        record["result"] = record["result"].replace("intake", "intak")
+        await super().write_path(path, json.dumps(record).encode())
+
+
+async def test_a_storage_that_alters_what_it_takes_is_found_out_at_once(ledger: Ledger) -> None:
+    with pytest.raises(CheckpointCorruptError, match="came back from the storage altered"):
+        await Shelf(Forgetful()).put(KEY, DOCUMENT)
+
+
+def test_our_block_keeps_nothing_in_prefect() -> None:
+    assert set(LedgerStorage.model_fields) == set(WritableFileSystem.model_fields)
+
+
+async def test_without_a_setting_the_shelf_is_in_the_ledger(ledger: Ledger) -> None:
+    shelf = await Shelf.open("")
+
+    await shelf.put(KEY, DOCUMENT)
+
+    assert b"intake" in stored(ledger)

@@ -1,0 +1,153 @@
+"""The PREFECT_* variables of one desk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from data.contracts.errors import ContractViolationError
+from data.settings import Settings
+from flows.runtime.host.environment import prefect_api_url, prefect_environment, require_guarded
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "PREFECT_API_URL",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL",
+        "PREFECT_API_DATABASE_CONNECTION_URL",
+        "PREFECT_UI_API_URL",
+        "PREFECT_SERVER_UI_API_URL",
+        "PREFECT_HOME",
+        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS",
+        "PREFECT_SERVER_API_AUTH_STRING",
+        "PREFECT_API_AUTH_STRING",
+    ):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_everything_of_a_desk_lies_in_its_folder(tmp_path: Path) -> None:
+    variables = prefect_environment(Settings(home=tmp_path))
+
+    assert variables["PREFECT_HOME"] == f"{tmp_path}/prefect"
+    assert variables["PREFECT_SERVER_UI_STATIC_DIRECTORY"] == f"{tmp_path}/prefect/ui"
+    assert (
+        variables["PREFECT_SERVER_DATABASE_CONNECTION_URL"]
+        == f"sqlite+aiosqlite:///{tmp_path}/prefect/prefect.db"
+    )
+
+
+def test_two_desks_do_not_see_each_other(tmp_path: Path) -> None:
+    one = prefect_environment(Settings(home=tmp_path / "one", prefect_port=4200))
+    other = prefect_environment(Settings(home=tmp_path / "other", prefect_port=4300))
+
+    for name in ("PREFECT_HOME", "PREFECT_API_URL", "PREFECT_SERVER_DATABASE_CONNECTION_URL"):
+        assert one[name] != other[name]
+
+
+def test_nothing_is_reported_home(tmp_path: Path) -> None:
+    variables = prefect_environment(Settings(home=tmp_path))
+
+    assert variables["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    assert variables["DO_NOT_TRACK"] == "1"
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL"],
+)
+def test_the_operators_database_is_kept_in_either_spelling(
+    spelling: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(spelling, "postgresql+asyncpg://db/prefect")
+
+    variables = prefect_environment(Settings(home=tmp_path))
+
+    assert variables["PREFECT_SERVER_DATABASE_CONNECTION_URL"] == "postgresql+asyncpg://db/prefect"
+
+
+def test_the_operators_api_url_is_kept_and_the_home_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://prefect:4200/api")
+    monkeypatch.setenv("PREFECT_HOME", "/elsewhere")
+
+    variables = prefect_environment(Settings(home=tmp_path))
+
+    assert variables["PREFECT_API_URL"] == "http://prefect:4200/api"
+    assert variables["PREFECT_HOME"] == f"{tmp_path}/prefect"
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:4300/api"),
+        ("0.0.0.0", "http://127.0.0.1:4300/api"),  # noqa: S104 - the case under test
+        ("::", "http://[::1]:4300/api"),
+        ("desk.example", "http://desk.example:4300/api"),
+    ],
+)
+def test_a_server_on_all_addresses_is_called_on_the_loopback(
+    host: str, url: str, tmp_path: Path
+) -> None:
+    settings = Settings(home=tmp_path, prefect_host=host, prefect_port=4300)
+
+    assert prefect_api_url(settings) == url
+
+
+# -- who may ask the server ----------------------------------------------------------------------
+
+ORIGINS = "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS"
+ANYWHERE = "0.0.0.0"  # noqa: S104 - the case under test
+
+
+def test_only_the_desks_own_pages_may_ask_its_server(tmp_path: Path) -> None:
+    variables = prefect_environment(Settings(home=tmp_path, prefect_port=4300))
+
+    assert variables[ORIGINS] == "http://127.0.0.1:4300,http://localhost:4300"
+
+
+def test_the_names_by_which_people_reach_the_server_are_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://prefect:4200/api")
+    public = Settings(home=tmp_path, public_prefect_url="https://runs.example/")
+
+    variables = prefect_environment(public)
+
+    assert variables["PREFECT_SERVER_UI_API_URL"] == "https://runs.example/api"
+    assert variables[ORIGINS].split(",")[2:] == ["http://prefect:4200", "https://runs.example"]
+
+
+@pytest.mark.parametrize("spelling", [ORIGINS, "PREFECT_SERVER_CORS_ALLOWED_ORIGINS"])
+def test_the_operators_origins_are_kept_in_either_spelling(
+    spelling: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(spelling, "https://runs.example")
+
+    assert prefect_environment(Settings(home=tmp_path))[ORIGINS] == "https://runs.example"
+
+
+@pytest.mark.parametrize("given", ["PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING"])
+def test_server_and_clients_of_one_desk_share_their_password(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(given, "desk:secret")
+
+    variables = prefect_environment(Settings(home=tmp_path))
+
+    assert variables["PREFECT_SERVER_API_AUTH_STRING"] == "desk:secret"
+    assert variables["PREFECT_API_AUTH_STRING"] == "desk:secret"
+
+
+def test_a_server_that_others_reach_needs_a_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_guarded(Settings(home=tmp_path, prefect_host="127.0.0.1"))
+    with pytest.raises(ContractViolationError, match="PREFECT_SERVER_API_AUTH_STRING"):
+        require_guarded(Settings(home=tmp_path, prefect_host=ANYWHERE))
+
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "desk:secret")
+    require_guarded(Settings(home=tmp_path, prefect_host=ANYWHERE))

@@ -1,0 +1,56 @@
+"""Decisions: one for each application, by one run, however often and by whomever it is entered."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+
+from data.contracts.base import Contract
+from data.contracts.errors import AlreadyDecidedError, RecordNotFoundError
+from flows.runtime.ledger import decisions, runs
+from flows.runtime.ledger.database import Ledger
+
+
+class Letter(Contract):
+    granted: bool
+
+
+def two_runs(connection: sa.Connection) -> None:
+    """Of one application: a run, and a fork of it."""
+    for run_id, origin in [("run-1", "application:leave-1"), ("fork-1", "fork:1")]:
+        runs.register(connection, run_id, origin, application_id="leave-1", status="running")
+
+
+async def test_the_first_decision_of_a_run_stands(any_ledger: Ledger) -> None:
+    await any_ledger.write(two_runs)
+
+    await any_ledger.write(decisions.enter, "run-1", Letter(granted=True))
+    await any_ledger.write(decisions.enter, "run-1", Letter(granted=False))
+
+    found = await any_ledger.read(decisions.find, "run-1")
+    assert found["content"] == {"granted": True}
+
+
+async def test_what_another_run_has_decided_is_not_decided_again(any_ledger: Ledger) -> None:
+    await any_ledger.write(two_runs)
+    await any_ledger.write(decisions.enter, "fork-1", Letter(granted=True))
+
+    with pytest.raises(AlreadyDecidedError, match="decided by run fork-1"):
+        await any_ledger.write(decisions.enter, "run-1", Letter(granted=False))
+
+    with pytest.raises(RecordNotFoundError):
+        await any_ledger.read(decisions.find, "run-1")
+    assert await any_ledger.read(decisions.is_decided, "leave-1")
+
+
+async def test_only_the_run_that_decided_may_go_on(any_ledger: Ledger) -> None:
+    await any_ledger.write(two_runs)
+    run = await any_ledger.read(runs.find, "run-1")
+    fork = await any_ledger.read(runs.find, "fork-1")
+    await any_ledger.read(decisions.require_undecided, run)
+
+    await any_ledger.write(decisions.enter, "fork-1", Letter(granted=True))
+
+    await any_ledger.read(decisions.require_undecided, fork)
+    with pytest.raises(AlreadyDecidedError):
+        await any_ledger.read(decisions.require_undecided, run)

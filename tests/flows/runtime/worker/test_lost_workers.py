@@ -1,0 +1,242 @@
+"""Workers that died: whose death counts, who is first, and how the run goes on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from uuid import UUID, uuid4
+
+import pytest
+from prefect.states import (
+    AwaitingRetry,
+    Running,
+)
+
+from data.contracts.errors import ConflictError, LeaseLostError
+from data.contracts.events import Event, EventType
+from data.contracts.runs import RunStatus
+from flows.runtime.execution.desk import this_host
+from flows.runtime.ledger import journal, runs
+from flows.runtime.ledger.database import Ledger
+from flows.runtime.worker import lost_workers
+from tests.flows.runtime.entries import draft, left_behind, written
+from tests.flows.runtime.prefect_server import PrefectServer
+
+
+def dead(instance: str = "now") -> str:
+    """The name, on a lease, of a process of this host that has ended."""
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                           capture_output=True, text=True, check=True)  # fmt: skip
+    return f"{this_host()}:{ended.stdout.strip()}:mark:{instance}"
+
+
+async def again(ledger: Ledger, run_id: str, owner: str) -> None:
+    assert await ledger.write(runs.claim, run_id, owner, 60) is not None
+
+
+async def test_a_run_whose_worker_has_died_here_goes_back_into_the_queue_at_once(
+    ledger: Ledger,
+) -> None:
+    run_id = await left_behind(ledger, dead())
+    server = PrefectServer({UUID(run_id): Running()})
+
+    await lost_workers.requeue_abandoned(server.client, ledger, "now")
+
+    run = await ledger.read(runs.find, run_id)
+    assert (run.status, run.lease_owner) == (RunStatus.QUEUED, None)
+    assert run.deaths["count"] == 1
+    assert "worker_lost" in (await written(ledger, run_id))[-1]
+    assert server.states[UUID(run_id)].name == AwaitingRetry().name
+
+
+async def test_a_worker_that_lives_keeps_its_run_until_its_lease_has_run_out(
+    ledger: Ledger,
+) -> None:
+    owner = f"{this_host()}:{os.getpid()}:mark:now"
+    run_id = await left_behind(ledger, owner)
+    server = PrefectServer({UUID(run_id): Running()})
+
+    await lost_workers.requeue_abandoned(server.client, ledger, "now")
+    before = await ledger.read(runs.find, run_id)
+    await ledger.write(runs.renew, owner, -1)
+    await lost_workers.requeue_abandoned(server.client, ledger, "now")
+    after = await ledger.read(runs.find, run_id)
+
+    assert (before.status, before.lease_owner) == (RunStatus.RUNNING, owner)
+    assert (after.status, after.lease_owner) == (RunStatus.QUEUED, None)
+
+
+async def test_two_deaths_in_one_stage_make_a_run_be_executed_alone(ledger: Ledger) -> None:
+    run_id = await left_behind(ledger, dead())
+    server = PrefectServer({UUID(run_id): Running()})
+
+    await lost_workers.requeue_abandoned(server.client, ledger, "now")
+    first = await ledger.read(runs.find, run_id)
+    await again(ledger, run_id, dead())
+    await lost_workers.requeue_abandoned(server.client, ledger, "now")
+
+    assert not first.is_alone
+    assert (await ledger.read(runs.find, run_id)).is_alone
+
+
+async def test_deaths_in_different_stages_do_not_add_up(ledger: Ledger) -> None:
+    run_id = await left_behind(ledger, dead(), phase="check")
+    server = PrefectServer({UUID(run_id): Running()})
+
+    for phase in ("check", "decide", "check"):
+        with ledger.writing() as connection:
+            journal.append(connection, run_id, [], phase=phase)
+        await lost_workers.requeue_abandoned(server.client, ledger, "now")
+        await again(ledger, run_id, dead())
+
+    assert not (await ledger.read(runs.find, run_id)).is_alone
+
+
+async def test_five_deaths_and_no_progress_set_a_run_aside_with_a_clear_error(
+    ledger: Ledger,
+) -> None:
+    run_id = await left_behind(ledger, dead())
+    server = PrefectServer({UUID(run_id): Running()})
+    states = []
+
+    for _ in range(5):
+        await lost_workers.requeue_abandoned(server.client, ledger, "now")
+        states.append((await ledger.read(runs.find, run_id)).status)
+        if states[-1] is RunStatus.QUEUED:
+            await again(ledger, run_id, dead())
+
+    run = await ledger.read(runs.find, run_id)
+    assert states == [RunStatus.QUEUED] * 4 + [RunStatus.FAILED]
+    assert run.error is not None
+    assert (run.error["code"], run.error["stage"]) == ("worker_killer", "check")
+    assert server.states[UUID(run_id)].is_crashed()
+
+
+async def test_deaths_of_the_whole_desk_do_not_count(ledger: Ledger) -> None:
+    run_id = await left_behind(ledger, dead("yesterday"))
+    server = PrefectServer({UUID(run_id): Running()})
+
+    for _ in range(6):
+        await lost_workers.requeue_abandoned(server.client, ledger, "today")
+        await again(ledger, run_id, dead("yesterday"))
+
+    run = await ledger.read(runs.find, run_id)
+    assert run.deaths == {}
+    assert run.status is RunStatus.RUNNING
+
+
+async def test_a_run_that_has_ended_is_not_said_to_have_lost_its_worker(ledger: Ledger) -> None:
+    run_id = await left_behind(ledger, dead())
+    with ledger.writing() as connection:
+        done = draft("run.completed", 1.0, EventType.RUN_COMPLETED)
+        journal.append(connection, run_id, [done], status=RunStatus.COMPLETED)
+    before = await written(ledger, run_id)
+
+    await lost_workers.requeue_abandoned(PrefectServer().client, ledger, "now")
+
+    run = await ledger.read(runs.find, run_id)
+    assert (run.status, run.lease_owner) == (RunStatus.COMPLETED, None)
+    assert await written(ledger, run_id) == before
+
+
+async def test_of_two_sweeps_only_the_first_buries(ledger: Ledger) -> None:
+    run_id = await left_behind(ledger, dead())
+    seen = await ledger.read(runs.find, run_id)
+
+    _, first = await ledger.write(lost_workers._bury, seen, "now")
+    counted = (await ledger.read(runs.find, run_id)).deaths
+    written, second = await ledger.write(lost_workers._bury, seen, "now")
+
+    assert (first, second) == (False, None)
+    assert written == []
+    assert (await ledger.read(runs.find, run_id)).deaths == counted
+
+
+async def test_a_journal_never_begins_with_a_lost_worker(ledger: Ledger) -> None:
+    run_id = str(uuid4())
+    await ledger.write(runs.register, run_id, "application:x", application_id="x")
+    await again(ledger, run_id, dead())
+
+    await lost_workers.requeue_abandoned(PrefectServer().client, ledger, "now")
+
+    assert await written(ledger, run_id) == []
+    assert (await ledger.read(runs.find, run_id)).deaths["count"] == 1
+
+
+async def test_a_worker_that_was_given_up_writes_nothing_before_another_takes_the_run_either(
+    ledger: Ledger,
+) -> None:
+    run_id = await left_behind(ledger, dead())
+    await lost_workers.requeue_abandoned(PrefectServer().client, ledger, "now")
+    before = await written(ledger, run_id)
+
+    with pytest.raises(LeaseLostError):
+        await ledger.write(journal.append, run_id, [draft("too late")], epoch=1)
+
+    assert await written(ledger, run_id) == before
+
+
+async def test_a_container_with_the_same_name_is_not_taken_for_this_host(ledger: Ledger) -> None:
+    host, rest = dead().split(":", 1)
+    run_id = await left_behind(ledger, f"{host}0:{rest}")
+
+    await lost_workers.requeue_abandoned(PrefectServer().client, ledger, "now")
+
+    assert (await ledger.read(runs.find, run_id)).status is RunStatus.RUNNING
+
+
+async def test_a_resumed_run_is_not_stopped_by_a_wish_that_came_too_late_before(
+    ledger: Ledger,
+) -> None:
+    run_id = await left_behind(ledger, "host:1:worker:now")
+    await ledger.write(runs.ask_to_stop, run_id)
+    await ledger.write(journal.append, run_id, [], epoch=1, status=RunStatus.FAILED)
+    await ledger.write(runs.release, run_id, 1)
+
+    await ledger.write(lost_workers.requeue, run_id, "somebody")
+
+    assert await ledger.write(runs.claim, run_id, "host:2:worker:now", 60) == 2
+
+
+@pytest.mark.parametrize("status", [RunStatus.RUNNING, RunStatus.WAITING, RunStatus.COMPLETED])
+async def test_only_what_has_failed_is_requeued(ledger: Ledger, status: RunStatus) -> None:
+    run_id = await left_behind(ledger, "host:1:worker:now")
+    with ledger.writing() as connection:
+        journal.append(connection, run_id, [], status=status)
+
+    with pytest.raises(ConflictError, match="cannot be resumed"):
+        await ledger.write(lost_workers.requeue, run_id, "somebody")
+
+    assert (await ledger.read(runs.find, run_id)).status is status
+
+
+async def test_a_run_that_is_queued_already_is_not_requeued_under_a_worker_s_hands(
+    ledger: Ledger,
+) -> None:
+    run_id = str(uuid4())
+    await ledger.write(runs.register, run_id, "application:x", application_id="x")
+
+    assert await ledger.write(lost_workers.requeue, run_id, "somebody") == []
+
+
+async def test_a_death_forgets_no_setback_and_the_journal_tells_of_deaths_only(
+    ledger: Ledger,
+) -> None:
+    run_id = await left_behind(ledger, dead())
+    noted = {"put_off": 3, "put_off_at": 0, "not_before": "2026-01-01T00:00:00.000000Z"}
+    await ledger.write(journal.append, run_id, [], epoch=1, deaths=noted)
+
+    await lost_workers.requeue_abandoned(PrefectServer().client, ledger, "now")
+
+    found = (await ledger.read(runs.find, run_id)).deaths
+    assert noted.items() <= found.items()
+    assert found["count"] == 1
+    lost = Event.model_validate_json((await written(ledger, run_id))[-1])
+    assert lost.meta == {
+        "code": "worker_lost",
+        "execution": 1,
+        "place": "check/0",
+        "count": 1,
+        "alone": False,
+    }

@@ -1,0 +1,133 @@
+"""Discretion: a reason may speak of a person, and may not repeat what identifies them."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from data.contracts.case import CaseFile
+from data.contracts.errors import ContractViolationError
+from data.settings import Settings
+from tools.case_files import load_case
+from tools.personal_data_filter import Discretion, require_discreet
+
+
+@pytest.fixture(scope="module")
+def bora() -> Discretion:
+    return Discretion(load_case(Settings().data_dir, "bora-borderline"))
+
+
+@pytest.mark.parametrize(
+    ("text", "repeats"),
+    [
+        ("SSN 529-73-7637 was checked", "tax number"),
+        ("ssn 529 73 7637", "tax number"),
+        ("529737637", "tax number"),
+        ("born 1984-06-17", "date of birth"),
+        ("born 06/17/1984", "date of birth"),
+        ("born 6/17/1984", "date of birth"),
+        ("born June 17, 1984", "date of birth"),
+        ("called 217-555-0137", "telephone number"),
+        ("called +1 (217) 555 0137", "telephone number"),
+        ("wrote to Bora.Borderline@example.com", "mail address"),
+        ("lives at 410 ALDER STREET", "street"),
+        ("licence B736737925 is fine", "account or document number"),
+        ("born Jun 17 1984", "date of birth"),
+        ("born 17 June 1984", "date of birth"),
+        ("born on the 17th of June, 1984", "date of birth"),
+        ("born 06/17/84", "date of birth"),
+        ("born 17.6.84", "date of birth"),
+        ("born 17-6-84", "date of birth"),
+        ("born 17 Jun 84", "date of birth"),
+        ("born 17jun1984", "date of birth"),
+        ("born June the 17th 1984", "date of birth"),
+        ("born 1984 June 17th", "date of birth"),
+        ("born 6_17_1984", "date of birth"),
+        ("born 1984, 6.17", "date of birth"),
+        ("born 19840617", "date of birth"),
+        ("born \uff10\uff16/\uff11\uff17/\uff11\uff19\uff18\uff14", "date of birth"),
+        ("SSN \uff15\uff12\uff19\uff0d\uff17\uff13\uff0d\uff17\uff16\uff13\uff17", "tax number"),
+        ("SSN \u0665\u0662\u0669\u0667\u0663\u0667\u0666\u0663\u0667", "tax number"),
+        ("SSN 529\u200b-73\u200b-7637", "tax number"),
+        ("SSN 529/73/7637", "tax number"),
+        ("SSN 529 73/7637", "tax number"),
+        ("her husband's is 531-40-9207", "tax number"),
+        ("her husband's is 531 - 40 - 9207", "tax number"),
+        ("her husband's is 531-10-9207", "tax number"),
+        ("her husband's is 531 40 9207.", "tax number"),
+        ("her husband's is 531409207", "tax number"),
+    ],
+)
+def test_what_identifies_a_person_may_not_be_repeated(
+    bora: Discretion, text: str, repeats: str
+) -> None:
+    assert bora.broken_by(text) == repeats
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Bora Borderline has been with Prairie Freight Cooperative for eight years",
+        "account ending in 7367, 7637 seen",
+        "12,000.00 over 48 months at 12.99 %",
+        "born in 1984",
+        "in June 1984, or on 06/18/84",
+        "$61784 or 61,784.00 in all",
+        "PD 0.123456789, seen on 2026-11-02 at 14:05:00",
+        "the same as partner-100000001 and IMG_100000001",
+        "call the branch: 217 555 0100",
+        "ZIP 62704-1234",
+        "FICO 640 10/2026, tenure 4 years",
+        "Late 250 03/2024, cured since",
+        "Rent 950 12.2025 confirmed",
+        "664/36/9000",
+        "statement-001-10-2026",
+        "R17 6/1984, cured since",
+        "6.17%, 84 months",
+        "17.6, 84 days",
+        "in June 1984, 17 payments",
+        "",
+    ],
+)
+def test_what_a_ruling_rests_on_may_be_said(bora: Discretion, text: str) -> None:
+    assert bora.broken_by(text) is None
+
+
+@pytest.mark.parametrize(
+    ("born", "text"),
+    [
+        (date(1990, 1, 2), "with the employer since 12/1990"),
+        (date(1990, 1, 2), "with the employer since 1990-12"),
+        (date(1990, 1, 2), "DTI 1.2, 90 days"),
+        (date(1988, 3, 6), "DTI 36 1988"),
+        (date(1988, 3, 6), "3.6%, 88 months"),
+    ],
+)
+def test_numbers_that_only_look_like_a_birthday_when_joined_may_be_said(
+    born: date, text: str
+) -> None:
+    case = load_case(Settings().data_dir, "bora-borderline")
+    told = case.model_dump_json().replace("1984-06-17", born.isoformat())
+    theirs = Discretion(CaseFile.model_validate_json(told))
+
+    assert theirs.broken_by(text) is None
+    assert theirs.broken_by(f"born {born:%m/%d/%y}") == "date of birth"
+
+
+def test_a_paper_that_cannot_be_read_withholds_nothing() -> None:
+    cora = Discretion(load_case(Settings().data_dir, "cora-corrupt"))
+
+    assert cora.broken_by("the statement is corrupt") is None
+
+
+def test_texts_that_tell_too_much_are_named_and_not_repeated() -> None:
+    case = load_case(Settings().data_dir, "bora-borderline")
+    told = {"/reviewer": "u-1", "/note": "born 1984-06-17", "/as": "copy-of-529-73-7637"}
+
+    with pytest.raises(ContractViolationError) as refused:
+        require_discreet(case, told)
+
+    assert [found.pointer for found in refused.value.problems] == ["/note", "/as"]
+    assert "1984" not in str(refused.value)
+    assert "529" not in str(refused.value)
