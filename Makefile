@@ -2,7 +2,7 @@
 # Each word builds .venv on first use and again when requirements.lock has changed.
 
 .POSIX:
-.PHONY: help install demo up test check bench soak clean
+.PHONY: help install demo up test check bench soak drawing clean
 
 PYTHONS = python3.13 python3.12 python3.11 python3
 BIN = .venv/bin
@@ -37,6 +37,9 @@ bench: $(INSTALLED) ## Measure the numbers the desk has to hold
 
 soak: $(INSTALLED) ## Run fault, browser and job tests in full length
 	$(BIN)/python -m pytest tests/faults tests/browser tests/flows/runtime/worker/test_job_process.py --soak $(ARGS)
+
+drawing: $(INSTALLED) ## Draw flows/workflow.svg again after a change of the map; needs Graphviz
+	$(BIN)/python -m flows.runtime.graph.drawing.redraw flows.workflow:WORKFLOW flows/workflow.svg
 
 clean: ## Remove .venv and every cache; a desk's folder stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist

@@ -17,15 +17,14 @@ from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.trace import Span
 
 from api import problems
-from api.gateway import Gateway
 from api.hub import Hub
 from api.routes import (
     applications,
     audit,
+    documents,
     health,
     history,
     housekeeping,
-    papers,
     reviews,
     runs,
     workflow,
@@ -35,17 +34,18 @@ from api.security.limits import TimeLimit
 from api.security.loopback import require_loopback
 from data.settings import Settings
 from flows.runtime.host import parent_pipe, telemetry
+from flows.service.desk import DeskService
 
 CONNECTIONS_GRACE_SECONDS = 1
 """How long open requests may delay the end of the process."""
 
-OpenDesk = Callable[[Settings], AbstractAsyncContextManager[Gateway]]
+OpenDesk = Callable[[Settings], AbstractAsyncContextManager[DeskService]]
 
 _TAGS = [
     {"name": "runs", "description": "One run underwrites one application."},
     {"name": "history", "description": "Checkpoints, what differs, who said what."},
     {"name": "reviews", "description": "Where a person decides: open requests and answers."},
-    {"name": "papers", "description": "What an applicant hands in after the application."},
+    {"name": "documents", "description": "What an applicant hands in after the application."},
     {"name": "audit", "description": "A run's whole record, signed."},
     {"name": "housekeeping", "description": "Deadlines, retention, legal holds."},
     {"name": "workflow", "description": "The map of stages, gates and ways between them."},
@@ -53,7 +53,7 @@ _TAGS = [
 ]
 
 
-def create_app(settings: Settings, open_desk: OpenDesk = Gateway.open) -> FastAPI:
+def create_app(settings: Settings, open_desk: OpenDesk = DeskService.open) -> FastAPI:
     """The application, with gateway and hub open as long as it runs."""
 
     @asynccontextmanager
@@ -77,7 +77,7 @@ def create_app(settings: Settings, open_desk: OpenDesk = Gateway.open) -> FastAP
     )
     # From the inside out; what comes last meets a request first.
     app.add_middleware(TimeLimit)
-    app.add_middleware(auth.Door, settings=settings)
+    app.add_middleware(auth.AuthMiddleware, settings=settings)
     problems.install(app)
     app.add_middleware(headers.SecurityHeaders)
     auth.document(app)
@@ -86,7 +86,7 @@ def create_app(settings: Settings, open_desk: OpenDesk = Gateway.open) -> FastAP
         history,
         reviews,
         applications,
-        papers,
+        documents,
         audit,
         housekeeping,
         workflow,
@@ -110,7 +110,7 @@ def serve_api(settings: Settings) -> None:
     """
     if not settings.has_api_keys:
         require_loopback(settings.api_host)
-    parent_pipe.attach()
+    parent_pipe.exit_with_parent()
     telemetry.setup(role="api", settings=settings)
     _Server(
         uvicorn.Config(
@@ -143,7 +143,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             logging.getLogger(__name__).info("the API is ready")
-            parent_pipe.ready()
+            parent_pipe.notify_ready()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

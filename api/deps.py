@@ -6,18 +6,18 @@ from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Header, Path, Request
 
-from api.gateway import Gateway
 from api.hub import Hub
-from api.schemas import Caller
-from api.security.auth import caller_of, stay_of
+from api.security.auth import authorization_of, caller_of
 from api.sse import last_event_id
 from data.contracts.errors import RecordNotFoundError
+from flows.service.desk import DeskService
+from flows.service.requests import Caller
 
 
-def _desk(request: Request) -> Gateway:
-    desk: Gateway = request.app.state.desk
+def _desk(request: Request) -> DeskService:
+    desk: DeskService = request.app.state.desk
     return desk
 
 
@@ -37,9 +37,13 @@ def _after(request: Request, after: str | None = None) -> int:
     return last_event_id(request.headers.get("last-event-id"), after)
 
 
-DeskDep = Annotated[Gateway, Depends(_desk)]
+DeskDep = Annotated[DeskService, Depends(_desk)]
 HubDep = Annotated[Hub, Depends(_hub)]
 CallerDep = Annotated[Caller, Depends(caller_of)]
 RunId = Annotated[str, Depends(_run_id)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(max_length=128, description="The same key again is answered like the first time."),
+]
 After = Annotated[int, Depends(_after)]
-MayStay = Annotated[Callable[[], bool], Depends(stay_of)]
+StillAuthorized = Annotated[Callable[[], bool], Depends(authorization_of)]

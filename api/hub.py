@@ -86,19 +86,19 @@ class Hub:
         return run.status.has_ended and run.last_event_id <= after
 
     async def follow(
-        self, run_id: str, after: int = 0, may_stay: Callable[[], bool] = lambda: True
+        self, run_id: str, after: int = 0, still_authorized: Callable[[], bool] = lambda: True
     ) -> AsyncGenerator[bytes, None]:
         """The frames of a run's journal after an id: all there are, then each as it comes.
 
         Ends after a terminal event that is the journal's last, or when the run has ended and
-        everything was sent; and within a second after `may_stay` has begun to say no.
+        everything was sent; and within a second after `still_authorized` has begun to say no.
         """
         log = self._log_of(run_id)
-        follower = _Follower(may_stay)
+        follower = _Follower(still_authorized)
         log.followers.add(follower)
         position = after
         try:
-            while not follower.is_turned_out:
+            while not follower.is_disconnected:
                 follower.woken.clear()  # before looking, so that no wake-up falls in between
                 if position < len(log.frames):
                     chunk = log.frames[position : position + FRAMES_PER_CHUNK]
@@ -142,7 +142,7 @@ class Hub:
             if not self._logs:
                 continue
             for log in self._logs.values():
-                log.turn_out()
+                log.disconnect()
             heads = await self._source.ledger.read(journal.heads, list(self._logs))
             for run_id, log in self._logs.items():
                 if heads.get(run_id, 0) > len(log.frames) or looks % QUIET_LOOKS == 0:
@@ -152,10 +152,10 @@ class Hub:
 class _Follower:
     """One client of a log: its alarm clock, and whether it may go on."""
 
-    def __init__(self, may_stay: Callable[[], bool]) -> None:
+    def __init__(self, still_authorized: Callable[[], bool]) -> None:
         self.woken = asyncio.Event()
-        self.is_turned_out = False
-        self.may_stay = may_stay
+        self.is_disconnected = False
+        self.still_authorized = still_authorized
 
 
 class _Log:
@@ -171,11 +171,11 @@ class _Log:
         self.news = asyncio.Event()
         self.reader = asyncio.create_task(self._read_on(), name=f"hub reads {run_id}")
 
-    def turn_out(self) -> None:
+    def disconnect(self) -> None:
         """Let those go who may not listen any more."""
         for follower in self.followers:
-            if not follower.may_stay():
-                follower.is_turned_out = True
+            if not follower.still_authorized():
+                follower.is_disconnected = True
                 follower.woken.set()
 
     async def _read_on(self) -> None:

@@ -37,7 +37,9 @@ from data.contracts.errors import (
     InvalidTransitionError,
     RecordCorruptError,
     RecordNotFoundError,
+    RefusedByPrefectError,
     ReviewTimeoutError,
+    StaleRequestError,
     UnavailableError,
     as_desk_error,
     named,
@@ -100,6 +102,7 @@ STATUS: Mapping[type[CreditDeskError], HTTPStatus] = {
     CheckpointNotFoundError: HTTPStatus.NOT_FOUND,
     ConflictError: HTTPStatus.CONFLICT,
     AlreadyAnsweredError: HTTPStatus.CONFLICT,
+    StaleRequestError: HTTPStatus.CONFLICT,
     ClaimedError: HTTPStatus.CONFLICT,
     InvalidTransitionError: HTTPStatus.CONFLICT,
     CheckpointSchemaError: HTTPStatus.CONFLICT,
@@ -110,6 +113,7 @@ STATUS: Mapping[type[CreditDeskError], HTTPStatus] = {
     ContractViolationError: HTTPStatus.UNPROCESSABLE_ENTITY,
     AnswerRejectedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     RecordCorruptError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    RefusedByPrefectError: HTTPStatus.BAD_GATEWAY,
     UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
@@ -126,6 +130,14 @@ def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
         status: {"model": ProblemDetails, "description": HTTPStatus(status).phrase}
         for status in statuses
     }
+
+
+def header(name: str, description: str, schema: str = "string") -> dict[str, Any]:
+    """For a route's `responses`: an answer carries this header."""
+    return {name: {"description": description, "schema": {"type": schema}}}
+
+
+LOCATION = header("Location", "Where to read the run that was started or found.")
 
 
 def install(app: FastAPI) -> None:

@@ -27,7 +27,7 @@ from tools.watchlist import watchlist_file
 
 
 @dataclass(frozen=True)
-class Staff:
+class AgentRegistry:
     """The six agents of one run."""
 
     rulebook: Rulebook
@@ -43,7 +43,7 @@ class Staff:
     writer: DecisionWriter
 
     @classmethod
-    def with_rulebook(cls, rulebook: Rulebook, data_dir: Path) -> Staff:
+    def with_rulebook(cls, rulebook: Rulebook, data_dir: Path) -> AgentRegistry:
         """Equip the agents. The watchlist is always today's: nobody is cleared by an old one."""
         return cls(
             rulebook=rulebook,
@@ -74,11 +74,11 @@ class Staff:
         )
 
 
-_on_duty: ContextVar[Staff] = ContextVar("staff")
+_on_duty: ContextVar[AgentRegistry] = ContextVar("staff")
 
 
 @contextmanager
-def on_duty(staff: Staff) -> Iterator[None]:
+def use_agents(staff: AgentRegistry) -> Iterator[None]:
     """Let the stages inside the block ask these agents."""
     token = _on_duty.set(staff)
     try:
@@ -87,7 +87,7 @@ def on_duty(staff: Staff) -> Iterator[None]:
         _on_duty.reset(token)
 
 
-def staff() -> Staff:
+def agents() -> AgentRegistry:
     """Whoever is on duty for the run under way."""
     return _on_duty.get()
 

@@ -22,14 +22,15 @@ from data.contracts.errors import (
 )
 from data.contracts.runs import RunOptions
 from data.contracts.underwriting import Evidence, Intake, Rulebook, Underwriting
-from flows.runtime.ledger import pinned, runs
-from flows.runtime.ledger.runs import Filed, Run
+from flows.runtime.ledger import applications, pinned
+from flows.runtime.ledger.applications import Filed
+from flows.runtime.ledger.runs import Run
 
 
 def case_on_file(filed: Filed) -> CaseFile:
     """Put together what the vault holds under one application's id."""
     case = CaseFile.model_validate_json(filed.body)
-    for paper in filed.papers:
+    for paper in filed.documents:
         case = case.with_document(Document.model_validate_json(paper))
     return case
 
@@ -45,13 +46,15 @@ def as_read(case: CaseFile, intake: Intake) -> CaseFile:
     return case.model_copy(update={"documents": papers})
 
 
-def paper_sha256(filed: bytes) -> str:
+def document_sha256(filed: bytes) -> str:
     """The digest of a paper itself, computed anew, out of what the vault holds about it."""
     paper = Document.model_validate_json(filed)
     return hashlib.sha256(base64.b64decode(paper.content_base64)).hexdigest()
 
 
-def case_in_run(filed: runs.Filed, options: RunOptions, overrides: dict[str, Any]) -> CaseFile:
+def case_in_run(
+    filed: applications.Filed, options: RunOptions, overrides: dict[str, Any]
+) -> CaseFile:
     """What a run decides: the application on file, as of its day, with what a fork changes."""
     as_of = {"as_of_date": options.as_of_date} if options.as_of_date else {}
     return with_overrides(case_on_file(filed), as_of | overrides)
@@ -77,7 +80,7 @@ def overrides_of(run: Run) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class InHand:
+class ReviewCase:
     """One case, what has been found out about it, and the rulebook that its run has pinned."""
 
     case: CaseFile
@@ -85,14 +88,14 @@ class InHand:
     rulebook: Rulebook
 
 
-def in_hand(connection: sa.Connection, run: Run) -> InHand:
+def review_case(connection: sa.Connection, run: Run) -> ReviewCase:
     """What a run that waits has in hand. Raises RecordNotFoundError."""
-    return InHand(
+    return ReviewCase(
         case=case_in_run(
-            runs.filed(connection, run.application_id),
+            applications.filed(connection, run.application_id),
             RunOptions.model_validate(run.options),
             overrides_of(run),
         ),
         evidence=Underwriting.model_validate(run.state).evidence,
-        rulebook=pinned.lifted(Rulebook, runs.pinned_body(connection, run.versions["pinned"])),
+        rulebook=pinned.migrate(Rulebook, pinned.pinned_body(connection, run.versions["pinned"])),
     )

@@ -33,7 +33,7 @@ def summary_of(
     return "\n".join([*_table(facts), "", *_why(policy), "", *noted, _link(run_id)])
 
 
-def paper_summary(case: CaseFile, wanted: list[str], run_id: str) -> str:
+def document_summary(case: CaseFile, wanted: list[str], run_id: str) -> str:
     """Which papers are wanted."""
     asked = case.application
     facts = {"Asked for": f"${asked.amount_requested:,.2f} over {asked.term_months} months"}

@@ -15,15 +15,15 @@ from prefect.client.orchestration import PrefectClient
 from data.contracts.base import Contract
 from data.settings import Settings, settings
 from flows.runtime.checkpoints.retention import (
+    PurgeReport,
     RetentionPolicy,
     StorageAudit,
-    Tidied,
     audit_storage,
-    tidy,
+    purge,
 )
-from flows.runtime.checkpoints.store import Shelf, shared_ledger
-from flows.runtime.ledger.database import Ledger
-from flows.runtime.worker import sweep
+from flows.runtime.checkpoints.store import CheckpointStore
+from flows.runtime.ledger.database import Ledger, shared_ledger
+from flows.runtime.prefect_api import wake
 from flows.runtime.worker.deadlines import enforce_deadlines
 
 
@@ -34,7 +34,7 @@ class HousekeepingReport(Contract):
     reminded: int = 0
     escalated: int = 0
     expired: int = 0
-    storage: Tidied
+    storage: PurgeReport
     audit: StorageAudit
     """Taken at the end."""
 
@@ -61,12 +61,12 @@ async def keep_house(
     times: dict[str, int] = {}
     if client is not None and not dry_run:
         times = asdict(await enforce_deadlines(ledger, chosen))
-        await sweep.deliver_answers(client, ledger)
-    shelf = await Shelf.open(chosen.checkpoint_storage)
-    tidied = await tidy(ledger, shelf, RetentionPolicy.of(chosen), dry_run=dry_run)
+        await wake.deliver_answers(client, ledger)
+    store = CheckpointStore(chosen.checkpoint_storage)
+    tidied = await purge(ledger, store, RetentionPolicy.of(chosen), dry_run=dry_run)
     return HousekeepingReport(
         dry_run=dry_run,
         storage=tidied,
-        audit=await audit_storage(ledger, shelf),
+        audit=await audit_storage(ledger, store),
         **times,
     )

@@ -20,11 +20,11 @@ from data.contracts.policy import ReasonCode
 from data.contracts.review import Answerer, ReviewRequest, Role
 from data.contracts.underwriting import ReviewFacts
 from data.settings import settings
-from flows.case import InHand
-from flows.runtime.execution.gatekeeper import GateForm
+from flows.case import ReviewCase
+from flows.runtime.execution.gate_form import GateForm
 from flows.terms import OnTerms, on_terms
 from tools.deadlines import Deadline, load_deadlines
-from tools.personal_data_filter import Discretion
+from tools.personal_data_filter import PersonalDataFilter
 
 _OVERRIDE_REASONS = (
     "compensating_income",
@@ -57,14 +57,14 @@ YearlyRate = Annotated[float, Field(strict=True, gt=0, lt=1), AfterValidator(_ex
 class CaseForm(GateForm):
     """What is filled in about one case; `bound` says which."""
 
-    in_hand: ClassVar[InHand]
+    review_case: ClassVar[ReviewCase]
 
     def screen(self) -> None:
         """No text may repeat what is personal in the case."""
-        withheld = Discretion(self.in_hand.case)
+        withheld = PersonalDataFilter(self.review_case.case)
         for field, value in self:
             for text in value if isinstance(value, list) else [value]:
-                repeated = withheld.broken_by(text) if isinstance(text, str) else None
+                repeated = withheld.find(text) if isinstance(text, str) else None
                 if repeated:
                     raise AnswerRejectedError(
                         f"leave out the {repeated}: this is kept in the record",
@@ -74,7 +74,7 @@ class CaseForm(GateForm):
     @property
     def authority(self) -> AuthorityMatrix:
         """Who may approve what, as the run has pinned it."""
-        return self.in_hand.rulebook.authority
+        return self.review_case.rulebook.authority
 
     def _require_identity(self, by: Answerer, *, override: bool) -> None:
         needed = self.authority.needs_proven_identity(
@@ -87,10 +87,10 @@ class CaseForm(GateForm):
 C = TypeVar("C", bound=CaseForm)
 
 
-def bound(form: type[C], hand: InHand) -> type[C]:
+def bound(form: type[C], review_case: ReviewCase) -> type[C]:
     """The form as it is filled in about one case, by which every answer is judged."""
     made: type[C] = create_model(form.__name__, __base__=form)
-    made.in_hand = hand
+    made.review_case = review_case
     return made
 
 
@@ -121,7 +121,7 @@ class DocumentsSupplied(CaseForm):
                 field="document_ids",
             )
 
-    def check_papers(self, request: ReviewRequest, handed_in: Collection[str]) -> None:
+    def check_documents(self, request: ReviewRequest, handed_in: Collection[str]) -> None:
         """What is named must be on file: with the application, or filed since."""
         unknown = set(self.document_ids) - set(request.facts["on_file"]) - set(handed_in)
         if self.decision == "supplied" and unknown:
@@ -242,8 +242,8 @@ class UnderwriterRuling(_CreditRuling):
 
     def terms(self) -> OnTerms:
         """What a ruling that grants would lend. Raises AnswerRejectedError, as `on_terms` does."""
-        hand = self.in_hand
-        return on_terms(hand.rulebook, hand.case, hand.evidence, self.adjusted)
+        review_case = self.review_case
+        return on_terms(review_case.rulebook, review_case.case, review_case.evidence, self.adjusted)
 
     def check(self, request: ReviewRequest, by: Answerer) -> None:
         """Terms that the lender has, reasons where they are due, and somebody's authority."""

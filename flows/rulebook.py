@@ -7,7 +7,7 @@ from typing import Any
 
 from data.contracts.underwriting import Rulebook
 from data.settings import settings
-from flows.runtime.ledger.pinned import migrates_from
+from flows.runtime.ledger.schemas import migrates_from
 from tools.authority import load_authority
 from tools.ensemble import load_ensemble
 from tools.policy import load_policy

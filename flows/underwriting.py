@@ -19,13 +19,13 @@ from data.contracts.underwriting import (
     Verdict,
 )
 from data.settings import settings
-from flows.agent_registry import Staff, on_duty
+from flows.agent_registry import AgentRegistry, use_agents
 from flows.case import as_read, case_in_run
 from flows.rulebook import current_rulebook
 from flows.runtime.execution.open_run import OpenRun, open_run
 from flows.stages.bureau import pull_bureau
 from flows.stages.decision import issue_decision
-from flows.stages.doc_intake import ask_for_papers, take_in
+from flows.stages.doc_intake import ask_for_documents, take_in
 from flows.stages.policy import apply_policy
 from flows.stages.pricing import price
 from flows.stages.review import review_case
@@ -39,18 +39,20 @@ from flows.workflow import WORKFLOW
     flow_run_name="underwrite {application_id}",
     persist_result=False,
 )
-async def underwrite(application_id: str, options: RunOptions | None = None, fork: str = "") -> Any:
+async def underwrite(
+    application_id: str, run_id: str = "", options: RunOptions | None = None
+) -> Any:
     """Take one application from the letterbox to a decision."""
     data_dir = settings().data_dir
     async with open_run(
         WORKFLOW,
         Underwriting(),
         application_id,
+        run_id=run_id,
         options=options,
-        fork=fork,
         pin=current_rulebook(data_dir),
     ) as run:
-        with on_duty(Staff.with_rulebook(run.pinned, data_dir)):
+        with use_agents(AgentRegistry.with_rulebook(run.pinned, data_dir)):
             await decide(run)
     return run.conclusion
 
@@ -60,14 +62,14 @@ async def decide(run: OpenRun[Any]) -> None:
     case = filed_case(run)
     intake = await take_in(case)
     case = as_read(case, intake)
-    if intake.needs_papers:
-        return await with_papers(run, case, intake)
+    if intake.needs_documents:
+        return await with_documents(run, case, intake)
 
     evidence = await gather_evidence(case, intake)
     policy = await apply_policy(case, intake, evidence)
     review = await review_case(case, policy, evidence, run.submitted_by) if policy.gates else None
     if review and review.verdict is Verdict.REQUEST_DOCUMENTS:
-        return await with_papers(run, case, intake)
+        return await with_documents(run, case, intake)
 
     if review and review.policy:
         policy, evidence = review.policy, evidence.model_copy(update={"cleared": True})
@@ -90,9 +92,9 @@ async def decide(run: OpenRun[Any]) -> None:
     return None
 
 
-async def with_papers(run: OpenRun[Any], case: CaseFile, intake: Intake) -> None:
+async def with_documents(run: OpenRun[Any], case: CaseFile, intake: Intake) -> None:
     """Ask the applicant; start over with what was sent, or end without it."""
-    papers = await ask_for_papers(case, intake)
+    papers = await ask_for_documents(case, intake)
     if papers is Papers.SUPPLIED:
         await run.reread()
         await decide(run)

@@ -35,7 +35,7 @@ def stopped_at_intake(case: Underwriting) -> bool:
 
 
 def papers_missing(case: Underwriting) -> bool:
-    return bool(case.doc_intake and case.doc_intake.needs_papers)
+    return bool(case.doc_intake and case.doc_intake.needs_documents)
 
 
 def papers_complete(case: Underwriting) -> bool:

@@ -33,8 +33,7 @@ import hypothesis
 import pytest
 
 from data.settings import settings
-from flows.runtime.checkpoints.store import shared_ledger
-from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.database import Ledger, shared_ledger
 from tests.desk import Desk, desk_in
 from tests.otlp import Receiver, receiving
 
@@ -63,7 +62,7 @@ def _together(item: pytest.Item) -> str:
     """What stays in one process: all tests of a desk that is started once, all tests of a file."""
     fixtures = getattr(item, "fixturenames", ())
     real = not item.nodeid.startswith("tests/api/")  # most of those have a stand-in of a desk
-    shared = [name for name in ("desk", "hasty_desk", "besieged") if name in fixtures and real]
+    shared = [name for name in ("desk", "hasty_desk", "faulty_desk") if name in fixtures and real]
     return shared[0] if shared else item.nodeid.partition("::")[0]
 
 

@@ -99,7 +99,7 @@ def verify_income(case: CaseFile, role: ApplicantRole) -> VerifiedIncome:
     somebody else. `verified` is None when something was stated and nothing could be shown.
     """
     applicant = next(one for one in case.application.applicants if one.role is role)
-    papers = _TrustedPapers.of(case, applicant)
+    papers = _TrustedDocuments.of(case, applicant)
     stub = max(papers.paystubs, key=lambda one: (one.pay_date, one.gross), default=None)
     pay, cadence = payroll_deposits(papers.statements, applicant.employment.employer)
     paystub = _monthly_of(stub, applicant) if stub else None
@@ -169,7 +169,7 @@ def income_stipulations(stated: Decimal, verified: Decimal | None) -> tuple[Stip
 
 
 @dataclass(frozen=True)
-class _TrustedPapers:
+class _TrustedDocuments:
     paystubs: tuple[Paystub, ...]
     statements: tuple[BankStatement, ...]
     annual: tuple[AnnualIncomeProof, ...]
@@ -178,7 +178,7 @@ class _TrustedPapers:
     warnings: tuple[str, ...]
 
     @classmethod
-    def of(cls, case: CaseFile, applicant: Applicant) -> _TrustedPapers:
+    def of(cls, case: CaseFile, applicant: Applicant) -> _TrustedDocuments:
         kept: list[tuple[Document, Paper]] = []
         warnings: list[str] = []
         for document, paper in papers_of(
@@ -288,7 +288,7 @@ def _newest_annual(proofs: tuple[AnnualIncomeProof, ...]) -> Decimal | None:
     return to_cents(total / 12)
 
 
-def _other_income(applicant: Applicant, papers: _TrustedPapers) -> Decimal | None:
+def _other_income(applicant: Applicant, papers: _TrustedDocuments) -> Decimal | None:
     """Letters of benefits, and income of other kinds that arrives month after month.
 
     A payment that is both announced by a letter and seen in the bank is counted once.

@@ -56,7 +56,7 @@ _Reading = tuple[str, int, int]
 """A date as somebody wrote it: a year of four digits or of two, a month and a day."""
 
 
-class Discretion:
+class PersonalDataFilter:
     """What may not be repeated about one case. Hold as long as needed, and never store it."""
 
     def __init__(self, case: CaseFile) -> None:
@@ -70,7 +70,7 @@ class Discretion:
                 if len(spelling) >= _SHORTEST:
                     self._withheld[spelling] = kind
 
-    def broken_by(self, text: str) -> str | None:
+    def find(self, text: str) -> str | None:
         """What a text repeats, in words such as `tax number`; None for a text that may stand.
 
         Gaps, capitals and the forms of digits make no difference, nor does the way in which a
@@ -86,13 +86,13 @@ class Discretion:
         return None if repeated is None else _WORDS[repeated]
 
 
-def require_discreet(case: CaseFile, told: Mapping[str, str]) -> None:
+def require_no_personal_data(case: CaseFile, told: Mapping[str, str]) -> None:
     """Raise ContractViolationError when any of these texts, by pointer, tells what is personal."""
-    withheld = Discretion(case)
+    withheld = PersonalDataFilter(case)
     problems = [
         Problem(pointer, "personal_data", f"leave out the {repeated}: this is repeated to others")
         for pointer, text in told.items()
-        if (repeated := withheld.broken_by(text))
+        if (repeated := withheld.find(text))
     ]
     if problems:
         raise ContractViolationError(f"{problems[0].pointer}: {problems[0].message}", problems)

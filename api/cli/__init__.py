@@ -10,13 +10,13 @@ import typer
 
 from api.cli import (
     audit,
+    documents,
     drawing,
     history,
     housekeeping,
     keys,
     letters,
     options,
-    papers,
     reviews,
     roles,
     runs,
@@ -45,7 +45,7 @@ app.command(rich_help_panel=_CASES)(reviews.inbox)
 app.command(rich_help_panel=_CASES)(reviews.answer)
 app.command(rich_help_panel=_CASES)(reviews.claim)
 app.command(rich_help_panel=_CASES)(reviews.release)
-app.command(rich_help_panel=_CASES)(papers.paper)
+app.command(rich_help_panel=_CASES)(documents.paper)
 app.command(rich_help_panel=_CASES)(letters.decision)
 app.command(rich_help_panel=_CASES)(letters.notice)
 app.command(rich_help_panel=_CASES)(runs.resume)

@@ -47,7 +47,7 @@ def graph(
         typer.echo(drawn)
         return
     try:
-        out.write_text(drawn)
+        out.write_text(drawn, encoding="utf-8")
     except OSError as error:
         raise ContractViolationError(f"{out} cannot be written: {error.strerror}") from None
     if not as_json:

@@ -126,7 +126,7 @@ async def _behind_closed_doors(home: Path | None, *, dry_run: bool) -> dict[str,
     apply_prefect_environment(chosen)
 
     from flows.housekeeping import keep_house
-    from flows.runtime.checkpoints.store import shared_ledger
+    from flows.runtime.ledger.database import shared_ledger
 
     with shared_ledger(chosen.ledger) as ledger:
         report = await keep_house(ledger, chosen, dry_run=dry_run)

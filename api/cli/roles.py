@@ -22,7 +22,7 @@ def server() -> None:
     from flows.runtime.prefect_api.server import serve_prefect
 
     serve_prefect(settings)
-    parent_pipe.leave()
+    parent_pipe.exit_now()
 
 
 def worker() -> None:
@@ -41,13 +41,15 @@ def api() -> None:
 
     serve_api(settings)
     telemetry.flush()
-    parent_pipe.leave()
+    parent_pipe.exit_now()
 
 
 def deploy() -> None:
     """Register the deployments of prefect.yaml, once."""
     settings = _begin()
-    typer.echo(", ".join(asyncio.run(_register(settings))))
+    from flows.runtime.prefect_api.deployments import register_all
+
+    typer.echo(", ".join(asyncio.run(register_all(settings.prefect_yaml))))
 
 
 def _begin() -> Settings:
@@ -64,24 +66,3 @@ def _begin() -> Settings:
         raise ContractViolationError.of("settings", error) from None
     apply_prefect_environment(chosen)
     return chosen
-
-
-async def _register(settings: Settings) -> list[str]:
-    import httpx
-    from prefect import get_client
-    from prefect.exceptions import PrefectHTTPStatusError
-
-    from data.contracts.errors import UnavailableError
-    from flows.runtime.prefect_api import deployments
-    from flows.runtime.worker.worker import POOL_TYPE
-
-    declared = deployments.declared(settings.prefect_yaml)
-    try:
-        async with get_client() as client:
-            for one in declared:
-                await deployments.register(client, one, POOL_TYPE)
-    except (httpx.TransportError, PrefectHTTPStatusError) as error:
-        raise UnavailableError(
-            f"the Prefect server did not answer ({type(error).__name__}): start it first"
-        ) from None
-    return [one.name for one in declared]

@@ -10,14 +10,22 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from sse_starlette import EventSourceResponse
 
-from api.deps import After, CallerDep, DeskDep, HubDep, MayStay, RunId
+from api.deps import (
+    After,
+    CallerDep,
+    DeskDep,
+    HubDep,
+    IdempotencyKey,
+    RunId,
+    StillAuthorized,
+)
 from api.json_route import JsonRoute
-from api.problems import answers
-from api.schemas import ResumeRun, RunPage, RunState, StartRun
+from api.problems import LOCATION, answers
 from api.sse import RETRY
 from data.contracts.events import Event
 from data.contracts.notices import Notice
 from data.contracts.runs import RunStatus, RunSummary
+from flows.service.requests import ResumeRun, RunPage, RunState, StartRun
 
 router = APIRouter(prefix="/runs", tags=["runs"], route_class=JsonRoute)
 
@@ -35,17 +43,24 @@ class EventStream(EventSourceResponse):
     "",
     status_code=HTTPStatus.ACCEPTED,
     responses=answers(400, 404, 409, 413, 415, 422, 503)
-    | {200: {"model": RunSummary, "description": "Known already: the same run"}},
+    | {
+        200: {
+            "model": RunSummary,
+            "description": "Known already: the same run",
+            "headers": LOCATION,
+        },
+        202: {"headers": LOCATION},
+    },
 )
 async def start_run(
-    order: StartRun, desk: DeskDep, caller: CallerDep, response: Response
+    body: StartRun, desk: DeskDep, caller: CallerDep, response: Response
 ) -> RunSummary:
     """Start underwriting and answer before it has finished.
 
     The same application again answers 200 with the same run; other content under the same id
     is a conflict.
     """
-    run, is_new = await desk.start(order, caller)
+    run, is_new = await desk.submit(body, caller)
     response.status_code = HTTPStatus.ACCEPTED if is_new else HTTPStatus.OK
     response.headers["Location"] = f"/runs/{run.run_id}"
     return run
@@ -79,7 +94,7 @@ async def read_run(run_id: RunId, desk: DeskDep) -> RunSummary:
     },
 )
 async def follow_run(
-    run_id: RunId, hub: HubDep, after: After, may_stay: MayStay, request: Request
+    run_id: RunId, hub: HubDep, after: After, still_authorized: StillAuthorized, request: Request
 ) -> Response:
     """Every event of the run so far, then each new one as it happens.
 
@@ -90,7 +105,7 @@ async def follow_run(
     if has_all and "last-event-id" in request.headers:
         # The one answer upon which a browser stops to come back.
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    frames = _frames(hub.follow(run_id, after, may_stay))
+    frames = _frames(hub.follow(run_id, after, still_authorized))
     return EventStream(frames, ping=PING_SECONDS, send_timeout=SEND_SECONDS)
 
 
@@ -128,13 +143,23 @@ async def read_notice(
 @router.post(
     "/{run_id}/resume",
     status_code=HTTPStatus.ACCEPTED,
-    responses=answers(400, 404, 409, 413, 415, 422, 503),
+    responses=answers(400, 403, 404, 409, 413, 415, 422, 503) | {202: {"headers": LOCATION}},
 )
 async def resume_run(
-    run_id: RunId, desk: DeskDep, caller: CallerDep, order: ResumeRun | None = None
+    run_id: RunId,
+    desk: DeskDep,
+    caller: CallerDep,
+    response: Response,
+    body: ResumeRun | None = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> RunSummary:
-    """Go on from the last checkpoint; with a checkpoint or overrides, as a fork with its own id."""
-    return await desk.resume(run_id, order or ResumeRun(), caller)
+    """Go on from the last checkpoint; with a checkpoint or overrides, as a fork with its own id.
+
+    The same `Idempotency-Key` again answers with the same fork.
+    """
+    run = await desk.resume(run_id, body or ResumeRun(), caller, idempotency_key)
+    response.headers["Location"] = f"/runs/{run.run_id}"
+    return run
 
 
 @router.post("/{run_id}/cancel", status_code=HTTPStatus.ACCEPTED, responses=answers(404, 409, 503))

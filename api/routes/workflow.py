@@ -1,4 +1,4 @@
-"""The workflow's map as a drawing, with the live states of a run where one is named."""
+"""The workflow's map as a drawing. With a run, each node shows its state in that run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _MEDIA_TYPES = {
 async def draw(
     form: Drawing, desk: DeskDep, run_id: Annotated[str | None, Query(max_length=64)] = None
 ) -> Response:
-    """The map as SVG, DOT or JSON; with `run_id`, each node in its state in that run."""
+    """The map as SVG, DOT or JSON. With `run_id`, each node shows its state in that run."""
     drawn = await desk.graph(form.value, _known_form(run_id))
     return Response(drawn, media_type=_MEDIA_TYPES[form], headers={"Cache-Control": "no-store"})
 

@@ -20,19 +20,19 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.problems import NotAllowedError, UnauthenticatedError, answers, plain, problem
-from api.schemas import Caller
 from api.security.keys import ApiKey, KeyRing
 from api.security.limits import RateLimit
 from api.security.loopback import require_local_request
 from data.contracts.errors import CreditDeskError
 from data.contracts.review import Channel, Role
 from data.settings import Settings
+from flows.service.requests import Caller
 
 _CREDIT = frozenset({Role.UNDERWRITER, Role.SENIOR_UNDERWRITER})
 _DECIDES = _CREDIT | {Role.INTAKE, Role.COMPLIANCE}
 _EVERYBODY = frozenset(Role)
 
-MAY: Mapping[tuple[str, str], frozenset[Role]] = {
+PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("POST", "/runs"): frozenset({Role.INTAKE}),
     ("GET", "/runs"): _EVERYBODY,
     ("GET", "/runs/{run_id}"): _EVERYBODY,
@@ -81,11 +81,11 @@ _SCHEMES = {
 
 
 _PLACES: tuple[tuple[re.Pattern[str], str, frozenset[Role]], ...] = tuple(
-    (compile_path(path)[0], method, roles) for (method, path), roles in MAY.items()
+    (compile_path(path)[0], method, roles) for (method, path), roles in PERMISSIONS.items()
 )
 
 
-class Door:
+class AuthMiddleware:
     """Middleware that lets a request in with its caller, or answers it itself.
 
     401 without a valid key, 429 beyond the key's rate, 403 when the caller's roles may not, or
@@ -112,7 +112,7 @@ class Door:
             await refused(scope, receive, send)
             return
         state = scope.setdefault("state", {})
-        state["caller"], state["may_stay"] = caller, partial(self._may_stay, key)
+        state["caller"], state["still_authorized"] = caller, partial(self._may_stay, key)
         await self._app(scope, receive, send)
 
     def _is_closed(self) -> bool:
@@ -167,10 +167,10 @@ def caller_of(request: Request) -> Caller:
     return caller
 
 
-def stay_of(request: Request) -> Callable[[], bool]:
+def authorization_of(request: Request) -> Callable[[], bool]:
     """What tells, at any later time, whether whom the door has let in may go on listening."""
-    may_stay: Callable[[], bool] = request.state.may_stay
-    return may_stay
+    still_authorized: Callable[[], bool] = request.state.still_authorized
+    return still_authorized
 
 
 def _channel(headers: Headers) -> Channel:

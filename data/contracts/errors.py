@@ -22,11 +22,14 @@ CreditDeskError
 │   ├── GateNotFoundError (LookupError)     404
 │   ├── AuthorityError (PermissionError)    403
 │   ├── AlreadyAnsweredError                409
-│   ├── ClaimedError                        409, somebody else works on it
+│   ├── StaleRequestError                   409, the run asks something else by now
+│   ├── ClaimedError                        409, another reviewer works on it
 │   ├── ReviewTimeoutError (TimeoutError)   410
 │   └── AnswerRejectedError (ValueError)    422, with the field
 ├── StopRequestedError                      somebody wants the run to end; it does, as cancelled
 ├── LeaseLostError                          another worker owns the run now; write nothing
+├── RefusedByPrefectError                   Prefect answers that a call of the desk is wrong
+│   └── UnknownToPrefectError               what the call is about is not in Prefect's database
 └── UnavailableError                        ledger or Prefect server out of reach; try again later
 
 An error remembers where it happened (`agent`, `tool` or `stage`) and carries a
@@ -212,6 +215,12 @@ class AlreadyAnsweredError(ReviewError):
     code = "already_answered"
 
 
+class StaleRequestError(ReviewError):
+    """An answer names a request that is not the open one any more."""
+
+    code = "stale_request"
+
+
 class ClaimedError(ReviewError):
     code = "claimed"
 
@@ -252,6 +261,18 @@ class StopRequestedError(CreditDeskError):
 
 class LeaseLostError(CreditDeskError):
     code = "lease_lost"
+
+
+class RefusedByPrefectError(CreditDeskError):
+    """The Prefect server understood a call of the desk and refused it: trying again is in vain."""
+
+    code = "refused_by_prefect"
+
+
+class UnknownToPrefectError(RefusedByPrefectError):
+    """What a call is about is not in Prefect's database, which may be a new one."""
+
+    code = "unknown_to_prefect"
 
 
 class UnavailableError(CreditDeskError):

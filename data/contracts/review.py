@@ -113,9 +113,19 @@ class Review(Contract):
     """Who works on it; None when nobody does, or no longer."""
 
     @property
+    def request_id(self) -> str:
+        """What an answer names to be bound to this request, unique in its run."""
+        return f"{self.gate}-{self.attempt}"
+
+    @property
     def is_overdue(self) -> bool:
         """Whether it still waits although its time is up."""
         return self.status is ReviewStatus.OPEN and self.due_at < datetime.now(UTC)
+
+    @property
+    def is_void(self) -> bool:
+        """Whether no answer to it can count any more, so that the gate asks again."""
+        return self.status in {ReviewStatus.REJECTED, ReviewStatus.CLOSED}
 
     @property
     def is_still_asked(self) -> bool:

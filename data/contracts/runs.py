@@ -62,6 +62,33 @@ class Failure(Contract):
     tool: str = ""
 
 
+class RetryState(Contract):
+    """What went wrong in a run's executions so far, and when the next one may begin.
+
+    `_at` counts are the number of checkpoints that the run had saved: a new checkpoint means that
+    the run has come further, and its counts start again.
+    """
+
+    crash_place: str = ""
+    """Phase and number of checkpoints where a worker was lost last: `<phase>/<n>`."""
+    crashes: int = 0
+    """How many workers in a row were lost in that place."""
+    is_quarantined: bool = False
+    """The run is executed alone: workers were lost while they executed it."""
+    quarantine_at: int = 0
+    quarantine_crashes: int = 0
+    """How many workers were lost since then, without a new checkpoint."""
+    retries: int = 0
+    """How many executions in a row were cut short by an outage."""
+    retried_at: int = 0
+    startup_failures: int = 0
+    """How many executions in a row failed before the run was opened."""
+    startup_failed_in: int = 0
+    """The lease epoch of the last of them."""
+    not_before: Moment | None = None
+    """When the next execution may begin; None for at once."""
+
+
 class CheckpointEntry(Contract):
     """One line of a run's list of checkpoints."""
 

@@ -48,7 +48,7 @@ class Intake(Contract):
     """Hard rules that the application by itself breaks; nothing is asked or pulled then."""
 
     @property
-    def needs_papers(self) -> bool:
+    def needs_documents(self) -> bool:
         """Whether the applicant has to send something before anything else is worth doing."""
         return not self.stopped_by and self.finding.completeness is not Completeness.COMPLETE
 

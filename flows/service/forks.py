@@ -12,10 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from opentelemetry import propagate, trace
 from pydantic import ValidationError
 
 from data.contracts.base import Contract
 from data.contracts.errors import (
+    AlreadyDecidedError,
+    AuthorityError,
     CheckpointCorruptError,
     CheckpointNotFoundError,
     ConflictError,
@@ -23,17 +26,21 @@ from data.contracts.errors import (
     CreditDeskError,
     Problem,
 )
-from data.contracts.runs import CheckpointEntry, Lineage, RunStatus
+from data.contracts.review import Role
+from data.contracts.runs import CheckpointEntry, Lineage, RunOptions, RunStatus
 from data.contracts.underwriting import Overrides, Rulebook, Underwriting
-from data.settings import settings
+from data.settings import FanOutPolicy, settings
 from flows.case import case_on_file, overrides_of, with_overrides
 from flows.rulebook import current_rulebook
 from flows.runtime.checkpoints import checkpoint as checkpoints
 from flows.runtime.checkpoints.checkpoint import START, Checkpoint
-from flows.runtime.checkpoints.store import Shelf
-from flows.runtime.ledger import decisions, pinned, runs
+from flows.runtime.checkpoints.store import CheckpointStore
+from flows.runtime.ledger import applications, checkpoint_index, decisions, pinned, run_requests
 from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.run_requests import RunRequest
 from flows.runtime.ledger.runs import Run
+from flows.service.requests import Caller, ResumeRun
+from flows.service.submissions import traceparent
 from flows.workflow import WORKFLOW
 from tools.policy import load_policy
 from tools.pricing import load_prices
@@ -54,6 +61,37 @@ READ_FIRST_IN = {
 Intake looks at amount and policy too, to ask for papers or to stop at once. Where it did neither,
 policy sees to the same rules again.
 """
+
+
+async def fork(
+    ledger: Ledger, parent: Run, request: ResumeRun, caller: Caller, idempotency_key: str | None
+) -> tuple[Run, bool]:
+    """Enter a run that goes on from another's checkpoint; True when this call entered it.
+
+    The same idempotency key again is the same run. Raises AuthorityError when a caller who may not
+    wants the fork to decide, AlreadyDecidedError, and as `prepare_fork` does.
+    """
+    if request.decide:
+        if Role.SENIOR_UNDERWRITER not in caller.roles:
+            raise AuthorityError("a fork that decides needs a senior underwriter")
+        if await ledger.read(decisions.is_decided, parent.application_id):
+            raise AlreadyDecidedError(f"application {parent.application_id} has been decided")
+    lineage = await prepare_fork(
+        ledger, parent, request.checkpoint, request.overrides, may_decide=request.decide
+    )
+    _link_to(parent)
+    options = RunOptions.model_validate(parent.options)
+    if policy := lineage.overrides.get("fan_out_policy"):
+        options = options.model_copy(update={"fan_out_policy": FanOutPolicy(policy)})
+    asked = RunRequest(options=options, submitted_by=caller.name, traceparent=traceparent())
+    key = idempotency_key or ""
+    return await ledger.write(run_requests.fork, parent, lineage, asked, key)
+
+
+def _link_to(parent: Run) -> None:
+    """Let the trace of the request lead to the trace of the parent."""
+    context = propagate.extract({"traceparent": parent.traceparent})
+    trace.get_current_span().add_link(trace.get_current_span(context).get_span_context())
 
 
 async def prepare_fork(
@@ -82,7 +120,7 @@ async def prepare_fork(
     if checkpoint is not None and checkpoint != START:
         saved = await load_checkpoint(ledger, parent, checkpoint)
         require_unchanged(saved)
-    _require_possible(await ledger.read(runs.filed, parent.application_id), together)
+    _require_possible(await ledger.read(applications.filed, parent.application_id), together)
     data_dir = settings().data_dir
     try:
         parents = await pinned_rulebook(ledger, parent)
@@ -96,12 +134,12 @@ async def prepare_fork(
         needed = {f"/overrides/{name}": readers[name] for name in given.given}
         if may_decide:
             needed["/decide"] = "decision"
-        _require_in_time(saved, needed, await ledger.read(checkpoints.entries, parent.run_id))
+        _require_in_time(saved, needed, await ledger.read(checkpoint_index.entries, parent.run_id))
     return Lineage(
         parent_run_id=parent.run_id,
         forked_at=f"{saved.label}/{saved.version}" if saved else START,
         overrides=together.given,
-        pinned=await ledger.write(runs.keep_pinned, rulebook),
+        pinned=await ledger.write(pinned.keep_pinned, rulebook),
         may_decide=may_decide,
     )
 
@@ -118,18 +156,18 @@ async def require_able_to_go_on(ledger: Ledger, run: Run) -> None:
     if "pinned" in run.versions:
         await pinned_rulebook(ledger, run)
     with suppress(CheckpointNotFoundError, CheckpointCorruptError):
-        found = await ledger.read(checkpoints.locate, run.run_id)
+        found = await ledger.read(checkpoint_index.locate, run.run_id)
         if found is not None:
-            shelf = await Shelf.open(settings().checkpoint_storage)
-            require_unchanged(await checkpoints.load(shelf, *found))
+            store = CheckpointStore(settings().checkpoint_storage)
+            require_unchanged(await checkpoints.load(store, *found))
 
 
 async def pinned_rulebook(ledger: Ledger, run: Run) -> Rulebook:
     """What a run decides by. Raises ConflictError when it has pinned nothing that can be read."""
     if "pinned" not in run.versions:
         raise ConflictError(f"run {run.run_id} was never executed: nothing is fixed that it did")
-    body = await ledger.read(runs.pinned_body, run.versions["pinned"])
-    return pinned.lifted(Rulebook, body)
+    body = await ledger.read(pinned.pinned_body, run.versions["pinned"])
+    return pinned.migrate(Rulebook, body)
 
 
 def require_unchanged(saved: Checkpoint) -> None:
@@ -155,15 +193,15 @@ async def load_checkpoint(ledger: Ledger, parent: Run, checkpoint: str) -> Check
     """
     label, slash, version = checkpoint.partition("/")
     number = int(version) if version.isdecimal() and len(version) < _LONGEST_NUMBER else None
-    found = await ledger.read(checkpoints.locate, parent.run_id, label, number)
+    found = await ledger.read(checkpoint_index.locate, parent.run_id, label, number)
     if found is None or (slash and number is None):
-        entries = await ledger.read(checkpoints.entries, parent.run_id)
+        entries = await ledger.read(checkpoint_index.entries, parent.run_id)
         known = ", ".join(f"{one.label}/{one.version}" for one in entries) or "none"
         raise CheckpointNotFoundError(
             f"run {parent.run_id} has no such checkpoint; it has: {known}"
         )
-    shelf = await Shelf.open(settings().checkpoint_storage)
-    return await checkpoints.load(shelf, *found)
+    store = CheckpointStore(settings().checkpoint_storage)
+    return await checkpoints.load(store, *found)
 
 
 _LONGEST_NUMBER = 10
@@ -191,7 +229,7 @@ def _require_in_time(
 def _readers(saved: Checkpoint, old: Rulebook, new: Rulebook) -> dict[str, str]:
     """Which stage reads each override first, in a run that has come this far."""
     intake = Underwriting.model_validate(saved.state).doc_intake
-    if intake and (intake.stopped_by or intake.needs_papers):
+    if intake and (intake.stopped_by or intake.needs_documents):
         return dict.fromkeys(READ_FIRST_IN, "doc_intake")
     if old.policy.affordability != new.policy.affordability:
         return READ_FIRST_IN | {"policy": "risk_ensemble"}
@@ -208,7 +246,7 @@ def _last_before(stage: str, entries: list[CheckpointEntry]) -> str:
     return last
 
 
-def _require_possible(filed: runs.Filed, given: Overrides) -> None:
+def _require_possible(filed: applications.Filed, given: Overrides) -> None:
     """Refuse inputs that do not go with the rest of the application."""
     try:
         with_overrides(case_on_file(filed), given.given)

@@ -7,7 +7,7 @@ from data.contracts.case import CaseFile
 from data.contracts.errors import AgentTimeoutError, ToolUnavailableError
 from data.contracts.findings import BureauFinding, FindingStatus, Verification
 from data.settings import FanOutPolicy
-from flows.agent_registry import staff
+from flows.agent_registry import agents
 from flows.runtime.execution.ask import ask
 from flows.runtime.execution.context import current_run
 from flows.runtime.execution.stage import stage
@@ -16,11 +16,11 @@ from flows.runtime.execution.stage import stage
 @stage("bureau")
 async def pull_bureau(case: CaseFile, verification: Verification) -> BureauFinding:
     """Ask the bureau; one that stays silent is a finding of its own, and never an approval."""
-    reader = staff().bureau
+    reader = agents().bureau
     try:
         return await ask(reader, case)
     except (ToolUnavailableError, AgentTimeoutError) as error:
-        if current_run().patience.fan_out is FanOutPolicy.FAIL_FAST:
+        if current_run().agent_policy.fan_out is FanOutPolicy.FAIL_FAST:
             raise
         return BureauFinding(
             agent=reader.label,

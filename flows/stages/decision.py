@@ -12,7 +12,7 @@ from data.contracts.decision import (
 from data.contracts.policy import PolicyResult
 from data.contracts.questions import DecisionQuestion
 from data.contracts.underwriting import Evidence, Intake, Pricing
-from flows.agent_registry import staff
+from flows.agent_registry import agents
 from flows.runtime.execution.ask import ask
 from flows.runtime.execution.context import current_run
 from flows.runtime.execution.stage import stage
@@ -34,11 +34,11 @@ async def issue_decision(
     verified = evidence.verification
     screened = verified.kyc.watchlist if verified and verified.kyc else None
     content = await ask(
-        staff().writer,
+        agents().writer,
         DecisionQuestion(
             inputs_sha256=case.inputs_sha256(),
             as_of_date=application.as_of_date,
-            versions=staff().versions(
+            versions=agents().versions(
                 workflow=current_run().workflow.version,
                 watchlist=f"{screened.list_name}/{screened.list_date}" if screened else None,
             ),

@@ -8,9 +8,9 @@ from data.contracts.findings import Presence
 from data.contracts.policy import RuleStatus, Severity
 from data.contracts.review import ReviewRequest, Role
 from data.contracts.underwriting import Evidence, Intake, Papers
-from flows.agent_registry import staff
-from flows.case import InHand
-from flows.case_summary import paper_summary
+from flows.agent_registry import agents
+from flows.case import ReviewCase
+from flows.case_summary import document_summary
 from flows.review_forms import DocumentsSupplied, bound, deadline_of
 from flows.runtime.execution.ask import ask
 from flows.runtime.execution.context import current_run
@@ -24,7 +24,7 @@ _FURTHER = "further papers, as the underwriter has asked"
 @stage("doc_intake")
 async def take_in(case: CaseFile) -> Intake:
     """Read the papers; and look at the hard rules first, so that nothing is pulled in vain."""
-    pack = staff().rulebook.policy
+    pack = agents().rulebook.policy
     facts = policy_facts(case.application, pack.affordability)
     alone = evaluate_policy(pack, facts, case.application.as_of_date)
     broken = tuple(
@@ -32,12 +32,12 @@ async def take_in(case: CaseFile) -> Intake:
         for one in alone.results
         if one.status is RuleStatus.HIT and one.severity is Severity.HARD
     )
-    finding = await ask(staff().doc_intake, case)
+    finding = await ask(agents().doc_intake, case)
     return Intake(finding=finding, stopped_by=broken if hard_stop(alone) else ())
 
 
-async def ask_for_papers(case: CaseFile, intake: Intake) -> Papers:
-    """Wait at the `documents` gate until the papers are on file, or time or patience is up."""
+async def ask_for_documents(case: CaseFile, intake: Intake) -> Papers:
+    """Wait at the `documents` gate until the papers are on file, or until the request expires."""
     run = current_run()
     wanted = [
         f"{item.purpose} ({item.presence.value}): "
@@ -48,7 +48,7 @@ async def ask_for_papers(case: CaseFile, intake: Intake) -> Papers:
     request = ReviewRequest(
         role=Role.INTAKE,
         title="Papers are missing",
-        summary=paper_summary(case, wanted or [_FURTHER], run.run_id),
+        summary=document_summary(case, wanted or [_FURTHER], run.run_id),
         reasons=tuple(wanted or [_FURTHER]),
         facts={
             "amount": f"{case.application.amount_requested:.2f}",
@@ -56,7 +56,7 @@ async def ask_for_papers(case: CaseFile, intake: Intake) -> Papers:
         },
         **deadline_of("documents", Role.INTAKE).model_dump(),
     )
-    form = bound(DocumentsSupplied, InHand(case, Evidence(), staff().rulebook))
+    form = bound(DocumentsSupplied, ReviewCase(case, Evidence(), agents().rulebook))
     try:
         answered = await run.request_hitl("documents", form, request)
     except ReviewTimeoutError:

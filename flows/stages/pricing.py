@@ -7,7 +7,7 @@ from data.contracts.decision import AdjustedTerms
 from data.contracts.policy import PolicyResult
 from data.contracts.questions import PricingQuestion
 from data.contracts.underwriting import Evidence, Pricing
-from flows.agent_registry import staff
+from flows.agent_registry import agents
 from flows.runtime.execution.ask import ask
 from flows.runtime.execution.stage import stage
 from flows.terms import facts_of, on_terms
@@ -18,10 +18,10 @@ async def price(
     case: CaseFile, policy: PolicyResult, evidence: Evidence, adjusted: AdjustedTerms | None
 ) -> Pricing:
     """Price what was asked for; and, to the cent, what an underwriter has changed."""
-    book, application, risk = staff().rulebook, case.application, evidence.risk
+    book, application, risk = agents().rulebook, case.application, evidence.risk
     facts = facts_of(book, case, evidence)
     finding = await ask(
-        staff().pricer,
+        agents().pricer,
         PricingQuestion(
             facts=facts,
             grade=risk.grade if risk else None,

@@ -11,8 +11,8 @@ from data.contracts.policy import PolicyResult, ReasonCode
 from data.contracts.review import ReviewRequest, Role
 from data.contracts.underwriting import Evidence, Review, ReviewFacts, Verdict
 from data.settings import HitlOnTimeout
-from flows.agent_registry import staff
-from flows.case import InHand
+from flows.agent_registry import agents
+from flows.case import ReviewCase
 from flows.case_summary import bounds_of, first_ruling_of, summary_of
 from flows.review_forms import (
     ComplianceRuling,
@@ -23,7 +23,7 @@ from flows.review_forms import (
     is_within_one_authority,
 )
 from flows.runtime.execution.context import current_run
-from flows.runtime.execution.gatekeeper import Answered, GateForm
+from flows.runtime.execution.gate_form import Answered, GateForm
 from flows.runtime.execution.stage import stage
 from flows.terms import OnTerms, amounts, is_declined, judged
 
@@ -39,11 +39,11 @@ async def review_case(
     case: CaseFile, policy: PolicyResult, evidence: Evidence, submitted_by: tuple[str, ...]
 ) -> Review:
     """Ask whom the policy names, in order; the first refusal ends it, and so does silence."""
-    hand = InHand(case, evidence, staff().rulebook)
+    review_case = ReviewCase(case, evidence, agents().rulebook)
     try:
         if "compliance" not in policy.gates:
-            return await _credit(hand, policy, submitted_by)
-        return await _compliance(hand, policy, submitted_by)
+            return await _credit(review_case, policy, submitted_by)
+        return await _compliance(review_case, policy, submitted_by)
     except ReviewTimeoutError as late:
         return await _declared(late)
 
@@ -66,56 +66,60 @@ async def _declared(late: ReviewTimeoutError) -> Review:
     return Review(verdict=Verdict.DECLINE, rulings=together)
 
 
-async def _compliance(hand: InHand, policy: PolicyResult, submitted_by: tuple[str, ...]) -> Review:
+async def _compliance(
+    review_case: ReviewCase, policy: PolicyResult, submitted_by: tuple[str, ...]
+) -> Review:
     """Whoever is cleared is judged as if no list had named them; credit has no say in it."""
-    facts = _facts(hand, policy, submitted_by)
+    facts = _facts(review_case, policy, submitted_by)
     ruling = await current_run().request_hitl(
         "compliance",
-        bound(ComplianceRuling, hand),
-        _request("compliance", hand, policy, facts),
+        bound(ComplianceRuling, review_case),
+        _request("compliance", review_case, policy, facts),
     )
     cleared = ruling.form.decision == "clear"
     verdict = Verdict.CLEAR if cleared else Verdict.DECLINE
     rulings = await _ruled((), ruling, verdict)
     if not cleared:
         return Review(verdict=verdict, rulings=rulings)
-    hand = replace(hand, evidence=hand.evidence.model_copy(update={"cleared": True}))
-    unlisted = judged(hand.rulebook, hand.case, hand.evidence)
+    review_case = replace(
+        review_case, evidence=review_case.evidence.model_copy(update={"cleared": True})
+    )
+    unlisted = judged(review_case.rulebook, review_case.case, review_case.evidence)
     if "underwriter" not in unlisted.gates:
         return Review(verdict=verdict, rulings=rulings, policy=unlisted)
     try:
-        review = await _credit(hand, unlisted, submitted_by, rulings)
+        review = await _credit(review_case, unlisted, submitted_by, rulings)
     except ReviewTimeoutError as late:
         review = await _declared(late)  # silence of credit undoes no clearing
     return review.model_copy(update={"policy": unlisted})
 
 
 async def _credit(
-    hand: InHand,
+    review_case: ReviewCase,
     policy: PolicyResult,
     submitted_by: tuple[str, ...],
     rulings: tuple[HumanRuling, ...] = (),
 ) -> Review:
     """The underwriter, and whoever must agree."""
-    facts = _facts(hand, policy, submitted_by)
+    facts = _facts(review_case, policy, submitted_by)
     ruling = await current_run().request_hitl(
         "underwriter",
-        bound(UnderwriterRuling, hand),
-        _request("underwriter", hand, policy, facts),
+        bound(UnderwriterRuling, review_case),
+        _request("underwriter", review_case, policy, facts),
     )
     verdict, adjusted = Verdict(ruling.form.decision), ruling.form.adjusted
     if not ruling.form.grants:
         return Review(verdict=verdict, rulings=await _ruled(rulings, ruling, verdict))
     terms = ruling.form.terms()
     granted = _granted(facts, terms, ruling.by.reviewer)
-    second = not is_within_one_authority(hand.rulebook.authority, granted, ruling.by)
+    second = not is_within_one_authority(review_case.rulebook.authority, granted, ruling.by)
     override = granted.is_override
     rulings = await _ruled(rulings, ruling, verdict, adjusted, override, second)
     if second:
         agreed = await current_run().request_hitl(
             "second_approval",
-            bound(SecondApproval, hand),
-            _request("second_approval", hand, terms.policy, granted, terms),
+            bound(SecondApproval, review_case),
+            _request("second_approval", review_case, terms.policy, granted, terms),
         )
         verdict = verdict if agreed.form.decision == "approve" else Verdict.DECLINE
         rulings = await _ruled(rulings, agreed, verdict, override=override)
@@ -165,9 +169,15 @@ async def _ruled(
     return together
 
 
-def _facts(hand: InHand, policy: PolicyResult, submitted_by: tuple[str, ...]) -> ReviewFacts:
-    asked, risk, prices = hand.case.application, hand.evidence.risk, hand.rulebook.prices
-    smallest, largest = amounts(hand.rulebook, hand.case, hand.evidence)
+def _facts(
+    review_case: ReviewCase, policy: PolicyResult, submitted_by: tuple[str, ...]
+) -> ReviewFacts:
+    asked, risk, prices = (
+        review_case.case.application,
+        review_case.evidence.risk,
+        review_case.rulebook.prices,
+    )
+    smallest, largest = amounts(review_case.rulebook, review_case.case, review_case.evidence)
     return ReviewFacts(
         amount=asked.amount_requested,
         term_months=asked.term_months,
@@ -185,7 +195,7 @@ def _facts(hand: InHand, policy: PolicyResult, submitted_by: tuple[str, ...]) ->
 
 def _request(
     gate: str,
-    hand: InHand,
+    review_case: ReviewCase,
     policy: PolicyResult,
     facts: ReviewFacts,
     terms: OnTerms | None = None,
@@ -193,13 +203,13 @@ def _request(
     role, title = _ASKED[gate]
     notes = {"underwriter": bounds_of, "second_approval": first_ruling_of}
     note = notes[gate](facts) if gate in notes else ""
-    risk = hand.evidence.risk
+    risk = review_case.evidence.risk
     if risk and terms:
         risk = risk.model_copy(update={"ability": terms.ability})
     return ReviewRequest(
         role=role,
         title=title,
-        summary=summary_of(hand.case, policy, risk, current_run().run_id, note),
+        summary=summary_of(review_case.case, policy, risk, current_run().run_id, note),
         reasons=policy.refer_reasons or tuple(reason.name.lower() for reason in policy.reasons),
         tags=(
             f"decision:{policy.recommendation.value}",

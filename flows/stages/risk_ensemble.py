@@ -14,7 +14,7 @@ from data.contracts.findings import (
     Verification,
 )
 from data.contracts.questions import ScoringQuestion
-from flows.agent_registry import staff
+from flows.agent_registry import agents
 from flows.runtime.execution.ask import Ask, ask
 from flows.runtime.execution.fan_out import fan_out
 from flows.runtime.execution.stage import stage
@@ -26,12 +26,12 @@ async def assess_risk(
     case: CaseFile, verification: Verification, bureau: BureauFinding
 ) -> RiskFinding:
     """Ask whoever can say something on what is known; policy sees who could not."""
-    book = staff().rulebook
+    book = agents().rulebook
     asks: dict[str, Ask[Any]] = {}
     if bureau.attributes is not None:
         scoring = ScoringQuestion(attributes=bureau.attributes)
-        asks["scorecard"] = ask(staff().scorecard, scoring)
-        asks["challenger"] = ask(staff().challenger, scoring)
+        asks["scorecard"] = ask(agents().scorecard, scoring)
+        asks["challenger"] = ask(agents().challenger, scoring)
     budget = affordability_question(
         case.application,
         verification.income,
@@ -40,7 +40,7 @@ async def assess_risk(
         book.prices.base_rate(book.prices.indicative_grade, case.application.term_months),
     )
     if budget is not None:
-        asks["affordability"] = ask(staff().affordability, budget)
+        asks["affordability"] = ask(agents().affordability, budget)
     answers = await fan_out(**asks)
     cards = (answers.get(name, MemberFinding) for name in ("scorecard", "challenger"))
     return combine_risk(

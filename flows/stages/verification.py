@@ -15,7 +15,7 @@ from data.contracts.findings import (
     Verification,
 )
 from data.contracts.underwriting import Intake
-from flows.agent_registry import staff
+from flows.agent_registry import agents
 from flows.runtime.execution.ask import ask
 from flows.runtime.execution.fan_out import fan_out
 from flows.runtime.execution.stage import stage
@@ -25,9 +25,9 @@ from flows.runtime.execution.stage import stage
 async def verify_applicant(case: CaseFile, intake: Intake) -> Verification:
     """Ask the three questions together and hand on what was answered."""
     answers = await fan_out(
-        kyc=ask(staff().kyc, case),
-        fraud=ask(staff().fraud, case),
-        income=ask(staff().income, case),
+        kyc=ask(agents().kyc, case),
+        fraud=ask(agents().fraud, case),
+        income=ask(agents().income, case),
     )
     return Verification(
         kyc=answers.require("kyc", KycFinding),

@@ -12,8 +12,13 @@ import httpx
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.gateway import Gateway
-from api.schemas import (
+from data.contracts.errors import RecordNotFoundError
+from data.contracts.review import Review, ReviewRequest, ReviewStatus, Role
+from data.contracts.runs import Links, RunStatus, RunSummary
+from data.settings import Settings
+from flows.runtime.ledger.database import Ledger
+from flows.service.desk import DeskService
+from flows.service.requests import (
     Answer,
     Caller,
     InboxItem,
@@ -23,11 +28,6 @@ from api.schemas import (
     RunState,
     StartRun,
 )
-from data.contracts.errors import RecordNotFoundError
-from data.contracts.review import Review, ReviewRequest, ReviewStatus, Role
-from data.contracts.runs import Links, RunStatus, RunSummary
-from data.settings import Settings
-from flows.runtime.ledger.database import Ledger
 
 RUN_ID = "8b0e6f0c-2f1d-4a55-9d0a-0d6f1f1b2c3d"
 MOMENT = datetime(2026, 11, 22, 8, 23, 14, tzinfo=UTC)
@@ -68,7 +68,7 @@ REVIEW = Review(
 )
 
 
-class FakeDesk(Gateway):
+class FakeDesk(DeskService):
     """Knows one run, remembers what it was asked, and fails with `error` if one is set."""
 
     def __init__(self, ledger: Ledger) -> None:
@@ -148,7 +148,7 @@ def app_of(desk: FakeDesk) -> FastAPI:
     """The real application around a fake desk."""
 
     @asynccontextmanager
-    async def open_desk(_settings: Settings) -> AsyncIterator[Gateway]:
+    async def open_desk(_settings: Settings) -> AsyncIterator[DeskService]:
         yield desk
 
     return create_app(Settings(), open_desk)

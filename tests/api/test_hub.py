@@ -14,7 +14,8 @@ from data.contracts.errors import RecordNotFoundError, UnavailableError
 from data.contracts.events import EventType
 from data.contracts.runs import RunStatus
 from flows.runtime.ledger import journal
-from flows.runtime.ledger.database import Ledger, runs
+from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.tables import runs
 from tests.api.desks import RUN_ID, FakeDesk
 from tests.api.journals import a_run, ids_in, tell
 
@@ -274,18 +275,18 @@ async def test_whoever_may_not_listen_any_more_is_turned_out_and_others_stay(
     await a_run(ledger)
     revoked: list[bool] = []
     async with Hub(desk, look_seconds=0.02) as hub:
-        may_stay = hub.follow(RUN_ID)
-        may_not = hub.follow(RUN_ID, may_stay=lambda: not revoked)
+        still_authorized = hub.follow(RUN_ID)
+        may_not = hub.follow(RUN_ID, still_authorized=lambda: not revoked)
         await tell(ledger, RUN_ID, STEP)
-        assert ids_in(await anext(may_stay)) == ids_in(await anext(may_not)) == [1]
+        assert ids_in(await anext(still_authorized)) == ids_in(await anext(may_not)) == [1]
 
         revoked.append(True)
         with pytest.raises(StopAsyncIteration):
             await asyncio.wait_for(anext(may_not), 5)
         await tell(ledger, RUN_ID, STEP)
 
-        assert ids_in(await asyncio.wait_for(anext(may_stay), 5)) == [2]
-        await may_stay.aclose()
+        assert ids_in(await asyncio.wait_for(anext(still_authorized), 5)) == [2]
+        await still_authorized.aclose()
 
 
 async def test_a_run_that_is_purged_ends_its_streams(desk: FakeDesk, ledger: Ledger) -> None:

@@ -16,7 +16,7 @@ from data.settings import Settings
 from tests.browser.approver import Approver
 from tests.command_line import answered_from_the_command_line
 from tests.desk import Desk, StartedRun
-from tests.papers import file_later_papers
+from tests.documents import file_later_papers
 from tools.case_files import load_persona
 
 pytestmark = pytest.mark.timeout(400)  # a dozen runs, and a desk that starts again

@@ -10,7 +10,7 @@ from data.contracts.events import EventType
 from data.settings import Settings
 from tests.browser.approver import Approver
 from tests.desk import Desk
-from tests.papers import file_later_papers
+from tests.documents import file_later_papers
 from tools.case_files import load_persona
 
 pytestmark = pytest.mark.timeout(400)  # a browser and a desk share the machine

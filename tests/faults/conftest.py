@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.faults.desk_process import BesiegedDesk, besieged_in
+from tests.faults.desk_process import FaultyDesk, faulty_desk_in
 
 
 @pytest.fixture(scope="session")
-async def besieged(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BesiegedDesk]:
+async def faulty_desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FaultyDesk]:
     """A desk whose flow can be told to fail, and whose processes may be killed."""
-    async with besieged_in(tmp_path_factory.mktemp("besieged")) as desk:
+    async with faulty_desk_in(tmp_path_factory.mktemp("faulty_desk")) as desk:
         yield desk

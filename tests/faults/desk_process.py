@@ -26,7 +26,7 @@ KINDS = (*ROLES, "roles", "supervisor", "everything")
 
 
 @dataclass
-class BesiegedDesk:
+class FaultyDesk:
     """One folder and two ports, and whatever processes work there at the moment."""
 
     folder: Path
@@ -160,7 +160,7 @@ class BesiegedDesk:
 
 
 @asynccontextmanager
-async def besieged_in(folder: Path, **environment: str) -> AsyncIterator[BesiegedDesk]:
+async def faulty_desk_in(folder: Path, **environment: str) -> AsyncIterator[FaultyDesk]:
     """A desk that runs the held_runs flow, in a folder and on ports of its own."""
     faults, declared = folder / "faults", folder / "prefect.yaml"
     faults.mkdir(parents=True)
@@ -175,7 +175,7 @@ async def besieged_in(folder: Path, **environment: str) -> AsyncIterator[Besiege
         "CREDIT_DESK_TEST_FAULTS": str(faults),
     }
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{api_port}", timeout=90) as http:
-        desk = BesiegedDesk(folder, http, api_port, prefect_port, told | environment)
+        desk = FaultyDesk(folder, http, api_port, prefect_port, told | environment)
         try:
             await desk.open()
             yield desk

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tests.faults.desk_process import BesiegedDesk
+from tests.faults.desk_process import FaultyDesk
 from tests.faults.load import Case
 
 _SETTLED = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
@@ -17,7 +17,7 @@ _SETTLING_SECONDS = 45.0
 
 @dataclass(frozen=True)
 class Figures:
-    """What a siege came to."""
+    """What a random_kills came to."""
 
     runs: int
     executions: int
@@ -28,9 +28,9 @@ class Figures:
     """How many of those began one again that had been killed."""
 
 
-def contents(besieged: BesiegedDesk, cases: Iterable[Case]) -> dict[str, tuple[str, str]]:
+def contents(faulty_desk: FaultyDesk, cases: Iterable[Case]) -> dict[str, tuple[str, str]]:
     """What was decided, by application: digest and text of the content."""
-    found = besieged.ledger("select application_id, content_sha256, body from decisions")
+    found = faulty_desk.ledger("select application_id, content_sha256, body from decisions")
     wanted = {case.application_id for case in cases}
     decided = [row for row in found if row["application_id"] in wanted]
     twice = [name for name, n in Counter(row["application_id"] for row in decided).items() if n > 1]
@@ -45,10 +45,12 @@ def contents(besieged: BesiegedDesk, cases: Iterable[Case]) -> dict[str, tuple[s
     }
 
 
-def require_whole_journal(besieged: BesiegedDesk, case: Case) -> None:
+def require_whole_journal(faulty_desk: FaultyDesk, case: Case) -> None:
     """Numbered from 1 without gap or double, progress never falls, one end, and that a good one."""
-    rows = besieged.ledger("select id, key from events where run_id = ? order by id", case.run_id)
-    events = besieged.journal(case.run_id)
+    rows = faulty_desk.ledger(
+        "select id, key from events where run_id = ? order by id", case.run_id
+    )
+    events = faulty_desk.journal(case.run_id)
     assert [row["id"] for row in rows] == list(range(1, len(rows) + 1))
     assert len({row["key"] for row in rows}) == len(rows)
     shares = [event["progress"] for event in events]
@@ -67,30 +69,30 @@ def require_whole_journal(besieged: BesiegedDesk, case: Case) -> None:
     assert set(once.values()) == {1}
 
 
-def require_one_memo_each(besieged: BesiegedDesk, cases: Iterable[Case]) -> None:
+def require_one_memo_each(faulty_desk: FaultyDesk, cases: Iterable[Case]) -> None:
     """Every run has left its memo in Prefect, whoever was killed after that, and left it once."""
-    found = besieged.prefect("select flow_run_id from artifact where key = 'decision-memo'")
+    found = faulty_desk.prefect("select flow_run_id from artifact where key = 'decision-memo'")
     memos = Counter(row["flow_run_id"] for row in found)
     assert {case.run_id: memos[case.run_id] for case in cases} == {case.run_id: 1 for case in cases}
 
 
-async def until_settled(besieged: BesiegedDesk) -> None:
+async def until_settled(faulty_desk: FaultyDesk) -> None:
     """Wait until nothing is left under way, neither in the ledger nor in Prefect."""
     left: list[str] = []
     for _ in range(int(_SETTLING_SECONDS / 0.5)):
-        left = await asyncio.to_thread(_under_way, besieged)
+        left = await asyncio.to_thread(_under_way, faulty_desk)
         if not left:
             return
         await asyncio.sleep(0.5)
     raise AssertionError(f"still under way: {left}")
 
 
-def figures(besieged: BesiegedDesk, cases: list[Case]) -> Figures:
+def figures(faulty_desk: FaultyDesk, cases: list[Case]) -> Figures:
     ids = {case.run_id for case in cases}
-    epochs = besieged.ledger("select run_id, lease_epoch from runs")
+    epochs = faulty_desk.ledger("select run_id, lease_epoch from runs")
     stages = [
         max(row["run_count"], 1)
-        for row in besieged.prefect(
+        for row in faulty_desk.prefect(
             "select f.run_count as run_count, t.flow_run_id as parent from flow_run f "
             "join task_run t on t.id = f.parent_task_run_id"
         )
@@ -104,12 +106,12 @@ def figures(besieged: BesiegedDesk, cases: list[Case]) -> Figures:
     )
 
 
-def _under_way(besieged: BesiegedDesk) -> list[str]:
-    live = besieged.ledger(
+def _under_way(faulty_desk: FaultyDesk) -> list[str]:
+    live = faulty_desk.ledger(
         "select run_id, status from runs "
         "where status not in ('completed', 'failed', 'cancelled') or lease_owner is not null"
     )
-    flow_runs = besieged.prefect(
+    flow_runs = faulty_desk.prefect(
         "select id, name, state_type from flow_run where not auto_scheduled"
     )
     return [f"ledger {row['run_id']} {row['status']}" for row in live] + [

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from tests.faults.desk_process import BesiegedDesk
+from tests.faults.desk_process import FaultyDesk
 
 APPLICANTS = (
     "ada-prime",
@@ -40,41 +40,41 @@ class Case:
     """Answers that were accepted as new."""
 
 
-async def see_through(besieged: BesiegedDesk, persona: str, application_id: str) -> Case:
+async def see_through(faulty_desk: FaultyDesk, persona: str, application_id: str) -> Case:
     """Hand in a copy of a persona and answer its gates until the run has ended."""
     async with asyncio.timeout(_PATIENCE_SECONDS):
         order = {"application_id": persona, "options": {"as": application_id}}
-        accepted = await asyncio.gather(*(_sent(besieged, "/runs", order) for _ in range(2)))
+        accepted = await asyncio.gather(*(_sent(faulty_desk, "/runs", order) for _ in range(2)))
         assert {one.status_code for one in accepted} <= {200, 202}, [one.text for one in accepted]
         run_ids = {one.json()["run_id"] for one in accepted}
         assert len(run_ids) == 1, "one application has become two runs"
         case = Case(persona, run_ids.pop(), application_id)
         furthest = 0.0
         while True:
-            summary = await _read(besieged, f"/runs/{case.run_id}")
+            summary = await _read(faulty_desk, f"/runs/{case.run_id}")
             assert summary["progress"] >= furthest, "progress has fallen"
             furthest = summary["progress"]
             if summary["status"] in {"completed", "failed", "cancelled"}:
                 return case
             if summary["waiting_for"] is not None:
-                await _answer(besieged, case, summary["waiting_for"]["gate"])
+                await _answer(faulty_desk, case, summary["waiting_for"]["gate"])
             await asyncio.sleep(0.1)
 
 
-async def _answer(besieged: BesiegedDesk, case: Case, gate: str) -> None:
+async def _answer(faulty_desk: FaultyDesk, case: Case, gate: str) -> None:
     """Two answers at once: the first counts, the other one changes nothing."""
     form = {"gate": gate, "reason": "seen and considered", **ANSWERS[gate]}
     url = f"/runs/{case.run_id}/hitl"
-    both = await asyncio.gather(*(_sent(besieged, url, form) for _ in range(2)))
+    both = await asyncio.gather(*(_sent(faulty_desk, url, form) for _ in range(2)))
     assert {one.status_code for one in both} <= {202, 409, 404}, [one.text for one in both]
     case.answered += sum(one.status_code == 202 for one in both)
 
 
-async def _sent(besieged: BesiegedDesk, url: str, body: dict[str, Any]) -> httpx.Response:
+async def _sent(faulty_desk: FaultyDesk, url: str, body: dict[str, Any]) -> httpx.Response:
     """Post until somebody is there to answer."""
     while True:
         try:
-            answer = await besieged.http.post(url, json=body)
+            answer = await faulty_desk.http.post(url, json=body)
         except httpx.TransportError:
             await asyncio.sleep(0.2)
             continue
@@ -83,10 +83,10 @@ async def _sent(besieged: BesiegedDesk, url: str, body: dict[str, Any]) -> httpx
         await asyncio.sleep(0.2)
 
 
-async def _read(besieged: BesiegedDesk, url: str) -> Any:
+async def _read(faulty_desk: FaultyDesk, url: str) -> Any:
     while True:
         try:
-            answer = await besieged.http.get(url)
+            answer = await faulty_desk.http.get(url)
         except httpx.TransportError:
             await asyncio.sleep(0.2)
             continue

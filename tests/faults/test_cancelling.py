@@ -8,40 +8,40 @@ import httpx
 import pytest
 
 from tests.faults import held_runs, invariants
-from tests.faults.desk_process import BesiegedDesk
+from tests.faults.desk_process import FaultyDesk
 from tests.faults.load import Case
 
 pytestmark = pytest.mark.timeout(400)
 
-Ask = Callable[[BesiegedDesk, Case], Awaitable[None]]
+Ask = Callable[[FaultyDesk, Case], Awaitable[None]]
 _ENDS = {"run.completed", "run.failed", "run.cancelled"}
 
 
-async def at_the_desk(besieged: BesiegedDesk, case: Case) -> None:
-    answer = await besieged.http.post(f"/runs/{case.run_id}/cancel")
+async def at_the_desk(faulty_desk: FaultyDesk, case: Case) -> None:
+    answer = await faulty_desk.http.post(f"/runs/{case.run_id}/cancel")
     assert answer.status_code == 202, answer.text
 
 
-async def in_prefect(besieged: BesiegedDesk, case: Case) -> None:
-    await set_state(besieged, case, "CANCELLING", "Cancelling")
+async def in_prefect(faulty_desk: FaultyDesk, case: Case) -> None:
+    await set_state(faulty_desk, case, "CANCELLING", "Cancelling")
 
 
-async def set_state(besieged: BesiegedDesk, case: Case, type: str, name: str) -> None:
+async def set_state(faulty_desk: FaultyDesk, case: Case, type: str, name: str) -> None:
     """As the Prefect UI does it: by force, and without a word to the desk."""
     async with httpx.AsyncClient() as prefect:
         answer = await prefect.post(
-            f"http://127.0.0.1:{besieged.prefect_port}/api/flow_runs/{case.run_id}/set_state",
+            f"http://127.0.0.1:{faulty_desk.prefect_port}/api/flow_runs/{case.run_id}/set_state",
             json={"state": {"type": type, "name": name}, "force": True},
         )
         assert answer.status_code in {200, 201}, answer.text
 
 
-def require_cancelled(besieged: BesiegedDesk, case: Case, by: str) -> None:
-    events = besieged.journal(case.run_id)
+def require_cancelled(faulty_desk: FaultyDesk, case: Case, by: str) -> None:
+    events = faulty_desk.journal(case.run_id)
     assert [event["type"] for event in events if event["type"] in _ENDS] == ["run.cancelled"]
     assert events[-1]["type"] == "run.cancelled"
     assert events[-1]["meta"]["by"] == by
-    (row,) = besieged.prefect("select state_type from flow_run where id = ?", case.run_id)
+    (row,) = faulty_desk.prefect("select state_type from flow_run where id = ?", case.run_id)
     assert row["state_type"] == "CANCELLED"
 
 
@@ -53,46 +53,46 @@ def require_cancelled(besieged: BesiegedDesk, case: Case, by: str) -> None:
     ],
 )
 async def test_a_run_in_the_middle_of_a_stage_is_stopped(
-    besieged: BesiegedDesk, ask: Ask, by: str
+    faulty_desk: FaultyDesk, ask: Ask, by: str
 ) -> None:
-    case = await held_runs.start_held(besieged)
+    case = await held_runs.start_held(faulty_desk)
 
-    await ask(besieged, case)
+    await ask(faulty_desk, case)
 
-    await held_runs.until_ended(besieged, case, "cancelled")
-    await invariants.until_settled(besieged)
-    require_cancelled(besieged, case, by)
-    held_runs.let_go(besieged, case)
+    await held_runs.until_ended(faulty_desk, case, "cancelled")
+    await invariants.until_settled(faulty_desk)
+    require_cancelled(faulty_desk, case, by)
+    held_runs.let_go(faulty_desk, case)
 
 
 @pytest.mark.parametrize("ask", [at_the_desk, in_prefect], ids=["desk", "prefect"])
 async def test_a_run_whose_worker_dies_of_being_asked_to_stop_has_stopped(
-    besieged: BesiegedDesk, ask: Ask
+    faulty_desk: FaultyDesk, ask: Ask
 ) -> None:
-    case = await held_runs.start_held(besieged)
-    worker = besieged.role("worker")
+    case = await held_runs.start_held(faulty_desk)
+    worker = faulty_desk.role("worker")
     worker.suspend()
 
-    await ask(besieged, case)
+    await ask(faulty_desk, case)
     worker.kill()
 
-    await held_runs.until_ended(besieged, case, "cancelled")
-    await besieged.ready()
-    await invariants.until_settled(besieged)
-    events = besieged.journal(case.run_id)
+    await held_runs.until_ended(faulty_desk, case, "cancelled")
+    await faulty_desk.ready()
+    await invariants.until_settled(faulty_desk)
+    events = faulty_desk.journal(case.run_id)
     assert [event["type"] for event in events if event["type"] in _ENDS] == ["run.cancelled"]
-    held_runs.let_go(besieged, case)
+    held_runs.let_go(faulty_desk, case)
 
 
 async def test_a_run_that_was_suspended_in_prefect_goes_on_after_the_death_of_its_worker(
-    besieged: BesiegedDesk,
+    faulty_desk: FaultyDesk,
 ) -> None:
-    case = await held_runs.start_held(besieged)
-    await set_state(besieged, case, "PAUSED", "Suspended")
+    case = await held_runs.start_held(faulty_desk)
+    await set_state(faulty_desk, case, "PAUSED", "Suspended")
 
-    await besieged.kill("worker")
-    held_runs.let_go(besieged, case)
+    await faulty_desk.kill("worker")
+    held_runs.let_go(faulty_desk, case)
 
-    await held_runs.until_ended(besieged, case)
-    invariants.require_whole_journal(besieged, case)
-    await invariants.until_settled(besieged)
+    await held_runs.until_ended(faulty_desk, case)
+    invariants.require_whole_journal(faulty_desk, case)
+    await invariants.until_settled(faulty_desk)

@@ -11,61 +11,61 @@ from contextlib import closing
 import pytest
 
 from tests.faults import held_runs, invariants
-from tests.faults.desk_process import BesiegedDesk
+from tests.faults.desk_process import FaultyDesk
 
 pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture(scope="module")
-async def quiet(besieged: BesiegedDesk) -> tuple[str, str]:
+async def quiet(faulty_desk: FaultyDesk) -> tuple[str, str]:
     """What an undisturbed run decides."""
-    case = await held_runs.start(besieged)
-    await held_runs.until_ended(besieged, case)
-    return held_runs.content(besieged, case)
+    case = await held_runs.start(faulty_desk)
+    await held_runs.until_ended(faulty_desk, case)
+    return held_runs.content(faulty_desk, case)
 
 
 async def test_a_full_disk_puts_runs_off_and_loses_nothing(
-    besieged: BesiegedDesk, quiet: tuple[str, str]
+    faulty_desk: FaultyDesk, quiet: tuple[str, str]
 ) -> None:
-    case = await held_runs.start_held(besieged)
-    limit = besieged.faults / "pages"
+    case = await held_runs.start_held(faulty_desk)
+    limit = faulty_desk.faults / "pages"
     limit.write_text("1")  # SQLite takes the pages that it has for the least
     try:
-        held_runs.let_go(besieged, case)
-        refused = await until_refused(besieged)
-        await held_runs.until(lambda: "disk is full" in log(besieged, "worker"))
+        held_runs.let_go(faulty_desk, case)
+        refused = await until_refused(faulty_desk)
+        await held_runs.until(lambda: "disk is full" in log(faulty_desk, "worker"))
     finally:
         limit.unlink()
 
     assert refused["code"] == "unavailable"
     assert "full" in refused["detail"]
-    assert held_runs.status_of(besieged, case) != "failed"
-    await held_runs.until_ended(besieged, case)
-    assert set(held_runs.codes(besieged, case)) <= {"unavailable", "interrupted"}
-    assert held_runs.codes(besieged, case)
-    assert held_runs.content(besieged, case) == quiet
-    invariants.require_whole_journal(besieged, case)
-    await invariants.until_settled(besieged)
+    assert held_runs.status_of(faulty_desk, case) != "failed"
+    await held_runs.until_ended(faulty_desk, case)
+    assert set(held_runs.codes(faulty_desk, case)) <= {"unavailable", "interrupted"}
+    assert held_runs.codes(faulty_desk, case)
+    assert held_runs.content(faulty_desk, case) == quiet
+    invariants.require_whole_journal(faulty_desk, case)
+    await invariants.until_settled(faulty_desk)
 
 
 async def test_a_ledger_that_somebody_else_locks_delays_and_loses_nothing(
-    besieged: BesiegedDesk, quiet: tuple[str, str], soak: bool
+    faulty_desk: FaultyDesk, quiet: tuple[str, str], soak: bool
 ) -> None:
-    case = await held_runs.start_held(besieged)
+    case = await held_runs.start_held(faulty_desk)
     seconds = 40 if soak else 4
-    with closing(sqlite3.connect(besieged.home / "ledger.db", isolation_level=None)) as foreign:
+    with closing(sqlite3.connect(faulty_desk.home / "ledger.db", isolation_level=None)) as foreign:
         foreign.execute("pragma busy_timeout = 30000")
         foreign.execute("begin immediate")
-        held_runs.let_go(besieged, case)
+        held_runs.let_go(faulty_desk, case)
         await asyncio.sleep(seconds)
-        meanwhile = held_runs.status_of(besieged, case)
+        meanwhile = held_runs.status_of(faulty_desk, case)
         foreign.execute("rollback")
 
     assert meanwhile == "running"
-    await held_runs.until_ended(besieged, case)
-    assert held_runs.content(besieged, case) == quiet
-    invariants.require_whole_journal(besieged, case)
-    await invariants.until_settled(besieged)
+    await held_runs.until_ended(faulty_desk, case)
+    assert held_runs.content(faulty_desk, case) == quiet
+    invariants.require_whole_journal(faulty_desk, case)
+    await invariants.until_settled(faulty_desk)
 
 
 @pytest.mark.parametrize(
@@ -77,23 +77,23 @@ async def test_a_ledger_that_somebody_else_locks_delays_and_loses_nothing(
     ],
 )
 async def test_a_damaged_checkpoint_is_said_and_the_run_starts_over(
-    besieged: BesiegedDesk,
+    faulty_desk: FaultyDesk,
     quiet: tuple[str, str],
     damage: Callable[[bytes], bytes | None],
     code: str,
 ) -> None:
-    case = await held_runs.start_held(besieged)
-    spoil(besieged, case.run_id, damage)
-    await besieged.kill("worker")
-    await held_runs.until(lambda: bool(held_runs.codes(besieged, case, "checkpoint.missing")))
-    held_runs.let_go(besieged, case)
-    await held_runs.until_ended(besieged, case)
+    case = await held_runs.start_held(faulty_desk)
+    spoil(faulty_desk, case.run_id, damage)
+    await faulty_desk.kill("worker")
+    await held_runs.until(lambda: bool(held_runs.codes(faulty_desk, case, "checkpoint.missing")))
+    held_runs.let_go(faulty_desk, case)
+    await held_runs.until_ended(faulty_desk, case)
 
-    assert held_runs.codes(besieged, case, "checkpoint.missing") == [code]
-    assert held_runs.content(besieged, case) == quiet
-    events = besieged.journal(case.run_id)
+    assert held_runs.codes(faulty_desk, case, "checkpoint.missing") == [code]
+    assert held_runs.content(faulty_desk, case) == quiet
+    events = faulty_desk.journal(case.run_id)
     assert [event["id"] for event in events] == list(range(1, len(events) + 1))
-    await invariants.until_settled(besieged)
+    await invariants.until_settled(faulty_desk)
 
 
 def flip(body: bytes) -> bytes:
@@ -103,9 +103,9 @@ def flip(body: bytes) -> bytes:
     return zlib.compress(text.replace(b"intake", b"intaki"))
 
 
-def spoil(besieged: BesiegedDesk, run_id: str, damage: Callable[[bytes], bytes | None]) -> None:
+def spoil(faulty_desk: FaultyDesk, run_id: str, damage: Callable[[bytes], bytes | None]) -> None:
     """Change the body of a run's last checkpoint behind the desk's back."""
-    with closing(sqlite3.connect(besieged.home / "ledger.db", timeout=30)) as connection:
+    with closing(sqlite3.connect(faulty_desk.home / "ledger.db", timeout=30)) as connection:
         path, body = connection.execute(
             "select b.path, b.body from checkpoints c join blobs b on b.path = c.storage_key "
             "where c.run_id = ? order by c.ordinal desc limit 1",
@@ -119,11 +119,11 @@ def spoil(besieged: BesiegedDesk, run_id: str, damage: Callable[[bytes], bytes |
         connection.commit()
 
 
-async def until_refused(besieged: BesiegedDesk) -> dict[str, str]:
+async def until_refused(faulty_desk: FaultyDesk) -> dict[str, str]:
     """Hand in applications until one is refused; what the refusal says."""
     for number in range(20):
         order = {"application_id": "ada-prime", "options": {"as": f"overflow-{number}"}}
-        answer = await besieged.http.post("/runs", json=order)
+        answer = await faulty_desk.http.post("/runs", json=order)
         if answer.status_code == 503:
             assert "retry-after" in answer.headers
             told: dict[str, str] = answer.json()
@@ -131,5 +131,5 @@ async def until_refused(besieged: BesiegedDesk) -> dict[str, str]:
     raise AssertionError("a full ledger accepts applications")
 
 
-def log(besieged: BesiegedDesk, role: str) -> str:
-    return (besieged.home / "logs" / f"{role}.log").read_text()
+def log(faulty_desk: FaultyDesk, role: str) -> str:
+    return (faulty_desk.home / "logs" / f"{role}.log").read_text()

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import invariants
-from tests.faults.desk_process import KINDS, BesiegedDesk, besieged_in
+from tests.faults.desk_process import KINDS, FaultyDesk, faulty_desk_in
 from tests.faults.load import APPLICANTS, Case, see_through
 
 SEED = 20261122
@@ -23,7 +23,7 @@ SEED = 20261122
 
 @dataclass(frozen=True)
 class Size:
-    """How long a siege lasts."""
+    """How long a random_kills lasts."""
 
     runs: int
     at_once: int
@@ -44,44 +44,44 @@ async def test_every_application_is_decided_once_and_alike_whatever_is_killed(
 ) -> None:
     size, chance = FULL if soak else SHORT, random.Random(SEED)
     personas = [APPLICANTS[n % len(APPLICANTS)] for n in range(size.runs)]
-    async with besieged_in(tmp_path) as besieged:
+    async with faulty_desk_in(tmp_path) as faulty_desk:
         quiet = await asyncio.gather(
-            *(see_through(besieged, name, f"{name}-quiet") for name in sorted(set(personas)))
+            *(see_through(faulty_desk, name, f"{name}-quiet") for name in sorted(set(personas)))
         )
-        undisturbed = invariants.contents(besieged, quiet)
+        undisturbed = invariants.contents(faulty_desk, quiet)
         began = time.monotonic()
-        cases = await under_siege(besieged, personas, size, chance)
-        await invariants.until_settled(besieged)
+        cases = await under_random_kills(faulty_desk, personas, size, chance)
+        await invariants.until_settled(faulty_desk)
         seconds = time.monotonic() - began
 
-        decided = invariants.contents(besieged, cases)
+        decided = invariants.contents(faulty_desk, cases)
         for case in cases:
             assert decided[case.application_id] == undisturbed[f"{case.persona}-quiet"]
-            invariants.require_whole_journal(besieged, case)
-        invariants.require_one_memo_each(besieged, cases)
-        found = invariants.figures(besieged, cases)
-    assert set(besieged.kills) == set(size.kinds)
+            invariants.require_whole_journal(faulty_desk, case)
+        invariants.require_one_memo_each(faulty_desk, cases)
+        found = invariants.figures(faulty_desk, cases)
+    assert set(faulty_desk.kills) == set(size.kinds)
     with capsys.disabled():
-        kills = ", ".join(f"{n} × {kind}" for kind, n in sorted(besieged.kills.items()))
-        print(  # noqa: T201 - the figures are what a siege is for
-            f"\nsiege, seed {SEED}: {found.runs} runs, killed {kills}; {found.executions} "
+        kills = ", ".join(f"{n} × {kind}" for kind, n in sorted(faulty_desk.kills.items()))
+        print(  # noqa: T201 - the figures are what a random_kills is for
+            f"\nrandom kills, seed {SEED}: {found.runs} runs, killed {kills}; {found.executions} "
             f"executions, {found.stages_again} of {found.stages} stage executions were "
             f"repetitions, {seconds:.0f} s"
         )
 
 
-async def under_siege(
-    besieged: BesiegedDesk, personas: list[str], size: Size, chance: random.Random
+async def under_random_kills(
+    faulty_desk: FaultyDesk, personas: list[str], size: Size, chance: random.Random
 ) -> list[Case]:
     """Send the applicants in while processes are killed; return when all runs have ended."""
     places = asyncio.Semaphore(size.at_once)
 
     async def one(number: int, persona: str) -> Case:
         async with places:
-            return await see_through(besieged, persona, f"{persona}-{number}")
+            return await see_through(faulty_desk, persona, f"{persona}-{number}")
 
     cases = asyncio.gather(*(one(n, persona) for n, persona in enumerate(personas)))
-    killer = asyncio.create_task(_kill(besieged, size, chance, cases))
+    killer = asyncio.create_task(_kill(faulty_desk, size, chance, cases))
     try:
         done = await cases
     finally:
@@ -90,11 +90,11 @@ async def under_siege(
 
 
 async def _kill(
-    besieged: BesiegedDesk, size: Size, chance: random.Random, cases: asyncio.Future[list[Case]]
+    faulty_desk: FaultyDesk, size: Size, chance: random.Random, cases: asyncio.Future[list[Case]]
 ) -> None:
     while not cases.done():
         for kind in chance.sample(size.kinds, len(size.kinds)):
             await asyncio.sleep(chance.uniform(*size.pauses))
-            await besieged.kill(kind)
+            await faulty_desk.kill(kind)
         if not size.repeats:
             return

@@ -17,7 +17,7 @@ from moto.server import ThreadedMotoServer
 
 from tests.desk import clean_environment, unused_port
 from tests.faults import held_runs, invariants
-from tests.faults.desk_process import BesiegedDesk, besieged_in
+from tests.faults.desk_process import FaultyDesk, faulty_desk_in
 from tests.faults.load import Case
 
 pytestmark = [
@@ -52,7 +52,7 @@ class Store(Protocol):
 
     block: str
 
-    def save_block(self, besieged: BesiegedDesk) -> None: ...
+    def save_block(self, faulty_desk: FaultyDesk) -> None: ...
 
     def keys(self) -> list[str]: ...
 
@@ -66,8 +66,8 @@ class Files:
     folder: Path
     block: str = "local-file-system/desk"
 
-    def save_block(self, besieged: BesiegedDesk) -> None:
-        _run(besieged, _SAVE_FILES, str(self.folder))
+    def save_block(self, faulty_desk: FaultyDesk) -> None:
+        _run(faulty_desk, _SAVE_FILES, str(self.folder))
 
     def keys(self) -> list[str]:
         return [
@@ -93,9 +93,9 @@ class Bucket:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def save_block(self, besieged: BesiegedDesk) -> None:
+    def save_block(self, faulty_desk: FaultyDesk) -> None:
         self._client().create_bucket(Bucket=_BUCKET)
-        _run(besieged, _SAVE_BUCKET, self.url, _BUCKET)
+        _run(faulty_desk, _SAVE_BUCKET, self.url, _BUCKET)
 
     def keys(self) -> list[str]:
         pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=_BUCKET)
@@ -120,8 +120,8 @@ class Bucket:
 
 @dataclass
 class Setup:
-    besieged: BesiegedDesk
-    store: Store
+    faulty_desk: FaultyDesk
+    kind: Store
 
 
 @pytest.fixture(scope="module", params=[pytest.param("files", marks=pytest.mark.soak), "s3"])
@@ -130,70 +130,72 @@ async def setup(
 ) -> AsyncIterator[Setup]:
     """A desk that keeps its checkpoints in another Prefect block."""
     folder = tmp_path_factory.mktemp(request.param)
-    store: Store
+    kind: Store
     if request.param == "files":
-        store = Files(folder / "checkpoints")
+        kind = Files(folder / "checkpoints")
     else:
-        store = Bucket(port := unused_port(), ThreadedMotoServer(port=port))
-        store.bring_back()
+        kind = Bucket(port := unused_port(), ThreadedMotoServer(port=port))
+        kind.bring_back()
     try:
-        async with besieged_in(folder, CREDIT_DESK_CHECKPOINT_STORAGE=store.block) as besieged:
-            await asyncio.to_thread(store.save_block, besieged)
-            yield Setup(besieged, store)
+        async with faulty_desk_in(folder, CREDIT_DESK_CHECKPOINT_STORAGE=kind.block) as faulty_desk:
+            await asyncio.to_thread(kind.save_block, faulty_desk)
+            yield Setup(faulty_desk, kind)
     finally:
-        if isinstance(store, Bucket):
-            store.server.stop()
+        if isinstance(kind, Bucket):
+            kind.server.stop()
 
 
 @pytest.fixture(scope="module")
 async def decided(setup: Setup) -> Case:
-    case = await held_runs.start(setup.besieged)
-    await held_runs.until_ended(setup.besieged, case)
+    case = await held_runs.start(setup.faulty_desk)
+    await held_runs.until_ended(setup.faulty_desk, case)
     return case
 
 
 async def test_bodies_lie_in_the_chosen_storage_and_nowhere_else(
     setup: Setup, decided: Case
 ) -> None:
-    rows = setup.besieged.ledger(
+    rows = setup.faulty_desk.ledger(
         "select storage_key from checkpoints where run_id = ?", decided.run_id
     )
 
     assert len(rows) == 7
-    assert {row["storage_key"] for row in rows} <= set(setup.store.keys())
-    assert not setup.besieged.ledger("select path from blobs where path not like 'pins/%'")
+    assert {row["storage_key"] for row in rows} <= set(setup.kind.keys())
+    assert not setup.faulty_desk.ledger("select path from blobs where path not like 'pins/%'")
 
 
 async def test_a_checkpoint_is_read_from_there(setup: Setup, decided: Case) -> None:
-    answer = await setup.besieged.http.get(f"/runs/{decided.run_id}/checkpoints/verification")
+    answer = await setup.faulty_desk.http.get(f"/runs/{decided.run_id}/checkpoints/verification")
 
     assert answer.status_code == 200
     assert answer.json()["label"] == "verification"
 
 
 async def test_a_killed_run_goes_on_from_there(setup: Setup, decided: Case) -> None:
-    case = await held_runs.start_held(setup.besieged)
-    await setup.besieged.kill("worker")
-    held_runs.let_go(setup.besieged, case)
-    await held_runs.until_ended(setup.besieged, case)
+    case = await held_runs.start_held(setup.faulty_desk)
+    await setup.faulty_desk.kill("worker")
+    held_runs.let_go(setup.faulty_desk, case)
+    await held_runs.until_ended(setup.faulty_desk, case)
 
-    kinds = [event["type"] for event in setup.besieged.journal(case.run_id)]
+    kinds = [event["type"] for event in setup.faulty_desk.journal(case.run_id)]
     assert "run.resumed" in kinds
     assert "checkpoint.missing" not in kinds
-    assert held_runs.content(setup.besieged, case) == held_runs.content(setup.besieged, decided)
+    assert held_runs.content(setup.faulty_desk, case) == held_runs.content(
+        setup.faulty_desk, decided
+    )
 
 
 async def test_a_fork_shares_what_lies_there(setup: Setup, decided: Case) -> None:
-    answer = await setup.besieged.http.post(
+    answer = await setup.faulty_desk.http.post(
         f"/runs/{decided.run_id}/resume", json={"checkpoint": "risk"}
     )
     assert answer.status_code == 202, answer.text
     fork = Case(decided.persona, answer.json()["run_id"], decided.application_id)
-    await held_runs.until_ended(setup.besieged, fork)
+    await held_runs.until_ended(setup.faulty_desk, fork)
 
     began = [
         event["phase"]
-        for event in setup.besieged.journal(fork.run_id)
+        for event in setup.faulty_desk.journal(fork.run_id)
         if event["type"] == "stage.started"
     ]
     assert began == ["policy", "pricing", "decision"]
@@ -202,27 +204,27 @@ async def test_a_fork_shares_what_lies_there(setup: Setup, decided: Case) -> Non
 async def test_while_it_is_away_runs_are_put_off_and_nothing_is_lost(
     setup: Setup, decided: Case
 ) -> None:
-    besieged, store = setup.besieged, setup.store
-    case = await held_runs.start_held(besieged)
-    await asyncio.to_thread(store.take_away)
+    faulty_desk, kind = setup.faulty_desk, setup.kind
+    case = await held_runs.start_held(faulty_desk)
+    await asyncio.to_thread(kind.take_away)
     try:
-        held_runs.let_go(besieged, case)
-        await held_runs.until(lambda: "unavailable" in held_runs.codes(besieged, case))
-        status = held_runs.status_of(besieged, case)
+        held_runs.let_go(faulty_desk, case)
+        await held_runs.until(lambda: "unavailable" in held_runs.codes(faulty_desk, case))
+        status = held_runs.status_of(faulty_desk, case)
     finally:
-        await asyncio.to_thread(store.bring_back)
+        await asyncio.to_thread(kind.bring_back)
 
     assert status in {"queued", "running"}
-    await held_runs.until_ended(besieged, case)
-    assert held_runs.content(besieged, case) == held_runs.content(besieged, decided)
-    await invariants.until_settled(besieged)
+    await held_runs.until_ended(faulty_desk, case)
+    assert held_runs.content(faulty_desk, case) == held_runs.content(faulty_desk, decided)
+    await invariants.until_settled(faulty_desk)
 
 
-def _run(besieged: BesiegedDesk, program: str, *arguments: str) -> None:
+def _run(faulty_desk: FaultyDesk, program: str, *arguments: str) -> None:
     """Run a program as a client of the desk's Prefect server."""
     told = {
-        "PREFECT_API_URL": f"http://127.0.0.1:{besieged.prefect_port}/api",
-        "PREFECT_HOME": str(besieged.folder / "client"),
+        "PREFECT_API_URL": f"http://127.0.0.1:{faulty_desk.prefect_port}/api",
+        "PREFECT_HOME": str(faulty_desk.folder / "client"),
         "PATH": os.environ["PATH"],
     }
     done = subprocess.run(

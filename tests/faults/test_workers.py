@@ -13,49 +13,49 @@ import psutil  # type: ignore[import-untyped, unused-ignore]
 import pytest
 
 from tests.faults import held_runs, invariants
-from tests.faults.desk_process import BesiegedDesk
+from tests.faults.desk_process import FaultyDesk
 
 pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.mark.soak
 async def test_a_run_that_workers_die_of_is_executed_alone_and_then_set_aside(
-    besieged: BesiegedDesk,
+    faulty_desk: FaultyDesk,
 ) -> None:
     name = f"deadly-{uuid4().hex[:8]}"
-    trap = besieged.faults / f"kill-{name}"
+    trap = faulty_desk.faults / f"kill-{name}"
     trap.touch()
-    deadly = await held_runs.start(besieged, name=name)
-    others = [await held_runs.start(besieged)]
-    await held_runs.until(lambda: len(held_runs.codes(besieged, deadly)) >= 2)
-    others += [await held_runs.start(besieged) for _ in range(2)]
+    deadly = await held_runs.start(faulty_desk, name=name)
+    others = [await held_runs.start(faulty_desk)]
+    await held_runs.until(lambda: len(held_runs.codes(faulty_desk, deadly)) >= 2)
+    others += [await held_runs.start(faulty_desk) for _ in range(2)]
 
-    await held_runs.until_ended(besieged, deadly, "failed")
+    await held_runs.until_ended(faulty_desk, deadly, "failed")
     for other in others:
-        await held_runs.until_ended(besieged, other)
+        await held_runs.until_ended(faulty_desk, other)
 
-    assert held_runs.codes(besieged, deadly) == ["worker_lost"] * 5
-    assert held_runs.codes(besieged, deadly, "run.failed") == ["worker_killer"]
-    told = (await besieged.http.get(f"/runs/{deadly.run_id}")).json()
+    assert held_runs.codes(faulty_desk, deadly) == ["worker_lost"] * 5
+    assert held_runs.codes(faulty_desk, deadly, "run.failed") == ["worker_killer"]
+    told = (await faulty_desk.http.get(f"/runs/{deadly.run_id}")).json()
     assert told["error"]["stage"] == "verification"
     assert "3 times alone" in told["error"]["message"]
     for other in others:
-        invariants.require_whole_journal(besieged, other)
-    theirs = [event["ts"] for other in others for event in besieged.journal(other.run_id)]
-    for begin, end in alone(besieged, deadly.run_id):
+        invariants.require_whole_journal(faulty_desk, other)
+    theirs = [event["ts"] for other in others for event in faulty_desk.journal(other.run_id)]
+    for begin, end in alone(faulty_desk, deadly.run_id):
         assert not [ts for ts in theirs if begin <= ts <= end]
-    await invariants.until_settled(besieged)
+    await invariants.until_settled(faulty_desk)
 
     trap.unlink()
-    resumed = await besieged.http.post(f"/runs/{deadly.run_id}/resume")
+    resumed = await faulty_desk.http.post(f"/runs/{deadly.run_id}/resume")
     assert resumed.status_code == 202, resumed.text
-    await held_runs.until_ended(besieged, deadly)
-    assert held_runs.content(besieged, deadly) == held_runs.content(besieged, others[0])
+    await held_runs.until_ended(faulty_desk, deadly)
+    assert held_runs.content(faulty_desk, deadly) == held_runs.content(faulty_desk, others[0])
 
 
-def alone(besieged: BesiegedDesk, run_id: str) -> list[tuple[str, str]]:
+def alone(faulty_desk: FaultyDesk, run_id: str) -> list[tuple[str, str]]:
     """From when to when a run was under way after two workers had died of it."""
-    events = besieged.journal(run_id)
+    events = faulty_desk.journal(run_id)
     begins = [n for n, event in enumerate(events) if event["type"] == "run.resumed"]
     ends = [n for n, event in enumerate(events) if event["type"] == "error"]
     spans = []
@@ -69,70 +69,70 @@ def alone(besieged: BesiegedDesk, run_id: str) -> list[tuple[str, str]]:
 
 @pytest.mark.soak
 async def test_a_worker_that_was_given_up_and_comes_back_writes_nothing(
-    besieged: BesiegedDesk,
+    faulty_desk: FaultyDesk,
 ) -> None:
-    case = await held_runs.start_held(besieged)
-    frozen = await freeze(besieged)
-    second = await asyncio.to_thread(besieged.start_worker)
+    case = await held_runs.start_held(faulty_desk)
+    frozen = await freeze(faulty_desk)
+    second = await asyncio.to_thread(faulty_desk.start_worker)
     try:
-        await held_runs.until(lambda: lease(besieged, case.run_id)[1] > 1)
-        assert str(frozen.pid) not in lease(besieged, case.run_id)[0].split(":")
-        held_runs.let_go(besieged, case)
-        await held_runs.until_ended(besieged, case)
-        await invariants.until_settled(besieged)
-        before = besieged.journal(case.run_id), everything_about(besieged, case.run_id)
+        await held_runs.until(lambda: lease(faulty_desk, case.run_id)[1] > 1)
+        assert str(frozen.pid) not in lease(faulty_desk, case.run_id)[0].split(":")
+        held_runs.let_go(faulty_desk, case)
+        await held_runs.until_ended(faulty_desk, case)
+        await invariants.until_settled(faulty_desk)
+        before = faulty_desk.journal(case.run_id), everything_about(faulty_desk, case.run_id)
 
         frozen.resume()
-        await held_runs.until(lambda: "lost the lease" in log_of_worker(besieged))
+        await held_runs.until(lambda: "lost the lease" in log_of_worker(faulty_desk))
         await asyncio.sleep(3)
-        after = besieged.journal(case.run_id), everything_about(besieged, case.run_id)
+        after = faulty_desk.journal(case.run_id), everything_about(faulty_desk, case.run_id)
     finally:
         frozen.resume()
         second.send_signal(signal.SIGTERM)
         await asyncio.to_thread(second.wait, 15)
 
     assert after == before
-    invariants.require_whole_journal(besieged, case)
-    await invariants.until_settled(besieged)
-    (in_prefect,) = besieged.prefect("select state_type from flow_run where id = ?", case.run_id)
+    invariants.require_whole_journal(faulty_desk, case)
+    await invariants.until_settled(faulty_desk)
+    (in_prefect,) = faulty_desk.prefect("select state_type from flow_run where id = ?", case.run_id)
     assert in_prefect["state_type"] == "COMPLETED"
 
 
 @pytest.mark.soak
 async def test_a_second_worker_takes_no_part_of_what_the_first_one_holds(
-    besieged: BesiegedDesk,
+    faulty_desk: FaultyDesk,
 ) -> None:
-    case = await held_runs.start_held(besieged)
-    second = await asyncio.to_thread(besieged.start_worker)
+    case = await held_runs.start_held(faulty_desk)
+    second = await asyncio.to_thread(faulty_desk.start_worker)
     try:
         await asyncio.to_thread(psutil.Process(second.pid).is_running)
         await asyncio.sleep(8)
-        owner, epoch = lease(besieged, case.run_id)
-        held_runs.let_go(besieged, case)
-        await held_runs.until_ended(besieged, case)
+        owner, epoch = lease(faulty_desk, case.run_id)
+        held_runs.let_go(faulty_desk, case)
+        await held_runs.until_ended(faulty_desk, case)
     finally:
         second.send_signal(signal.SIGTERM)
         await asyncio.to_thread(second.wait, 15)
 
     assert epoch == 1
-    assert str(besieged.role("worker").pid) in owner.split(":")
+    assert str(faulty_desk.role("worker").pid) in owner.split(":")
 
 
-async def freeze(besieged: BesiegedDesk) -> psutil.Process:
+async def freeze(faulty_desk: FaultyDesk) -> psutil.Process:
     """Stop the worker between two transactions: inside one, it would lock the ledger for all."""
-    worker = besieged.role("worker")
+    worker = faulty_desk.role("worker")
     async with asyncio.timeout(30):
         while True:
             worker.suspend()
-            if await asyncio.to_thread(is_free, besieged):
+            if await asyncio.to_thread(is_free, faulty_desk):
                 return worker
             worker.resume()
             await asyncio.sleep(0.1)
 
 
-def is_free(besieged: BesiegedDesk) -> bool:
+def is_free(faulty_desk: FaultyDesk) -> bool:
     """Whether somebody may write to the ledger soon."""
-    with closing(sqlite3.connect(besieged.home / "ledger.db", isolation_level=None)) as ledger:
+    with closing(sqlite3.connect(faulty_desk.home / "ledger.db", isolation_level=None)) as ledger:
         ledger.execute("pragma busy_timeout = 1000")
         try:
             ledger.execute("begin immediate")
@@ -142,18 +142,20 @@ def is_free(besieged: BesiegedDesk) -> bool:
         return True
 
 
-def lease(besieged: BesiegedDesk, run_id: str) -> tuple[str, int]:
-    (row,) = besieged.ledger("select lease_owner, lease_epoch from runs where run_id = ?", run_id)
+def lease(faulty_desk: FaultyDesk, run_id: str) -> tuple[str, int]:
+    (row,) = faulty_desk.ledger(
+        "select lease_owner, lease_epoch from runs where run_id = ?", run_id
+    )
     return row["lease_owner"] or "", row["lease_epoch"]
 
 
-def everything_about(besieged: BesiegedDesk, run_id: str) -> list[tuple[object, ...]]:
+def everything_about(faulty_desk: FaultyDesk, run_id: str) -> list[tuple[object, ...]]:
     """All that the ledger holds of a run beside its journal."""
-    rows = besieged.ledger("select * from runs where run_id = ?", run_id)
-    rows += besieged.ledger("select * from checkpoints where run_id = ?", run_id)
-    rows += besieged.ledger("select * from decisions where run_id = ?", run_id)
+    rows = faulty_desk.ledger("select * from runs where run_id = ?", run_id)
+    rows += faulty_desk.ledger("select * from checkpoints where run_id = ?", run_id)
+    rows += faulty_desk.ledger("select * from decisions where run_id = ?", run_id)
     return [tuple(row) for row in rows]
 
 
-def log_of_worker(besieged: BesiegedDesk) -> str:
-    return (besieged.home / "logs" / "worker.log").read_text()
+def log_of_worker(faulty_desk: FaultyDesk) -> str:
+    return (faulty_desk.home / "logs" / "worker.log").read_text()

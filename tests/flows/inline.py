@@ -17,22 +17,17 @@ from data.contracts.review import Answerer, Channel, ReviewRequest, Role
 from data.contracts.runs import RunOptions
 from data.contracts.underwriting import Underwriting
 from data.settings import settings
-from flows.runtime.execution.context import Patience, RunContext, current_run
-from flows.runtime.execution.gatekeeper import (
-    Answered,
-    F,
-    PreparedAnswers,
-    WaitingForReviewError,
-    filled_in,
-)
+from flows.runtime.execution.context import AgentPolicy, RunContext, current_run
+from flows.runtime.execution.gate_form import Answered, F, filled_in
+from flows.runtime.execution.gatekeeper import PreparedAnswers, WaitingForReviewError
 from flows.runtime.execution.open_run import Inline, inline
 from flows.runtime.execution.recorder import Entry, MemoryRecord, T
+from flows.runtime.ledger.applications import Filed
 from flows.runtime.ledger.journal import Draft
-from flows.runtime.ledger.runs import Filed
 from flows.underwriting import underwrite
 from tools.case_files import load_persona
 
-QUICK = Patience(backoff_seconds=0.001)
+QUICK = AgentPolicy(backoff_seconds=0.001)
 
 
 @dataclass(frozen=True)
@@ -156,7 +151,7 @@ async def underwritten(
     case: CaseFile,
     *steps: Step,
     options: RunOptions | None = None,
-    patience: Patience = QUICK,
+    agent_policy: AgentPolicy = QUICK,
 ) -> Underwritten:
     """Take a case through the root flow. An error of the desk is kept, not raised."""
     later = case.later_documents if isinstance(case, Persona) else ()
@@ -172,9 +167,9 @@ async def underwritten(
     # The letterbox fills while the run is under way, as the vault does.
     filed = Filed(canonical_json(handed_in), cast(tuple[bytes, ...], letterbox))
     done = Underwritten(record, script)
-    token = inline.set(Inline(filed, patience=patience, answers=script, record=record))
+    token = inline.set(Inline(filed, agent_policy=agent_policy, answers=script, record=record))
     try:
-        await underwrite.fn(case.application.application_id, options)
+        await underwrite.fn(case.application.application_id, options=options)
     except CreditDeskError as error:
         done.error = error
     finally:

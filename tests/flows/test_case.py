@@ -7,8 +7,8 @@ import hashlib
 
 from data.contracts.base import canonical_json
 from data.settings import Settings
-from flows.case import case_on_file, paper_sha256
-from flows.runtime.ledger.runs import Filed
+from flows.case import case_on_file, document_sha256
+from flows.runtime.ledger.applications import Filed
 from tools.case_files import load_case
 
 ADA = load_case(Settings().data_dir, "ada-prime")
@@ -27,7 +27,7 @@ def test_a_filed_paper_has_the_digest_of_the_file_that_was_handed_in() -> None:
     [paper, *_] = ADA.documents
     content = base64.b64decode(paper.content_base64)
 
-    digest = paper_sha256(canonical_json(paper))
+    digest = document_sha256(canonical_json(paper))
 
     assert digest == hashlib.sha256(content).hexdigest() == paper.sha256
 
@@ -36,4 +36,4 @@ def test_a_digest_is_of_what_is_there_and_not_of_what_is_promised() -> None:
     [paper, *_] = ADA.documents
     altered = paper.model_copy(update={"content_base64": base64.b64encode(b"{}").decode()})
 
-    assert paper_sha256(canonical_json(altered)) == hashlib.sha256(b"{}").hexdigest()
+    assert document_sha256(canonical_json(altered)) == hashlib.sha256(b"{}").hexdigest()

@@ -18,7 +18,7 @@ from data.contracts.underwriting import Underwriting
 from flows.runtime.checkpoints import checkpoint as checkpoints
 from flows.runtime.checkpoints.checkpoint import SCHEMA_VERSION
 from flows.runtime.graph.progress import Progress
-from flows.runtime.graph.workflow import Walk
+from flows.runtime.graph.walk import Walk
 from flows.workflow import WORKFLOW
 
 FOLDER = Path(__file__).parent / "checkpoint_schemas"
@@ -39,7 +39,7 @@ def test_a_checkpoint_of_a_past_schema_is_loaded_whole(version: int) -> None:
     body = written(version)
     assert body["schema_version"] == version
 
-    lifted = checkpoints.lifted(body)
+    lifted = checkpoints.migrate(body)
 
     checkpoints.require_usable(lifted, WORKFLOW, Underwriting)
     assert lifted.schema_version == SCHEMA_VERSION
@@ -53,7 +53,7 @@ def test_a_checkpoint_of_a_past_schema_is_loaded_whole(version: int) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_run_can_stand_where_a_past_schema_says_that_it_stood(version: int) -> None:
-    lifted = checkpoints.lifted(written(version))
+    lifted = checkpoints.migrate(written(version))
 
     walk = Walk.from_dict(WORKFLOW, lifted.walk)
     progress = Progress.from_dict(WORKFLOW, lifted.progress)
@@ -66,4 +66,4 @@ def test_a_checkpoint_of_a_later_schema_is_refused() -> None:
     later = written(SCHEMA_VERSION) | {"schema_version": SCHEMA_VERSION + 1}
 
     with pytest.raises(CheckpointSchemaError, match="reads up to"):
-        checkpoints.lifted(later)
+        checkpoints.migrate(later)

@@ -16,7 +16,7 @@ from data.contracts.events import EventType
 from data.contracts.runs import RunStatus
 from data.settings import Settings
 from tests.desk import PATIENCE_SECONDS, Desk, StartedRun
-from tests.papers import order_of
+from tests.documents import order_of
 from tools.case_files import load_persona
 
 SECRET = "she wept on the phone"

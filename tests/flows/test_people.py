@@ -25,7 +25,7 @@ from data.contracts.runs import RunStatus
 from data.settings import Settings
 from tests.command_line import answered_from_the_command_line, credit_desk
 from tests.desk import PATIENCE_SECONDS, Desk, StartedRun, desk_in
-from tests.papers import file_later_papers, order_of
+from tests.documents import file_later_papers, order_of
 from tools.case_files import load_persona
 
 OVERRIDE = "compensating_income"

@@ -16,11 +16,11 @@ from data.contracts.errors import ConflictError
 from data.contracts.underwriting import Rulebook
 from data.settings import settings
 from flows.rulebook import current_rulebook
-from flows.runtime.ledger import pinned
+from flows.runtime.ledger import pinned, schemas
 from tools.authority import load_authority
 
 FOLDER = Path(__file__).parent / "pin_schemas"
-VERSIONS = range(1, pinned.schema_of(Rulebook) + 1)
+VERSIONS = range(1, schemas.schema_of(Rulebook) + 1)
 
 
 def written(version: int) -> bytes:
@@ -36,15 +36,15 @@ def test_a_rulebook_of_a_past_schema_is_read_whole(version: int) -> None:
     document = json.loads(written(version))
     assert document.get("schema_version", 1) == version
 
-    book = pinned.lifted(Rulebook, written(version))
+    book = pinned.migrate(Rulebook, written(version))
 
-    assert book.schema_version == pinned.schema_of(Rulebook)
+    assert book.schema_version == schemas.schema_of(Rulebook)
     assert json.loads(canonical_json(book.policy)) == document["policy"]
     assert json.loads(canonical_json(book.prices)) == document["prices"]
 
 
 def test_before_authority_was_pinned_it_was_what_the_data_folder_said() -> None:
-    book = pinned.lifted(Rulebook, written(1))
+    book = pinned.migrate(Rulebook, written(1))
 
     assert book.authority == load_authority(settings().data_dir)
 
@@ -52,7 +52,7 @@ def test_before_authority_was_pinned_it_was_what_the_data_folder_said() -> None:
 def test_what_is_pinned_today_is_read_as_it_was_pinned() -> None:
     book = current_rulebook(settings().data_dir)
 
-    assert pinned.lifted(Rulebook, canonical_json(book)) == book
+    assert pinned.migrate(Rulebook, canonical_json(book)) == book
 
 
 @pytest.mark.parametrize("change", [{"schema_version": 99}, {"prices": None}, {"surprise": 1}])
@@ -62,10 +62,10 @@ def test_what_cannot_be_read_is_refused_with_both_versions_and_the_way_out(
     document = json.loads(canonical_json(current_rulebook(settings().data_dir))) | change
 
     with pytest.raises(ConflictError) as caught:
-        pinned.lifted(Rulebook, json.dumps(document).encode())
+        pinned.migrate(Rulebook, json.dumps(document).encode())
 
     said = caught.value.message
     assert f"run: schema {document['schema_version']}" in said
-    assert f"desk: schema {pinned.schema_of(Rulebook)}" in said
+    assert f"desk: schema {schemas.schema_of(Rulebook)}" in said
     assert next(iter(change)) in said
     assert "fork from 'start'" in said

@@ -17,7 +17,7 @@ from data.contracts.errors import (
 from data.contracts.review import Answerer, Channel, ReviewRequest, Role
 from data.contracts.underwriting import Evidence, ReviewFacts
 from data.settings import settings
-from flows.case import InHand, with_overrides
+from flows.case import ReviewCase, with_overrides
 from flows.review_forms import (
     GATES,
     DocumentsSupplied,
@@ -28,7 +28,7 @@ from flows.review_forms import (
     is_within_one_authority,
 )
 from flows.rulebook import current_rulebook
-from flows.runtime.execution.gatekeeper import filled_in
+from flows.runtime.execution.gate_form import filled_in
 from tests.flows.inline import persona
 
 BOOK = current_rulebook(settings().data_dir)
@@ -77,7 +77,7 @@ def check(gate: str, by: Answerer, facts: dict[str, Any] | None = None, **fields
         known = {"on_file": ["paystub"]}
     request = ReviewRequest(role=ROLES[gate], title="t", summary="s", facts=known)
     plain = {"reviewer": by.reviewer, "reason": "seen and considered"}
-    form = bound(form_at(gate), InHand(case, Evidence(), BOOK))
+    form = bound(form_at(gate), ReviewCase(case, Evidence(), BOOK))
     filled_in(form, plain | fields).check(request, by)
 
 
@@ -221,11 +221,11 @@ def test_an_override_always_needs_another_person() -> None:
 
 def test_authority_is_what_the_run_has_pinned_whatever_the_file_says_now() -> None:
     narrow = BOOK.authority.model_copy(update={"unproven": Decimal("100.00")})
-    hand = InHand(BORA, Evidence(), BOOK.model_copy(update={"authority": narrow}))
+    review_case = ReviewCase(BORA, Evidence(), BOOK.model_copy(update={"authority": narrow}))
     request = ReviewRequest(
         role=Role.UNDERWRITER, title="t", summary="s", facts=FACTS.model_dump(mode="json")
     )
-    form = bound(UnderwriterRuling, hand)
+    form = bound(UnderwriterRuling, review_case)
     answer = filled_in(form, {"decision": "approve", "reviewer": "Una", "reason": "tenure"})
 
     answer.check(request, UNA)
@@ -267,7 +267,7 @@ def test_a_request_that_has_waited_since_an_earlier_version_can_be_answered(
     facts = FACTS.model_dump(mode="json") | {"submitted_by": by.reviewer}
     del facts["shortest_term"], facts["rate"]
     request = ReviewRequest(role=ROLES[gate], title="t", summary="s", facts=facts)
-    form = bound(form_at(gate), InHand(BORA, Evidence(), BOOK))
+    form = bound(form_at(gate), ReviewCase(BORA, Evidence(), BOOK))
     decision = "clear" if gate == "compliance" else "approve"
     fields = {"decision": decision, "reviewer": by.reviewer, "reason": "seen and considered"}
     answer = filled_in(form, fields)
@@ -422,9 +422,9 @@ def test_papers_that_nobody_filed_are_rejected_by_number() -> None:
         role=Role.INTAKE, title="t", summary="s", facts={"on_file": ["paystub"]}
     )
 
-    answer.check_papers(request, {"new", "mine"})
+    answer.check_documents(request, {"new", "mine"})
     with pytest.raises(AnswerRejectedError, match="1 of the papers") as caught:
-        answer.check_papers(request, {"new"})
+        answer.check_documents(request, {"new"})
     assert caught.value.field == "document_ids"
 
 

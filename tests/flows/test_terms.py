@@ -13,7 +13,7 @@ from data.contracts.decision import AdjustedTerms
 from data.contracts.errors import AnswerRejectedError
 from data.contracts.policy import Recommendation, RuleStatus, Severity
 from data.settings import settings
-from flows.case import InHand
+from flows.case import ReviewCase
 from flows.rulebook import current_rulebook
 from flows.terms import OnTerms, judged, on_terms
 from tests.flows.inline import persona
@@ -23,33 +23,35 @@ BOOK = current_rulebook(settings().data_dir)
 
 
 @pytest.fixture(scope="module")
-async def bora() -> InHand:
+async def bora() -> ReviewCase:
     """Grade E, in Illinois; asks for 12,000 over 48 months and may have 18,900."""
     with at_work():
         case, _, evidence = await gathered(persona("bora-borderline"))
-    return InHand(case, evidence, BOOK)
+    return ReviewCase(case, evidence, BOOK)
 
 
-def granted(hand: InHand, **terms: Any) -> OnTerms:
+def granted(review_case: ReviewCase, **terms: Any) -> OnTerms:
     adjusted = AdjustedTerms(**terms) if terms else None
-    return on_terms(hand.rulebook, hand.case, hand.evidence, adjusted)
+    return on_terms(review_case.rulebook, review_case.case, review_case.evidence, adjusted)
 
 
-def refused(hand: InHand, **terms: Any) -> str:
+def refused(review_case: ReviewCase, **terms: Any) -> str:
     """The field that a refusal names."""
     with pytest.raises(AnswerRejectedError) as caught:
-        granted(hand, **terms)
+        granted(review_case, **terms)
     return caught.value.field
 
 
-def asking(hand: InHand, **changes: Any) -> InHand:
+def asking(review_case: ReviewCase, **changes: Any) -> ReviewCase:
     """The same applicant with another application."""
-    plain = hand.case.application.model_dump() | changes
+    plain = review_case.case.application.model_dump() | changes
     application = Application.model_validate(plain)
-    return replace(hand, case=hand.case.model_copy(update={"application": application}))
+    return replace(
+        review_case, case=review_case.case.model_copy(update={"application": application})
+    )
 
 
-def test_terms_as_asked_for_are_priced_and_judged_as_they_were(bora: InHand) -> None:
+def test_terms_as_asked_for_are_priced_and_judged_as_they_were(bora: ReviewCase) -> None:
     terms = granted(bora)
 
     assert (terms.offer.amount, terms.offer.term_months) == (Decimal("12000.00"), 48)
@@ -58,7 +60,7 @@ def test_terms_as_asked_for_are_priced_and_judged_as_they_were(bora: InHand) -> 
     assert not terms.is_override
 
 
-def test_changed_terms_are_judged_by_the_payment_that_they_have(bora: InHand) -> None:
+def test_changed_terms_are_judged_by_the_payment_that_they_have(bora: ReviewCase) -> None:
     terms = granted(bora, term_months=12)
 
     hit = {one.rule_id for one in terms.policy.results if one.status is RuleStatus.HIT}
@@ -82,14 +84,14 @@ def test_changed_terms_are_judged_by_the_payment_that_they_have(bora: InHand) ->
     ],
 )
 def test_what_cannot_be_lent_is_refused_by_its_field(
-    bora: InHand, terms: dict[str, Any], field: str
+    bora: ReviewCase, terms: dict[str, Any], field: str
 ) -> None:
     assert refused(bora, **terms) == field
 
 
 @pytest.mark.parametrize("terms", [{"rate": "0.2249"}, {"term_months": 60}])
 def test_whatever_is_adjusted_the_amount_has_to_be_one_that_is_lent(
-    bora: InHand, terms: dict[str, Any]
+    bora: ReviewCase, terms: dict[str, Any]
 ) -> None:
     greedy = asking(bora, amount_requested="20000.00")
 
@@ -98,7 +100,7 @@ def test_whatever_is_adjusted_the_amount_has_to_be_one_that_is_lent(
     assert granted(greedy, amount="18900.00", **terms).offer.amount == Decimal("18900.00")
 
 
-def test_a_state_has_a_ceiling_of_its_own(bora: InHand) -> None:
+def test_a_state_has_a_ceiling_of_its_own(bora: ReviewCase) -> None:
     in_new_york = asking(bora, state="NY")
 
     assert refused(in_new_york, rate="0.2199") == "rate"
@@ -106,7 +108,7 @@ def test_a_state_has_a_ceiling_of_its_own(bora: InHand) -> None:
     assert granted(in_new_york, amount="9000.00").offer.apr <= Decimal("0.25")
 
 
-def test_a_covered_borrower_has_a_ceiling_of_their_own(bora: InHand) -> None:
+def test_a_covered_borrower_has_a_ceiling_of_their_own(bora: ReviewCase) -> None:
     caps = BOOK.prices.apr_caps.model_copy(update={"covered_borrower": Decimal("0.2")})
     prices = BOOK.prices.model_copy(update={"apr_caps": caps})
     careful = replace(bora, rulebook=BOOK.model_copy(update={"prices": prices}))
@@ -118,7 +120,7 @@ def test_a_covered_borrower_has_a_ceiling_of_their_own(bora: InHand) -> None:
     assert granted(careful, rate="0.2199").offer.rate == Decimal("0.2199")
 
 
-def test_where_no_rate_is_low_enough_the_term_is_too_short(bora: InHand) -> None:
+def test_where_no_rate_is_low_enough_the_term_is_too_short(bora: ReviewCase) -> None:
     caps = BOOK.prices.apr_caps.model_copy(update={"states": {"IL": Decimal("0.10")}})
     prices = BOOK.prices.model_copy(update={"apr_caps": caps})
     strict = replace(bora, rulebook=BOOK.model_copy(update={"prices": prices}))
@@ -128,7 +130,7 @@ def test_where_no_rate_is_low_enough_the_term_is_too_short(bora: InHand) -> None
     assert granted(strict, term_months=48).offer.apr <= Decimal("0.10")
 
 
-def test_terms_that_break_a_hard_rule_are_refused_at_the_gate(bora: InHand) -> None:
+def test_terms_that_break_a_hard_rule_are_refused_at_the_gate(bora: ReviewCase) -> None:
     rules = tuple(
         rule.model_copy(update={"severity": Severity.HARD})
         if rule.id == "dti-above-limit"

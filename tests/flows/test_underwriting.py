@@ -15,7 +15,7 @@ from data.contracts.events import EventType
 from data.contracts.policy import ReasonCode, Recommendation, RuleStatus
 from data.contracts.runs import RunOptions
 from data.settings import FanOutPolicy, settings
-from flows.runtime.execution.context import Patience
+from flows.runtime.execution.context import AgentPolicy
 from flows.runtime.execution.gatekeeper import WaitingForReviewError
 from flows.underwriting import underwrite
 from tests.flows.inline import Says, persona, supplies, underwritten
@@ -145,7 +145,9 @@ async def test_a_silent_bureau_fails_a_run_that_insists() -> None:
 
 
 async def test_a_silent_bureau_refers_a_run_that_makes_do() -> None:
-    done = await underwritten(persona("tim-timeout"), patience=Patience(backoff_seconds=0.001))
+    done = await underwritten(
+        persona("tim-timeout"), agent_policy=AgentPolicy(backoff_seconds=0.001)
+    )
 
     assert isinstance(done.error, WaitingForReviewError)
     assert done.gates == ("underwriter",)

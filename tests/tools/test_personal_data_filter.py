@@ -10,12 +10,12 @@ from data.contracts.case import CaseFile
 from data.contracts.errors import ContractViolationError
 from data.settings import Settings
 from tools.case_files import load_case
-from tools.personal_data_filter import Discretion, require_discreet
+from tools.personal_data_filter import PersonalDataFilter, require_no_personal_data
 
 
 @pytest.fixture(scope="module")
-def bora() -> Discretion:
-    return Discretion(load_case(Settings().data_dir, "bora-borderline"))
+def bora() -> PersonalDataFilter:
+    return PersonalDataFilter(load_case(Settings().data_dir, "bora-borderline"))
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def bora() -> Discretion:
     ],
 )
 def test_what_identifies_a_person_may_not_be_repeated(
-    bora: Discretion, text: str, repeats: str
+    bora: PersonalDataFilter, text: str, repeats: str
 ) -> None:
-    assert bora.broken_by(text) == repeats
+    assert bora.find(text) == repeats
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_what_identifies_a_person_may_not_be_repeated(
         "",
     ],
 )
-def test_what_a_ruling_rests_on_may_be_said(bora: Discretion, text: str) -> None:
-    assert bora.broken_by(text) is None
+def test_what_a_ruling_rests_on_may_be_said(bora: PersonalDataFilter, text: str) -> None:
+    assert bora.find(text) is None
 
 
 @pytest.mark.parametrize(
@@ -109,16 +109,16 @@ def test_numbers_that_only_look_like_a_birthday_when_joined_may_be_said(
 ) -> None:
     case = load_case(Settings().data_dir, "bora-borderline")
     told = case.model_dump_json().replace("1984-06-17", born.isoformat())
-    theirs = Discretion(CaseFile.model_validate_json(told))
+    theirs = PersonalDataFilter(CaseFile.model_validate_json(told))
 
-    assert theirs.broken_by(text) is None
-    assert theirs.broken_by(f"born {born:%m/%d/%y}") == "date of birth"
+    assert theirs.find(text) is None
+    assert theirs.find(f"born {born:%m/%d/%y}") == "date of birth"
 
 
 def test_a_paper_that_cannot_be_read_withholds_nothing() -> None:
-    cora = Discretion(load_case(Settings().data_dir, "cora-corrupt"))
+    cora = PersonalDataFilter(load_case(Settings().data_dir, "cora-corrupt"))
 
-    assert cora.broken_by("the statement is corrupt") is None
+    assert cora.find("the statement is corrupt") is None
 
 
 def test_texts_that_tell_too_much_are_named_and_not_repeated() -> None:
@@ -126,7 +126,7 @@ def test_texts_that_tell_too_much_are_named_and_not_repeated() -> None:
     told = {"/reviewer": "u-1", "/note": "born 1984-06-17", "/as": "copy-of-529-73-7637"}
 
     with pytest.raises(ContractViolationError) as refused:
-        require_discreet(case, told)
+        require_no_personal_data(case, told)
 
     assert [found.pointer for found in refused.value.problems] == ["/note", "/as"]
     assert "1984" not in str(refused.value)

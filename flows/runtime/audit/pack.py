@@ -27,8 +27,7 @@ from data.contracts.base import canonical_json, sha256_of
 from data.contracts.errors import CreditDeskError
 from data.contracts.review import Review
 from flows.runtime.audit.key import fingerprint
-from flows.runtime.checkpoints import checkpoint as checkpoints
-from flows.runtime.ledger import database, messages, reviews, runs
+from flows.runtime.ledger import checkpoint_index, messages, reviews, runs, tables
 from flows.runtime.ledger.runs import Run
 
 SCHEMA_VERSION = 1
@@ -70,11 +69,11 @@ def collect(
     connection: sa.Connection,
     run_id: str,
     code_version: str,
-    paper_sha256: Callable[[bytes], str] = sha256_of_bytes,
+    document_sha256: Callable[[bytes], str] = sha256_of_bytes,
 ) -> dict[str, Any]:
     """The record of a run as the ledger holds it, not judged. Raises RecordNotFoundError.
 
-    A workflow that files a paper inside something of its own says by `paper_sha256` how the
+    A workflow that files a paper inside something of its own says by `document_sha256` how the
     paper in it is digested, so that whoever has the paper can find it in the pack.
     """
     run = runs.find(connection, run_id)
@@ -82,10 +81,10 @@ def collect(
         "schema_version": SCHEMA_VERSION,
         "kind": "credit-desk-audit",
         "code_version": code_version,
-        "run": _run(connection, run, paper_sha256),
+        "run": _run(connection, run, document_sha256),
         "journal": _journal(connection, run_id),
         "checkpoints": [
-            entry.model_dump(mode="json") for entry in checkpoints.entries(connection, run_id)
+            entry.model_dump(mode="json") for entry in checkpoint_index.entries(connection, run_id)
         ],
         "memory": [said.model_dump(mode="json") for said in messages.of_run(connection, run_id)],
         "findings": dict(run.state),
@@ -191,19 +190,19 @@ def _signature(value: bytes, key: Ed25519PublicKey) -> dict[str, str]:
 
 
 def _run(
-    connection: sa.Connection, run: Run, paper_sha256: Callable[[bytes], str]
+    connection: sa.Connection, run: Run, document_sha256: Callable[[bytes], str]
 ) -> dict[str, Any]:
     """How it was asked for and what it was decided by; the inputs as digests only."""
-    applications = database.applications
+    applications = tables.applications
     filed = connection.execute(
         sa.select(applications.c.content_sha256, applications.c.received_at).where(
             applications.c.application_id == run.application_id
         )
     ).one_or_none()
     handed_in = connection.execute(
-        sa.select(database.papers)
-        .where(database.papers.c.application_id == run.application_id)
-        .order_by(database.papers.c.filed_at, database.papers.c.paper_id)
+        sa.select(tables.documents)
+        .where(tables.documents.c.application_id == run.application_id)
+        .order_by(tables.documents.c.filed_at, tables.documents.c.document_id)
     )
     return {
         "run_id": run.run_id,
@@ -223,17 +222,17 @@ def _run(
         "inputs": {
             "sha256": filed.content_sha256 if filed else None,
             "received_at": filed.received_at if filed else None,
-            "papers": [_paper(paper, paper_sha256) for paper in handed_in],
+            "documents": [_paper(paper, document_sha256) for paper in handed_in],
         },
     }
 
 
-def _paper(row: sa.Row[Any, Any, Any], paper_sha256: Callable[[bytes], str]) -> dict[str, Any]:
+def _paper(row: sa.Row[Any, Any, Any], document_sha256: Callable[[bytes], str]) -> dict[str, Any]:
     """Who handed in what: the paper's own digest, and that of all that is filed about it."""
     filed = zlib.decompress(row.body)
     return {
-        "paper_id": row.paper_id,
-        "sha256": paper_sha256(filed),
+        "document_id": row.document_id,
+        "sha256": document_sha256(filed),
         "filed_sha256": sha256_of_bytes(filed),
         "filed_by": row.filed_by,
         "filed_at": row.filed_at,
@@ -241,7 +240,7 @@ def _paper(row: sa.Row[Any, Any, Any], paper_sha256: Callable[[bytes], str]) -> 
 
 
 def _journal(connection: sa.Connection, run_id: str) -> list[dict[str, Any]]:
-    entries = database.events
+    entries = tables.events
     found = connection.execute(
         sa.select(entries.c.body, entries.c.chain)
         .where(entries.c.run_id == run_id)
@@ -276,7 +275,7 @@ def _review(review: Review) -> dict[str, Any]:
 
 def _decision(connection: sa.Connection, run_id: str) -> dict[str, Any] | None:
     decided = connection.execute(
-        sa.select(database.decisions).where(database.decisions.c.run_id == run_id)
+        sa.select(tables.decisions).where(tables.decisions.c.run_id == run_id)
     ).one_or_none()
     return (
         None

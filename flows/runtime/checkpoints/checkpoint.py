@@ -7,7 +7,7 @@ stage that was executed in vain; a row without a readable body means replay from
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,29 +16,15 @@ from pydantic import Field, ValidationError
 from data.contracts.base import Contract
 from data.contracts.errors import (
     CheckpointCorruptError,
-    CheckpointNotFoundError,
     CheckpointSchemaError,
     ConflictError,
 )
-from data.contracts.runs import CheckpointEntry, Message
-from flows.runtime.checkpoints.store import Shelf, Stored
+from data.contracts.runs import Message
+from flows.runtime.checkpoints.store import CheckpointStore, Stored
 from flows.runtime.graph.workflow import Workflow
-from flows.runtime.ledger.database import checkpoints, now
+from flows.runtime.ledger import checkpoint_index, schemas
 
 SCHEMA_VERSION = 1
-
-Migration = Callable[[dict[str, Any]], dict[str, Any]]
-_migrations: dict[int, Migration] = {}
-
-
-def migrates_from(version: int) -> Callable[[Migration], Migration]:
-    """Register the function that lifts a checkpoint's body from `version` to the next."""
-
-    def register(lift: Migration) -> Migration:
-        _migrations[version] = lift
-        return lift
-
-    return register
 
 
 class Checkpoint(Contract):
@@ -72,119 +58,39 @@ class Checkpoint(Contract):
         return f"{self.run_id}/{self.label}/{self.version}"
 
 
-def storage_key(run_id: str, label: str, version: int, epoch: int) -> str:
-    """Never used twice: a second execution of a stage has a later lease epoch."""
-    return f"checkpoints/{run_id}/{label}/v{version}-{epoch}.json"
-
-
-def index(connection: sa.Connection, checkpoint: Checkpoint, key: str, stored: Stored) -> None:
-    """Enter a checkpoint whose body has been read back, in the caller's transaction.
-
-    It takes the place of the one that an earlier execution saved under this name, when the run
-    had to start over because that could not be used.
-    """
-    connection.execute(
-        checkpoints.delete().where(
-            checkpoints.c.run_id == checkpoint.run_id,
-            checkpoints.c.label == checkpoint.label,
-            checkpoints.c.version == checkpoint.version,
-            checkpoints.c.storage_key != key,
-        )
-    )
-    connection.execute(
-        checkpoints.insert().values(
-            run_id=checkpoint.run_id,
-            label=checkpoint.label,
-            version=checkpoint.version,
-            ordinal=checkpoint.ordinal,
-            storage_key=key,
-            sha256=stored.sha256,
-            bytes=stored.bytes,
-            schema_version=checkpoint.schema_version,
-            workflow_version=checkpoint.workflow_version,
-            saved_at=now(),
-        )
+def index(connection: sa.Connection, saved: Checkpoint, key: str, stored: Stored) -> None:
+    """Enter a checkpoint whose body has been read back, in the caller's transaction."""
+    checkpoint_index.index(
+        connection,
+        saved.run_id,
+        saved.label,
+        saved.version,
+        storage_key=key,
+        ordinal=saved.ordinal,
+        sha256=stored.sha256,
+        bytes=stored.bytes,
+        schema_version=saved.schema_version,
+        workflow_version=saved.workflow_version,
     )
 
 
-def entries(connection: sa.Connection, run_id: str) -> list[CheckpointEntry]:
-    """A run's checkpoints in the order they were saved."""
-    shown = [checkpoints.c[name] for name in CheckpointEntry.model_fields]
-    found = connection.execute(
-        sa.select(*shown).where(checkpoints.c.run_id == run_id).order_by(checkpoints.c.ordinal)
-    )
-    return [CheckpointEntry.model_validate(dict(row._mapping)) for row in found]
-
-
-def last_ordinal(connection: sa.Connection, run_id: str) -> int:
-    """The number of a run's newest checkpoint; 0 when it has none."""
-    found: int | None = connection.execute(
-        sa.select(sa.func.max(checkpoints.c.ordinal)).where(checkpoints.c.run_id == run_id)
-    ).scalar_one()
-    return found or 0
-
-
-def count(connection: sa.Connection, run_id: str) -> int:
-    """How many checkpoints a run has saved."""
-    found: int = connection.execute(
-        sa.select(sa.func.count()).where(checkpoints.c.run_id == run_id)
-    ).scalar_one()
-    return found
-
-
-def locate(
-    connection: sa.Connection, run_id: str, label: str | None = None, version: int | None = None
-) -> tuple[str, str] | None:
-    """Storage key and digest of a run's last checkpoint, or the last of a label (and version).
-
-    Raises CheckpointNotFoundError for one that was purged: only its digest is left.
-    """
-    query = (
-        sa.select(checkpoints)
-        .where(checkpoints.c.run_id == run_id)
-        .order_by(checkpoints.c.ordinal.desc())
-        .limit(1)
-    )
-    if label is not None:
-        query = query.where(checkpoints.c.label == label)
-    if version is not None:
-        query = query.where(checkpoints.c.version == version)
-    found = connection.execute(query).one_or_none()
-    if found is not None and found.purged_at:
-        raise CheckpointNotFoundError(
-            f"checkpoint {found.label}/{found.version} of run {run_id} was purged at"
-            f" {found.purged_at}; what is left is its SHA-256 {found.sha256}"
-        )
-    return (found.storage_key, found.sha256) if found else None
-
-
-async def load(shelf: Shelf, key: str, sha256: str) -> Checkpoint:
+async def load(store: CheckpointStore, key: str, sha256: str) -> Checkpoint:
     """Fetch, verify and lift a checkpoint to today's schema.
 
     Raises CheckpointNotFoundError, CheckpointCorruptError, or CheckpointSchemaError when it was
     written by a newer version of the desk, or by one that no migration leads on from.
     """
-    return lifted(await shelf.get(key, sha256))
+    return migrate(await store.get(key, sha256))
 
 
-def lifted(body: Mapping[str, Any]) -> Checkpoint:
+def migrate(body: Mapping[str, Any]) -> Checkpoint:
     """A stored body of any known schema as today's checkpoint."""
-    document = dict(body)
-    version = document.get("schema_version")
-    if not isinstance(version, int):
+    if "schema_version" not in body:
         raise CheckpointCorruptError("the checkpoint does not say which schema it has")
-    if version > SCHEMA_VERSION:
-        raise CheckpointSchemaError(
-            f"the checkpoint has schema {version}, this desk reads up to {SCHEMA_VERSION}"
-        )
-    while version < SCHEMA_VERSION:
-        if version not in _migrations:
-            raise CheckpointSchemaError(f"no migration leads on from checkpoint schema {version}")
-        document = _migrations[version](document)
-        version += 1
-        document["schema_version"] = version
     try:
-        return Checkpoint.model_validate(document)
+        return Checkpoint.model_validate(schemas.migrate(Checkpoint, body))
+    except schemas.NoMigrationError as error:
+        raise CheckpointSchemaError(f"the checkpoint cannot be read: {error}") from None
     except ValidationError as error:
         fields = ", ".join("/".join(map(str, found["loc"])) for found in error.errors())
         raise CheckpointCorruptError(f"the checkpoint does not fit its schema: {fields}") from None

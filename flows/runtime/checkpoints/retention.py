@@ -17,10 +17,11 @@ import sqlalchemy as sa
 from data.contracts.base import Contract
 from data.contracts.runs import Lineage, RunStatus
 from data.settings import Settings
-from flows.runtime.checkpoints.store import Shelf
+from flows.runtime.checkpoints.store import CheckpointStore
 from flows.runtime.ledger import runs
-from flows.runtime.ledger.database import Ledger, checkpoints, now
-from flows.runtime.ledger.database import runs as runs_table
+from flows.runtime.ledger.database import Ledger, now
+from flows.runtime.ledger.tables import checkpoints
+from flows.runtime.ledger.tables import runs as runs_table
 
 CHECKPOINTS, ANSWERS = "checkpoints/", "answers/"
 UNINDEXED_FOR = timedelta(hours=1)
@@ -47,7 +48,7 @@ class RetentionPolicy:
         return cls(timedelta(days=days) if days else None, settings.checkpoint_keep or None)
 
 
-class Doomed(Contract):
+class PurgeCandidate(Contract):
     """A checkpoint that the policy does not keep, and which of its limits says so."""
 
     run_id: str
@@ -79,10 +80,10 @@ class StorageAudit(Contract):
         return self.listed and not self.missing and not self.unindexed
 
 
-class Tidied(Contract):
+class PurgeReport(Contract):
     """What retention did, or would do."""
 
-    purged: tuple[Doomed, ...] = ()
+    purged: tuple[PurgeCandidate, ...] = ()
     kept: tuple[str, ...] = ()
     """Keys that should go and that the storage's block cannot delete."""
     swept: tuple[str, ...] = ()
@@ -99,7 +100,7 @@ def hold(connection: sa.Connection, run_id: str, *, held: bool) -> None:
     )
 
 
-def plan(connection: sa.Connection, policy: RetentionPolicy) -> list[Doomed]:
+def plan(connection: sa.Connection, policy: RetentionPolicy) -> list[PurgeCandidate]:
     """Which checkpoints would go now, run by run, the oldest first."""
     if policy.older_than is None and policy.keep is None:
         return []
@@ -121,38 +122,42 @@ def plan(connection: sa.Connection, policy: RetentionPolicy) -> list[Doomed]:
     )
     needed = _gone_on_from(connection)
     doomed = [
-        Doomed.model_validate({name: row._mapping[name] for name in Doomed.model_fields})
+        PurgeCandidate.model_validate(
+            {name: row._mapping[name] for name in PurgeCandidate.model_fields}
+        )
         for row in found
     ]
     return [one for one in doomed if one.name not in needed]
 
 
-async def tidy(ledger: Ledger, shelf: Shelf, policy: RetentionPolicy, *, dry_run: bool) -> Tidied:
+async def purge(
+    ledger: Ledger, store: CheckpointStore, policy: RetentionPolicy, *, dry_run: bool
+) -> PurgeReport:
     """Purge what the policy does not keep and sweep what belongs to nothing.
 
     With `dry_run` nothing changes, and what is returned is what would go. Raises
     UnavailableError when ledger or storage is out of reach; what went before that is gone.
     """
     doomed = await ledger.read(plan, policy)
-    stray = await _stray(ledger, shelf, policy)
-    if not shelf.can_delete:
+    stray = await _stray(ledger, store, policy)
+    if not await store.can_delete():
         return _told((), [*(one.storage_key for one in doomed), *stray], ())
     if dry_run:
         return _told(doomed, (), stray)
-    purged: list[Doomed] = []
+    purged: list[PurgeCandidate] = []
     for start in range(0, len(doomed), _AT_ONCE):
         buried = await ledger.write(_bury, doomed[start : start + _AT_ONCE])
         for one in buried:
-            await shelf.delete(one.storage_key)
+            await store.delete(one.storage_key)
         purged += buried
-    swept = [key for key in stray if await shelf.delete(key)]
+    swept = [key for key in stray if await store.delete(key)]
     log.info("purged %d checkpoints, swept %d bodies", len(purged), len(swept))
     return _told(purged, (), swept)
 
 
-async def audit_storage(ledger: Ledger, shelf: Shelf) -> StorageAudit:
+async def audit_storage(ledger: Ledger, store: CheckpointStore) -> StorageAudit:
     """Compare the index of checkpoints with what their storage has."""
-    stored = await shelf.keys(CHECKPOINTS)
+    stored = await store.keys(CHECKPOINTS)
     if stored is None:
         return StorageAudit(listed=False)
     indexed = await ledger.read(_indexed)
@@ -162,9 +167,11 @@ async def audit_storage(ledger: Ledger, shelf: Shelf) -> StorageAudit:
     )
 
 
-def _told(doomed: Iterable[Doomed], kept: Iterable[str], swept: Iterable[str]) -> Tidied:
+def _told(
+    doomed: Iterable[PurgeCandidate], kept: Iterable[str], swept: Iterable[str]
+) -> PurgeReport:
     purged = tuple(doomed)
-    return Tidied(
+    return PurgeReport(
         purged=purged,
         kept=tuple(kept),
         swept=tuple(swept),
@@ -172,13 +179,13 @@ def _told(doomed: Iterable[Doomed], kept: Iterable[str], swept: Iterable[str]) -
     )
 
 
-def _bury(connection: sa.Connection, doomed: Iterable[Doomed]) -> list[Doomed]:
+def _bury(connection: sa.Connection, doomed: Iterable[PurgeCandidate]) -> list[PurgeCandidate]:
     """Write the tombstones, unless a hold, a fork or a new life of the run came in between."""
     needed = _gone_on_from(connection)
     still = sa.exists().where(runs_table.c.run_id == checkpoints.c.run_id, _disposable())
     tombstone = checkpoints.update().where(checkpoints.c.purged_at.is_(None), still)
 
-    def bury(one: Doomed) -> bool:
+    def bury(one: PurgeCandidate) -> bool:
         this = sa.and_(
             checkpoints.c.run_id == one.run_id,
             checkpoints.c.label == one.label,
@@ -203,9 +210,9 @@ def _gone_on_from(connection: sa.Connection) -> set[str]:
     return {f"{one.parent_run_id}/{one.forked_at}" for one in lineages}
 
 
-async def _stray(ledger: Ledger, shelf: Shelf, policy: RetentionPolicy) -> list[str]:
+async def _stray(ledger: Ledger, store: CheckpointStore, policy: RetentionPolicy) -> list[str]:
     """Bodies that no index row names, and agents' answers that nobody will ask for again."""
-    bodies = await shelf.keys(CHECKPOINTS) or {}
+    bodies = await store.keys(CHECKPOINTS) or {}
     indexed = await ledger.read(_indexed)
     oldest = datetime.now(UTC) - UNINDEXED_FOR
     buried, held = await ledger.read(_buried), await ledger.read(_held_runs)
@@ -216,7 +223,7 @@ async def _stray(ledger: Ledger, shelf: Shelf, policy: RetentionPolicy) -> list[
     ]
     if policy.older_than is None:
         return sorted(lost)
-    answers = await shelf.keys(ANSWERS) or {}
+    answers = await store.keys(ANSWERS) or {}
     disposable = await ledger.read(_disposable_runs)
     oldest = datetime.now(UTC) - policy.older_than
     over = [key for key, since in answers.items() if since < oldest and _run_of(key) in disposable]

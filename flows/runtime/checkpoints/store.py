@@ -1,92 +1,16 @@
-"""Where checkpoints and agents' answers lie: Prefect persisted results, JSON, never pickle.
-
-Their storage is by default the ledger, through a block of ours. It has no fields: it reads the
-ledger's URL from the settings of the process it is used in, so no password lands in Prefect.
-Any other storage block is chosen by one setting, `CREDIT_DESK_CHECKPOINT_STORAGE`, for instance
-`s3-bucket/desk` or `local-file-system/desk`.
-"""
+"""The store of checkpoints: JSON documents that prove on every read that they are whole."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any
 
-import sqlalchemy as sa
-from prefect.filesystems import WritableFileSystem
-from prefect.results import ResultStore, aresolve_result_storage
-from prefect.serializers import JSONSerializer
-from prefect.utilities.asyncutils import sync_compatible
-
-from data.contracts.errors import CheckpointCorruptError, CheckpointNotFoundError, UnavailableError
-from data.settings import settings
-from flows.runtime.checkpoints.stock import stock_of
-from flows.runtime.ledger.database import Ledger, blobs, now
-
-
-@cache
-def shared_ledger(url: str) -> Ledger:
-    """This process's one ledger for a URL, migrated when first opened."""
-    ledger = Ledger(url)
-    ledger.migrate()
-    return ledger
-
-
-class LedgerStorage(WritableFileSystem):
-    """Result storage inside the desk's own database: one thing to back up, easy to list."""
-
-    _block_type_name = "Credit Desk ledger"
-    _block_type_slug = "credit-desk-ledger"
-
-    def _resolve_path(self, path: str) -> None:
-        """Keys are keys here, not file names: Prefect must not make them absolute."""
-
-    @sync_compatible
-    async def read_path(self, path: str) -> bytes:
-        """Raises ValueError when nothing is stored under the path, as Prefect expects."""
-
-        def body(connection: sa.Connection) -> bytes | None:
-            return connection.execute(
-                sa.select(blobs.c.body).where(blobs.c.path == path)
-            ).scalar_one_or_none()
-
-        found = await shared_ledger(settings().ledger).read(body)
-        if found is None:
-            raise ValueError(f"nothing is stored under {path}")
-        return zlib.decompress(found)
-
-    @sync_compatible
-    async def write_path(self, path: str, content: bytes) -> None:
-        def put(connection: sa.Connection) -> None:
-            body = zlib.compress(content)
-            connection.execute(blobs.delete().where(blobs.c.path == path))
-            connection.execute(blobs.insert().values(path=path, body=body, written_at=now()))
-
-        await shared_ledger(settings().ledger).write(put)
-
-    async def delete_path(self, path: str) -> None:
-        """Remove what is stored under a path; nothing is no error."""
-
-        def remove(connection: sa.Connection) -> None:
-            connection.execute(blobs.delete().where(blobs.c.path == path))
-
-        await shared_ledger(settings().ledger).write(remove)
-
-    async def list_paths(self, prefix: str) -> dict[str, datetime]:
-        """What is stored under paths that begin so, and since when."""
-
-        def found(connection: sa.Connection) -> dict[str, datetime]:
-            query = sa.select(blobs.c.path, blobs.c.written_at)
-            rows = connection.execute(query.where(blobs.c.path.startswith(prefix, autoescape=True)))
-            return {row.path: datetime.fromisoformat(row.written_at) for row in rows}
-
-        return await shared_ledger(settings().ledger).read(found)
+from data.contracts.errors import CheckpointCorruptError, CheckpointNotFoundError
+from flows.runtime.prefect_api.result_storage import ResultStorage
 
 
 @dataclass(frozen=True)
@@ -97,36 +21,30 @@ class Stored:
     bytes: int
 
 
-class Shelf:
-    """Keeps JSON documents as Prefect results and proves on every read that they are whole."""
+class CheckpointStore:
+    """Writes, reads, lists and removes documents in one result storage.
 
-    def __init__(self, storage: WritableFileSystem) -> None:
-        self._storage = storage
-        self._stock = stock_of(storage)
-        self._results = ResultStore(
-            result_storage=storage, serializer=JSONSerializer(), cache_result_in_memory=False
-        )
+    The storage is a saved Prefect block (`<type>/<name>`), or the ledger when none is named. A
+    block is opened by the first call that needs it: UnavailableError when there is no such block,
+    or no Prefect server to ask for it.
+    """
 
-    @classmethod
-    async def open(cls, block: str) -> Shelf:
-        """The shelf on a saved Prefect block (`<type>/<name>`), or on the ledger itself.
+    def __init__(self, storage: str | ResultStorage = "") -> None:
+        self._block = storage if isinstance(storage, str) else ""
+        self._opened = storage if isinstance(storage, ResultStorage) else None
 
-        Raises UnavailableError when there is no such block, or no Prefect server to ask for it.
-        """
-        if not block:
-            return cls(LedgerStorage())
-        try:
-            return cls(await aresolve_result_storage(block))
-        except Exception as error:
-            raise UnavailableError(
-                f"the storage block {block} cannot be opened: {type(error).__name__}"
-            ) from None
+    async def _storage(self) -> ResultStorage:
+        if self._opened is None:
+            self._opened = await ResultStorage.open(self._block)
+        return self._opened
 
     async def put(self, key: str, document: dict[str, Any]) -> Stored:
-        """Write and read back. Prefect only logs a write that failed; we raise UnavailableError."""
-        with _within_reach(f"did not take {key}"):
-            await self._results.awrite(document, key=key)
-            content = await self._read(key)
+        """Write a document and read it back.
+
+        Raises UnavailableError when the storage did not take it, CheckpointCorruptError when it
+        came back altered.
+        """
+        content = await (await self._storage()).write(key, document)
         if _document(content, key) != document:
             raise CheckpointCorruptError(f"{key} came back from the storage altered")
         return Stored(hashlib.sha256(content).hexdigest(), len(content))
@@ -138,71 +56,29 @@ class Shelf:
         not the one whose digest was recorded, UnavailableError when the storage is out of reach.
         """
         try:
-            content = await self._read(key)
-        except (ValueError, FileNotFoundError, LookupError):
+            content = await (await self._storage()).read(key)
+        except LookupError:
             raise CheckpointNotFoundError(f"nothing is stored under {key}") from None
         except zlib.error:
             raise CheckpointCorruptError(f"{key} cannot be decompressed") from None
-        except UnavailableError:
-            raise
-        except Exception as error:
-            if _says_missing(error):
-                raise CheckpointNotFoundError(f"nothing is stored under {key}") from None
-            raise UnavailableError(
-                f"the result storage did not give {key}: {type(error).__name__}"
-            ) from None
         if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
             raise CheckpointCorruptError(f"{key} is not what was written: its digest differs")
         return _document(content, key)
 
-    @property
-    def can_delete(self) -> bool:
-        """Whether anything can be removed: from the ledger, files and S3 it can."""
-        return self._stock is not None
+    async def can_delete(self) -> bool:
+        """Whether documents can be removed: from the ledger, files and S3 they can."""
+        return (await self._storage()).can_delete
 
     async def delete(self, key: str) -> bool:
-        """Remove a document for good; False where the storage's block cannot.
-
-        Raises UnavailableError when the storage is out of reach.
-        """
-        if self._stock is None:
-            return False
-        with _within_reach(f"did not give up {key}"):
-            await self._stock.delete_path(key)
-        return True
+        """Remove a document for good; False where the storage cannot."""
+        return await (await self._storage()).delete(key)
 
     async def keys(self, prefix: str) -> dict[str, datetime] | None:
-        """The keys below a prefix, and since when they are there; None where nobody can tell.
+        """The keys below a prefix, and since when they are there; None where it cannot be listed.
 
         Raises UnavailableError when the storage is out of reach.
         """
-        if self._stock is None:
-            return None
-        with _within_reach(f"could not be listed below {prefix}"):
-            return await self._stock.list_paths(prefix)
-
-    async def _read(self, key: str) -> bytes:
-        reading: Any = self._storage.read_path(key)
-        content: bytes = await reading
-        return content
-
-
-@contextmanager
-def _within_reach(what: str) -> Iterator[None]:
-    """Each kind of storage has errors of its own; all say that it cannot be had now."""
-    try:
-        yield
-    except UnavailableError:
-        raise
-    except Exception as error:
-        raise UnavailableError(f"the result storage {what}: {type(error).__name__}") from None
-
-
-def _says_missing(error: Exception) -> bool:
-    """Whether an object store's own error means that the key is not there."""
-    response = getattr(error, "response", None)
-    code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
-    return code in {"404", "NoSuchKey"}
+        return await (await self._storage()).keys(prefix)
 
 
 def _document(content: bytes, key: str) -> dict[str, Any]:

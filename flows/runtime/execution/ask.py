@@ -24,7 +24,7 @@ from data.contracts.errors import (
     as_desk_error,
 )
 from data.contracts.events import EventType
-from flows.runtime.execution.context import Patience, RunContext, current_run
+from flows.runtime.execution.context import AgentPolicy, RunContext, current_run
 from flows.runtime.execution.recorder import Entry
 from tools.base import ToolCall, recorded_calls
 
@@ -71,7 +71,7 @@ class Ask(Generic[Finding]):
             finding, calls, attempts = cast(Finding, agent.finding_type.model_validate(kept)), [], 0
         else:
             with recorded_calls() as calls:
-                finding, attempts = await self._with_patience(run, place)
+                finding, attempts = await self._with_retries(run, place)
             await run.record.keep_answer(key, finding.model_dump(mode="json"))
         seconds = time.perf_counter() - began
         _duration.record(seconds, {"agent": agent.label})
@@ -81,14 +81,14 @@ class Ask(Generic[Finding]):
         await self._tell(run, place, finding, calls, attempts, seconds)
         return finding
 
-    async def _with_patience(self, run: RunContext[Any], place: str) -> tuple[Finding, int]:
-        """Ask until there is an answer, a final error, or no patience left."""
-        patience = run.patience
-        for attempt in range(1, patience.retries + 2):
+    async def _with_retries(self, run: RunContext[Any], place: str) -> tuple[Finding, int]:
+        """Ask until there is an answer, a final error, or no attempt is left."""
+        agent_policy = run.agent_policy
+        for attempt in range(1, agent_policy.retries + 2):
             try:
-                return await _in_time(self.agent, self.question, patience), attempt
+                return await _in_time(self.agent, self.question, agent_policy), attempt
             except (AgentTimeoutError, ToolUnavailableError) as error:
-                last = attempt == patience.retries + 1
+                last = attempt == agent_policy.retries + 1
                 await run.emit(
                     EventType.ERROR,
                     f"{_spoken(self.agent.label)}: {error.message}"
@@ -98,7 +98,7 @@ class Ask(Generic[Finding]):
                 )
                 if last:
                     raise
-                await asyncio.sleep(patience.backoff_seconds * 2 ** (attempt - 1))
+                await asyncio.sleep(agent_policy.backoff_seconds * 2 ** (attempt - 1))
         raise AssertionError("a loop over at least one attempt returns or raises")
 
     async def _tell(
@@ -149,15 +149,17 @@ def ask(agent: Agent[Question, Finding], question: Question) -> Ask[Finding]:
     return Ask(agent, question)
 
 
-async def _in_time(agent: Agent[Any, Finding], question: Contract, patience: Patience) -> Finding:
+async def _in_time(
+    agent: Agent[Any, Finding], question: Contract, agent_policy: AgentPolicy
+) -> Finding:
     try:
-        async with asyncio.timeout(patience.timeout_seconds):
+        async with asyncio.timeout(agent_policy.timeout_seconds):
             return await agent.run(question)
     except TimeoutError as error:
         if isinstance(error, CreditDeskError):
             raise
         raise AgentTimeoutError(
-            f"no answer within {patience.timeout_seconds:g} s", agent=agent.label
+            f"no answer within {agent_policy.timeout_seconds:g} s", agent=agent.label
         ) from None
     except Exception as error:
         raise as_desk_error(error, AgentError) from None

@@ -21,12 +21,14 @@ from data.contracts.runs import Message
 from data.settings import FanOutPolicy
 from flows.runtime.checkpoints.checkpoint import Checkpoint
 from flows.runtime.execution.executor import Executor
-from flows.runtime.execution.gatekeeper import Answered, F, Gatekeeper, resolved_key
+from flows.runtime.execution.gate_form import Answered, F
+from flows.runtime.execution.gatekeeper import Gatekeeper, resolved_key
 from flows.runtime.execution.recorder import Entry, Record
 from flows.runtime.graph.progress import Progress
-from flows.runtime.graph.workflow import Kind, Node, Walk, Workflow
+from flows.runtime.graph.walk import Walk
+from flows.runtime.graph.workflow import Kind, Node, Workflow
 from flows.runtime.ledger.journal import Draft
-from flows.runtime.ledger.json_patch import json_patch, told
+from flows.runtime.ledger.json_patch import json_patch, summarize_patch
 
 S = TypeVar("S", bound=Contract)
 
@@ -34,7 +36,7 @@ _current: ContextVar[RunContext[Any]] = ContextVar("run")
 
 
 @dataclass(frozen=True)
-class Patience:
+class AgentPolicy:
     """How agents are waited for, and what a fan-out does about one that fails."""
 
     fan_out: FanOutPolicy = FanOutPolicy.BEST_EFFORT
@@ -56,7 +58,7 @@ class RunContext(Generic[S]):
         record: Record,
         executor: Executor,
         gatekeeper: Gatekeeper,
-        patience: Patience,
+        agent_policy: AgentPolicy,
         versions: Mapping[str, Any] | None = None,
     ) -> None:
         self.workflow = workflow
@@ -64,7 +66,7 @@ class RunContext(Generic[S]):
         self.record = record
         self.executor = executor
         self.gatekeeper = gatekeeper
-        self.patience = patience
+        self.agent_policy = agent_policy
         self.versions = dict(versions or {})
         self.state: S = initial
         self.memory: list[Message] = []
@@ -101,7 +103,7 @@ class RunContext(Generic[S]):
         """Change the typed state: all fields or none, told as one event with what changed."""
         before = self._plain_state()
         self.state = self._with(fields)
-        changed = told(json_patch(before, self._plain_state()))
+        changed = summarize_patch(json_patch(before, self._plain_state()))
         draft = self.draft(EventType.STATE_UPDATED, ", ".join(fields), {"changed": changed})
         await self.record.write(Entry([draft], changes={"state": self._plain_state()}))
 
@@ -262,7 +264,7 @@ class RunContext(Generic[S]):
             self.draft(
                 EventType.STATE_UPDATED,
                 f"{stage.replace('_', ' ').capitalize()} is known",
-                {"changed": told(json_patch(before, self._plain_state()))},
+                {"changed": summarize_patch(json_patch(before, self._plain_state()))},
                 key=f"state/{stage}/{visit}",
             )
         ]

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import socket
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from uuid import uuid4
 
 from data.settings import Settings, settings
-from flows.runtime.checkpoints.store import shared_ledger
-from flows.runtime.execution.context import Patience
+from flows.runtime.execution.context import AgentPolicy
 from flows.runtime.host.parent_pipe import INSTANCE
-from flows.runtime.ledger.database import Ledger
+from flows.runtime.host.process_ids import this_host
+from flows.runtime.ledger.database import Ledger, shared_ledger
 
 
 @dataclass(frozen=True)
@@ -33,23 +30,15 @@ class Desk:
         return self.owner.split(":")[3]
 
     @property
-    def patience(self) -> Patience:
+    def agent_policy(self) -> AgentPolicy:
         chosen = self.settings
-        return Patience(
+        return AgentPolicy(
             fan_out=chosen.fan_out_policy,
             quorum=chosen.fan_out_quorum,
             timeout_seconds=chosen.agent_timeout_seconds,
             retries=chosen.agent_retries,
             backoff_seconds=chosen.agent_backoff_seconds,
         )
-
-
-@cache
-def this_host() -> str:
-    """Where this process's number means this process: containers may share a host's name."""
-    with suppress(OSError):
-        return f"{socket.gethostname()}-{Path('/proc/self/ns/pid').stat().st_ino}"
-    return socket.gethostname()
 
 
 @cache

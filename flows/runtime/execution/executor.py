@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
-from uuid import UUID
 
 from prefect import Flow, Task
 from prefect.client.schemas.actions import ArtifactCreate
@@ -18,9 +17,9 @@ from prefect.client.schemas.filters import (
     ArtifactFilterFlowRunId,
     ArtifactFilterKey,
 )
-from prefect.context import FlowRunContext
 
-from flows.runtime.prefect_api.client import prefect_client, prefect_within_reach
+from flows.runtime.execution.flow_run import current_flow_run
+from flows.runtime.prefect_api.client import prefect_client, translated_errors
 
 T = TypeVar("T")
 
@@ -58,9 +57,6 @@ class InlineExecutor:
 class OrchestratedExecutor:
     """Prefect subflows and tasks of the flow run that is under way."""
 
-    def __init__(self, run_id: str) -> None:
-        self._run_id = run_id
-
     async def stage(self, name: str, visit: int, body: Callable[[], Awaitable[T]]) -> T:
         """Run a stage as a subflow.
 
@@ -80,7 +76,7 @@ class OrchestratedExecutor:
             persist_result=False,
             validate_parameters=False,
         )
-        with prefect_within_reach():
+        with translated_errors():
             await subflow()
         return outcome[0]
 
@@ -97,7 +93,7 @@ class OrchestratedExecutor:
 
     async def publish(self, key: str, markdown: str) -> None:
         """Leave the text with the run itself, once: whoever was killed after it comes back here."""
-        flow_run_id = UUID(self._run_id)
+        flow_run_id = current_flow_run().id
         there = ArtifactFilter(
             key=ArtifactFilterKey(any_=[key]),
             flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run_id]),
@@ -109,9 +105,6 @@ class OrchestratedExecutor:
                 )
 
     async def tag(self, *tags: str) -> None:
-        context = FlowRunContext.get()
-        if context is None or context.flow_run is None:
-            return
-        flow_run = context.flow_run
+        flow_run = current_flow_run()
         async with prefect_client() as client:
             await client.update_flow_run(flow_run.id, tags=sorted({*flow_run.tags, *tags}))

@@ -69,15 +69,18 @@ async def fan_out(**asks: Ask[Any]) -> Answers:
         if name in branches:
             await run.enter(name)
     with _tracer.start_as_current_span(f"fan_out {run.phase}") as span:
-        policy = run.patience.fan_out
+        policy = run.agent_policy.fan_out
         span.set_attributes({"desk.fan_out.policy": policy, "desk.fan_out.size": len(asks)})
         started = {name: q.answered(name if name in branches else "") for name, q in asks.items()}
         gather = _all_or_none if policy is FanOutPolicy.FAIL_FAST else _each
         answers = await gather(started)
         span.set_attribute("desk.fan_out.missing", sorted(answers.missing))
-    if policy is FanOutPolicy.QUORUM and len(answers.found) < min(run.patience.quorum, len(asks)):
+    if policy is FanOutPolicy.QUORUM and len(answers.found) < min(
+        run.agent_policy.quorum, len(asks)
+    ):
+        quorum = run.agent_policy.quorum
         raise FanOutError(
-            f"{len(answers.found)} of {len(asks)} answered, {run.patience.quorum} are required; "
+            f"{len(answers.found)} of {len(asks)} answered, {quorum} are required; "
             f"missing: {', '.join(sorted(answers.missing))}"
         )
     for name in branches:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
-from opentelemetry import propagate, trace
+from opentelemetry import trace
 from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext
 from prefect.exceptions import Pause
 from prefect.states import Cancelled
 
@@ -31,10 +30,11 @@ from data.contracts.errors import (
 from data.contracts.events import EventType
 from data.contracts.runs import Failure, Lineage, RunOptions, RunStatus
 from flows.runtime.checkpoints import checkpoint as checkpoints
-from flows.runtime.checkpoints.store import LedgerStorage, Shelf
-from flows.runtime.execution.context import Patience, RunContext, in_run
+from flows.runtime.checkpoints.store import CheckpointStore
+from flows.runtime.execution.context import AgentPolicy, RunContext, in_run
 from flows.runtime.execution.desk import Desk, this_desk
 from flows.runtime.execution.executor import InlineExecutor, OrchestratedExecutor
+from flows.runtime.execution.flow_run import current_flow_run
 from flows.runtime.execution.gatekeeper import (
     PreparedAnswers,
     SuspendingGatekeeper,
@@ -42,11 +42,20 @@ from flows.runtime.execution.gatekeeper import (
 )
 from flows.runtime.execution.recorder import Entry, LedgerRecord, MemoryRecord
 from flows.runtime.graph.workflow import Kind, Workflow
-from flows.runtime.host.links import what_about
-from flows.runtime.ledger import pinned, run_requests, runs
-from flows.runtime.ledger.journal import Draft, publish
-from flows.runtime.ledger.runs import Filed, Run
-from flows.runtime.prefect_api import cancel
+from flows.runtime.host.links import about_run
+from flows.runtime.ledger import (
+    applications,
+    cancellations,
+    checkpoint_index,
+    leases,
+    pinned,
+    run_requests,
+    runs,
+)
+from flows.runtime.ledger.applications import Filed
+from flows.runtime.ledger.journal import Draft
+from flows.runtime.ledger.runs import Run
+from flows.runtime.prefect_api.feed import publish
 
 Pin = TypeVar("Pin", bound=Contract)
 
@@ -56,16 +65,17 @@ class Execution:
     """One execution of a run under its lease, as the worker and the flow both see it."""
 
     run_id: str
+    flow_run_id: str
     epoch: int
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while the run is cancelled on request, to tell that from the worker's own shutdown."""
     has_opened: bool = False
     """Whether the flow has come so far that it writes its own end, whatever happens."""
     met_outage: bool = False
-    """Whether the run could not be opened because something of the desk's was out of reach."""
+    """Whether the run could not be opened because a part of the desk was out of reach."""
 
     @property
-    def is_false_start(self) -> bool:
+    def is_startup_failure(self) -> bool:
         """Whether it failed before the run was opened, and the desk was in order."""
         return not self.has_opened and not self.met_outage
 
@@ -75,7 +85,7 @@ class Inline:
     """Set this, and the same root flow function runs without Prefect and without a ledger."""
 
     filed: Filed
-    patience: Patience = field(default_factory=Patience)
+    agent_policy: AgentPolicy = field(default_factory=AgentPolicy)
     answers: PreparedAnswers = field(default_factory=PreparedAnswers)
     record: MemoryRecord = field(default_factory=MemoryRecord)
 
@@ -117,61 +127,80 @@ async def open_run(
     application_id: str,
     *,
     pin: Pin,
+    run_id: str = "",
     options: RunOptions | None = None,
-    fork: str = "",
 ) -> AsyncIterator[OpenRun[Pin]]:
-    """Open the run that this flow run executes, at the start or where it left off.
+    """Open the run that this flow run carries out, at the start or where it left off.
 
-    What it was asked to do stands in its order; `fork` is the digest of a fork's. An inline run
-    has none: there the options count.
+    What the run was asked to do stands in the ledger. An inline run has no row there: it takes
+    `options`. Inside the block, `current_run()` is this run; on the way out `end_run` writes how
+    it ended.
 
-    Inside, `current_run()` is this run. On the way out its end is written, once: completed,
-    failed (an error that nobody retries), cancelled on request. A suspension, a lost lease and
-    the end of the worker write nothing: the run goes on later. So it does, a few times, when
-    ledger, result storage or Prefect server are out of reach.
+    Raises UnavailableError when ledger, checkpoint storage or Prefect server are out of reach: the
+    run goes on later, a few times. Raises LeaseLostError when another worker executes the run.
     """
-    surroundings = inline.get()
     async with AsyncExitStack() as on_leaving:
+        surroundings = inline.get()
         if surroundings is not None:
             asked = options or RunOptions()
             opened = _open_inline(workflow, initial, application_id, asked, surroundings, pin)
         else:
-            try:
-                opened = await _open_orchestrated(
-                    workflow, initial, application_id, fork, pin, on_leaving
-                )
-            except UnavailableError:
-                if (ours := execution.get()) is not None:
-                    ours.met_outage = True
-                raise
-        run = opened.context
-        flow_span = trace.get_current_span()
-        on_leaving.enter_context(in_run(run))
-        try:
+            with _noting_outage():
+                opened = await _open_orchestrated(workflow, initial, run_id, pin, on_leaving)
+        on_leaving.enter_context(in_run(opened.context))
+        async with end_run(opened):
             yield opened
-            await _complete(run)
-        except Pause:
-            # Prefect leaves the span of a suspended flow open for ever, and so unexported.
-            flow_span.set_attribute("desk.outcome", "suspended")
-            flow_span.end()
+
+
+@asynccontextmanager
+async def end_run(opened: OpenRun[Any]) -> AsyncIterator[None]:
+    """Write how a run ends, once: completed, failed (when no retry follows), cancelled on request.
+
+    A suspension, a lost lease and the end of the worker write nothing: the run goes on later.
+    """
+    run, flow_span = opened.context, trace.get_current_span()
+    try:
+        yield
+        await _complete(run)
+    except Pause:
+        # Prefect leaves the span of a suspended flow open for ever, and so unexported.
+        flow_span.set_attribute("desk.outcome", "suspended")
+        flow_span.end()
+        raise
+    except LeaseLostError:
+        raise
+    except StopRequestedError:
+        opened.conclusion = await _stop(run)
+    except WaitingForReviewError as gate:
+        if inline.get() is not None:
             raise
-        except LeaseLostError:
+        await _complete(run, ended_at=gate.gate)
+    except Exception as error:
+        raise await _end_in_error(run, error) from None
+    except asyncio.CancelledError:
+        if not _uncancelled():
             raise
-        except StopRequestedError:
-            opened.conclusion = await _stop(run)
-        except WaitingForReviewError as gate:
-            if surroundings is not None:
-                raise
-            await _complete(run, ended_at=gate.gate)
-        except Exception as error:
-            raise await _stumbled(run, error) from None
-        except asyncio.CancelledError:
-            under_way = execution.get()
-            task = asyncio.current_task()
-            if under_way is None or not under_way.stop.is_set() or task is None:
-                raise
-            task.uncancel()
-            opened.conclusion = await _stop(run)
+        opened.conclusion = await _stop(run)
+
+
+def _uncancelled() -> bool:
+    """Whether this task was cancelled because the run is to stop, and may end in good order."""
+    under_way, task = execution.get(), asyncio.current_task()
+    if under_way is None or task is None or not under_way.stop.is_set():
+        return False
+    task.uncancel()
+    return True
+
+
+@contextmanager
+def _noting_outage() -> Iterator[None]:
+    """Tell the worker that a run was not opened because a part of the desk was out of reach."""
+    try:
+        yield
+    except UnavailableError:
+        if (under_way := execution.get()) is not None:
+            under_way.met_outage = True
+        raise
 
 
 def _open_inline(
@@ -189,120 +218,136 @@ def _open_inline(
         record=surroundings.record,
         executor=InlineExecutor(),
         gatekeeper=surroundings.answers,
-        patience=_with_options(surroundings.patience, options),
+        agent_policy=_with_options(surroundings.agent_policy, options),
         versions={"pinned": sha256_of(pin)},
     )
     run.walk.enter(workflow.start.id, run.state)
     return OpenRun(run, surroundings.filed, pin, options)
 
 
+@dataclass(frozen=True)
+class _Entered:
+    """A run of the ledger that is about to be executed, and what it needs from there."""
+
+    row: Run
+    filed: Filed
+    pinned: bytes | None
+    """What it decides by, when that is not what is in force now."""
+    submitted_by: tuple[str, ...]
+
+    @property
+    def fork(self) -> Lineage | None:
+        return Lineage.model_validate(self.row.lineage) if self.row.lineage else None
+
+    @property
+    def options(self) -> RunOptions:
+        return RunOptions.model_validate(self.row.options)
+
+
+def _enter(
+    connection: sa.Connection, flow_run_id: str, run_id: str, workflow_version: str, pin: Contract
+) -> _Entered:
+    """Find the run that a flow run carries out, and pin what it decides by."""
+    row = run_requests.of_flow_run(connection, flow_run_id, run_id)
+    chosen = row.lineage["pinned"] if row.lineage else None
+    kept = pinned.pin(connection, row.run_id, workflow_version, pin, chosen)
+    return _Entered(
+        runs.find(connection, row.run_id),
+        applications.filed(connection, row.application_id),
+        kept,
+        run_requests.submitters(connection, row),
+    )
+
+
 async def _open_orchestrated(
-    workflow: Workflow,
-    initial: Contract,
-    application_id: str,
-    order: str,
-    pin: Pin,
-    on_leaving: AsyncExitStack,
+    workflow: Workflow, initial: Contract, run_id: str, pin: Pin, on_leaving: AsyncExitStack
 ) -> OpenRun[Pin]:
     desk = this_desk()
-    flow_run = FlowRunContext.get()
-    if flow_run is None or flow_run.flow_run is None:
-        raise WorkflowError("this flow can be executed as a Prefect flow run, or inline")
-    run_id = str(flow_run.flow_run.id)
-    carrier: dict[str, str] = {}
-    propagate.inject(carrier)
-
-    def enter(connection: sa.Connection) -> tuple[Run, Filed, bytes | None, tuple[str, ...]]:
-        row = run_requests.take_up(
-            connection, run_id, application_id, order, carrier.get("traceparent", "")
-        )
-        chosen = row.lineage["pinned"] if row.lineage else None
-        kept = runs.pin(connection, run_id, workflow.version, pin, chosen)
-        return (
-            runs.find(connection, run_id),
-            runs.filed(connection, row.application_id),
-            kept,
-            run_requests.submitters(connection, row),
-        )
-
-    row, filed, kept, submitted_by = await desk.ledger.write(enter)
-    fork = Lineage.model_validate(row.lineage) if row.lineage else None
-    options = RunOptions.model_validate(row.options)
-    under_way = execution.get() or await _take_lease(desk, run_id, on_leaving)
-    out_of_reach: UnavailableError | None = None
-    try:
-        shelf = await Shelf.open(desk.settings.checkpoint_storage)
-    except UnavailableError as error:
-        shelf, out_of_reach = Shelf(LedgerStorage()), error  # said as soon as there is a journal
-    decides = fork is None or fork.may_decide
-    record = LedgerRecord(desk.ledger, shelf, run_id, under_way.epoch, decides=decides)
-    # A what-if bothers nobody: it ends where a person would be asked.
-    gatekeeper = (
-        SuspendingGatekeeper(
-            desk.ledger,
-            record,
-            run_id,
-            row.traceparent,
-            desk.settings.hitl_timeout_seconds,
-            what_about(desk.settings, run_id, row.application_id),
-            lambda: desk.settings.has_api_keys,
-        )
-        if decides
-        else PreparedAnswers()
+    entered = await desk.ledger.write(
+        _enter, str(current_flow_run().id), run_id, workflow.version, pin
     )
-    run = RunContext(
-        workflow,
-        run_id,
-        initial,
-        record=record,
-        executor=OrchestratedExecutor(run_id),
-        gatekeeper=gatekeeper,
-        patience=_with_options(desk.patience, options),
-        versions=row.versions,
-    )
+    under_way = execution.get() or await _take_lease(desk, entered.row, on_leaving)
+    store = CheckpointStore(desk.settings.checkpoint_storage)
+    run = _context(desk, store, workflow, initial, entered, under_way.epoch)
     under_way.has_opened = True
     try:
-        if out_of_reach is not None:
-            raise out_of_reach
-        decides_by = pin if kept is None else pinned.lifted(type(pin), kept)
-        await _remember(desk, shelf, run, fork)
+        decides_by = pin if entered.pinned is None else pinned.migrate(type(pin), entered.pinned)
+        await _remember(desk, store, run, entered.fork)
     except LeaseLostError:
         raise
     except Exception as error:
         with suppress(UnavailableError):  # a journal begins with its run's start
-            await run.record.write(Entry([_beginning(run, fork)]))
-        raise await _stumbled(run, error) from None
+            await run.record.write(Entry([_beginning(run, entered.fork)]))
+        raise await _end_in_error(run, error) from None
     return OpenRun(
         run,
-        filed,
+        entered.filed,
         decides_by,
-        options,
-        overrides=fork.overrides if fork else {},
-        submitted_by=submitted_by,
-        vault=lambda: desk.ledger.read(runs.filed, row.application_id),
+        entered.options,
+        overrides=entered.fork.overrides if entered.fork else {},
+        submitted_by=entered.submitted_by,
+        vault=lambda: desk.ledger.read(applications.filed, entered.row.application_id),
     )
 
 
-async def _take_lease(desk: Desk, run_id: str, on_leaving: AsyncExitStack) -> Execution:
+def _context(
+    desk: Desk,
+    store: CheckpointStore,
+    workflow: Workflow,
+    initial: Contract,
+    entered: _Entered,
+    epoch: int,
+) -> RunContext[Any]:
+    """The live context of a run; a what-if asks no person and enters no decision."""
+    row, settings = entered.row, desk.settings
+    decides = entered.fork is None or entered.fork.may_decide
+    record = LedgerRecord(desk.ledger, store, row.run_id, epoch, decides=decides)
+    gatekeeper = (
+        SuspendingGatekeeper(
+            desk.ledger,
+            record,
+            row.run_id,
+            row.traceparent,
+            settings.hitl_timeout_seconds,
+            about_run(settings, row.run_id, row.flow_run_id, row.application_id),
+            lambda: settings.has_api_keys,
+        )
+        if decides
+        else PreparedAnswers()
+    )
+    return RunContext(
+        workflow,
+        row.run_id,
+        initial,
+        record=record,
+        executor=OrchestratedExecutor(),
+        gatekeeper=gatekeeper,
+        agent_policy=_with_options(desk.agent_policy, entered.options),
+        versions=row.versions,
+    )
+
+
+async def _take_lease(desk: Desk, run: Run, on_leaving: AsyncExitStack) -> Execution:
     """Take the lease ourselves, until we leave: we are executed by a stock Prefect worker.
 
     Raises LeaseLostError when it is not to be had.
     """
-    epoch = await desk.ledger.write(
-        runs.claim, run_id, desk.owner, desk.settings.lease_seconds_unattended
-    )
+    run_id, seconds = run.run_id, desk.settings.lease_seconds_unattended
+    epoch = await desk.ledger.write(leases.acquire_lease, run_id, desk.owner, seconds)
     if epoch is None:
         raise LeaseLostError(f"run {run_id} is executed by another worker, or shall stop")
 
     async def give_back() -> None:
         with suppress(UnavailableError):  # then the lease runs out
-            publish(await desk.ledger.write(cancel.give_back, run_id, epoch))
+            publish(await desk.ledger.write(cancellations.give_back, run_id, epoch))
 
     on_leaving.push_async_callback(give_back)
-    return Execution(run_id, epoch)
+    return Execution(run_id, run.flow_run_id, epoch)
 
 
-async def _remember(desk: Desk, shelf: Shelf, run: RunContext[Any], fork: Lineage | None) -> None:
+async def _remember(
+    desk: Desk, store: CheckpointStore, run: RunContext[Any], fork: Lineage | None
+) -> None:
     """Go on from the last checkpoint, the fork's, or the start, and say which.
 
     Raises ConflictError when what was saved does not mean any more what it meant then.
@@ -310,9 +355,9 @@ async def _remember(desk: Desk, shelf: Shelf, run: RunContext[Any], fork: Lineag
     epoch = run.record.epoch
     unusable: CheckpointError | None = None
     try:
-        await _restore(desk, shelf, run, fork)
+        await _restore(desk, store, run, fork)
     except (CheckpointNotFoundError, CheckpointCorruptError) as error:
-        run.start_over(await desk.ledger.read(checkpoints.last_ordinal, run.run_id))
+        run.start_over(await desk.ledger.read(checkpoint_index.last_ordinal, run.run_id))
         unusable = error
     if not run.walk.frontier:
         run.walk.enter(run.workflow.start.id, run.state)
@@ -338,15 +383,17 @@ async def _remember(desk: Desk, shelf: Shelf, run: RunContext[Any], fork: Lineag
     await run.record.write(Entry(drafts, messages=run.memory if fork else (), changes=shared))
 
 
-async def _restore(desk: Desk, shelf: Shelf, run: RunContext[Any], fork: Lineage | None) -> None:
-    found, shared = await desk.ledger.read(checkpoints.locate, run.run_id), False
+async def _restore(
+    desk: Desk, store: CheckpointStore, run: RunContext[Any], fork: Lineage | None
+) -> None:
+    found, shared = await desk.ledger.read(checkpoint_index.locate, run.run_id), False
     if found is None and fork is not None and fork.place is not None:
-        found = await desk.ledger.read(checkpoints.locate, fork.parent_run_id, *fork.place)
+        found = await desk.ledger.read(checkpoint_index.locate, fork.parent_run_id, *fork.place)
         shared = True
         if found is None:
             raise CheckpointNotFoundError(f"the parent has no checkpoint {fork.forked_at}")
     if found is not None:
-        saved = await checkpoints.load(shelf, *found)
+        saved = await checkpoints.load(store, *found)
         checkpoints.require_usable(saved, run.workflow, type(run.state))
         run.restore(saved, shared=shared)
 
@@ -370,16 +417,16 @@ async def _complete(run: RunContext[Any], ended_at: str = "") -> None:
     await run.record.write(Entry([draft], changes={"status": RunStatus.COMPLETED, "error": None}))
 
 
-async def _stumbled(run: RunContext[Any], error: Exception) -> CreditDeskError:
-    """Put a run off that met trouble of the desk's own, let any other fail; the error to raise."""
+async def _end_in_error(run: RunContext[Any], error: Exception) -> CreditDeskError:
+    """Schedule a retry after an outage, let the run fail after any other error; what to raise."""
     known = as_desk_error(error, WorkflowError)
-    if not (isinstance(known, UnavailableError) and await _put_off(run, known)):
+    if not (isinstance(known, UnavailableError) and await _schedule_retry(run, known)):
         await _fail(run, known)
     return known
 
 
-async def _put_off(run: RunContext[Any], error: UnavailableError) -> bool:
-    return await run.record.put_off(
+async def _schedule_retry(run: RunContext[Any], error: UnavailableError) -> bool:
+    return await run.record.schedule_retry(
         run.draft(
             EventType.ERROR,
             f"Interrupted: {error.message}; goes on from the last checkpoint",
@@ -412,5 +459,5 @@ async def _stop(run: RunContext[Any]) -> State[Any]:
     return Cancelled(message="Stopped on request")
 
 
-def _with_options(patience: Patience, options: RunOptions) -> Patience:
-    return replace(patience, fan_out=options.fan_out_policy or patience.fan_out)
+def _with_options(agent_policy: AgentPolicy, options: RunOptions) -> AgentPolicy:
+    return replace(agent_policy, fan_out=options.fan_out_policy or agent_policy.fan_out)

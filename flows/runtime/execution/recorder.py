@@ -14,11 +14,19 @@ from data.contracts.events import Event
 from data.contracts.runs import Message
 from flows.runtime.checkpoints import checkpoint as checkpoints
 from flows.runtime.checkpoints.checkpoint import Checkpoint
-from flows.runtime.checkpoints.store import Shelf
-from flows.runtime.ledger import decisions, journal, retries, runs
-from flows.runtime.ledger.database import Ledger, messages
+from flows.runtime.checkpoints.store import CheckpointStore
+from flows.runtime.ledger import (
+    cancellations,
+    checkpoint_index,
+    decisions,
+    journal,
+    leases,
+    retries,
+)
+from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.journal import Draft
-from flows.runtime.prefect_api import cancel
+from flows.runtime.ledger.tables import messages
+from flows.runtime.prefect_api import feed
 
 T = TypeVar("T")
 
@@ -50,7 +58,7 @@ class Record(Protocol):
     async def decide(self, content: Contract) -> bool:
         """Enter what was decided: once per run, the first stands. False when it decides nothing."""
 
-    async def put_off(self, why: Draft) -> bool:
+    async def schedule_retry(self, reason: Draft) -> bool:
         """Note that this execution ends in trouble of the desk's own, and that another follows.
 
         False when that has been so too often: then this is the run's end.
@@ -70,19 +78,25 @@ class LedgerRecord:
     """The journal and checkpoints of one run, written under one lease."""
 
     def __init__(
-        self, ledger: Ledger, shelf: Shelf, run_id: str, epoch: int, *, decides: bool = True
+        self,
+        ledger: Ledger,
+        store: CheckpointStore,
+        run_id: str,
+        epoch: int,
+        *,
+        decides: bool = True,
     ) -> None:
         self._decides = decides
         self._ledger = ledger
-        self._shelf = shelf
+        self._store = store
         self._run_id = run_id
         self.epoch = epoch
 
     async def write(self, entry: Entry, also: Callable[[sa.Connection], T] = _nothing_more) -> T:
         saved, key, stored = entry.checkpoint, "", None
         if saved is not None:
-            key = checkpoints.storage_key(self._run_id, saved.label, saved.version, self.epoch)
-            stored = await self._shelf.put(key, saved.model_dump(mode="json"))
+            key = checkpoint_index.storage_key(self._run_id, saved.label, saved.version, self.epoch)
+            stored = await self._store.put(key, saved.model_dump(mode="json"))
 
         def transaction(connection: sa.Connection) -> tuple[list[Event], T]:
             written = journal.append(
@@ -103,7 +117,7 @@ class LedgerRecord:
             return written, also(connection)
 
         written, outcome = await self._ledger.write(transaction)
-        journal.publish(written)
+        feed.publish(written)
         return outcome
 
     async def decide(self, content: Contract) -> bool:
@@ -116,31 +130,33 @@ class LedgerRecord:
             return False
 
         def enter(connection: sa.Connection) -> None:
-            runs.require_lease(connection, self._run_id, self.epoch)
+            leases.require_lease(connection, self._run_id, self.epoch)
             decisions.enter(connection, self._run_id, content)
 
         await self._ledger.write(enter)
         return True
 
-    async def put_off(self, why: Draft) -> bool:
+    async def schedule_retry(self, reason: Draft) -> bool:
         try:
-            written = await self._ledger.write(retries.put_off, self._run_id, self.epoch, why)
+            written = await self._ledger.write(
+                retries.schedule_retry, self._run_id, self.epoch, reason
+            )
         except UnavailableError:
             return True  # nothing can be written now; whoever gives the lease back says the same
-        journal.publish(written or [])
+        feed.publish(written or [])
         return written is not None
 
     async def stop(self) -> None:
-        journal.publish(await self._ledger.write(cancel.end, self._run_id, self.epoch))
+        feed.publish(await self._ledger.write(cancellations.end, self._run_id, self.epoch))
 
     async def keep_answer(self, key: str, answer: dict[str, Any]) -> None:
-        await self._shelf.put(f"answers/{self._run_id}/{key}.json", answer)
+        await self._store.put(f"answers/{self._run_id}/{key}.json", answer)
 
     async def kept_answer(self, key: str) -> dict[str, Any] | None:
         if self.epoch == 1:
             return None  # nobody came before a first execution
         try:
-            return await self._shelf.get(f"answers/{self._run_id}/{key}.json")
+            return await self._store.get(f"answers/{self._run_id}/{key}.json")
         except CheckpointError:
             return None  # asking the agent again gives the same answer
 
@@ -169,7 +185,7 @@ class MemoryRecord:
         self.decision = content
         return True
 
-    async def put_off(self, why: Draft) -> bool:
+    async def schedule_retry(self, reason: Draft) -> bool:
         return False
 
     async def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""What a map must satisfy before anything may run on it; each rule fails with one sentence."""
+"""The rules that a map has to satisfy before a run may use it. Each has its own message."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Arrows = Mapping[str, Collection[str]]
 
 @dataclass(frozen=True)
 class Span:
-    """A fan-out with the fan-in that closes it and everything that runs between the two."""
+    """A fan-out, the fan-in that closes it, and the nodes between the two."""
 
     fan_out: str
     fan_in: str
@@ -23,9 +23,9 @@ class Span:
 
 
 def check_definition(nodes: Sequence[Node], edges: Sequence[Edge]) -> tuple[Span, ...]:
-    """Hold a map to its rules and return its fan-outs, in the order of the table.
+    """Check a map against all rules and return its fan-outs, in table order.
 
-    Raises WorkflowDefinitionError for the first rule that is broken.
+    Raises WorkflowDefinitionError for the first rule that the map breaks.
     """
     _check_names(nodes, edges)
     _check_both_ends(nodes, edges)
@@ -75,7 +75,7 @@ def _check_reachability(nodes: Sequence[Node], edges: Sequence[Edge]) -> None:
 
 
 def _check_cycles(nodes: Sequence[Node], edges: Sequence[Edge]) -> list[str]:
-    """Return the nodes in an order in which every forward edge points onwards."""
+    """Return the nodes in an order in which every forward edge leads to a later node."""
     forward = [edge for edge in edges if not edge.back]
     try:
         backwards = arrows(nodes, (Edge(edge.target, edge.source) for edge in forward))
@@ -110,34 +110,38 @@ def _check_branching(nodes: Sequence[Node], edges: Sequence[Edge]) -> None:
 def _match_fan_outs(
     nodes: Sequence[Node], edges: Sequence[Edge], order: Sequence[str]
 ) -> tuple[Span, ...]:
-    onwards = arrows(nodes, (edge for edge in edges if not edge.back))
-    ends = {node.id for node in nodes if node.kind is Kind.END}
+    """Find the fan-in of every fan-out. `order` is the one of `_check_cycles`."""
     fan_ins = sorted((n.id for n in nodes if n.kind is Kind.FAN_IN), key=order.index)
-    spans: list[Span] = []
-    for node in nodes:
-        if node.kind is not Kind.FAN_OUT:
-            continue
-        for fan_in in fan_ins:
-            inside = reachable([node.id], onwards, without=fan_in)
-            if not inside & ends and fan_in in reachable([node.id], onwards):
-                spans.append(Span(node.id, fan_in, inside - {node.id}))
-                break
-        else:
-            raise WorkflowDefinitionError(
-                f"the branches of the fan_out '{node.id}' do not all lead to one fan_in"
-            )
-    if twice := _repeated(span.fan_in for span in spans):
+    fan_outs = [node.id for node in nodes if node.kind is Kind.FAN_OUT]
+    spans = tuple(_span_of(fan_out, fan_ins, nodes, edges) for fan_out in fan_outs)
+    closing = [span.fan_in for span in spans]
+    if twice := _repeated(closing):
         raise WorkflowDefinitionError(f"the fan_in '{twice[0]}' closes more than one fan_out")
     for fan_in in fan_ins:
-        if fan_in not in {span.fan_in for span in spans}:
+        if fan_in not in closing:
             raise WorkflowDefinitionError(f"the fan_in '{fan_in}' closes no fan_out")
     for span in spans:
         _check_border(span, edges)
-    return tuple(spans)
+    return spans
+
+
+def _span_of(
+    fan_out: str, fan_ins: Sequence[str], nodes: Sequence[Node], edges: Sequence[Edge]
+) -> Span:
+    """The first fan-in that every path from the fan-out to an end has to enter closes it."""
+    onwards = arrows(nodes, (edge for edge in edges if not edge.back))
+    ends = {node.id for node in nodes if node.kind is Kind.END}
+    for fan_in in fan_ins:
+        inside = reachable([fan_out], onwards, without=fan_in)
+        if not inside & ends and fan_in in reachable([fan_out], onwards):
+            return Span(fan_out, fan_in, inside - {fan_out})
+    raise WorkflowDefinitionError(
+        f"the branches of the fan_out '{fan_out}' do not all lead to one fan_in"
+    )
 
 
 def _check_border(span: Span, edges: Sequence[Edge]) -> None:
-    """Branches are entered through their fan-out and left through its fan-in."""
+    """A run may enter branches through their fan-out only, and leave them through its fan-in."""
     for edge in edges:
         enters = edge.target in span.inside and edge.source not in span.inside
         leaves = edge.source in span.inside and edge.target not in span.inside
@@ -164,10 +168,12 @@ def _check_inputs(nodes: Sequence[Node], edges: Sequence[Edge], spans: Collectio
 def _guaranteed(
     wanted: type, nodes: Sequence[Node], edges: Sequence[Edge], spans: Collection[Span]
 ) -> set[str]:
-    """The nodes that are never entered before something of type `wanted` was produced.
+    """The nodes that a run cannot enter before some node has produced the type `wanted`.
 
-    The greatest fixed point of "on all edges into the node"; at a fan-in, "on all ways
-    through at least one of the branches that always run".
+    A node qualifies when all edges into it come from nodes after which the type is there. A
+    fan-in qualifies when that holds for all ways through one of the branches that always run.
+    The search starts with all nodes and removes those that do not qualify. Starting with none
+    would lose nodes inside a loop, which wait for each other.
     """
     giving = {n.id for n in nodes if n.gives is not None and issubclass(n.gives, wanted)}
     entering = {n.id: [e.source for e in edges if e.target == n.id] for n in nodes}
@@ -188,8 +194,8 @@ def _guaranteed(
 def _branch_ends(span: Span, nodes: Sequence[Node], edges: Sequence[Edge]) -> list[list[str]]:
     """For every branch that always runs, the nodes from which it reaches the fan-in.
 
-    What was produced before the fan-out is known to every branch. When all branches have a
-    condition, that is all there is.
+    When every branch has a condition, a run may skip them all. Then the fan-in can rely only on
+    contracts that were produced before the fan-out.
     """
     onwards = arrows(nodes, edges)
     lasts = {edge.source for edge in edges if edge.target == span.fan_in}
@@ -199,9 +205,9 @@ def _branch_ends(span: Span, nodes: Sequence[Node], edges: Sequence[Edge]) -> li
 
 
 def _shrink(members: set[str], keeps: Callable[[str], bool]) -> set[str]:
-    """Remove members in place until every one that is left is kept."""
-    while gone := {member for member in members if not keeps(member)}:
-        members -= gone
+    """Remove members that `keeps` refuses, in place, until it accepts all the others."""
+    while refused := {member for member in members if not keeps(member)}:
+        members -= refused
     return members
 
 
@@ -224,7 +230,7 @@ def _check_stages(nodes: Sequence[Node]) -> None:
 
 
 def arrows(nodes: Iterable[Node], edges: Iterable[Edge]) -> dict[str, list[str]]:
-    """For every node, where its edges lead, in the order of the table."""
+    """The targets of every node's edges, in table order."""
     targets: dict[str, list[str]] = {node.id: [] for node in nodes}
     for edge in edges:
         targets[edge.source].append(edge.target)
@@ -232,7 +238,7 @@ def arrows(nodes: Iterable[Node], edges: Iterable[Edge]) -> dict[str, list[str]]
 
 
 def reachable(origins: Iterable[str], targets: Arrows, *, without: str = "") -> frozenset[str]:
-    """The origins and every node that a path from them enters, never entering `without`."""
+    """The origins, and every node on a path from them that does not enter `without`."""
     found: set[str] = set()
     waiting = list(origins)
     while waiting:

@@ -1,4 +1,4 @@
-"""The words a workflow map is written in: nodes of a kind, and the edges between them."""
+"""The elements of a workflow map: nodes of a kind, and the edges between them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _IDENTIFIER = re.compile(r"[a-z_]+")
 
 
 class Kind(StrEnum):
-    """What happens at a node, and so how it is drawn and what may follow it."""
+    """What happens at a node. It decides the node's shape and which edges it may have."""
 
     START = "start"
     AGENT = "agent"
@@ -28,22 +28,22 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Node:
-    """One place on the map. Raises WorkflowDefinitionError for an id or weight out of form."""
+    """A place on the map. Raises WorkflowDefinitionError for an invalid id or weight."""
 
     id: str
     kind: Kind
     stage: str = ""
-    """The stage it belongs to; several nodes may share one. Empty for start and end."""
+    """The stage it belongs to. Several nodes may share a stage. Empty for start and end."""
     weight: int = 0
-    """Its part of the whole run's progress, in percent."""
+    """Its share of the run's progress, in percent."""
     takes: tuple[type, ...] = ()
-    """What must have been produced before the node is entered, on every path to it."""
+    """Contracts that every path to the node has to produce before a run enters it."""
     gives: type | None = None
-    """What it adds to the run; at the start node, what the run begins with."""
+    """The contract that it adds to the run. At the start node: the run's input."""
     steps: tuple[str, ...] = ()
-    """Labels of the agents that are asked inside this node."""
+    """Labels of the agents that the stage asks at this node."""
     checkpoint: str = ""
-    """Label of the checkpoint that is saved when its stage ends."""
+    """Label of the checkpoint that its stage saves when it ends."""
     title: str = ""
 
     def __post_init__(self) -> None:
@@ -56,7 +56,7 @@ class Node:
 
     @property
     def label(self) -> str:
-        """The title, or the id in words."""
+        """The title. Without a title, the id in words."""
         return self.title or in_words(self.id)
 
 
@@ -64,16 +64,17 @@ class Node:
 class Edge:
     """A transition that a run may take.
 
-    An edge without a predicate is always open, also beside edges that have one. Raises
-    WorkflowDefinitionError for a predicate without a name: the name labels the arrow.
+    An edge without a predicate is always open, even when other edges out of the same node have
+    predicates. Raises WorkflowDefinitionError for a predicate without a name, because the name
+    is the label of the arrow.
     """
 
     source: str
     target: str
     when: Callable[[Any], bool] | None = None
-    """Asked with the run's typed state at the moment of the transition."""
+    """Called with the run's typed state at the moment of the transition."""
     back: bool = False
-    """A declared way back: the only edges that may close a cycle."""
+    """A declared way back. Only such edges may close a cycle."""
 
     def __post_init__(self) -> None:
         if self.when is not None and getattr(self.when, "__name__", "<lambda>") == "<lambda>":
@@ -84,12 +85,12 @@ class Edge:
 
     @property
     def predicate(self) -> str:
-        """The predicate's name; empty when the edge is always open."""
+        """The predicate's name. Empty when the edge is always open."""
         return "" if self.when is None else self.when.__name__
 
     @property
     def label(self) -> str:
-        """The predicate's name in words; empty when the edge is always open."""
+        """The predicate's name in words. Empty when the edge is always open."""
         return self.predicate.replace("_", " ").strip()
 
     def holds(self, state: Any) -> bool:
@@ -98,5 +99,5 @@ class Edge:
 
 
 def in_words(identifier: str) -> str:
-    """`second_opinion` as people write it: `Second opinion`."""
+    """`second_opinion` becomes `Second opinion`."""
     return identifier.replace("_", " ").strip().capitalize()

@@ -1,4 +1,7 @@
-"""How far a run has come: whole percents of the map's weights, credited once and never lost."""
+"""The progress of a run: the weights of the nodes that are done or skipped.
+
+A node is credited once. Its credit is never taken back.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,21 @@ from flows.runtime.graph.workflow import Workflow
 
 
 class Progress:
-    """The nodes of one run that are done or left out. Waiting credits nothing."""
+    """The credited nodes of a run: those that are done or skipped. Waiting credits nothing."""
 
     def __init__(self, workflow: Workflow) -> None:
         self._workflow = workflow
         self._credited: set[str] = set()
 
     def finish(self, node_id: str) -> None:
-        """Credit a node that is done. A loop that comes by again credits nothing more.
+        """Credit a node that is done. A second visit in a loop changes nothing.
 
         Raises RecordNotFoundError when the map has no such node.
         """
         self._credited.add(self._workflow.node(node_id).id)
 
     def skip(self, node_id: str) -> None:
-        """Credit a node that the run leaves out, so that the rest still adds up to the whole.
+        """Credit a node that the run skips. Otherwise progress would never reach 100 percent.
 
         Raises RecordNotFoundError when the map has no such node.
         """
@@ -36,15 +39,15 @@ class Progress:
 
     @property
     def overall(self) -> float:
-        """Share of the whole run that is credited, from 0 to 1. Never falls."""
+        """The credited share of the run, from 0 to 1. It never falls."""
         done = sum(node.weight for node in self._workflow.nodes if node.id in self._credited)
         return done / 100
 
     def step(self, stage: str) -> float:
-        """Share of one stage's weight that is credited, from 0 to 1.
+        """The credited share of a stage's weight, from 0 to 1.
 
-        A stage without weight counts as done with its first credited node: its other nodes
-        are ways around that a run need not take.
+        A stage without weight is done when its first node is credited. A run does not have to
+        enter the other nodes of such a stage.
 
         Raises RecordNotFoundError when the map has no such stage.
         """
@@ -59,7 +62,7 @@ class Progress:
 
     @classmethod
     def from_dict(cls, workflow: Workflow, saved: Mapping[str, Any]) -> Progress:
-        """Continue where a saved run was.
+        """The progress that a checkpoint holds.
 
         Raises CheckpointSchemaError when it credits a node that this map does not have.
         """

@@ -1,4 +1,8 @@
-"""One desk is one folder: the right to run it, where it answers, and ports of its own."""
+"""A desk is a folder. One process at a time may run it.
+
+The lock keeps a second process out. `desk.json` tells other commands at which addresses the desk
+answers. `free_port` finds ports for it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ LOCK_SECONDS = 0.5
 
 
 class RunningDesk(Contract):
-    """What `desk.json` tells the other commands: where the desk of this folder answers."""
+    """The content of `desk.json`: where the desk of this folder answers."""
 
     pid: int
     api_url: str
@@ -30,10 +34,10 @@ class RunningDesk(Contract):
 
 
 class DeskLock:
-    """The right to run the desk of one folder, held by one process at a time.
+    """The lock on a desk's folder. Only the process that holds it may run the desk.
 
-    The lock is the operating system's and ends with the process, so a desk that was killed
-    leaves none behind. Taking it may block for half a second: do that before the event loop.
+    The operating system releases the lock when the process ends, even when it is killed.
+    `acquire` may block for half a second: call it before the event loop starts.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -53,14 +57,15 @@ class DeskLock:
         self.release()
 
     def acquire(self) -> None:
-        """Take the lock, and clear away what a killed desk left.
+        """Take the lock, and delete the `desk.json` of a desk that was killed.
 
         Raises:
-            ConflictError: another process runs this desk; names its pid and its addresses.
+            ConflictError: another process runs this desk. The message has its pid and addresses.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         fd = os.open(_lock_file(self._folder), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        # A reader that looks whether the lock is held holds it for a moment itself.
+        # `running_desk` holds the lock for a moment while it looks whether a desk holds it. So
+        # a lock that is taken means a running desk only when it stays taken.
         deadline = time.monotonic() + LOCK_SECONDS
         while not _locked(fd, fcntl.LOCK_EX):
             if time.monotonic() > deadline:
@@ -74,30 +79,32 @@ class DeskLock:
         _desk_file(self._folder).unlink(missing_ok=True)
 
     def publish(self, *, api_url: str, prefect_url: str) -> RunningDesk:
-        """Tell the other commands where this desk answers; only while the lock is held."""
-        assert self._fd is not None, "the lock has to be taken before a desk is published"
+        """Tell other commands where this desk answers. Call it while the lock is held."""
+        assert self._fd is not None, "publish needs the lock: call acquire first"
         desk = RunningDesk(
             pid=os.getpid(),
             api_url=api_url,
             prefect_url=prefect_url,
             started_at=datetime.now(UTC),
         )
+        # Replaced as a whole: another command may read the file at this moment.
         draft = _desk_file(self._folder).with_suffix(".tmp")
         draft.write_text(desk.model_dump_json(indent=2))
         draft.replace(_desk_file(self._folder))
         return desk
 
     def release(self) -> None:
-        """Leave the folder to the next one; a second call does nothing."""
+        """Release the folder for the next desk. A second call does nothing."""
         if self._fd is None:
             return
+        # The file goes first: once the lock is released, it may be the next desk's file.
         _desk_file(self._folder).unlink(missing_ok=True)
         os.close(self._fd)
         self._fd = None
 
 
 def running_desk(folder: Path) -> RunningDesk | None:
-    """The desk that runs on this folder, or None, also when one was killed and left its file."""
+    """The desk that runs on this folder. None when there is none, or when it was killed."""
     try:
         fd = os.open(_lock_file(folder), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -109,19 +116,22 @@ def running_desk(folder: Path) -> RunningDesk | None:
 
 
 def free_port(preferred: int, host: str) -> int:
-    """The preferred port if it is free on that address, else the next one that is.
+    """The preferred port if it is free on that address, otherwise the next free port.
 
     Raises:
-        ConflictError: that port and the hundred after it are taken.
+        ConflictError: the preferred port and the hundred ports after it are taken.
     """
     for port in range(preferred, min(preferred + PORTS_TRIED, 65535) + 1):
         if _bindable(port, host) and not _answered(port, host):
             return port
-    raise ConflictError(f"no free port from {preferred} on {host}")
+    raise ConflictError(f"no free port from {preferred} on {host}: choose another port")
 
 
 def _answered(port: int, host: str) -> bool:
-    """Where a wildcard listener and a narrower one may share a port, binding tells nothing."""
+    """Whether a server answers on that port.
+
+    On some systems a port can be bound although a server listens on it at all addresses.
+    """
     try:
         socket.create_connection((host, port), timeout=0.2).close()
     except OSError:
@@ -164,4 +174,4 @@ def _published(folder: Path) -> RunningDesk | None:
 def _taken(folder: Path, holder: str) -> str:
     desk = _published(folder)
     where = f"api {desk.api_url}, prefect {desk.prefect_url}" if desk else "still starting"
-    return f"a desk runs on {folder} already (pid {holder}, {where})"
+    return f"a desk runs on {folder} already (pid {holder}, {where}): use it, or stop it first"

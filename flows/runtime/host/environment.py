@@ -1,7 +1,7 @@
-"""The PREFECT_* variables of one desk, so that nothing of Prefect lies outside its folder.
+"""The PREFECT_* variables of a desk. They keep all files of Prefect inside the desk's folder.
 
-Prefect reads its settings once, when it is imported: apply them before that. This file
-therefore imports nothing of Prefect.
+Prefect reads its settings once, when it is imported. Apply the variables before that. This file
+therefore does not import Prefect.
 """
 
 from __future__ import annotations
@@ -25,62 +25,67 @@ _ALIASES = {
         "PREFECT_API_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL"
     ),
 }
-"""Second spellings that Prefect accepts; the first one wins where both are set."""
+"""Second names that Prefect accepts. When both names are set, Prefect uses the first."""
 
 
 def prefect_api_url(settings: Settings) -> str:
-    """Where this desk's own Prefect server answers, as a client on the same machine calls it."""
+    """The address of this desk's own Prefect server, for clients on the same machine."""
     host = _ANYWHERE.get(settings.prefect_host, settings.prefect_host)
     return f"http://{host}:{settings.prefect_port}/api"
 
 
 def prefect_environment(settings: Settings) -> dict[str, str]:
-    """Every PREFECT_* variable of this desk, with the operator's value where there is one.
+    """Every PREFECT_* variable of this desk.
 
-    What makes the desk one folder on its own ports is fixed; the database, the API's address,
-    log levels and the like may be chosen in the process environment and are then kept.
+    Variables that name the desk's folder and ports are fixed. For the others (the database, the
+    API's address, log levels) a value in the process environment has priority.
     """
     home = settings.folder / "prefect"
     fixed = {
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_API_HOST": settings.prefect_host,
         "PREFECT_SERVER_API_PORT": str(settings.prefect_port),
-        # A client that cannot reach the server has to say so, not to start one of its own.
+        # A client that cannot reach the server has to report that. By default it would start a
+        # server of its own.
         "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
-        # The memo outlives a database that was replaced, and then block types are missing.
+        # Prefect would remember that block types are registered even after the database was
+        # replaced, and the new database would have none.
         "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }
     api_url = _chosen("PREFECT_API_URL") or prefect_api_url(settings)
-    # Unset, the browser would be sent to PREFECT_API_URL, a name only containers may know.
+    # By default browsers would call PREFECT_API_URL, which may be a name that only containers
+    # can resolve.
     ui_api_url = _chosen("PREFECT_SERVER_UI_API_URL") or _ui_api_url(settings)
     defaults = {
         "PREFECT_API_URL": api_url,
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
         "PREFECT_SERVER_UI_API_URL": ui_api_url,
-        # Unset, any page in a browser of this machine could answer for whoever sits there.
+        # By default any web page in a browser on this machine could answer in the user's place.
         "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": _origins(settings, api_url, ui_api_url),
-        # Unset, the server writes into the installed package, which two desks share.
+        # By default the server writes into the installed package, which two desks share.
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home / "ui"),
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-        # An event that is not flushed yet is in neither backfill nor feed of a new subscriber.
+        # A new subscriber misses an event that Prefect has received and not flushed yet: it is
+        # neither in the stored events nor in the feed.
         "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.25",
         "PREFECT_LOGGING_LEVEL": "WARNING",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_LOGGING_COLORS": "false",
     }
-    # The server's password is also what this desk's own processes call it with.
+    # The desk's own processes use the server's password when they call it.
     password = _chosen(_SERVER_PASSWORD) or _chosen(_CLIENT_PASSWORD)
     passwords = dict.fromkeys((_SERVER_PASSWORD, _CLIENT_PASSWORD), password) if password else {}
     return fixed | {name: _chosen(name) or value for name, value in (defaults | passwords).items()}
 
 
 def require_guarded(settings: Settings) -> None:
-    """Whoever reaches a Prefect server without a password may answer for everybody.
+    """Refuse a Prefect server without a password that other machines can reach.
 
-    Raises ContractViolationError when that would be other machines.
+    Every caller of such a server could answer reviews in any reviewer's name.
+    Raises ContractViolationError.
     """
     if not is_loopback(settings.prefect_host) and not prefect_environment(settings).get(
         _SERVER_PASSWORD
@@ -93,7 +98,7 @@ def require_guarded(settings: Settings) -> None:
 
 
 def apply_prefect_environment(settings: Settings) -> None:
-    """Make this process, and what it starts, belong to this desk; creates Prefect's folder."""
+    """Set the variables for this process and its children, and create Prefect's folder."""
     variables = prefect_environment(settings)
     os.environ.update(variables)
     (settings.folder / "prefect").mkdir(parents=True, exist_ok=True)
@@ -105,7 +110,7 @@ def _ui_api_url(settings: Settings) -> str:
 
 
 def _origins(settings: Settings, *urls: str) -> str:
-    """What browsers call the sites that are this desk's Prefect server, whatever name they use."""
+    """The origins from which browsers may call the server: all names of the server itself."""
     here = (f"http://{host}:{settings.prefect_port}" for host in ("127.0.0.1", "localhost"))
     return ",".join(dict.fromkeys(urljoin(url, "/").rstrip("/") for url in (*here, *urls)))
 

@@ -1,20 +1,23 @@
-"""Where to look at a run: absolute addresses, for whoever is told of it far from the desk."""
+"""Where to look at a run: absolute addresses, for people who are told of it far from the desk."""
 
 from __future__ import annotations
 
 from data.settings import Settings
 
 
-def run_links(settings: Settings, run_id: str) -> dict[str, str]:
+def run_links(settings: Settings, run_id: str, flow_run_id: str) -> dict[str, str]:
     """Addresses of a run: in the Prefect UI (v2), at the API, and of its open request there."""
     run = f"{settings.api_url}/runs/{run_id}"
+    page = f"flow-run/{flow_run_id}" if flow_run_id else ""  # Prefect has not been told yet
     return {
-        "prefect": f"{settings.prefect_url}/v2/runs/flow-run/{run_id}",
+        "prefect": f"{settings.prefect_url}/v2/runs/{page}",
         "run": run,
         "request": f"{run}/hitl",
     }
 
 
-def what_about(settings: Settings, run_id: str, application_id: str) -> dict[str, object]:
+def about_run(
+    settings: Settings, run_id: str, flow_run_id: str, application_id: str
+) -> dict[str, object]:
     """What a notification says of a run besides the request: ids and addresses only."""
-    return {"application_id": application_id, "links": run_links(settings, run_id)}
+    return {"application_id": application_id, "links": run_links(settings, run_id, flow_run_id)}

@@ -1,4 +1,4 @@
-"""Whether an address is this machine's own."""
+"""Which addresses only this machine can reach."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches whatever listens on that host."""
+    """Whether a server on that host can be reached from this machine only."""
     if host == "localhost":
         return True
     try:

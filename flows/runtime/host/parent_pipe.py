@@ -1,12 +1,14 @@
-"""How a child process and its supervisor know of each other, without polling.
+"""How a child process and its supervisor learn of each other's state, without polling.
 
-Two pipes, inherited from the supervisor and named in the environment:
+The supervisor opens two pipes. Each child inherits them and finds their descriptors in its
+environment:
 
-- the *lifeline*: nobody ever writes to it. It ends when the supervisor ends, however it ends,
-  and then the child ends too;
-- *ready*: the child writes one byte when it really works.
+- the *parent pipe*: no process ever writes to it. The operating system closes it when the
+  supervisor ends, even when the supervisor is killed, and then the child ends too;
+- the *ready pipe*: the child writes one byte when it has started its work.
 
-A process that was started by hand has neither, and both functions do nothing.
+A process that a person started has neither pipe. Then `exit_with_parent` and `notify_ready` do
+nothing.
 """
 
 from __future__ import annotations
@@ -20,66 +22,69 @@ import threading
 import time
 from typing import NoReturn
 
-LIFELINE_FD = "CREDIT_DESK_LIFELINE_FD"
+PARENT_PIPE_FD = "CREDIT_DESK_PARENT_PIPE_FD"
 READY_FD = "CREDIT_DESK_READY_FD"
 INSTANCE = "CREDIT_DESK_INSTANCE"
-"""Which start of the supervisor a process belongs to: set by it, anew every time."""
+"""Which start of the supervisor a process belongs to. Every start has a new value."""
 GRACE_SECONDS = 4.0
-"""How long a child may take to end in good order after its supervisor is gone."""
+"""How long a child may take to end after SIGTERM, once its supervisor has ended."""
 
 _log = logging.getLogger(__name__)
 _ready_fd: int | None = None
 
 
-def attach(*, at_once: bool = False) -> None:
-    """Tie this process to its supervisor: when that is gone, SIGTERM, and a hard end after 4 s.
+def exit_with_parent(*, at_once: bool = False) -> None:
+    """End this process when its supervisor ends: SIGTERM first, a forced exit 4 s later.
 
-    With `at_once` the hard end comes at once, as if this process had been killed too. Call it
-    early, and in the main thread's process rather than in a fork of it; a second call
-    does nothing.
+    With `at_once` the forced exit comes first, as if this process had been killed too.
+    Call it early and before any fork: the thread that watches the pipe does not exist in a
+    forked process. A second call does nothing.
     """
     global _ready_fd
-    lifeline_fd = _take(LIFELINE_FD)
+    parent_pipe_fd = _take(PARENT_PIPE_FD)
     if _ready_fd is None:
         _ready_fd = _take(READY_FD)
-    if lifeline_fd is not None:
+    if parent_pipe_fd is not None:
+        # A daemon thread: it must not keep the process alive when the work is done.
         threading.Thread(
-            target=_hold, args=(lifeline_fd, at_once), name="lifeline", daemon=True
+            target=_watch, args=(parent_pipe_fd, at_once), name="parent-pipe", daemon=True
         ).start()
 
 
-def ready() -> None:
-    """Tell the supervisor that this process does its work now; only the first call counts."""
+def notify_ready() -> None:
+    """Tell the supervisor that this process has started its work. Only the first call counts."""
     global _ready_fd
-    attach()
+    exit_with_parent()
     if _ready_fd is None:
         return
     fd, _ready_fd = _ready_fd, None
     try:
         os.write(fd, b"1")
     except BrokenPipeError:
-        _log.warning("the supervisor no longer waits for this process")
+        _log.warning("the supervisor stopped waiting before this process was ready")
     finally:
         os.close(fd)
 
 
-def leave(code: int = 0) -> NoReturn:
-    """End this process when its work is done: what is registered for the exit runs, and no more.
+def exit_now(code: int = 0) -> NoReturn:
+    """End this process when its work is done. Functions registered with `atexit` still run.
 
-    Python would go on to take two thousand modules apart, which costs a role more than a second
-    of the five that a desk has to stop.
+    A normal exit of Python also unloads some two thousand modules. That takes more than one of
+    the five seconds in which a desk has to stop.
     """
     logging.shutdown()
     atexit._run_exitfuncs()
+    # os._exit does not flush buffers.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
 
 
 def _take(variable: str) -> int | None:
-    """Read an inherited descriptor and keep it, and its name, from this process's own children.
+    """Read an inherited descriptor, and hide it from the processes that this one starts.
 
-    There the number would belong to another file.
+    They do not inherit the descriptor, so its number could mean another file there. A child
+    that held the ready pipe open would also keep the supervisor waiting after this one died.
     """
     number = os.environ.pop(variable, "")
     if not number:
@@ -89,10 +94,12 @@ def _take(variable: str) -> int | None:
     return fd
 
 
-def _hold(lifeline_fd: int, at_once: bool) -> None:
-    os.read(lifeline_fd, 1)
+def _watch(parent_pipe_fd: int, at_once: bool) -> None:
+    # The read returns when the last writing end is closed: at the supervisor's end.
+    os.read(parent_pipe_fd, 1)
     if at_once:
         os._exit(1)
     os.kill(os.getpid(), signal.SIGTERM)
+    # A process that ignores SIGTERM, or hangs while it ends, would otherwise stay for ever.
     time.sleep(GRACE_SECONDS)
     os._exit(1)

@@ -1,7 +1,7 @@
-"""One command, several processes: start them in order, keep them alive, end them all.
+"""Several processes under one command: start them in order, restart those that die, end all.
 
-Children stay in the supervisor's process group and hold the other end of its lifeline, so
-they end when it ends, however it ends.
+Each child holds the reading end of the supervisor's parent pipe. Children therefore end when
+the supervisor ends, even when it is killed. They also stay in its process group.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from typing import Self
 from uuid import uuid4
 
 from data.contracts.errors import UnavailableError
-from flows.runtime.host.parent_pipe import INSTANCE, LIFELINE_FD, READY_FD
+from flows.runtime.host.parent_pipe import INSTANCE, PARENT_PIPE_FD, READY_FD
 
 START_SECONDS = 120.0
-"""How long a role may take to get ready: the first start migrates a database."""
+"""How long a role may take to get ready. The first start migrates a database."""
 STOP_SECONDS = 4.5
 """From `stop()` to the last SIGKILL."""
-_UPPER_SHARE = 0.55
-"""How much of that the upper roles may take before the first one is told."""
+_DEPENDENTS_SHARE = 0.55
+"""The part of that time after which the first role gets its SIGTERM in any case."""
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
-"""Seconds between the death of a child and its restart; doubled from one death to the next."""
+"""Seconds between the death of a child and its restart. Every further death doubles them."""
 STEADY_SECONDS = 60.0
-"""A child that lived this long is not in a crash loop, and its next restart is quick again."""
+"""A child that lived this long is not in a crash loop. Its next restart is quick again."""
 LOG_BYTES = 5_000_000
-"""A log beyond this size is put aside when its role starts; one older log is kept."""
+"""A larger log is renamed when its role starts. The supervisor keeps one older log."""
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class RoleState(StrEnum):
 
 @dataclass(frozen=True)
 class Role:
-    """One process: its name, its command, and what it finds in its environment."""
+    """A process to start: its name, its command and its environment variables."""
 
     name: str
     argv: Sequence[str]
@@ -61,23 +61,23 @@ StateListener = Callable[[str, RoleState, str], None]
 """Called with the role's name, its new state and a detail for people."""
 
 
-def _unheard(_role: str, _state: RoleState, _detail: str) -> None:
-    """Nobody listens; the log has it."""
+def _ignore(_role: str, _state: RoleState, _detail: str) -> None:
+    """The listener by default. The supervisor also logs every state."""
 
 
 class Supervisor:
-    """Starts roles one after the other and keeps each of them alive until it is stopped.
+    """Starts roles one after the other, and restarts a role that dies, until `stop`.
 
-    A role says that it is ready through `lifeline.ready`. Its output goes to
-    `<folder>/logs/<name>.log`. Use it as an async context manager, or call `start` and `stop`;
-    to give up a start that is under way, cancel the task it runs in.
+    A role calls `parent_pipe.notify_ready` when it has started its work. Its output goes to
+    `<folder>/logs/<name>.log`. Use the supervisor as an async context manager, or call `start`
+    and `stop`. To abort a start, cancel the task in which it runs.
     """
 
     def __init__(
         self,
         folder: Path,
         roles: Sequence[Role],
-        on_state: StateListener = _unheard,
+        on_state: StateListener = _ignore,
         *,
         start_seconds: float = START_SECONDS,
         first_delay: float = FIRST_DELAY,
@@ -89,9 +89,10 @@ class Supervisor:
         self._first_delay = first_delay
         self._children: dict[str, asyncio.subprocess.Process] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
-        self._lifeline: tuple[int, int] | None = None
+        self._parent_pipe: tuple[int, int] | None = None
+        """Its reading and its writing end. Only this process holds the writing end."""
         self._instance = ""
-        self._one_stop = asyncio.Lock()
+        self._stopping = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -106,12 +107,12 @@ class Supervisor:
         await self.stop()
 
     async def start(self) -> None:
-        """Start every role, each when the one before it is ready.
+        """Start every role, each as soon as the role before it is ready.
 
         Raises:
-            UnavailableError: a role ended or was silent for too long; all are stopped again.
+            UnavailableError: a role ended, or was not ready in time. The others are stopped.
         """
-        self._lifeline = os.pipe()
+        self._parent_pipe = os.pipe()
         self._instance = uuid4().hex[:12]
         try:
             for role in self._roles:
@@ -122,21 +123,25 @@ class Supervisor:
                     raise UnavailableError(f"{role.name} {trouble}; see {self.log_of(role.name)}")
                 self._keepers[role.name] = asyncio.create_task(self._keep(role))
         except BaseException:
+            # A cancelled start too: the children that already run must not stay behind.
             await self.stop()
             raise
 
     async def stop(self) -> None:
-        """End all roles, the stubborn ones by force, within five seconds.
+        """End all roles within five seconds, and kill those that do not end by themselves.
 
-        The first role is what the others stand on: they are told together, and it is told when
-        they have ended, or have used up their part of the time.
+        The other roles depend on the first one. They get their SIGTERM together. The first role
+        gets its SIGTERM when they have ended, or when their part of the time is over.
         """
-        async with self._one_stop:
+        # A signal handler and `__aexit__` may both call this. The second call has to wait until
+        # the first one is done, and then finds nothing left to stop.
+        async with self._stopping:
             started = [
                 role
                 for role in reversed(self._roles)
                 if role.name in self._keepers or role.name in self._children
             ]
+            # First the keepers: a keeper would restart the child that ends now.
             for keeper in self._keepers.values():
                 keeper.cancel()
             await asyncio.gather(*self._keepers.values(), return_exceptions=True)
@@ -144,50 +149,57 @@ class Supervisor:
             await self._end_children()
             for role in started:
                 self._tell(role, RoleState.STOPPED)
-            if self._lifeline is not None:
-                for fd in self._lifeline:
+            if self._parent_pipe is not None:
+                for fd in self._parent_pipe:
                     os.close(fd)
-                self._lifeline = None
+                self._parent_pipe = None
 
     def log_of(self, name: str) -> Path:
-        """Where the output of a role goes."""
+        """The file that a role's output goes to."""
         return self._logs / f"{name}.log"
 
     async def _end_children(self) -> None:
         deadline = time.monotonic() + STOP_SECONDS
+        base = self._roles[0].name
         left = [role.name for role in reversed(self._roles) if role.name in self._children]
-        ground = self._roles[0].name
-        upper = [name for name in left if name != ground]
-        for storey, seconds in ((upper, _UPPER_SHARE * STOP_SECONDS), ([ground], STOP_SECONDS)):
-            ending = [self._children[name] for name in storey if name in self._children]
-            for child in ending:
-                _signal(child, signal.SIGTERM)
-            share = min(seconds, deadline - time.monotonic())
-            await asyncio.gather(*(_ended(child, share) for child in ending))
+        dependents = [name for name in left if name != base]
+        await self._terminate(dependents, _DEPENDENTS_SHARE * STOP_SECONDS)
+        await self._terminate([base], deadline - time.monotonic())
+        # A dependent that was late has had the base role's time as well. Now it is killed.
         for name in left:
             child = self._children.pop(name)
-            if not await _ended(child, deadline - time.monotonic()):
+            if not await _has_ended(child, deadline - time.monotonic()):
                 _log.warning("%s did not end in time and is killed", name)
                 _signal(child, signal.SIGKILL)
                 await child.wait()
 
+    async def _terminate(self, names: Sequence[str], seconds: float) -> None:
+        """Send SIGTERM to these roles together, and wait that long for all of them."""
+        children = [self._children[name] for name in names if name in self._children]
+        for child in children:
+            _signal(child, signal.SIGTERM)
+        await asyncio.gather(*(_has_ended(child, seconds) for child in children))
+
     async def _keep(self, role: Role) -> None:
-        """Restart a role whenever it dies, until cancelled."""
+        """Restart a role whenever it dies, until `stop` cancels this task."""
         delay = self._first_delay
-        born = time.monotonic()
+        started = time.monotonic()
         while True:
             trouble = _ending(await self._children[role.name].wait())
-            if time.monotonic() - born >= STEADY_SECONDS:
+            if time.monotonic() - started >= STEADY_SECONDS:
                 delay = self._first_delay
             while trouble:
                 self._tell(role, RoleState.RESTARTING, f"{trouble}; again in {delay:g} s")
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, LONGEST_DELAY)
-                born = time.monotonic()
+                started = time.monotonic()
                 trouble = await self._launch(role)
 
     async def _launch(self, role: Role) -> str:
-        """Start one process and wait until it is ready; otherwise what went wrong with it."""
+        """Start a process and wait until it is ready.
+
+        Returns the reason when it did not get ready, and an empty text when it did.
+        """
         ready_read, ready_write = os.pipe()
         try:
             try:
@@ -195,10 +207,11 @@ class Supervisor:
             except OSError as error:
                 return f"cannot be started: {error.strerror}"
             finally:
-                # Ours has to go, or a child that dies would never close the pipe.
+                # Only the child may hold the writing end. Otherwise the pipe would stay open
+                # when the child dies, and this process would wait until the timeout.
                 os.close(ready_write)
             self._children[role.name] = child
-            trouble = await self._first_word(child, ready_read)
+            trouble = await self._until_ready(child, ready_read)
         finally:
             os.close(ready_read)
         if trouble:
@@ -208,10 +221,10 @@ class Supervisor:
         return trouble
 
     async def _spawn(self, role: Role, ready_fd: int) -> asyncio.subprocess.Process:
-        assert self._lifeline is not None
-        lifeline_fd, _held_open = self._lifeline
-        ours = {
-            LIFELINE_FD: str(lifeline_fd),
+        assert self._parent_pipe is not None
+        parent_pipe_fd, _writing_end = self._parent_pipe
+        pipes = {
+            PARENT_PIPE_FD: str(parent_pipe_fd),
             READY_FD: str(ready_fd),
             INSTANCE: self._instance,
         }
@@ -219,20 +232,23 @@ class Supervisor:
         try:
             return await asyncio.create_subprocess_exec(
                 *role.argv,
-                env={**os.environ, **role.env, **ours},
+                env={**os.environ, **role.env, **pipes},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                pass_fds=(lifeline_fd, ready_fd),
+                pass_fds=(parent_pipe_fd, ready_fd),
             )
         finally:
             os.close(output)
 
-    async def _first_word(self, child: asyncio.subprocess.Process, ready_fd: int) -> str:
-        """Wait until a child is ready; one that is not in time is killed."""
+    async def _until_ready(self, child: asyncio.subprocess.Process, ready_fd: int) -> str:
+        """Wait until a child is ready, and kill it when it is not ready in time.
+
+        Returns the reason when it did not get ready, and an empty text when it did.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._start_seconds):
-                return "" if await _one_byte(ready_fd) else _ending(await child.wait())
+                return "" if await _read_byte(ready_fd) else _ending(await child.wait())
         _signal(child, signal.SIGKILL)
         await child.wait()
         return f"was not ready after {self._start_seconds:g} s"
@@ -250,20 +266,20 @@ def _ending(code: int) -> str:
 
 
 def _signal(child: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
         child.send_signal(number)
 
 
-async def _ended(child: asyncio.subprocess.Process, seconds: float) -> bool:
-    """Whether a process has ended, or does so within that time."""
+async def _has_ended(child: asyncio.subprocess.Process, seconds: float) -> bool:
+    """Wait at most that long for the end of a process, and tell whether it has ended."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(max(seconds, 0)):
             await child.wait()
     return child.returncode is not None
 
 
-async def _one_byte(pipe: int) -> bool:
-    """Wait on the reading end of a pipe: true for a byte, false when it ends without one."""
+async def _read_byte(pipe: int) -> bool:
+    """Wait for a byte in a pipe. False when the pipe is closed without a byte."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     loop.add_reader(pipe, readable.set)
@@ -275,7 +291,7 @@ async def _one_byte(pipe: int) -> bool:
 
 
 def _open_log(path: Path) -> int:
-    """Open a log for appending, after putting a long one aside."""
+    """Open a log for appending. A log that is too long is renamed first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size > LOG_BYTES:
         path.replace(path.with_name(f"{path.name}.1"))

@@ -1,8 +1,8 @@
-"""One trace per run: providers and exporters, chosen once at the start of a process.
+"""Traces and metrics: the providers and exporters of a process.
 
-Prefect opens a span for every flow and task run as soon as there is a global provider. Without
-a collector, spans go to the process's log; with one that is down, too, and to the collector
-again when it is back. Nothing waits for it.
+Prefect opens a span for every flow run and task run when there is a global provider. Spans go to
+the collector. When no collector is set, or when it does not answer, spans go to the process's
+log. No run ever waits for the collector.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ log = logging.getLogger(__name__)
 
 
 def setup(role: str, settings: Settings) -> None:
-    """Trace and measure this process. Call once, before anything opens a span."""
+    """Start traces and metrics of this process. Call it once, before the first span."""
     _setup_logging(settings.log_level)
-    if settings.otlp_endpoint:  # the standard name wins where both are set
+    if settings.otlp_endpoint:  # a value under the standard name has priority
         os.environ.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", settings.otlp_endpoint)
     resource = Resource.create({"service.name": SERVICE_NAME, "service.instance.id": role})
     provider = TracerProvider(resource=resource)
@@ -58,7 +58,10 @@ def setup(role: str, settings: Settings) -> None:
 
 
 class FallbackExporter(SpanExporter):
-    """Sends to the collector; while that is out of reach, to the log. One line per change."""
+    """Sends spans to the collector, and to the log while the collector does not answer.
+
+    It logs one line when the collector is lost, and one when it answers again.
+    """
 
     def __init__(
         self,
@@ -70,18 +73,18 @@ class FallbackExporter(SpanExporter):
         self._fallback = fallback
         self._retry_after = retry_after_seconds
         self._down_until = 0.0
-        # The exporter's own complaints would come with every batch.
+        # The exporter itself would log an error for every batch.
         logging.getLogger("opentelemetry.exporter.otlp").setLevel(logging.CRITICAL)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         if time.monotonic() >= self._down_until:
             if self._primary.export(spans) is SpanExportResult.SUCCESS:
                 if self._down_until:
-                    log.warning("the OTLP collector is back")
+                    log.warning("the OTLP collector answers again: spans go to it")
                 self._down_until = 0.0
                 return SpanExportResult.SUCCESS
             if not self._down_until:
-                log.warning("the OTLP collector is out of reach: spans go to this log")
+                log.warning("the OTLP collector does not answer: spans go to this log")
             self._down_until = time.monotonic() + self._retry_after
         return self._fallback.export(spans)
 
@@ -94,7 +97,7 @@ class FallbackExporter(SpanExporter):
 
 
 def flush() -> None:
-    """Send what is left, for at most as long as one export takes. Call before the process ends."""
+    """Send the remaining spans, before the process ends. Waits for one export at most."""
     provider = trace.get_tracer_provider()
     if isinstance(provider, TracerProvider):
         provider.shutdown()

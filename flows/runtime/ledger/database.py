@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from contextvars import copy_context
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -34,165 +35,6 @@ from data.contracts.errors import UnavailableError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(column_0_label)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-_Id = sa.String(64)
-_At = sa.String(32)  # ISO 8601 in UTC: sorts as text, reads the same in both databases
-_Name = sa.String(64)
-
-applications = sa.Table(
-    "applications",
-    metadata,
-    sa.Column("application_id", _Id, primary_key=True),
-    sa.Column("content_sha256", sa.String(64), nullable=False),
-    sa.Column("body", sa.LargeBinary, nullable=False),  # the vault: compressed, never in Prefect
-    sa.Column("order", sa.JSON, nullable=False),  # how the run was asked for
-    sa.Column("received_at", _At, nullable=False),
-)
-
-papers = sa.Table(
-    "papers",  # what was handed in after the application
-    metadata,
-    sa.Column("application_id", _Id, primary_key=True),
-    sa.Column("paper_id", _Id, primary_key=True),
-    sa.Column("body", sa.LargeBinary, nullable=False),
-    sa.Column("filed_by", sa.String(128), nullable=False),
-    sa.Column("filed_at", _At, nullable=False),
-)
-
-runs = sa.Table(
-    "runs",
-    metadata,
-    sa.Column("run_id", _Id, primary_key=True),
-    sa.Column("application_id", _Id, nullable=False, index=True),
-    sa.Column("origin", sa.String(160), nullable=False, unique=True),  # one run per origin
-    sa.Column("workflow_version", _Name, nullable=False, server_default=""),
-    sa.Column("status", _Name, nullable=False, index=True),
-    sa.Column("phase", _Name, nullable=False, server_default=""),
-    sa.Column("progress", sa.Float, nullable=False, server_default="0"),
-    sa.Column("options", sa.JSON, nullable=False),
-    sa.Column("versions", sa.JSON, nullable=False),
-    sa.Column("state", sa.JSON, nullable=False),
-    sa.Column("error", sa.JSON, nullable=True),
-    sa.Column("traceparent", sa.String(64), nullable=False, server_default=""),
-    sa.Column("lineage", sa.JSON, nullable=True),
-    sa.Column("deaths", sa.JSON, nullable=False),  # of workers, while they executed this run
-    sa.Column("cancel_requested", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Column("legal_hold", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Column("submitted_by", sa.String(128), nullable=False, server_default=""),
-    sa.Column("created_at", _At, nullable=False),
-    sa.Column("updated_at", _At, nullable=False),
-    sa.Column("last_event_id", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("chain", sa.String(64), nullable=False, server_default=""),
-    sa.Column("lease_owner", sa.String(128), nullable=True),
-    sa.Column("lease_epoch", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("lease_until", _At, nullable=False, server_default=""),
-    sa.Index("ix_runs_created", "created_at", "run_id"),
-)
-
-events = sa.Table(
-    "events",
-    metadata,
-    sa.Column("run_id", _Id, primary_key=True),
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("key", sa.String(160), nullable=False),
-    sa.Column("body", sa.Text, nullable=False),
-    sa.Column("chain", sa.String(64), nullable=False),
-    sa.UniqueConstraint("run_id", "key"),
-)
-
-checkpoints = sa.Table(
-    "checkpoints",
-    metadata,
-    sa.Column("run_id", _Id, primary_key=True),
-    sa.Column("label", _Name, primary_key=True),
-    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("ordinal", sa.Integer, nullable=False),  # the run's n-th checkpoint
-    sa.Column("storage_key", sa.String(255), nullable=False),
-    sa.Column("sha256", sa.String(64), nullable=False),
-    sa.Column("bytes", sa.Integer, nullable=False),
-    sa.Column("schema_version", sa.Integer, nullable=False),
-    sa.Column("workflow_version", _Name, nullable=False),
-    sa.Column("saved_at", _At, nullable=False),
-    sa.Column("purged_at", _At, nullable=True),  # the body is gone, its digest is not
-)
-
-blobs = sa.Table(
-    "blobs",
-    metadata,
-    sa.Column("path", sa.String(255), primary_key=True),
-    sa.Column("body", sa.LargeBinary, nullable=False),
-    sa.Column("written_at", _At, nullable=False),
-)
-
-messages = sa.Table(
-    "messages",
-    metadata,
-    sa.Column("run_id", _Id, primary_key=True),
-    sa.Column("n", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("stage", _Name, nullable=False),
-    sa.Column("author", sa.String(128), nullable=False),
-    sa.Column("text", sa.Text, nullable=False),
-)
-
-reviews = sa.Table(
-    "reviews",
-    metadata,
-    sa.Column("run_id", _Id, primary_key=True),
-    sa.Column("gate", _Name, primary_key=True),
-    sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("visit", sa.Integer, nullable=False),  # which time the run came to this gate
-    sa.Column("role", _Name, nullable=False),
-    sa.Column("status", _Name, nullable=False, index=True),  # open, answered, rejected, expired
-    sa.Column("request", sa.JSON, nullable=False),
-    sa.Column("opened_at", _At, nullable=False),
-    sa.Column("due_at", _At, nullable=False),
-    sa.Column("answer", sa.JSON, nullable=True),
-    sa.Column("answered_at", _At, nullable=True),
-    sa.Column("idempotency_key", sa.String(128), nullable=True),
-    sa.Column("delivered", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Column("claimed_by", sa.String(128), nullable=True),
-    sa.Column("claimed_until", _At, nullable=False, server_default=""),
-    sa.Column("remind_at", _At, nullable=True),
-    sa.Column("reminded_at", _At, nullable=True),
-    sa.Column("escalate_at", _At, nullable=True),
-    sa.Column("escalated_at", _At, nullable=True),
-)
-
-UNDELIVERED = reviews.c.delivered.is_(sa.false()) & reviews.c.answered_at.is_not(None)
-"""Answers whose run may still be asleep, in the words of their index."""
-
-
-def _index_of_few(name: str, column: sa.Column[Any], few: sa.ColumnElement[bool]) -> None:
-    """What sweeps look for every few seconds are a few rows of a table that only grows.
-
-    A query uses such an index if it says the same in the same words.
-    """
-    sa.Index(name, column, sqlite_where=few, postgresql_where=few)
-
-
-_index_of_few("ix_runs_leased", runs.c.lease_owner, runs.c.lease_owner.is_not(None))
-_index_of_few("ix_runs_to_stop", runs.c.cancel_requested, runs.c.cancel_requested.is_(sa.true()))
-_index_of_few("ix_reviews_undelivered", reviews.c.delivered, UNDELIVERED)
-
-decisions = sa.Table(
-    "decisions",
-    metadata,
-    sa.Column("run_id", _Id, primary_key=True),
-    sa.Column("application_id", _Id, nullable=False, index=True),
-    sa.Column("origin", sa.String(160), nullable=False, unique=True),  # an application's is one
-    sa.Column("decision_id", _Id, nullable=False, unique=True),
-    sa.Column("content_sha256", sa.String(64), nullable=False),
-    sa.Column("body", sa.JSON, nullable=False),
-    sa.Column("decided_at", _At, nullable=False),
-)
-
 
 def now() -> str:
     """The wall clock as the ledger writes it. Never an input to a decision."""
@@ -203,6 +45,14 @@ def insert_or_ignore(connection: sa.Connection, table: sa.Table, values: Mapping
     """Insert a row unless one of its keys is taken: who comes second changes nothing."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     connection.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())
+
+
+@cache
+def shared_ledger(url: str) -> Ledger:
+    """This process's one ledger for a URL, migrated when first opened."""
+    ledger = Ledger(url)
+    ledger.migrate()
+    return ledger
 
 
 class Ledger:
@@ -331,3 +181,8 @@ def _in_short(error: BaseException | None) -> str:
     if getattr(error, "sqlstate", None):
         return type(error).__name__
     return str(error).partition("\n")[0]
+
+
+def moment(seconds: float) -> str:
+    """The time so many seconds from now."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from data.contracts.base import Contract, sha256_of
 from data.contracts.errors import AlreadyDecidedError, RecordNotFoundError
 from flows.runtime.ledger import runs
-from flows.runtime.ledger.database import decisions, insert_or_ignore, now
+from flows.runtime.ledger.database import insert_or_ignore, now
 from flows.runtime.ledger.runs import Run
+from flows.runtime.ledger.tables import decisions
 
 _NAMESPACE = UUID("0b3c6a34-6a2e-4a43-8ab0-9ad7f6c5a1de")
 

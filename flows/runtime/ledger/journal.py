@@ -1,7 +1,7 @@
 """The journal: what happened in a run, numbered without gaps, written before it is seen.
 
-A draft becomes an event when its transaction commits. Its `key` says what happened in words
-that a replay would choose again, so whatever is executed twice is written once and keeps its
+A draft becomes an event when its transaction commits. Its `key` says what happened in words that a
+replay would choose again: an event of a stage that is executed twice is written once and keeps its
 number. Each entry's `chain` is the digest of the entry and of all before it.
 """
 
@@ -11,20 +11,18 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID, uuid5
 
 import sqlalchemy as sa
 from opentelemetry import trace
-from prefect.events import emit_event
 
-from data.contracts.base import canonical_json
+from data.contracts.base import Contract, canonical_json
 from data.contracts.errors import RecordNotFoundError
 from data.contracts.events import Event, EventStatus, EventType
 from data.contracts.runs import RunStatus
-from flows.runtime.ledger import database, reviews
-from flows.runtime.ledger.runs import Run, require_lease
-
-_NAMESPACE = UUID("6f0d1f0e-5a0b-4a4e-9d43-0c6f1a4b7e11")
+from flows.runtime.ledger import reviews, tables
+from flows.runtime.ledger.database import now
+from flows.runtime.ledger.leases import require_lease
+from flows.runtime.ledger.runs import Run
 
 _STATUS = {
     EventType.WAITING: EventStatus.WAITING,
@@ -62,7 +60,7 @@ def current_trace() -> tuple[str, str]:
     return f"{context.trace_id:032x}", f"{context.span_id:016x}"
 
 
-def note(
+def draft_event(
     run: Run,
     key: str,
     type: EventType,
@@ -71,7 +69,7 @@ def note(
     *,
     here: bool = False,
 ) -> Draft:
-    """An event about a run that nobody executes; in the run's trace, or (`here`) the caller's."""
+    """An event about a run that is not executed now, in its trace or (`here`) the caller's."""
     trace_id, span_id = current_trace() if here else (run.trace_id, "0" * 16)
     return Draft(
         key=key,
@@ -96,66 +94,124 @@ def append(
 ) -> list[Event]:
     """Write drafts to the run's journal, and `changes` to its row, in the caller's transaction.
 
-    With `epoch`, only while that lease is still the run's: a worker that was given up gets
-    LeaseLostError and writes nothing. Progress never falls, whatever a replay computes. A run
-    that ends asks nobody any more: its open request is closed with it, before its time is up.
-    Returns only what is new; a draft whose key is in the journal already is passed over.
+    With `epoch`, only while that lease is still the run's: a worker that lost its lease gets
+    LeaseLostError and writes nothing. A run that ends asks nothing any more: its open request is
+    closed with it, before its time is up. Returns only what is new; a draft whose key is in the
+    journal already is passed over.
     """
-    row = _lock(connection, run_id, epoch)
-    seen = _keys_in_journal(connection, run_id, [draft.key for draft in drafts])
-    last, chain, progress = row.last_event_id, row.chain, row.progress
-    written: list[Event] = []
-    rows: list[dict[str, Any]] = []
-    for draft in drafts:
-        if draft.key in seen:
-            continue
-        seen.add(draft.key)
-        last, progress = last + 1, max(progress, round(draft.progress, 4))
-        here = (draft.trace_id, draft.span_id) if draft.trace_id else current_trace()
-        event = Event(
-            id=last,
-            run_id=run_id,
-            ts=database.now(),
-            type=draft.type,
-            phase=draft.phase,
-            status=draft.status,
-            message=draft.message,
-            progress=progress,
-            step_progress=round(draft.step_progress, 4),
-            trace_id=here[0],
-            span_id=here[1],
-            meta=dict(draft.meta),
-        )
-        body = canonical_json(event)
-        chain = hashlib.sha256(chain.encode() + body).hexdigest()
-        rows.append(
-            {
-                "run_id": run_id,
-                "id": last,
-                "key": draft.key,
-                "body": body.decode(),
-                "chain": chain,
-            }
-        )
-        written.append(event)
-    if rows:
-        connection.execute(database.events.insert(), rows)
+    head = _lock(connection, run_id, epoch)
+    entries = _entries(head, _new(connection, run_id, drafts))
+    if entries:
+        rows = [entry.as_row() for entry in entries]
+        connection.execute(tables.events.insert(), rows)
+        head = entries[-1].head
     connection.execute(
-        database.runs.update()
-        .where(database.runs.c.run_id == run_id)
-        .values(last_event_id=last, chain=chain, progress=progress, **changes)
+        tables.runs.update()
+        .where(tables.runs.c.run_id == run_id)
+        .values(
+            last_event_id=head.last_id,
+            chain=head.chain,
+            progress=head.progress,
+            **_stored(changes),
+        )
     )
     if "status" in changes and RunStatus(changes["status"]).has_ended:
         reviews.close(connection, run_id)
-    return written
+    return [entry.event for entry in entries]
 
 
-def _lock(connection: sa.Connection, run_id: str, epoch: int | None) -> sa.Row[Any, Any, Any]:
-    runs = database.runs
+@dataclass(frozen=True)
+class _Head:
+    """Where a journal ends: number and digest of its last entry, and the run's progress."""
+
+    run_id: str
+    last_id: int
+    chain: str
+    progress: float
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One line of the journal about to be written, and where the journal ends with it."""
+
+    key: str
+    event: Event
+    body: bytes
+    head: _Head
+
+    def as_row(self) -> dict[str, Any]:
+        return {
+            "run_id": self.event.run_id,
+            "id": self.event.id,
+            "key": self.key,
+            "body": self.body.decode(),
+            "chain": self.head.chain,
+        }
+
+
+def _new(connection: sa.Connection, run_id: str, drafts: Sequence[Draft]) -> list[Draft]:
+    """The drafts that are not in the journal yet, each key once.
+
+    A stage that is executed again drafts the same events under the same keys: they keep the
+    number that they got the first time.
+    """
+    seen = _keys_in_journal(connection, run_id, [draft.key for draft in drafts])
+    new: list[Draft] = []
+    for draft in drafts:
+        if draft.key not in seen:
+            seen.add(draft.key)
+            new.append(draft)
+    return new
+
+
+def _entries(head: _Head, drafts: Sequence[Draft]) -> list[_Entry]:
+    """Number drafts, chain them, and let progress never fall, whatever a replay computes."""
+    entries: list[_Entry] = []
+    for draft in drafts:
+        progress = max(head.progress, round(draft.progress, 4))
+        event = _event(head.run_id, head.last_id + 1, progress, draft)
+        body = canonical_json(event)
+        chain = hashlib.sha256(head.chain.encode() + body).hexdigest()
+        head = _Head(head.run_id, event.id, chain, progress)
+        entries.append(_Entry(draft.key, event, body, head))
+    return entries
+
+
+def _event(run_id: str, number: int, progress: float, draft: Draft) -> Event:
+    trace_id, span_id = (draft.trace_id, draft.span_id) if draft.trace_id else current_trace()
+    return Event(
+        id=number,
+        run_id=run_id,
+        ts=now(),
+        type=draft.type,
+        phase=draft.phase,
+        status=draft.status,
+        message=draft.message,
+        progress=progress,
+        step_progress=round(draft.step_progress, 4),
+        trace_id=trace_id,
+        span_id=span_id,
+        meta=dict(draft.meta),
+    )
+
+
+def _stored(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns as the database takes them: contracts as JSON, without what is their default."""
+    return {
+        name: value.model_dump(mode="json", exclude_defaults=True)
+        if isinstance(value, Contract)
+        else value
+        for name, value in changes.items()
+    }
+
+
+def _lock(connection: sa.Connection, run_id: str, epoch: int | None) -> _Head:
+    """Lock the run's row until the transaction ends: journals are written one after another."""
+    runs = tables.runs
     if epoch is not None:
         require_lease(connection, run_id, epoch)
     else:
-        touch = runs.update().where(runs.c.run_id == run_id).values(updated_at=database.now())
+        touch = runs.update().where(runs.c.run_id == run_id).values(updated_at=now())
         connection.execute(touch)
     row = connection.execute(
         sa.select(runs.c.last_event_id, runs.c.chain, runs.c.progress).where(
@@ -164,7 +220,7 @@ def _lock(connection: sa.Connection, run_id: str, epoch: int | None) -> sa.Row[A
     ).one_or_none()
     if row is None:
         raise RecordNotFoundError(f"there is no run {run_id}")
-    return row
+    return _Head(run_id, *row)
 
 
 def is_told(connection: sa.Connection, run_id: str, key: str) -> bool:
@@ -175,7 +231,7 @@ def is_told(connection: sa.Connection, run_id: str, key: str) -> bool:
 def _keys_in_journal(connection: sa.Connection, run_id: str, keys: list[str]) -> set[str]:
     if not keys:
         return set()
-    events = database.events
+    events = tables.events
     found = connection.execute(
         sa.select(events.c.key).where(events.c.run_id == run_id, events.c.key.in_(keys))
     )
@@ -184,7 +240,7 @@ def _keys_in_journal(connection: sa.Connection, run_id: str, keys: list[str]) ->
 
 def read(connection: sa.Connection, run_id: str, *, after: int = 0, limit: int = 500) -> list[str]:
     """The journal's bodies after an id, oldest first, as the JSON that was written."""
-    events = database.events
+    events = tables.events
     return list(
         connection.execute(
             sa.select(events.c.body)
@@ -197,33 +253,8 @@ def read(connection: sa.Connection, run_id: str, *, after: int = 0, limit: int =
 
 def heads(connection: sa.Connection, run_ids: Iterable[str]) -> dict[str, int]:
     """How far each of these journals goes: one query, however many runs are followed."""
-    runs = database.runs
+    runs = tables.runs
     found = connection.execute(
         sa.select(runs.c.run_id, runs.c.last_event_id).where(runs.c.run_id.in_(list(run_ids)))
     )
     return {row.run_id: row.last_event_id for row in found}
-
-
-def publish(events: Iterable[Event], *, automation: str = "desk") -> None:
-    """Tell Prefect's event feed, which wakes whoever follows. A lost one is read from the journal.
-
-    The id follows from the run and the number, so an event told twice is known as one.
-    """
-    for event in events:
-        emit_event(
-            event=f"{automation}.{event.type}",
-            resource={
-                "prefect.resource.id": f"{automation}.run.{event.run_id}",
-                "prefect.resource.name": event.phase or event.type.value,
-                f"{automation}.gate": str(event.meta.get("gate", "")),
-            },
-            related=[
-                {
-                    "prefect.resource.id": f"prefect.flow-run.{event.run_id}",
-                    "prefect.resource.role": "flow-run",
-                }
-            ],
-            payload=event.model_dump(mode="json"),
-            id=uuid5(_NAMESPACE, f"{event.run_id}:{event.id}"),
-            occurred=event.ts,
-        )

@@ -16,7 +16,7 @@ def json_patch(before: Any, after: Any) -> list[dict[str, Any]]:
     return list(_operations("", before, after))
 
 
-def told(patch: list[dict[str, Any]], most: int = 40) -> list[dict[str, Any]]:
+def summarize_patch(patch: list[dict[str, Any]], most: int = 40) -> list[dict[str, Any]]:
     """A patch short enough for an event: long values by their size, long patches by their head."""
     short = [
         operation | {"value": _short(operation["value"])} if "value" in operation else operation

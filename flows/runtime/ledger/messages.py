@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from data.contracts.runs import Message
-from flows.runtime.ledger.database import messages
+from flows.runtime.ledger.tables import messages
 
 
 def of_run(connection: sa.Connection, run_id: str) -> list[Message]:

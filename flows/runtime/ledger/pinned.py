@@ -1,57 +1,86 @@
-"""What runs decide by, as a later desk reads it: lifted to today's schema, or refused.
+"""What a run decides by: pinned when the run is first executed, and read as it was pinned.
 
-A pinned contract that has changed says so by a field `schema_version`; what was pinned before it
-had that field is of version 1.
+A later desk reads an older schema through its migrations, or refuses it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any, TypeVar
+import zlib
+from typing import TypeVar
 
+import sqlalchemy as sa
 from pydantic import ValidationError
 
-from data.contracts.base import Contract
-from data.contracts.errors import ConflictError
+from data.contracts.base import Contract, canonical_json, sha256_of
+from data.contracts.errors import ConflictError, RecordNotFoundError
+from flows.runtime.ledger import schemas
+from flows.runtime.ledger.database import insert_or_ignore, now
+from flows.runtime.ledger.runs import find
+from flows.runtime.ledger.tables import blobs, runs
 
 Pin = TypeVar("Pin", bound=Contract)
-Migration = Callable[[dict[str, Any]], dict[str, Any]]
-
-_migrations: dict[tuple[type[Contract], int], Migration] = {}
 
 
-def migrates_from(contract: type[Contract], version: int) -> Callable[[Migration], Migration]:
-    """Register the function that lifts what was pinned as `version` to the next."""
-
-    def register(lift: Migration) -> Migration:
-        _migrations[contract, version] = lift
-        return lift
-
-    return register
-
-
-def schema_of(contract: type[Contract]) -> int:
-    """The version that is pinned today."""
-    field = contract.model_fields.get("schema_version")
-    return field.default if field else 1
-
-
-def lifted(contract: type[Pin], body: bytes) -> Pin:
+def migrate(contract: type[Pin], body: bytes) -> Pin:
     """What was pinned, of any known schema, as today's contract.
 
     Raises ConflictError with both versions and the way out, a fork from the start.
     """
     document = json.loads(body)
-    pinned = version = document.get("schema_version", 1)
-    while (lift := _migrations.get((contract, version))) is not None:
-        version += 1
-        document = lift(document) | {"schema_version": version}
     try:
-        return contract.model_validate_json(json.dumps(document))
+        return contract.model_validate_json(json.dumps(schemas.migrate(contract, document)))
+    except schemas.NoMigrationError as error:
+        why = str(error)
     except ValidationError as error:
-        fields = ", ".join("/".join(map(str, found["loc"])) for found in error.errors())
-        raise ConflictError(
-            f"what the run decides by cannot be read any more (run: schema {pinned}, desk: "
-            f"schema {schema_of(contract)}): {fields}; fork from 'start', by what is in force now"
-        ) from None
+        why = ", ".join("/".join(map(str, found["loc"])) for found in error.errors())
+    raise ConflictError(
+        f"what the run decides by cannot be read any more (run: schema "
+        f"{schemas.version_of(document)}, desk: schema {schemas.schema_of(contract)}): {why}; "
+        "fork from 'start', by what is in force now"
+    )
+
+
+def pin(
+    connection: sa.Connection,
+    run_id: str,
+    workflow_version: str,
+    document: Contract,
+    chosen: str | None = None,
+) -> bytes | None:
+    """Fix what a run decides by, when it is first executed; later, tell what it was then.
+
+    That is `document`, unless another one was `chosen` by its digest. None when the run decides
+    by `document`, otherwise the JSON of the one that it does decide by.
+    """
+    digest = sha256_of(document)
+    connection.execute(
+        runs.update()
+        .where(runs.c.run_id == run_id, runs.c.workflow_version == "")
+        .values(workflow_version=workflow_version, versions={"pinned": chosen or digest})
+    )
+    decides_by = find(connection, run_id).versions["pinned"]
+    if decides_by == digest:
+        keep_pinned(connection, document)
+        return None
+    return pinned_body(connection, decides_by)
+
+
+def keep_pinned(connection: sa.Connection, document: Contract) -> str:
+    """Store what runs may decide by, once; returns its digest."""
+    digest = sha256_of(document)
+    body = zlib.compress(canonical_json(document))
+    insert_or_ignore(
+        connection, blobs, {"path": f"pins/{digest}", "body": body, "written_at": now()}
+    )
+    return digest
+
+
+def pinned_body(connection: sa.Connection, digest: str) -> bytes:
+    """The JSON of what was pinned. Raises RecordNotFoundError."""
+    kept: bytes | None = connection.execute(
+        sa.select(blobs.c.body).where(blobs.c.path == f"pins/{digest}")
+    ).scalar_one_or_none()
+    if kept is None:
+        raise RecordNotFoundError(f"nothing was pinned under {digest}")
+    return zlib.decompress(kept)

@@ -1,4 +1,4 @@
-"""The requests that wait for somebody: asked once, answered once, first valid answer wins."""
+"""The requests that wait for a person: asked once, answered once; the first valid answer counts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from data.contracts.errors import (
     ReviewTimeoutError,
 )
 from data.contracts.review import Answerer, Review, ReviewRequest, ReviewStatus
-from flows.runtime.ledger.database import UNDELIVERED, now, reviews
+from flows.runtime.ledger.database import now
+from flows.runtime.ledger.tables import UNDELIVERED, reviews
+
+DEFAULT_TIMEOUT_SECONDS = 7 * 24 * 3600
+"""How long a request waits that does not say so itself."""
 
 
 def latest(
@@ -50,45 +54,59 @@ def ask(
     gate: str,
     visit: int,
     request: ReviewRequest,
-    default_timeout: int,
     opened: datetime | None = None,
 ) -> Review:
-    """Enter a new request.
+    """Enter a new request, due after its own timeout or a week.
 
-    One that goes on being asked, because an answer was rejected, stays what it was, with its time
-    and claim; only the facts are as they are written now. Where an answer had counted before, the
-    asking begins anew.
+    A request that is asked again, because an answer was rejected, keeps its time, its claim and
+    its role; only the facts are as they are now. After an answer that had counted, the request
+    starts from the beginning.
     """
-    attempts = connection.execute(
-        sa.select(sa.func.count()).where(reviews.c.run_id == run_id, reviews.c.gate == gate)
-    ).scalar_one()
-    last = latest(connection, run_id, gate, visit)
-    earlier = last if last and last.is_still_asked else None
     opened = opened or datetime.now(UTC)
-    due = opened + timedelta(seconds=request.timeout_seconds or default_timeout)
-    if earlier is not None:
-        opened, due = earlier.opened_at, earlier.due_at
-        request = earlier.request.model_copy(update={"facts": request.facts})
+    timeout = timedelta(seconds=request.timeout_seconds or DEFAULT_TIMEOUT_SECONDS)
+    entered: dict[str, Any] = {
+        "opened_at": _stamp(opened),
+        "due_at": _stamp(opened + timeout),
+        **_times(request, opened),
+    }
+    last = latest(connection, run_id, gate, visit)
+    if last is not None and last.is_still_asked:
+        request = last.request.model_copy(update={"facts": request.facts})
+        entered = _as_before(connection, last)
     request = request.model_copy(update={"remark": last.objection if last else ""})
     connection.execute(
         reviews.insert().values(
             run_id=run_id,
             gate=gate,
-            attempt=attempts + 1,
+            attempt=_attempts(connection, run_id, gate) + 1,
             visit=visit,
             role=request.role,
             status=ReviewStatus.OPEN,
             request=request.model_dump(mode="json"),
-            opened_at=_stamp(opened),
-            due_at=_stamp(due),
-            claimed_by=earlier.claim.reviewer if earlier and earlier.claim else None,
-            claimed_until=_stamp(earlier.claim.until) if earlier and earlier.claim else "",
-            **(_times_of(connection, earlier) if earlier else _times(request, opened)),
+            **entered,
         )
     )
-    entered = latest(connection, run_id, gate)
-    assert entered is not None
-    return entered
+    asked = latest(connection, run_id, gate)
+    assert asked is not None
+    return asked
+
+
+def _attempts(connection: sa.Connection, run_id: str, gate: str) -> int:
+    """How often this gate has asked in this run."""
+    here = (reviews.c.run_id == run_id) & (reviews.c.gate == gate)
+    found: int = connection.execute(sa.select(sa.func.count()).where(here)).scalar_one()
+    return found
+
+
+def _as_before(connection: sa.Connection, last: Review) -> dict[str, Any]:
+    """The times and the claim of a request that goes on being asked."""
+    return {
+        "opened_at": _stamp(last.opened_at),
+        "due_at": _stamp(last.due_at),
+        "claimed_by": last.claim.reviewer if last.claim else None,
+        "claimed_until": _stamp(last.claim.until) if last.claim else "",
+        **_times_of(connection, last),
+    }
 
 
 def answer(
@@ -274,7 +292,7 @@ def undelivered(connection: sa.Connection) -> list[Review]:
     return [_review(row) for row in found]
 
 
-def the_open_one(connection: sa.Connection, run_id: str, gate: str | None) -> Review:
+def get_open(connection: sa.Connection, run_id: str, gate: str | None) -> Review:
     """The request that an answer is meant for.
 
     Raises GateNotFoundError when the run never asked there, AlreadyAnsweredError or
@@ -291,7 +309,9 @@ def the_open_one(connection: sa.Connection, run_id: str, gate: str | None) -> Re
     raise AlreadyAnsweredError(f"the request at '{past.gate}' has been answered")
 
 
-def meant(connection: sa.Connection, run_id: str, gate: str, idempotency_key: str | None) -> Review:
+def resolve_target(
+    connection: sa.Connection, run_id: str, gate: str, idempotency_key: str | None
+) -> Review:
     """The request that an answer is meant for; a repeated answer means the one it was first for.
 
     Raises as `the_open_one` does.
@@ -307,7 +327,7 @@ def meant(connection: sa.Connection, run_id: str, gate: str, idempotency_key: st
         ).one_or_none()
         if row is not None:
             return _review(row)
-    return the_open_one(connection, run_id, gate)
+    return get_open(connection, run_id, gate)
 
 
 def _this(review: Review) -> sa.ColumnElement[bool]:

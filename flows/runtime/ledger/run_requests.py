@@ -1,8 +1,8 @@
-"""Orders: what a run was asked to do, in the ledger before Prefect hears of it.
+"""Run requests: what a run was asked to do, in the ledger before Prefect hears of it.
 
-Whoever reaches the Prefect server can start a run there, with whatever parameters. So a run is
-only told which order it carries out, by its application's id or the digest of a fork's order,
-and reads the order here. What nobody ordered is not executed.
+A request becomes a run of the desk at once, with an id of its own. Prefect is told afterwards and
+knows the run by that id. Anybody who reaches the Prefect server can start a run there, with any
+parameters: a flow run that belongs to no run of the ledger is not executed.
 """
 
 from __future__ import annotations
@@ -10,91 +10,76 @@ from __future__ import annotations
 from uuid import uuid4
 
 import sqlalchemy as sa
-from pydantic import Field, ValidationError
 
 from data.contracts.base import Contract
 from data.contracts.errors import ConflictError, RecordNotFoundError
 from data.contracts.runs import Lineage, RunOptions
-from flows.runtime.ledger import runs
-from flows.runtime.ledger.database import applications
+from flows.runtime.ledger import applications, runs
 from flows.runtime.ledger.runs import Run
 
 
-class Order(Contract):
-    """How a run was asked for, kept with its application."""
+class RunRequest(Contract):
+    """How a run was asked for."""
 
-    name: str
-    """What the run is called in Prefect; an id, never a person's name."""
     options: RunOptions = RunOptions()
     submitted_by: str = ""
     traceparent: str = ""
-    tags: tuple[str, ...] = ()
 
 
-class ForkOrder(Order):
-    """How a fork was asked for."""
-
-    application_id: str
-    lineage: Lineage
-    mark: str = Field(default_factory=lambda: uuid4().hex)
-    """Makes every order another one, though the same be asked for twice."""
-
-
-def keep(connection: sa.Connection, order: ForkOrder) -> str:
-    """Store a fork's order; the digest by which its run finds it."""
-    return runs.keep_pinned(connection, order)
-
-
-def enter(
+def submit(
     connection: sa.Connection,
-    run_id: str,
     application_id: str,
-    fork: str = "",
-    traceparent: str = "",
-) -> Run:
-    """Enter a run as it was ordered; the one that carries out that order, perhaps another.
+    content_sha256: str,
+    body: bytes,
+    request: RunRequest,
+) -> tuple[Run, bool]:
+    """Put an application into the vault and enter its run; True when this call entered it.
 
-    A run that is entered already is taken as it was then, whatever Prefect says of it now.
-    Raises RecordNotFoundError when nobody ordered it.
+    The same content again is the same run. Raises ConflictError when other content is filed under
+    that id.
     """
-    known = runs.find_all(connection, [run_id]).get(run_id)
+    applications.accept(connection, application_id, content_sha256, body)
+    return _enter(connection, f"application:{application_id}", application_id, request)
+
+
+def fork(
+    connection: sa.Connection, parent: Run, lineage: Lineage, request: RunRequest, key: str = ""
+) -> tuple[Run, bool]:
+    """Enter a run that goes on from another's checkpoint; True when this call entered it.
+
+    Each call makes a new run, unless it repeats the idempotency `key` of an earlier one. Raises
+    ConflictError when that earlier one asked for something else.
+    """
+    origin = f"fork:{parent.run_id}:{key or uuid4().hex}"
+    run, is_new = _enter(connection, origin, parent.application_id, request, lineage)
+    if run.lineage != lineage.model_dump(mode="json"):
+        raise ConflictError("this idempotency key was used for another fork")
+    return run, is_new
+
+
+def of_flow_run(connection: sa.Connection, flow_run_id: str, run_id: str) -> Run:
+    """The run that a Prefect flow run carries out, by the mapping or by the run id it was given.
+
+    A flow run that was made for a run, and whose maker died before it could say so, becomes that
+    run's. Raises RecordNotFoundError when no run asked for it, ConflictError when another flow
+    run carries out its run.
+    """
+    known = runs.of_flow_runs(connection, [flow_run_id]).get(flow_run_id)
     if known is not None:
         return known
-    order = _fork(connection, fork, application_id) if fork else _plain(connection, application_id)
-    lineage = order.lineage.model_dump(mode="json") if isinstance(order, ForkOrder) else None
-    return runs.register(
-        connection,
-        run_id,
-        f"fork:{fork}" if fork else f"application:{application_id}",
-        application_id=application_id,
-        options=order.options.model_dump(mode="json"),
-        lineage=lineage,
-        traceparent=traceparent,
-        submitted_by=order.submitted_by,
-    )
-
-
-def take_up(
-    connection: sa.Connection,
-    run_id: str,
-    application_id: str,
-    fork: str = "",
-    traceparent: str = "",
-) -> Run:
-    """Enter a run that is about to be executed.
-
-    Raises RecordNotFoundError when nobody ordered it, ConflictError when another carries out
-    its order.
-    """
-    run = enter(connection, run_id, application_id, fork, traceparent)
-    if run.run_id != run_id:
-        raise ConflictError(f"what this run was started for is run {run.run_id}'s")
-    return run
+    run = runs.find_all(connection, [run_id]).get(run_id)
+    if run is None:
+        raise RecordNotFoundError("no run of the desk asked for this flow run")
+    if run.flow_run_id:
+        raise ConflictError(f"run {run_id} is carried out by another flow run")
+    runs.map_to_flow_run(connection, run_id, flow_run_id, seen="")
+    return runs.find(connection, run_id)
 
 
 def submitters(connection: sa.Connection, run: Run) -> tuple[str, ...]:
-    """Who asked for a run, and for those that it goes on from; each once."""
-    names = [_plain(connection, run.application_id).submitted_by]
+    """Who asked for a run, and for the runs that it goes on from; each once."""
+    origin = runs.find_by_origin(connection, f"application:{run.application_id}")
+    names = [origin.submitted_by if origin else ""]
     ancestor: Run | None = run
     while ancestor is not None:
         names.append(ancestor.submitted_by)
@@ -103,20 +88,22 @@ def submitters(connection: sa.Connection, run: Run) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def _plain(connection: sa.Connection, application_id: str) -> Order:
-    kept = connection.execute(
-        sa.select(applications.c.order).where(applications.c.application_id == application_id)
-    ).scalar_one_or_none()
-    if kept is None:
-        raise RecordNotFoundError("nobody ordered this run: its application is not in the vault")
-    return Order.model_validate(kept)
-
-
-def _fork(connection: sa.Connection, digest: str, application_id: str) -> ForkOrder:
-    try:
-        order = ForkOrder.model_validate_json(runs.pinned_body(connection, digest))
-    except (RecordNotFoundError, ValidationError):
-        raise RecordNotFoundError("nobody ordered this fork") from None
-    if order.application_id != application_id:
-        raise RecordNotFoundError("nobody ordered this fork of this application")
-    return order
+def _enter(
+    connection: sa.Connection,
+    origin: str,
+    application_id: str,
+    request: RunRequest,
+    lineage: Lineage | None = None,
+) -> tuple[Run, bool]:
+    run_id = str(uuid4())
+    run = runs.register(
+        connection,
+        run_id,
+        origin,
+        application_id=application_id,
+        options=request.options.model_dump(mode="json"),
+        lineage=lineage.model_dump(mode="json") if lineage else None,
+        traceparent=request.traceparent,
+        submitted_by=request.submitted_by,
+    )
+    return run, run.run_id == run_id

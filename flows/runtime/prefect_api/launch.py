@@ -1,66 +1,68 @@
-"""From an order in the ledger to a Prefect run that the worker will find.
+"""From a run of the ledger to a Prefect flow run that a worker will find.
 
-The ledger is written first. If this process dies before an application's run exists, `recovery`
-starts it from what the ledger holds; the idempotency key makes both ways end in the same run.
+The ledger is written first, and Prefect's database is disposable: whatever becomes of a flow run,
+the sweep makes another one for every live run that Prefect does not know. The idempotency key is
+the run's id, so two processes that launch a run at once find the same flow run.
 """
 
 from __future__ import annotations
 
+import logging
+from typing import Any
 from uuid import UUID
 
-import httpx
-from prefect.client.orchestration import PrefectClient
-from prefect.exceptions import PrefectHTTPStatusError
-
-from data.contracts.errors import UnavailableError
-from flows.runtime.ledger import run_requests
-from flows.runtime.ledger.database import Ledger
-from flows.runtime.ledger.run_requests import ForkOrder, Order
+from flows.runtime.ledger import runs
+from flows.runtime.ledger.database import Ledger, moment
 from flows.runtime.ledger.runs import Run
+from flows.runtime.prefect_api import states
+from flows.runtime.prefect_api.client import PrefectClient, at_border
+
+WHAT_IF = "what-if"
+"""The tag, and the first word of the name, of a run that decides nothing."""
+
+_LAUNCHING_SECONDS = 3.0
+
+log = logging.getLogger(__name__)
 
 
-async def launch(
-    client: PrefectClient, ledger: Ledger, deployment_id: UUID, application_id: str, order: Order
-) -> Run:
-    """Create the run of an application in the vault, or find it if it exists.
+@at_border
+async def launch(client: PrefectClient, ledger: Ledger, deployment_id: UUID, run: Run) -> None:
+    """Make the flow run of a run, or find it, and map the run to it.
 
-    Raises UnavailableError when the Prefect server does not answer.
+    Raises UnavailableError when the Prefect server does not answer, UnknownToPrefectError when no
+    worker has registered the deployment (again) yet.
     """
-    return await _create(client, ledger, deployment_id, application_id, order)
+    is_what_if = run.lineage is not None and not run.lineage["may_decide"]
+    trace = run.traceparent
+    flow_run = await client.create_flow_run_from_deployment(
+        deployment_id,
+        parameters=parameters_of(run),
+        idempotency_key=run.run_id,
+        name=f"{WHAT_IF} {run.application_id}" if is_what_if else None,
+        tags=[WHAT_IF] if is_what_if else [],
+        labels={"__OTEL_TRACEPARENT": trace, "desk.traceparent": trace} if trace else {},
+    )
+    flow_run_id = str(flow_run.id)
+    if flow_run_id != run.flow_run_id:
+        await ledger.write(runs.map_to_flow_run, run.run_id, flow_run_id, seen=run.flow_run_id)
 
 
-async def launch_fork(
-    client: PrefectClient, ledger: Ledger, deployment_id: UUID, order: ForkOrder
-) -> Run:
-    """Create a run that goes on from another's checkpoint. Every order makes a new one."""
-    fork = await ledger.write(run_requests.keep, order)
-    return await _create(client, ledger, deployment_id, order.application_id, order, fork)
+def parameters_of(run: Run) -> dict[str, Any]:
+    """What the root flow is called with: ids. What the run was asked to do is in the ledger."""
+    return {"application_id": run.application_id, "run_id": run.run_id}
 
 
-async def _create(
-    client: PrefectClient,
-    ledger: Ledger,
-    deployment_id: UUID,
-    application_id: str,
-    order: Order,
-    fork: str = "",
-) -> Run:
-    parameters = {
-        "application_id": application_id,
-        "options": order.options.model_dump(mode="json"),
-    }
-    trace = order.traceparent
-    try:
-        flow_run = await client.create_flow_run_from_deployment(
-            deployment_id,
-            parameters=parameters | ({"fork": fork} if fork else {}),
-            idempotency_key=f"fork:{fork}" if fork else f"application:{application_id}",
-            name=order.name,
-            tags=list(order.tags),
-            labels={"__OTEL_TRACEPARENT": trace, "desk.traceparent": trace} if trace else {},
-        )
-    except (httpx.TransportError, PrefectHTTPStatusError) as error:
-        raise UnavailableError(
-            f"the Prefect server did not take the run: {type(error).__name__}"
-        ) from None
-    return await ledger.write(run_requests.enter, str(flow_run.id), application_id, fork, trace)
+@at_border
+async def relaunch_unknown(
+    client: PrefectClient, ledger: Ledger, deployment_id: UUID, idle: list[Run]
+) -> None:
+    """Make a flow run for each of these live runs that has none, or one that Prefect lost."""
+    mapped = {run.flow_run_id: run for run in idle if run.flow_run_id}
+    lost = [mapped[flow_run_id] for flow_run_id in await states.unknown(client, mapped)]
+    # The process that entered a run makes its flow run itself: give it a moment.
+    entered = moment(-_LAUNCHING_SECONDS)
+    missing = [run for run in idle if not run.flow_run_id and run.created_at < entered]
+    for run in missing + lost:
+        with states.isolate_errors(run.run_id):
+            await launch(client, ledger, deployment_id, run)
+            log.warning("run %s had no flow run in Prefect; made one", run.run_id)

@@ -14,7 +14,6 @@ from datetime import timedelta
 from uuid import UUID
 
 from prefect.blocks.webhook import Webhook
-from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.sorting import AutomationSort
 from prefect.events.actions import CallWebhook
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
@@ -23,6 +22,7 @@ from prefect.types import SecretDict
 from pydantic import SecretStr
 
 from data.contracts.events import EventType
+from flows.runtime.prefect_api.client import PrefectClient, at_border
 
 BLOCK = "credit-desk-notifications"
 _PREFIX = "Credit desk: somebody is waited for at "
@@ -44,6 +44,7 @@ The request: {{ m.links.request }}
 log = logging.getLogger(__name__)
 
 
+@at_border
 async def arrange_notifications(client: PrefectClient, gates: Iterable[str], url: str) -> None:
     """Let the webhook be told of every gate; with an empty URL, of none. Harmless to repeat.
 

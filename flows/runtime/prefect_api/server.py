@@ -65,7 +65,7 @@ def serve_prefect(settings: Settings) -> None:
     """
     require_supported_prefect(version("prefect"))
     require_guarded(settings)
-    parent_pipe.attach()
+    parent_pipe.exit_with_parent()
     apply_prefect_environment(settings)
     begin_transactions_immediately()
     insert_scheduled_runs_as_before()
@@ -201,7 +201,7 @@ class _PrefectServer(uvicorn.Server):
             while not self.should_exit:
                 if await _answers(client, self._ready_url):
                     _log.info("Prefect server is ready at %s", self._ready_url)
-                    parent_pipe.ready()
+                    parent_pipe.notify_ready()
                     return
                 await asyncio.sleep(0.1)
 

@@ -1,7 +1,7 @@
-"""What Prefect believes of our runs, and how it is told what the ledger knows.
+"""What Prefect believes of the desk's runs, and how it is told what the ledger knows.
 
-Prefect offers work and shows it; the ledger knows what became of it. Where the two differ,
-Prefect is told, by force: its own rules are for runs that have no other record.
+Prefect offers work and shows it; the ledger knows what became of it. Where the two differ, Prefect
+is told by force: its own rules are for runs that have no other record.
 """
 
 from __future__ import annotations
@@ -13,195 +13,264 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import httpx
-from prefect import get_client
-from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import (
     FlowRunFilter,
+    FlowRunFilterDeploymentId,
     FlowRunFilterId,
     FlowRunFilterParentFlowRunId,
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
-from prefect.client.schemas.objects import FlowRun, State, StateType
-from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.states import AwaitingRetry, Cancelled, Completed, Failed, Running
+from prefect.client.schemas.objects import StateType
+from prefect.exceptions import ObjectNotFound
+from prefect.states import AwaitingRetry, Cancelled, Cancelling, Completed, Crashed, Failed, Running
 
-from data.contracts.errors import UnavailableError
+from data.contracts.errors import CreditDeskError, UnavailableError
 from data.contracts.review import Review
 from data.contracts.runs import RunStatus
 from flows.runtime.ledger.runs import Run
+from flows.runtime.prefect_api.client import (
+    FlowRun,
+    PrefectClient,
+    State,
+    at_border,
+    prefect_client,
+)
 
-MOST_COMPARED = 200
-"""How many runs are asked about in one go: what Prefect answers at most."""
+MAX_COMPARED = 200
+"""How many runs one call asks about: the most that Prefect answers."""
 
-_A_MOMENT_SECONDS = 5.0
+_SETTLED_SECONDS = 5.0
 _UNDER_WAY = {StateType.PENDING, StateType.RUNNING, StateType.CRASHED, StateType.FAILED}
+_UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
 log = logging.getLogger(__name__)
 
 
-async def flow_run(client: PrefectClient, run_id: str) -> FlowRun | None:
+# -- looking -----------------------------------------------------------------------------------
+
+
+@at_border
+async def flow_run(client: PrefectClient, flow_run_id: str) -> FlowRun | None:
     """A run as Prefect knows it; None when it does not."""
     try:
-        return await client.read_flow_run(UUID(run_id))
+        return await client.read_flow_run(UUID(flow_run_id))
     except ObjectNotFound:
-        log.error("run %s is unknown to the Prefect server", run_id)
+        log.error("flow run %s is unknown to the Prefect server", flow_run_id)
         return None
 
 
-async def in_states(
-    client: PrefectClient, run_ids: Iterable[str], *types: StateType
+@at_border
+async def cancelled_among(client: PrefectClient, flow_run_ids: Iterable[str]) -> list[str]:
+    """The ids of those of these runs that were cancelled in Prefect."""
+    stopped = FlowRunFilterStateType(any_=[StateType.CANCELLING, StateType.CANCELLED])
+    return [str(found.id) for found in await _filtered(client, flow_run_ids, stopped)]
+
+
+@at_border
+async def neither_scheduled(
+    client: PrefectClient, flow_run_ids: Iterable[str], *, nor_paused: bool = False
 ) -> list[FlowRun]:
-    """Those of these runs that Prefect has in one of these states."""
-    return await _filtered(client, run_ids, FlowRunFilterStateType(any_=list(types)))
+    """Those of these runs that Prefect has in an unexpected state: few, as a rule."""
+    expected = [StateType.SCHEDULED, *([StateType.PAUSED] if nor_paused else [])]
+    return await _filtered(client, flow_run_ids, FlowRunFilterStateType(not_any_=expected))
 
 
-async def astray(
-    client: PrefectClient, run_ids: Iterable[str], *expected: StateType
-) -> list[FlowRun]:
-    """Those of these runs that Prefect has in any other state than these: few, as a rule."""
-    return await _filtered(client, run_ids, FlowRunFilterStateType(not_any_=list(expected)))
-
-
-async def unknown(client: PrefectClient, run_ids: Iterable[str]) -> list[str]:
-    """Those of these runs that Prefect does not know: somebody has deleted them there."""
+@at_border
+async def unknown(client: PrefectClient, flow_run_ids: Iterable[str]) -> list[str]:
+    """Those of these runs that Prefect does not know: they were deleted there."""
     missing: list[str] = []
-    for some in _in_portions(run_ids):
-        asked = FlowRunFilter(id=FlowRunFilterId(any_=some))
-        if await client.count_flow_runs(flow_run_filter=asked) < len(some):
-            found = await client.read_flow_runs(flow_run_filter=asked, limit=len(some))
-            missing += [str(one) for one in set(some) - {flow_run.id for flow_run in found}]
+    for portion in _in_portions(flow_run_ids):
+        asked = FlowRunFilter(id=FlowRunFilterId(any_=portion))
+        if await client.count_flow_runs(flow_run_filter=asked) < len(portion):
+            found = await client.read_flow_runs(flow_run_filter=asked, limit=len(portion))
+            known = {flow_run.id for flow_run in found}
+            missing += [str(wanted) for wanted in portion if wanted not in known]
     return missing
 
 
+@at_border
+async def unfinished(client: PrefectClient, deployment_id: UUID) -> list[FlowRun]:
+    """The runs of a deployment that Prefect believes to be executed at the moment."""
+    return await client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(
+            deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNFINISHED)),
+        ),
+        limit=MAX_COMPARED,
+    )
+
+
+def is_settled(state: State[Any]) -> bool:
+    """Whether a state is older than the moment between two steps of a worker."""
+    return (datetime.now(UTC) - state.timestamp).total_seconds() > _SETTLED_SECONDS
+
+
+# -- telling -----------------------------------------------------------------------------------
+
+
+@at_border
 async def reschedule(
     client: PrefectClient,
-    run_id: str,
+    flow_run_id: str,
     *,
     seen: State[Any] | None = None,
     not_before: datetime | None = None,
 ) -> None:
     """Make Prefect offer a run again, now or at a time.
 
-    With `seen`, if that is still its state: somebody else may have been first. Without, if
-    Prefect believes it to be under way, or to have ended badly.
+    With `seen`, only while that is still its state: another process may have been first. Without
+    it, only if Prefect believes the run to be under way, or to have ended badly.
     """
-    found = await flow_run(client, run_id)
+    found = await flow_run(client, flow_run_id)
     state = found.state if found else None
     if found is None or state is None:
         return
     if state.id == seen.id if seen else state.type in _UNDER_WAY:
-        again: State[Any] = AwaitingRetry(scheduled_time=not_before)
-        await client.set_flow_run_state(found.id, again, force=True)
+        await _set(client, flow_run_id, AwaitingRetry(scheduled_time=not_before))
 
 
-async def end(client: PrefectClient, run_id: str, state: Any) -> None:
+@at_border
+async def offer_again(client: PrefectClient, flow_run_id: str) -> None:
+    """Make Prefect offer a run again, whatever it believes of it."""
+    await _set(client, flow_run_id, AwaitingRetry())
+
+
+@at_border
+async def end(
+    client: PrefectClient, flow_run_id: str, status: RunStatus, message: str = ""
+) -> None:
     """Tell Prefect how a run has ended."""
-    await client.set_flow_run_state(UUID(run_id), state, force=True)
+    await _set(client, flow_run_id, ended_as(status, message))
 
 
-async def close_children(client: PrefectClient, run_id: str) -> None:
-    """End the subflows of a run that will not be executed again: none hangs in Running."""
-    parent = FlowRunFilterParentFlowRunId(any_=[UUID(run_id)])
+@at_border
+async def end_as_crashed(client: PrefectClient, flow_run_id: str, message: str) -> None:
+    """Tell Prefect that a run was given up."""
+    await _set(client, flow_run_id, Crashed(message=message))
+
+
+@at_border
+async def ask_to_cancel(client: PrefectClient, flow_run_id: str) -> None:
+    """Tell Prefect, and through it the worker, that a run is to stop."""
+    await _set(client, flow_run_id, Cancelling())
+
+
+@at_border
+async def mark_owner(client: PrefectClient, flow_run_id: str, owner: str) -> None:
+    """Note in Prefect which worker executes a job: jobs have no lease in the ledger."""
+    await client.update_flow_run(UUID(flow_run_id), infrastructure_pid=owner)
+
+
+@at_border
+async def close_children(client: PrefectClient, flow_run_id: str) -> None:
+    """End the subflows of a run that is not executed again: none stays in Running for ever."""
+    parent = FlowRunFilterParentFlowRunId(any_=[UUID(flow_run_id)])
     for child in await client.read_flow_runs(
-        flow_run_filter=FlowRunFilter(parent_flow_run_id=parent), limit=MOST_COMPARED
+        flow_run_filter=FlowRunFilter(parent_flow_run_id=parent), limit=MAX_COMPARED
     ):
         if child.state is not None and not child.state.is_final():
-            await client.set_flow_run_state(child.id, Cancelled(), force=True)
+            await _set(client, str(child.id), Cancelled())
 
 
-async def forget_typed(client: PrefectClient, run_id: UUID, request: str = "") -> None:
-    """Delete what was entered in the forms of a run: of one request by its `pause_key`, or all.
+@at_border
+async def forget_typed(client: PrefectClient, flow_run_id: str, pause_key: str = "") -> None:
+    """Delete what people typed into the forms of a run: of one request, or of all.
 
-    People type what they should not; the desk refuses it, and Prefect would keep it for ever.
+    Whatever counts is in the ledger. Prefect would keep the rest for ever, also what the desk
+    refused because it was personal.
     """
     for entry in await client.filter_flow_run_input(
-        flow_run_id=run_id,
-        key_prefix=f"suspended-{request}-" if request else "suspended-",
-        limit=MOST_COMPARED,
+        flow_run_id=UUID(flow_run_id),
+        key_prefix=f"suspended-{pause_key}-" if pause_key else "suspended-",
+        limit=MAX_COMPARED,
         exclude_keys=set(),
     ):
         if entry.key.endswith("-response"):
-            with suppress(ObjectNotFound):  # another process was first
-                await client.delete_flow_run_input(run_id, entry.key)
+            with suppress(ObjectNotFound):  # another process deleted it first
+                await client.delete_flow_run_input(UUID(flow_run_id), entry.key)
 
 
-async def tidy_up(run: Run, epoch: int, left: State[Any] | None) -> None:
-    """Mend what an execution has left in Prefect, where it contradicts the ledger.
+@at_border
+async def reconcile_state(run: Run, epoch: int, left: State[Any] | None) -> None:
+    """Correct the state in which an execution has left its run in Prefect, if the ledger differs.
 
-    `left` is the state that the engine left the run in, as far as it told. It writes an end also
-    for an execution that had lost its run to another, calls one that was stopped in its first or
-    last moments crashed, and knows nothing of stages that were killed in an earlier execution.
+    `left` is the state that Prefect's engine has written, as far as it is known. The engine also
+    writes an end for an execution that had lost its run, calls an execution crashed that was
+    stopped in its first or last moments, and knows nothing of stages that an earlier execution
+    left behind.
     """
     lost = run.lease_epoch != epoch
     if run.status.has_ended:
-        end_state = state_of(run.status)
-        contradicts = lost or left is None or left.type is not end_state.type
+        contradicts = lost or left is None or left.type is not ended_as(run.status).type
         if not contradicts and epoch == 1:
             return
-        async with get_client() as client:
-            await close_children(client, run.run_id)
+        async with prefect_client() as client:
+            await close_children(client, run.flow_run_id)
             if contradicts:
-                await end(client, run.run_id, end_state)
+                await end(client, run.flow_run_id, run.status)
     elif lost and run.lease_owner is not None:
-        async with get_client() as client:
-            await client.set_flow_run_state(UUID(run.run_id), Running(), force=True)
+        async with prefect_client() as client:
+            await _set(client, run.flow_run_id, Running())
 
 
-def state_of(status: RunStatus) -> State[Any]:
+def ended_as(status: RunStatus, message: str = "") -> State[Any]:
     """What Prefect should believe of a run whose end the ledger knows."""
-    ended: State[Any] = {
-        RunStatus.COMPLETED: Completed(),
-        RunStatus.CANCELLED: Cancelled(message="Stopped on request"),
-    }.get(status, Failed())
-    return ended
+    match status:
+        case RunStatus.COMPLETED:
+            return Completed(message=message or None)
+        case RunStatus.CANCELLED:
+            return Cancelled(message=message or "Stopped on request")
+        case _:
+            return Failed(message=message or None)
+
+
+# -- requests ----------------------------------------------------------------------------------
 
 
 def pause_key(review: Review) -> str:
-    """What the pauses at a request are called in Prefect; each execution adds its own number."""
+    """What Prefect calls the pauses at a request; each execution adds its own number."""
     return f"{review.gate.replace('_', '-')}-{review.attempt}"
 
 
 def sleeps_at(state: State[Any], review: Review) -> bool:
-    """Whether a paused run waits for the answer to this request, and nothing else."""
+    """Whether a paused run waits for the answer to this request, and for nothing else."""
     return str(state.state_details.pause_key or "").startswith(f"{pause_key(review)}-")
 
 
-def has_stood(state: State[Any]) -> bool:
-    """Whether a state is older than the moment between two steps of a worker."""
-    return (datetime.now(UTC) - state.timestamp).total_seconds() > _A_MOMENT_SECONDS
-
-
 @contextmanager
-def one_run(name: str) -> Iterator[None]:
-    """Let an error that is of one run only not keep the others from being looked after.
+def isolate_errors(name: str) -> Iterator[None]:
+    """Let an error that concerns one run only not keep the others from being looked after.
 
-    A server or a ledger that is out of reach is everybody's, and raised.
+    A server or a ledger that is out of reach concerns all of them, and is raised.
     """
     try:
         yield
-    except (httpx.TransportError, UnavailableError):
+    except UnavailableError:
         raise
-    except PrefectHTTPStatusError as error:
-        if error.response.is_server_error:
-            raise
+    except CreditDeskError as error:
         log.warning("%s could not be looked after: %s", name, error)
     except Exception:
         log.exception("%s could not be looked after", name)
 
 
+async def _set(client: PrefectClient, flow_run_id: str, state: State[Any]) -> None:
+    await client.set_flow_run_state(UUID(flow_run_id), state, force=True)
+
+
 async def _filtered(
-    client: PrefectClient, run_ids: Iterable[str], types: FlowRunFilterStateType
+    client: PrefectClient, flow_run_ids: Iterable[str], types: FlowRunFilterStateType
 ) -> list[FlowRun]:
     found: list[FlowRun] = []
-    for some in _in_portions(run_ids):
-        asked = FlowRunFilter(id=FlowRunFilterId(any_=some), state=FlowRunFilterState(type=types))
-        found += await client.read_flow_runs(flow_run_filter=asked, limit=len(some))
+    for portion in _in_portions(flow_run_ids):
+        asked = FlowRunFilter(
+            id=FlowRunFilterId(any_=portion), state=FlowRunFilterState(type=types)
+        )
+        found += await client.read_flow_runs(flow_run_filter=asked, limit=len(portion))
     return found
 
 
-def _in_portions(run_ids: Iterable[str]) -> Iterator[list[UUID]]:
-    wanted = [UUID(run_id) for run_id in run_ids]
-    for start in range(0, len(wanted), MOST_COMPARED):
-        yield wanted[start : start + MOST_COMPARED]
+def _in_portions(flow_run_ids: Iterable[str]) -> Iterator[list[UUID]]:
+    wanted = [UUID(flow_run_id) for flow_run_id in flow_run_ids]
+    for start in range(0, len(wanted), MAX_COMPARED):
+        yield wanted[start : start + MAX_COMPARED]

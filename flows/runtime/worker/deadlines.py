@@ -16,10 +16,11 @@ import sqlalchemy as sa
 from data.contracts.events import Event, EventType
 from data.contracts.review import Review, Role
 from data.settings import Settings
-from flows.runtime.host.links import what_about
+from flows.runtime.host.links import about_run
 from flows.runtime.ledger import journal, reviews, runs
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.journal import Draft
+from flows.runtime.prefect_api import feed
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ async def enforce_deadlines(ledger: Ledger, settings: Settings) -> Enforced:
     done: Counter[str] = Counter()
     for review in await ledger.read(reviews.out_of_time):
         written, expired = await ledger.write(_enforce, review, settings)
-        journal.publish(written)
+        feed.publish(written)
         done["expired"] += expired
         done["reminded"] += sum(event.type is EventType.HITL_REMINDED for event in written)
         done["escalated"] += sum(event.type is EventType.HITL_ESCALATED for event in written)
@@ -57,7 +58,7 @@ def _enforce(
     if reviews.expire(connection, review):
         return [], True  # the run itself tells how it ended, when it wakes
     drafts: list[Draft] = []
-    about = what_about(settings, run.run_id, run.application_id)
+    about = about_run(settings, run.run_id, run.flow_run_id, run.application_id)
     passed = reviews.pass_on(connection, review)
     if passed is not None:
         here = {"from_role": review.request.role.value, **about}
@@ -81,7 +82,7 @@ def _draft(
         "due_at": review.due_at.isoformat(),
     }
     key = f"{type.value}/{review.gate}/{review.attempt}"
-    return journal.note(run, key, type, message, {**told, **meta})
+    return journal.draft_event(run, key, type, message, {**told, **meta})
 
 
 def _words(role: Role) -> str:

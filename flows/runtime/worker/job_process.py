@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from typing import Any
 from uuid import UUID
 
-from data.contracts.errors import ContractViolationError
 from data.settings import settings
 from flows.runtime.host import parent_pipe
 from flows.runtime.host.environment import apply_prefect_environment
@@ -24,34 +22,18 @@ FLOW_RUN_ID = "PREFECT__FLOW_RUN_ID"
 
 def execute(flow_run_id: UUID) -> None:
     """Execute a job to its end, in this process. What fails is told to Prefect, not raised."""
+    from flows.runtime.execution.engine import execute_job  # imports Prefect
     from flows.runtime.host import telemetry
 
-    chosen = settings()
-    telemetry.setup("job", chosen)
-    asyncio.run(_execute(flow_run_id))
+    telemetry.setup("job", settings())
+    asyncio.run(execute_job(flow_run_id))
     telemetry.flush()
-
-
-async def _execute(flow_run_id: UUID) -> Any:
-    from prefect import Flow, get_client
-    from prefect.flow_engine import run_flow_async
-    from prefect.flows import load_flow_from_entrypoint
-
-    async with get_client() as client:
-        flow_run = await client.read_flow_run(flow_run_id)
-        if flow_run.deployment_id is None:
-            raise ContractViolationError("a job is a run of a deployment, and this one is not")
-        deployment = await client.read_deployment(flow_run.deployment_id)
-    flow: Flow[..., Any] = load_flow_from_entrypoint(deployment.entrypoint or "")
-    return await run_flow_async(
-        flow, flow_run=flow_run, parameters=flow_run.parameters, return_type="state"
-    )
 
 
 def main() -> None:
     """The process: its run is in the environment, its lifeline in the worker's hand."""
     # At once: given time, Prefect would call the run crashed, and nobody would take it up again.
-    parent_pipe.attach(at_once=True)
+    parent_pipe.exit_with_parent(at_once=True)
     flow_run_id = os.environ.get(FLOW_RUN_ID, "")
     if not flow_run_id:
         sys.exit(f"{FLOW_RUN_ID} has to name the flow run")

@@ -1,8 +1,9 @@
 """Scheduled jobs: runs of the second pool, each in a child process of the worker.
 
-They may take minutes and all of a processor, and so never share the loop that executes runs
-people wait for. A job has no row in the ledger. Who executes it is in Prefect (the run's
-`infrastructure_pid` is our lease owner), so that a job whose worker is gone is offered again.
+A job may take minutes and all of a processor, so it never shares the loop on which people's runs
+are executed. A job has no row in the ledger. Which worker executes it is in Prefect (the run's
+`infrastructure_pid` is the worker's lease owner), so that a job without its worker is offered
+again.
 """
 
 from __future__ import annotations
@@ -14,26 +15,22 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
-from uuid import UUID
 
-import httpx
-from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.objects import FlowRun, State, StateType
-from prefect.exceptions import PrefectHTTPStatusError
-from prefect.states import AwaitingRetry, Cancelled, Crashed
-
-from flows.runtime.host.parent_pipe import LIFELINE_FD
-from flows.runtime.prefect_api import scheduled
+from data.contracts.errors import UnavailableError
+from data.contracts.runs import RunStatus
+from flows.runtime.host.parent_pipe import PARENT_PIPE_FD
+from flows.runtime.host.process_ids import has_died_here
+from flows.runtime.prefect_api import deployments, scheduled, states
+from flows.runtime.prefect_api.client import FlowRun, PrefectClient
 from flows.runtime.worker.job_process import FLOW_RUN_ID
-from flows.runtime.worker.lost_workers import died_here
 
 CHILD = (sys.executable, "-P", "-m", "flows.runtime.worker.job_process")
-MOST_STARTS = 5
+MAX_STARTS = 5
 """A job that was started so often and never came to an end is not started again."""
 SILENT_AFTER = timedelta(seconds=30)
 """A worker that sent no heartbeat for so long has left its jobs behind."""
 _GRACE_SECONDS = 2.0
+_MAX_LOOKED_AT = 50
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +49,7 @@ class Jobs:
         self._keepers: dict[str, asyncio.Task[None]] = {}
         self._cancelled: set[str] = set()
         self._closing = False
-        self._lifeline: tuple[int, int] = os.pipe()
+        self._parent_pipe: tuple[int, int] = os.pipe()
 
     async def take_offers(self, client: PrefectClient) -> int:
         """Start as many due jobs as there is room for; how many were started."""
@@ -65,34 +62,36 @@ class Jobs:
         return started
 
     async def recover(self, client: PrefectClient) -> None:
-        """Offer again what a worker left behind that is gone, and end what was to be cancelled."""
+        """Offer the jobs again whose worker is gone, and end those that are to be cancelled."""
         if not self._pools:
             return
         try:
-            await self._recover(client)
-        except (httpx.TransportError, PrefectHTTPStatusError) as error:
-            log.info("jobs were not looked after: %s", type(error).__name__)
+            for flow_run in await scheduled.under_way(client, self._pools, _MAX_LOOKED_AT):
+                await self._look_after(client, flow_run)
+        except UnavailableError as error:
+            log.info("jobs were not looked after: %s", error)
 
-    async def _recover(self, client: PrefectClient) -> None:
-        alive: set[str] | None = None
-        begun = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
-        for flow_run in await scheduled.in_states(client, self._pools, begun, 50):
-            run_id = str(flow_run.id)
-            state = flow_run.state
-            if state is None or run_id in self._keepers:
-                if state is not None and state.is_cancelling():
-                    self.cancel(run_id)
-                continue
-            alive = alive if alive is not None else await self._workers(client)
-            owner = flow_run.infrastructure_pid or ""
-            young = datetime.now(UTC) - state.timestamp < SILENT_AFTER
-            is_ours = owner.count(":") == self._owner.count(":")
-            gone = is_ours and died_here(owner)
-            if not gone and (worker_name(owner) in alive or (not owner and young)):
-                continue
-            log.warning("job %s was left behind by %s", run_id, owner or "nobody")
-            end = Cancelled() if state.is_cancelling() else self._next_state(flow_run)
-            await client.set_flow_run_state(flow_run.id, end, force=True)
+    async def _look_after(self, client: PrefectClient, flow_run: FlowRun) -> None:
+        run_id, state = str(flow_run.id), flow_run.state
+        if state is None:
+            return
+        if run_id in self._keepers:
+            if state.is_cancelling():
+                self.cancel(run_id)
+        elif not await self._has_worker(client, flow_run):
+            owner = flow_run.infrastructure_pid or "an unknown worker"
+            log.warning("job %s was left behind by %s", run_id, owner)
+            await self._put_back(client, flow_run)
+
+    async def _has_worker(self, client: PrefectClient, flow_run: FlowRun) -> bool:
+        """Whether the worker that took a job is there, as far as can be told by now."""
+        owner = flow_run.infrastructure_pid or ""
+        is_owner = owner.count(":") == self._owner.count(":")
+        if is_owner and has_died_here(owner):
+            return False
+        if not owner and flow_run.state is not None:  # taken, and not marked with its owner yet
+            return datetime.now(UTC) - flow_run.state.timestamp < SILENT_AFTER
+        return worker_name(owner) in await deployments.workers_heard_of(client, self._pools)
 
     def cancel(self, run_id: str) -> None:
         """End a job for good; one that is not ours is none of our business."""
@@ -108,20 +107,20 @@ class Jobs:
             self._terminate(run_id)
         await asyncio.gather(*self._keepers.values(), return_exceptions=True)
         for run_id in handed_back:
-            with suppress(httpx.TransportError, PrefectHTTPStatusError):
+            with suppress(UnavailableError):
                 await self._offer_again(client, run_id)
-        for fd in self._lifeline:
+        for fd in self._parent_pipe:
             os.close(fd)
 
     # -- one job -----------------------------------------------------------------------------
 
     async def _take(self, client: PrefectClient, flow_run: FlowRun) -> bool:
         run_id = str(flow_run.id)
-        if run_id in self._keepers or not await scheduled.take(client, flow_run):
+        if run_id in self._keepers or not await scheduled.claim(client, flow_run):
             return False
-        await client.update_flow_run(flow_run.id, infrastructure_pid=self._owner)
-        if self._closing:
-            await client.set_flow_run_state(flow_run.id, AwaitingRetry(), force=True)
+        await states.mark_owner(client, run_id, self._owner)
+        if self._closing:  # the worker began to end while Prefect answered
+            await states.offer_again(client, run_id)
             return False
         self._children[run_id] = await self._spawn(run_id)
         keeper = asyncio.create_task(self._keep(client, flow_run), name=f"job-{run_id}")
@@ -130,12 +129,12 @@ class Jobs:
         return True
 
     async def _spawn(self, run_id: str) -> asyncio.subprocess.Process:
-        lifeline_fd = self._lifeline[0]
+        pipe_fd = self._parent_pipe[0]
         return await asyncio.create_subprocess_exec(
             *self._argv,
-            env={**os.environ, FLOW_RUN_ID: run_id, LIFELINE_FD: str(lifeline_fd)},
+            env={**os.environ, FLOW_RUN_ID: run_id, PARENT_PIPE_FD: str(pipe_fd)},
             stdin=asyncio.subprocess.DEVNULL,
-            pass_fds=(lifeline_fd,),
+            pass_fds=(pipe_fd,),
         )
 
     async def _keep(self, client: PrefectClient, flow_run: FlowRun) -> None:
@@ -146,15 +145,14 @@ class Jobs:
             return
         try:
             if run_id in self._cancelled:
-                stopped: State[Any] = Cancelled(message="Stopped on request")
-                await client.set_flow_run_state(flow_run.id, stopped, force=True)
+                await states.end(client, run_id, RunStatus.CANCELLED)
                 return
-            seen = await client.read_flow_run(flow_run.id)
-            if seen.state is not None and not seen.state.is_final():
-                crashed: State[Any] = Crashed(message=f"The job's process ended with code {code}")
-                await client.set_flow_run_state(flow_run.id, crashed, force=True)
-        except (httpx.TransportError, PrefectHTTPStatusError) as error:
-            log.warning("job %s ended, and Prefect was not told: %s", run_id, type(error).__name__)
+            seen = await states.flow_run(client, run_id)
+            if seen is not None and seen.state is not None and not seen.state.is_final():
+                told = f"The job's process ended with code {code}"
+                await states.end_as_crashed(client, run_id, told)
+        except UnavailableError as error:
+            log.warning("job %s ended, and Prefect was not told: %s", run_id, error)
 
     def _forget(self, run_id: str) -> None:
         self._keepers.pop(run_id, None)
@@ -169,31 +167,25 @@ class Jobs:
         asyncio.get_running_loop().call_later(_GRACE_SECONDS, _kill, child)
 
     async def _offer_again(self, client: PrefectClient, run_id: str) -> None:
-        flow_run = await client.read_flow_run(UUID(run_id))
+        flow_run = await states.flow_run(client, run_id)
+        if flow_run is None:
+            return
         state = flow_run.state
-        if run_id in self._cancelled or (state is not None and state.is_cancelling()):
-            await client.set_flow_run_state(flow_run.id, Cancelled(), force=True)
+        if run_id in self._cancelled:
+            await states.end(client, run_id, RunStatus.CANCELLED)
         elif state is None or state.is_crashed() or not state.is_final():
-            await client.set_flow_run_state(flow_run.id, self._next_state(flow_run), force=True)
+            await self._put_back(client, flow_run)
 
-    def _next_state(self, flow_run: FlowRun) -> State[Any]:
-        if flow_run.run_count >= MOST_STARTS:
-            return Crashed(message=f"Given up after {flow_run.run_count} starts")
-        return AwaitingRetry()
-
-    # -- looking -------------------------------------------------------------------------------
-
-    async def _workers(self, client: PrefectClient) -> set[str]:
-        """The names of the workers that were heard of lately."""
-        heard: set[str] = set()
-        since = datetime.now(UTC) - SILENT_AFTER
-        for pool in self._pools:
-            heard |= {
-                worker.name
-                for worker in await client.read_workers_for_work_pool(pool)
-                if worker.last_heartbeat_time and worker.last_heartbeat_time > since
-            }
-        return heard
+    async def _put_back(self, client: PrefectClient, flow_run: FlowRun) -> None:
+        """What becomes of a job that has no worker any more."""
+        run_id = str(flow_run.id)
+        if flow_run.state is not None and flow_run.state.is_cancelling():
+            await states.end(client, run_id, RunStatus.CANCELLED)
+        elif flow_run.run_count >= MAX_STARTS:
+            told = f"Given up after {flow_run.run_count} starts"
+            await states.end_as_crashed(client, run_id, told)
+        else:
+            await states.offer_again(client, run_id)
 
 
 def worker_name(owner: str) -> str:

@@ -1,170 +1,145 @@
-"""Workers that died: their runs taken from them, counted, and put back into the queue.
+"""Lost workers: their leases reclaimed, their crashes counted, their runs queued again.
 
-Each function may be executed by several processes at once; what it does, it does once.
+Several processes may call each function at once; what it does, it does once.
 """
 
 from __future__ import annotations
 
 import logging
-import os
+from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
-from prefect.client.orchestration import PrefectClient
-from prefect.states import Crashed
 
-from data.contracts.errors import ConflictError
 from data.contracts.events import Event, EventType
-from data.contracts.runs import Failure, RunStatus
-from flows.runtime.checkpoints import checkpoint as checkpoints
-from flows.runtime.execution.desk import this_host
-from flows.runtime.ledger import journal, runs
+from data.contracts.runs import Failure, RetryState, RunStatus
+from flows.runtime.host.process_ids import has_died_here
+from flows.runtime.ledger import checkpoint_index, journal, leases, runs
 from flows.runtime.ledger.database import Ledger, now
+from flows.runtime.ledger.journal import Draft
 from flows.runtime.ledger.runs import Run
-from flows.runtime.prefect_api import states
+from flows.runtime.prefect_api import feed, states
+from flows.runtime.prefect_api.client import PrefectClient
 
-ALONE_AFTER = 2
-"""Deaths of a worker within one stage after which the run is executed by itself."""
-GIVEN_UP_AFTER = 3
-"""Further deaths, by itself and without a new checkpoint, after which it is set aside."""
-
-_TOLD = ("place", "count", "alone", "alone_count")
-"""What the journal says of the deaths so far."""
+QUARANTINE_AFTER = 2
+"""Workers lost within one stage, after which the run is executed alone in its worker."""
+MAX_QUARANTINE_CRASHES = 3
+"""Further workers lost, alone and without a new checkpoint, after which the run has failed."""
 
 log = logging.getLogger(__name__)
 
 
+class Outcome(StrEnum):
+    """What reclaiming a lease came to."""
+
+    KEPT = "kept"
+    """The lease has changed hands since it was looked at, or its worker has come back."""
+    REQUEUED = "requeued"
+    SET_ASIDE = "set_aside"
+    """The run has failed: too many workers were lost while they executed it."""
+
+
 async def requeue_abandoned(client: PrefectClient, ledger: Ledger, instance: str) -> None:
-    """Put runs whose worker has fallen silent, or died on this host, back into the queue."""
-    for run in await ledger.read(_left_behind):
-        with states.one_run(run.run_id):
-            written, given_up = await ledger.write(_bury, run, instance)
-            journal.publish(written)
-            if given_up is None:
-                continue  # another sweep was first, or the worker came back in time
+    """Queue the runs again whose worker is silent for too long, or has died on this host."""
+    for run in await ledger.read(_abandoned):
+        with states.isolate_errors(run.run_id):
+            outcome, written = await ledger.write(_reclaim_lease, run, instance)
+            feed.publish(written)
+            if outcome is Outcome.KEPT:
+                continue
             log.warning("run %s was left behind by %s", run.run_id, run.lease_owner)
-            if given_up:
-                await states.close_children(client, run.run_id)
-                await states.end(client, run.run_id, Crashed(message="Set aside"))
+            if outcome is Outcome.SET_ASIDE:
+                await states.close_children(client, run.flow_run_id)
+                await states.end_as_crashed(client, run.flow_run_id, "Set aside")
             else:
-                await states.reschedule(client, run.run_id)
+                await states.reschedule(client, run.flow_run_id)
 
 
-def _bury(connection: sa.Connection, seen: Run, instance: str) -> tuple[list[Event], bool | None]:
-    """Take the dead worker's lease away, count its death, and decide how the run goes on.
-
-    Whether it is given up; None when the lease has changed hands since it was looked at.
-    """
+def _reclaim_lease(
+    connection: sa.Connection, seen: Run, instance: str
+) -> tuple[Outcome, list[Event]]:
+    """Take the lease from a lost worker, count the crash, and decide how the run goes on."""
     run = runs.find(connection, seen.run_id)
+    # Between the look and this transaction another sweep may have reclaimed the lease, or the
+    # worker may have renewed it.
     if (run.lease_owner, run.lease_epoch) != (seen.lease_owner, seen.lease_epoch):
-        return [], None
-    if run.lease_until >= now() and not died_here(str(run.lease_owner)):
-        return [], None
+        return Outcome.KEPT, []
+    if run.lease_until >= now() and not has_died_here(str(run.lease_owner)):
+        return Outcome.KEPT, []
     if run.status is not RunStatus.RUNNING:
-        runs.release(connection, run.run_id, run.lease_epoch)
-        return [], False
-    deaths = dict(run.deaths)
-    if _desk_of(run.lease_owner) == instance:  # the desk lived on: the worker died alone
-        deaths = _one_more(deaths, run.phase, checkpoints.count(connection, run.run_id))
-    given_up = deaths.get("alone_count", 0) >= GIVEN_UP_AFTER
-    drafts = []
-    if run.last_event_id:  # a journal begins with its run's start
-        drafts.append(
-            journal.note(
-                run,
-                f"lost/{run.lease_epoch}",
-                EventType.ERROR,
-                "The worker was lost; the run goes on from its last checkpoint",
-                {
-                    "code": "worker_lost",
-                    "execution": run.lease_epoch,
-                    **{name: deaths[name] for name in _TOLD if name in deaths},
-                },
-            )
-        )
-    changes: dict[str, Any] = {"deaths": deaths}
-    if given_up:
-        failure = Failure(
-            code="worker_killer",
-            message=f"workers die of this run: {GIVEN_UP_AFTER} times alone in one stage",
-            stage=run.phase,
-        ).model_dump(mode="json")
-        drafts.append(
-            journal.note(
-                run, f"run.failed/{run.lease_epoch}", EventType.RUN_FAILED, "Set aside", failure
-            )
-        )
+        leases.release_lease(connection, run.run_id, run.lease_epoch)
+        return Outcome.REQUEUED, []
+    counted = run.retry_state
+    if _desk_of(run.lease_owner) == instance:  # the desk lived on: this worker died alone
+        counted = _with_crash(counted, run.phase, checkpoint_index.count(connection, run.run_id))
+    changes: dict[str, Any] = {"retry_state": counted}
+    # A journal begins with the start of its run: before that there is nothing to say.
+    drafts = [_lost(run, counted)] if run.last_event_id else []
+    outcome = Outcome.REQUEUED
+    if counted.quarantine_crashes >= MAX_QUARANTINE_CRASHES:
+        outcome = Outcome.SET_ASIDE
+        failure = _worker_killer(run)
+        drafts.append(_set_aside(run, failure))
         changes |= {"status": RunStatus.FAILED, "error": failure}
     written = journal.append(connection, run.run_id, drafts, epoch=run.lease_epoch, **changes)
-    runs.release(connection, run.run_id, run.lease_epoch)
-    return written, given_up
+    leases.release_lease(connection, run.run_id, run.lease_epoch)
+    return outcome, written
 
 
-def _one_more(deaths: dict[str, Any], phase: str, saved: int) -> dict[str, Any]:
-    """Count a death: by stage until the run is executed alone, by checkpoint from then on."""
-    if deaths.get("alone"):
-        same = deaths.get("alone_at") == saved
-        return {
-            **deaths,
-            "alone_at": saved,
-            "alone_count": deaths["alone_count"] + 1 if same else 1,
-        }
+def _with_crash(before: RetryState, phase: str, saved: int) -> RetryState:
+    """Count a crash: by stage until the run is quarantined, by checkpoint from then on."""
+    if before.is_quarantined:
+        again = before.quarantine_at == saved
+        crashes = before.quarantine_crashes + 1 if again else 1
+        return before.model_copy(update={"quarantine_at": saved, "quarantine_crashes": crashes})
     place = f"{phase}/{saved}"
-    count = deaths.get("count", 0) + 1 if deaths.get("place") == place else 1
-    counted = {**deaths, "place": place, "count": count, "alone": count >= ALONE_AFTER}
-    return counted | {"alone_at": saved, "alone_count": 0} if counted["alone"] else counted
+    crashes = before.crashes + 1 if before.crash_place == place else 1
+    return before.model_copy(
+        update={
+            "crash_place": place,
+            "crashes": crashes,
+            "is_quarantined": crashes >= QUARANTINE_AFTER,
+            "quarantine_at": saved,
+        }
+    )
 
 
-def requeue(connection: sa.Connection, run_id: str, by: str) -> list[Event]:
-    """Let a run that failed go on: as if it had never been set aside.
-
-    One that is queued goes on by itself. Raises ConflictError for any other.
-    """
-    run = runs.find(connection, run_id)
-    if run.status is RunStatus.QUEUED:
-        return []
-    if run.status is not RunStatus.FAILED:
-        raise ConflictError(f"run {run_id} is {run.status.value} and cannot be resumed")
-    draft = journal.note(
+def _lost(run: Run, counted: RetryState) -> Draft:
+    return journal.draft_event(
         run,
-        f"requeued/{run.lease_epoch}",
-        EventType.PROGRESS,
-        "Resumed on request",
-        {"by": by},
-        here=True,
-    )
-    return journal.append(
-        connection,
-        run_id,
-        [draft],
-        status=RunStatus.QUEUED,
-        error=None,
-        deaths={},
-        cancel_requested=False,  # a wish that came too late for the last end is not for this one
+        f"lost/{run.lease_epoch}",
+        EventType.ERROR,
+        "The worker was lost; the run goes on from its last checkpoint",
+        {
+            "code": "worker_lost",
+            "execution": run.lease_epoch,
+            "crashes": counted.crashes,
+            "is_quarantined": counted.is_quarantined,
+            "quarantine_crashes": counted.quarantine_crashes,
+        },
     )
 
 
-def _left_behind(connection: sa.Connection) -> list[Run]:
+def _worker_killer(run: Run) -> dict[str, Any]:
+    return Failure(
+        code="worker_killer",
+        message=f"{MAX_QUARANTINE_CRASHES} workers were lost in one stage of this run alone",
+        stage=run.phase,
+    ).model_dump(mode="json")
+
+
+def _set_aside(run: Run, failure: dict[str, Any]) -> Draft:
+    key = f"run.failed/{run.lease_epoch}"
+    return journal.draft_event(run, key, EventType.RUN_FAILED, "Set aside", failure)
+
+
+def _abandoned(connection: sa.Connection) -> list[Run]:
     moment = now()
     return [
         run
-        for run in runs.leased(connection)
-        if run.lease_until < moment or died_here(str(run.lease_owner))
+        for run in leases.leased(connection)
+        if run.lease_until < moment or has_died_here(str(run.lease_owner))
     ]
-
-
-def died_here(owner: str) -> bool:
-    """Whether a lease belongs to a process of this host that is gone: no need to wait then."""
-    host, pid, _, _ = owner.split(":")
-    if host != this_host():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
 
 
 def _desk_of(owner: str | None) -> str:

@@ -20,42 +20,36 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 from uuid import UUID
 
-import httpx
-from prefect import Flow, get_client
-from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.objects import FlowRun, State, StateType
-from prefect.events.clients import get_events_subscriber
-from prefect.events.filters import EventFilter, EventNameFilter
-from prefect.exceptions import Abort, Pause, PrefectHTTPStatusError
-from prefect.flow_engine import run_flow_async
-from prefect.states import Cancelled, Failed
+import sqlalchemy as sa
 
-from data.contracts.errors import ConflictError, CreditDeskError, RecordNotFoundError
+from data.contracts.errors import (
+    ConflictError,
+    CreditDeskError,
+    RecordNotFoundError,
+    UnavailableError,
+)
 from data.contracts.events import Event
+from data.contracts.runs import RunStatus
 from data.settings import Settings
+from flows.runtime.execution import engine
 from flows.runtime.execution.desk import Desk, this_desk
 from flows.runtime.execution.open_run import Execution, execution
 from flows.runtime.host import parent_pipe, telemetry
-from flows.runtime.ledger import journal, retries, run_requests, runs
+from flows.runtime.ledger import cancellations, leases, retries, run_requests, runs
 from flows.runtime.ledger.runs import Run
-from flows.runtime.prefect_api import cancel, scheduled, states
-from flows.runtime.prefect_api.deployments import Deployment, declared, register
+from flows.runtime.prefect_api import cancel, deployments, feed, scheduled, states
+from flows.runtime.prefect_api.client import FlowRun, PrefectClient, State, prefect_client
+from flows.runtime.prefect_api.deployments import Deployment
+from flows.runtime.prefect_api.launch import parameters_of
 from flows.runtime.worker import sweep
 from flows.runtime.worker.jobs import Jobs, worker_name
 
-POOL_TYPE = "credit-desk"
 POLL_SECONDS = 5.0
 HEARTBEAT_SECONDS = 10.0
 _STOP_SECONDS = 3.5
 _HELD_SECONDS = 5.0
 """How long a run is left alone whose last worker is not given up yet."""
 
-_OFFERED = [
-    "prefect.flow-run.Scheduled",
-    "prefect.flow-run.Resuming",
-    "prefect.flow-run.AwaitingRetry",
-]
-_CANCELLING = "prefect.flow-run.Cancelling"
 
 log = logging.getLogger(__name__)
 
@@ -68,23 +62,23 @@ class Worker:
         self._desk = desk
         self._deployments = tuple(deployments)
         self._deployment = deployment = self._deployments[0]
-        pools = {one.pool for one in deployments} - {deployment.pool}
+        pools = {declared.pool for declared in self._deployments} - {deployment.pool}
         self._pools = (deployment.pool, *sorted(pools))
         self._jobs = Jobs(self._pools[1:], desk.owner, desk.settings.max_active_jobs)
-        self._flow: Flow[..., Any] = deployment.load()
+        self._flow = deployment.load()
         self._deployment_id: UUID | None = None
         self._active: dict[str, asyncio.Task[None]] = {}
         self._executions: dict[str, Execution] = {}
         self._look = asyncio.Event()
-        self._alone = ""
+        self._quarantined = ""
         """The run that is executed by itself, while it is."""
         self._unattended: set[str] = set()
         """Runs whose lease we had and that we did not execute, when we last looked."""
-        self._turn = sweep.Turn()
+        self._cursor = sweep.SweepCursor()
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> None:
         """Work until told to stop; then hand back what is under way and return."""
-        async with get_client() as client:
+        async with prefect_client() as client:
             self._deployment_id = await _until_answered(lambda: self._register(client), stop)
             await self._sweep(client)
             duties = [
@@ -113,50 +107,34 @@ class Worker:
         """Register all deployments; returns the id of the one whose runs are executed here."""
         first, *jobs = self._deployments
         for job in jobs:
-            await register(client, job, POOL_TYPE)
-        return await register(client, first, POOL_TYPE)
+            await deployments.register(client, job)
+        return await deployments.register(client, first)
 
     # -- duties ----------------------------------------------------------------------------
 
     async def _listen(self) -> None:
-        """Be told of offers and cancellations. The first connect does not retry by itself."""
-        names = EventNameFilter(name=[*_OFFERED, _CANCELLING])
-        while True:
-            try:
-                async with get_events_subscriber(
-                    filter=EventFilter(event=names), reconnection_attempts=0
-                ) as events:
-                    self._look.set()
-                    async for event in events:
-                        if event.event == _CANCELLING:
-                            run_id = event.resource.id.removeprefix("prefect.flow-run.")
-                            self._jobs.cancel(run_id)
-                            await self._cancelled_in_prefect(run_id)
-                        else:
-                            self._look.set()
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:
-                log.info("the event stream ended (%s); subscribing again", type(error).__name__)
-            await asyncio.sleep(0.5)
+        """Be told of runs that are offered, and of runs that are cancelled in Prefect."""
+        async for told in feed.listen(names=(*feed.RUN_OFFERED, feed.RUN_CANCELLING)):
+            if told.name == feed.RUN_CANCELLING:
+                self._jobs.cancel(told.subject_id)
+                await self._cancelled_in_prefect(told.subject_id)
+            else:
+                self._look.set()
 
     async def _poll(self, client: PrefectClient) -> None:
         """Ask for work when told to, and every few seconds."""
         hurry_until = 0.0
         while True:
             # An event may come before the commit it tells of: look a few times in a row.
-            patience = 0.03 if time.monotonic() < hurry_until else POLL_SECONDS
+            wait = 0.03 if time.monotonic() < hurry_until else POLL_SECONDS
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), patience)
+                await asyncio.wait_for(self._look.wait(), wait)
             if self._look.is_set():
                 self._look.clear()
                 hurry_until = time.monotonic() + 0.1
             try:
                 if await self._take_offers(client) + await self._jobs.take_offers(client):
                     hurry_until = 0.0
-            except (httpx.TransportError, PrefectHTTPStatusError) as error:
-                log.warning("the Prefect server did not answer: %s", type(error).__name__)
-                await asyncio.sleep(0.5)
             except CreditDeskError as error:
                 log.warning("no run was taken: %s", error)
                 await asyncio.sleep(0.5)
@@ -166,43 +144,43 @@ class Worker:
 
     async def _greet(self, client: PrefectClient) -> None:
         """Keep the pools green in the UI."""
-        with suppress(httpx.TransportError, PrefectHTTPStatusError):
-            for pool in self._pools:
-                await client.send_worker_heartbeat(
-                    pool, worker_name(self._desk.owner), HEARTBEAT_SECONDS
-                )
+        name = worker_name(self._desk.owner)
+        with suppress(UnavailableError):
+            if not await deployments.heartbeat(client, self._pools, name, HEARTBEAT_SECONDS):
+                # Prefect's database is a new one. The next sweep makes the runs there again.
+                self._deployment_id = await self._register(client)
 
     async def _keep_leases(self) -> None:
-        """Renew what we hold; stop executing what we have lost, or what somebody asked to stop."""
+        """Renew our leases; stop executing the runs whose lease is lost, or that are to stop."""
         ours = dict(self._executions)  # what is taken meanwhile cannot be lost
         held = await self._desk.ledger.write(
-            runs.renew, self._desk.owner, self._desk.settings.lease_seconds
+            leases.renew_leases, self._desk.owner, self._desk.settings.lease_seconds
         )
-        for run_id, one in ours.items():
+        for run_id, execution_of_run in ours.items():
             # One that has come to its end meanwhile has given its lease back itself.
-            if run_id not in held and self._executions.get(run_id) is one:
+            if run_id not in held and self._executions.get(run_id) is execution_of_run:
                 log.warning("lost the lease of run %s", run_id)
                 self._active[run_id].cancel()
-        for run in await self._desk.ledger.read(runs.to_be_stopped):
+        for run in await self._desk.ledger.read(cancellations.to_be_stopped):
             self._stop(run.run_id)
-        # Held and not executed, twice in a row: it could not be given back when it was put off.
+        # Held and not executed, twice in a row: the ledger was out of reach when it was given back.
         unattended = held - self._active.keys()
         for run_id in unattended & self._unattended:
-            put_back = retries.put_back
-            journal.publish(await self._desk.ledger.write(put_back, run_id, self._desk.owner))
+            requeue, owner = retries.requeue, self._desk.owner
+            feed.publish(await self._desk.ledger.write(requeue, run_id, owner))
         self._unattended = unattended
 
     async def _ask_prefect(self, client: PrefectClient) -> None:
-        """Look for cancellations whose event was lost. (Prefect may be slow; leases never wait.)"""
-        stopped = (StateType.CANCELLING, StateType.CANCELLED)
-        with suppress(httpx.TransportError, PrefectHTTPStatusError):
-            for flow_run in await states.in_states(client, list(self._active), *stopped):
-                await self._cancelled_in_prefect(str(flow_run.id))
+        """Look for cancellations whose event was lost. Prefect may be slow; leases never wait."""
+        ours = [execution.flow_run_id for execution in self._executions.values()]
+        with suppress(UnavailableError):
+            for flow_run_id in await states.cancelled_among(client, ours):
+                await self._cancelled_in_prefect(flow_run_id)
 
     async def _sweep(self, client: PrefectClient) -> None:
         assert self._deployment_id is not None
         ledger, instance = self._desk.ledger, self._desk.instance
-        await sweep.sweep(client, ledger, self._deployment_id, instance, self._turn)
+        await sweep.sweep(client, ledger, self._deployment_id, instance, self._cursor)
 
     async def _every(self, seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -219,134 +197,124 @@ class Worker:
     async def _take_offers(self, client: PrefectClient) -> int:
         """Take as many due runs as there is room for; how many were taken."""
         room = self._desk.settings.max_active_runs - len(self._active)
-        if room <= 0 or self._alone in self._active:
+        if room <= 0 or self._quarantined in self._active:
             return 0
         offered = await scheduled.due(client, self._pools[:1], room)
-        known = await self._desk.ledger.read(
-            runs.find_all, [str(flow_run.id) for flow_run in offered]
-        )
+        flow_run_ids = [str(flow_run.id) for flow_run in offered]
+        known = await self._desk.ledger.read(runs.of_flow_runs, flow_run_ids)
         taken = 0
         for flow_run in offered:
-            run_id = str(flow_run.id)
-            row = known.get(run_id)
-            if run_id in self._active:
+            run = known.get(str(flow_run.id))
+            is_quarantined = run is not None and run.is_quarantined
+            if run is not None and run.run_id in self._active:
                 continue
-            if row is not None and row.is_alone and self._active:
-                break  # workers have died of it: let the others end first, and take no more
-            if await self._take(client, flow_run, row):
-                taken += 1
-            if row is not None and row.is_alone:
-                self._alone = run_id
+            if is_quarantined and self._active:
+                break  # workers were lost in it: let the others end first, and take no more
+            taken += await self._take(client, flow_run, run)
+            if run is not None and is_quarantined:
+                self._quarantined = run.run_id
                 break
         return taken
 
-    async def _take(self, client: PrefectClient, flow_run: FlowRun, row: Run | None) -> bool:
-        run_id = str(flow_run.id)
-        if row is not None and row.status.has_ended:
-            await states.close_children(client, run_id)
-            await client.set_flow_run_state(flow_run.id, states.state_of(row.status), force=True)
+    async def _take(self, client: PrefectClient, flow_run: FlowRun, run: Run | None) -> bool:
+        """Take a run that Prefect offers, twice over: by its state there, and by its lease here."""
+        flow_run_id = str(flow_run.id)
+        if run is not None and run.status.has_ended:
+            await states.close_children(client, flow_run_id)
+            await states.end(client, flow_run_id, run.status)
             return False
-        accepted = await scheduled.take(client, flow_run)
+        accepted = await scheduled.claim(client, flow_run)
         if accepted is None:
             return False
         try:
-            epoch = await self._desk.ledger.write(self._enter, flow_run, run_id)
+            ours, epoch = await self._desk.ledger.write(self._acquire, flow_run)
         except (RecordNotFoundError, ConflictError) as error:
-            log.warning("run %s is refused: %s", run_id, error)
-            refused = Cancelled if isinstance(error, ConflictError) else Failed
-            await states.end(client, run_id, refused(message=error.message))
+            log.warning("flow run %s is refused: %s", flow_run_id, error)
+            is_conflict = isinstance(error, ConflictError)
+            status = RunStatus.CANCELLED if is_conflict else RunStatus.FAILED
+            await states.end(client, flow_run_id, status, error.message)
             return False
         if epoch is None:
-            await self._leave_alone(client, run_id)
+            await self._leave_alone(client, ours)
             return False
-        # The engine would watch a deployment's run for suspensions from outside with a thread
-        # and a websocket of its own, and block the loop while they come up. We watch for all.
-        quiet = flow_run.model_copy(update={"deployment_id": None, "state": accepted})
-        self._executions[run_id] = ours = Execution(run_id, epoch)
-        context = copy_context()
-        context.run(execution.set, ours)
-        task = asyncio.create_task(self._execute(quiet, ours), context=context, name=run_id)
-        self._active[run_id] = task
-        task.add_done_callback(lambda _: self._finished(run_id))
+        self._start(flow_run, accepted, ours, epoch)
         return True
 
-    def _enter(self, connection: Any, flow_run: FlowRun, run_id: str) -> int | None:
-        """Take the lease; a run that its maker has not entered yet is entered first."""
-        run_requests.take_up(
-            connection,
-            run_id,
-            application_id=str(flow_run.parameters.get("application_id", "")),
-            fork=str(flow_run.parameters.get("fork") or ""),
-            traceparent=str(flow_run.labels.get("desk.traceparent", "")),
-        )
-        settings = self._desk.settings
-        return runs.claim(connection, run_id, self._desk.owner, settings.lease_seconds)
+    def _acquire(self, connection: sa.Connection, flow_run: FlowRun) -> tuple[Run, int | None]:
+        """Take the lease of the run that a flow run carries out; None when it cannot be had."""
+        given = str(flow_run.parameters.get("run_id", ""))
+        run = run_requests.of_flow_run(connection, str(flow_run.id), given)
+        owner, seconds = self._desk.owner, self._desk.settings.lease_seconds
+        return run, leases.acquire_lease(connection, run.run_id, owner, seconds)
 
-    async def _leave_alone(self, client: PrefectClient, run_id: str) -> None:
-        """Take no run that has ended or shall stop; one that another worker holds comes later."""
-        run = await self._desk.ledger.read(runs.find, run_id)
+    def _start(self, flow_run: FlowRun, accepted: State[Any], run: Run, epoch: int) -> None:
+        run_id = run.run_id
+        self._executions[run_id] = ours = Execution(run_id, str(flow_run.id), epoch)
+        context = copy_context()
+        context.run(execution.set, ours)
+        executing = self._execute(flow_run, accepted, parameters_of(run), ours)
+        task = asyncio.create_task(executing, context=context, name=run_id)
+        self._active[run_id] = task
+        task.add_done_callback(lambda _: self._finished(run_id))
+
+    async def _leave_alone(self, client: PrefectClient, run: Run) -> None:
+        """Take no run that has ended or is to stop; one that another worker holds comes later."""
+        run = await self._desk.ledger.read(runs.find, run.run_id)
         if run.status.has_ended or run.cancel_requested:
-            await cancel.deliver_one(client, self._desk.ledger, run_id)
+            await cancel.deliver_one(client, self._desk.ledger, run.run_id)
         else:
             later = datetime.now(UTC) + timedelta(seconds=_HELD_SECONDS)
-            await states.reschedule(client, run_id, not_before=later)
+            await states.reschedule(client, run.flow_run_id, not_before=later)
 
-    async def _execute(self, flow_run: FlowRun, ours: Execution) -> None:
+    async def _execute(
+        self,
+        flow_run: FlowRun,
+        accepted: State[Any],
+        parameters: dict[str, Any],
+        ours: Execution,
+    ) -> None:
         """Execute a run to its end, its next gate, or its cancellation."""
-        run_id = ours.run_id
-        ended: State[Any] | None = None
+        left: State[Any] | None = None
         try:
-            left: Any = await run_flow_async(
-                self._flow,
-                flow_run=flow_run,
-                parameters=flow_run.parameters,
-                return_type="state",
-            )
-            ended = left
-        except Pause:
-            log.info("run %s waits", run_id)
-        except asyncio.CancelledError:
-            log.info("run %s was stopped", run_id)
-        except (Exception, Abort):
-            log.exception("run %s ended in an error of the engine", run_id)
+            left = await engine.execute(self._flow, flow_run, accepted, parameters)
         finally:
-            self._executions.pop(run_id, None)  # from here on there is nothing to stop
-            await asyncio.shield(self._give_back(ours, ended))
+            self._executions.pop(ours.run_id, None)  # from here on there is nothing to stop
+            await asyncio.shield(self._give_back(ours, left))
 
     async def _give_back(self, ours: Execution, ended: State[Any] | None) -> None:
         """Give the lease back, with the end of a run that could not write its own."""
 
-        def give_back(connection: Any) -> tuple[list[Event], Run]:
+        def give_back(connection: sa.Connection) -> tuple[list[Event], Run]:
             written: list[Event] = []
             if ended is not None and ended.is_cancelling():  # stopped before the flow had begun
                 with suppress(ConflictError):
-                    written += cancel.request(connection, ours.run_id, cancel.PREFECT)
+                    written += cancellations.request(connection, ours.run_id, cancellations.PREFECT)
             if ended is not None and ended.is_failed():
-                written += retries.leave(
-                    connection, ours.run_id, ours.epoch, is_false_start=ours.is_false_start
+                written += retries.record_failure(
+                    connection, ours.run_id, ours.epoch, is_startup_failure=ours.is_startup_failure
                 )
-            written += cancel.give_back(connection, ours.run_id, ours.epoch)
+            written += cancellations.give_back(connection, ours.run_id, ours.epoch)
             return written, runs.find(connection, ours.run_id)
 
         try:
             written, run = await self._desk.ledger.write(give_back)
-            journal.publish(written)
-            await states.tidy_up(run, ours.epoch, ended)
+            feed.publish(written)
+            await states.reconcile_state(run, ours.epoch, ended)
         except CreditDeskError as error:
             log.warning("run %s cannot be given back yet: %s", ours.run_id, error)
-        except (httpx.TransportError, PrefectHTTPStatusError) as error:
-            log.warning("run %s: the Prefect server did not answer: %s", ours.run_id, error)
 
     def _finished(self, run_id: str) -> None:
         self._active.pop(run_id, None)
         self._look.set()
 
-    async def _cancelled_in_prefect(self, run_id: str) -> None:
-        """Note the wish before anything is stopped: whoever dies now has it from the ledger."""
-        request = cancel.request
-        with suppress(ConflictError, RecordNotFoundError):  # it has ended; it is none of the desk's
-            journal.publish(await self._desk.ledger.write(request, run_id, cancel.PREFECT))
-            self._stop(run_id)
+    async def _cancelled_in_prefect(self, flow_run_id: str) -> None:
+        """Note the request before anything is stopped: it outlives this process in the ledger."""
+        known = await self._desk.ledger.read(runs.of_flow_runs, [flow_run_id])
+        for run in known.values():
+            with suppress(ConflictError):  # it has ended
+                request, by = cancellations.request, cancellations.PREFECT
+                feed.publish(await self._desk.ledger.write(request, run.run_id, by))
+                self._stop(run.run_id)
 
     def _stop(self, run_id: str) -> None:
         ours = self._executions.get(run_id)
@@ -356,13 +324,14 @@ class Worker:
 
     async def _hand_back(self, client: PrefectClient) -> None:
         """Stop what is under way, without an end: another execution goes on from there."""
+        executions = dict(self._executions)
         under_way = dict(self._active)
         for task in under_way.values():
             task.cancel()
         await asyncio.gather(*under_way.values(), return_exceptions=True)
-        for run_id in under_way:
-            with suppress(httpx.TransportError, PrefectHTTPStatusError):
-                await states.reschedule(client, run_id)
+        for handed_back in executions.values():
+            with suppress(UnavailableError):
+                await states.reschedule(client, handed_back.flow_run_id)
 
 
 async def _until_answered(call: Callable[[], Awaitable[UUID]], stop: asyncio.Event) -> UUID:
@@ -370,8 +339,8 @@ async def _until_answered(call: Callable[[], Awaitable[UUID]], stop: asyncio.Eve
     while True:
         try:
             return await call()
-        except (httpx.TransportError, PrefectHTTPStatusError) as error:
-            log.info("waiting for the Prefect server (%s)", type(error).__name__)
+        except UnavailableError as error:
+            log.info("waiting: %s", error)
             if stop.is_set():
                 raise
             await asyncio.sleep(0.5)
@@ -383,7 +352,7 @@ def serve_worker(settings: Settings) -> NoReturn:
     The event loop has a thread of its own. Prefect's engine handles SIGTERM for the one run it
     believes a process to have, by raising in the main thread; ours has many, and only waits there.
     """
-    parent_pipe.attach()
+    parent_pipe.exit_with_parent()
     telemetry.setup("worker", settings)
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -397,7 +366,9 @@ def serve_worker(settings: Settings) -> NoReturn:
             target=lambda: (told.wait(), loop.call_soon_threadsafe(stop.set)), daemon=True
         ).start()
         desk = await asyncio.to_thread(this_desk)
-        await Worker(desk, declared(settings.prefect_yaml)).run(stop, parent_pipe.ready)
+        await Worker(desk, deployments.declared(settings.prefect_yaml)).run(
+            stop, parent_pipe.notify_ready
+        )
 
     def loop() -> None:
         try:
@@ -413,4 +384,4 @@ def serve_worker(settings: Settings) -> NoReturn:
         pass
     thread.join(timeout=_STOP_SECONDS)
     telemetry.flush()
-    parent_pipe.leave(1 if failures else 0)
+    parent_pipe.exit_now(1 if failures else 0)

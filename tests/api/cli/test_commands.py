@@ -13,7 +13,6 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli import app
-from api.schemas import ResumeRun
 from data.contracts.errors import (
     AlreadyAnsweredError,
     ConflictError,
@@ -26,6 +25,7 @@ from data.contracts.review import Channel, Role
 from data.contracts.runs import RunStatus
 from data.settings import Settings
 from flows.runtime.ledger.database import Ledger
+from flows.service.requests import ResumeRun
 from tests.api.desks import RUN_ID, FakeDesk
 from tests.api.journals import a_run, tell
 

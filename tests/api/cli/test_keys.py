@@ -17,10 +17,10 @@ from api.app import create_app
 from api.cli import app
 from api.cli.client import DeskClient, find_desk, local_key_file
 from api.cli.options import given_key
-from api.gateway import Gateway
 from api.security.keys import KeyFile, KeyRing
 from data.settings import Settings
 from flows.runtime.host.desk_lock import DeskLock
+from flows.service.desk import DeskService
 from tests.api.cli.conftest import serving
 from tests.api.desks import FakeDesk
 
@@ -39,7 +39,7 @@ def guarded(desk: FakeDesk, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     """The address of a desk that asks for the keys in this folder."""
 
     @asynccontextmanager
-    async def open_desk(_settings: Settings) -> AsyncIterator[Gateway]:
+    async def open_desk(_settings: Settings) -> AsyncIterator[DeskService]:
         yield desk
 
     monkeypatch.setattr(

@@ -15,14 +15,15 @@ import sqlalchemy as sa
 from prefect.client.orchestration import PrefectClient
 
 from api.app import create_app
-from api.gateway import Gateway
 from data.contracts.runs import Message
 from data.settings import Settings, settings
 from flows.runtime.checkpoints import checkpoint as checkpoints
 from flows.runtime.checkpoints.checkpoint import SCHEMA_VERSION, Checkpoint
-from flows.runtime.checkpoints.store import LedgerStorage, Shelf, shared_ledger
+from flows.runtime.checkpoints.store import CheckpointStore
 from flows.runtime.ledger import runs
-from flows.runtime.ledger.database import Ledger, blobs, messages
+from flows.runtime.ledger.database import Ledger, shared_ledger
+from flows.runtime.ledger.tables import blobs, messages
+from flows.service.desk import DeskService
 from flows.workflow import WORKFLOW
 from tests.api.desks import RUN_ID, client_of
 
@@ -49,8 +50,8 @@ def ledger(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.fixture
 async def client(ledger: Ledger) -> AsyncIterator[httpx.AsyncClient]:
     @asynccontextmanager
-    async def open_desk(chosen: Settings) -> AsyncIterator[Gateway]:
-        yield Gateway(chosen, ledger, cast(PrefectClient, None))
+    async def open_desk(chosen: Settings) -> AsyncIterator[DeskService]:
+        yield DeskService(chosen, ledger, cast(PrefectClient, None))
 
     async with client_of(create_app(settings(), open_desk)) as opened:
         yield opened
@@ -74,7 +75,7 @@ async def a_run(ledger: Ledger, status: str = "completed", **changed: Any) -> No
         fingerprints={},
     )
     body = one.model_dump(mode="json") | changed
-    stored = await Shelf(LedgerStorage()).put("key", body)
+    stored = await CheckpointStore().put("key", body)
 
     def enter(connection: sa.Connection) -> None:
         runs.register(connection, *(RUN_ID, "application:a"), application_id="a", status=status)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from api.schemas import Caller, ResumeRun, StartRun
 from data.contracts.events import EventType
 from data.contracts.review import Channel, Role
 from data.contracts.runs import RunStatus
 from flows.runtime.ledger.database import Ledger
+from flows.service.requests import Caller, ResumeRun, StartRun
 from tests.api.desks import RUN_ID, FakeDesk
 from tests.api.journals import SPAN, TRACE, a_run, ids_in, tell
 

@@ -20,9 +20,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from api.app import create_app, serve_api
-from api.gateway import Gateway
 from api.problems import TooManyRequestsError
-from api.security.auth import MAY, OPEN
+from api.security.auth import OPEN, PERMISSIONS
 from api.security.keys import KeyFile, KeyRing
 from api.security.limits import RateLimit, TimeLimit
 from data.contracts.errors import (
@@ -34,6 +33,7 @@ from data.contracts.errors import (
 from data.contracts.review import Channel, Role
 from data.settings import Settings
 from flows.runtime.ledger.database import Ledger
+from flows.service.desk import DeskService
 from tests.api.desks import RUN_ID, FakeDesk, client_of
 from tests.api.journals import a_run
 
@@ -64,7 +64,7 @@ def bearer(key: str) -> dict[str, str]:
 
 def an_app(desk: FakeDesk, settings: Settings) -> FastAPI:
     @asynccontextmanager
-    async def open_desk(_settings: Settings) -> AsyncIterator[Gateway]:
+    async def open_desk(_settings: Settings) -> AsyncIterator[DeskService]:
         yield desk
 
     return create_app(settings, open_desk)
@@ -383,7 +383,7 @@ async def test_every_route_stands_in_the_table(client: httpx.AsyncClient) -> Non
         if path not in OPEN
     }
 
-    assert routes - set(MAY) == set()
+    assert routes - set(PERMISSIONS) == set()
 
 
 async def test_the_openapi_page_says_that_keys_are_asked_for(client: httpx.AsyncClient) -> None:
@@ -528,7 +528,7 @@ def test_with_keys_the_api_may_be_seen_by_others(
 ) -> None:
     KeyFile(tmp_path / "keys.json").create("ursula", ["viewer"])
     served: list[str] = []
-    monkeypatch.setattr("api.app.parent_pipe.attach", lambda: None)
+    monkeypatch.setattr("api.app.parent_pipe.exit_with_parent", lambda: None)
     monkeypatch.setattr("api.app.telemetry.setup", lambda **_: None)
     monkeypatch.setattr("api.app._Server.run", lambda server: served.append(server.config.host))
 

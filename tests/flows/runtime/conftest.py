@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from flows.runtime.ledger.database import Ledger, metadata
+from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.tables import metadata
 from tests.flows.runtime import postgres
 
 

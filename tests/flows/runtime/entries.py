@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from data.contracts.events import EventType
-from flows.runtime.ledger import journal, runs
+from flows.runtime.ledger import journal, leases, runs
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.journal import Draft
 
@@ -24,7 +24,7 @@ async def a_run(ledger: Ledger, run_id: str = RUN, **fields: Any) -> str:
 async def a_claimed_run(ledger: Ledger, run_id: str = RUN, *, seconds: float = 60) -> int:
     """A run that a worker executes; the epoch of its lease."""
     await a_run(ledger, run_id)
-    epoch = await ledger.write(runs.claim, run_id, "host:1:worker", seconds)
+    epoch = await ledger.write(leases.acquire_lease, run_id, "host:1:worker", seconds)
     assert epoch is not None
     return epoch
 
@@ -47,7 +47,7 @@ async def left_behind(ledger: Ledger, owner: str, phase: str = "check", **more: 
     await ledger.write(
         runs.register, run_id, f"application:{run_id}", application_id=run_id, phase=phase, **more
     )
-    epoch = await ledger.write(runs.claim, run_id, owner, 60)
+    epoch = await ledger.write(leases.acquire_lease, run_id, owner, 60)
     await ledger.write(
         journal.append, run_id, [draft("run.started", type=EventType.RUN_STARTED)], epoch=epoch
     )

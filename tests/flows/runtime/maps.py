@@ -1,30 +1,31 @@
-"""Small maps for the tests of the kit: an editor's desk, and the realistic size of one."""
+"""A map of realistic size for the tests of the kit: an editor's desk."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.resources.abc import Traversable
 
 from flows.runtime.graph.workflow import Edge, Kind, Node, Workflow
 
 
 @dataclass(frozen=True)
 class Manuscript:
-    """What a run of the editor's desk begins with."""
+    """The input of a run."""
 
 
 @dataclass(frozen=True)
 class Opinion:
-    """What a reader hands in."""
+    """The result of a reader."""
 
 
 @dataclass(frozen=True)
 class LongOpinion(Opinion):
-    """An opinion that says why."""
+    """An opinion with its reasons."""
 
 
 @dataclass(frozen=True)
 class Opinions:
-    """What the readers said together."""
+    """The opinions of all readers."""
 
 
 @dataclass
@@ -129,6 +130,6 @@ EDGES = (
 )
 
 
-def editors_desk() -> Workflow:
+def editors_desk(drawing: Traversable | None = None) -> Workflow:
     """Seventeen nodes with everything a map may hold."""
-    return Workflow("editors-desk", "1", NODES, EDGES)
+    return Workflow("editors-desk", "1", NODES, EDGES, drawing)

@@ -28,18 +28,17 @@ import flows.runtime
 from data.contracts.base import canonical_json, sha256_of
 from data.contracts.events import Event, EventType
 from data.contracts.runs import RunStatus
-from flows.runtime.checkpoints import checkpoint as checkpoints
 from flows.runtime.execution.gatekeeper import PreparedAnswers
 from flows.runtime.execution.open_run import Inline, inline
 from flows.runtime.execution.recorder import MemoryRecord
-from flows.runtime.ledger import decisions, journal, reviews, runs
+from flows.runtime.ledger import applications, checkpoint_index, decisions, journal, reviews, runs
+from flows.runtime.ledger.applications import Filed
 from flows.runtime.ledger.database import Ledger
-from flows.runtime.ledger.run_requests import Order
-from flows.runtime.ledger.runs import Filed, Run
+from flows.runtime.ledger.run_requests import RunRequest
+from flows.runtime.ledger.runs import Run
 from flows.runtime.prefect_api import deployments
-from flows.runtime.prefect_api.deployments import Deployment
+from flows.runtime.prefect_api.deployments import POOL_TYPE, Deployment
 from flows.runtime.prefect_api.launch import launch
-from flows.runtime.worker.worker import POOL_TYPE
 from tests.desk import Desk, clean_environment
 from tests.flows.runtime.vacation_workflow import (
     LEAVE,
@@ -122,9 +121,9 @@ class LeaveDesk:
     async def ask(self, application_id: str, days: int) -> str:
         """File a leave request and launch its run; the run's id."""
         request = LeaveRequest(days=days)
-        order = Order(name=f"leave {application_id}")
+        order = RunRequest(name=f"leave {application_id}")
         await self.ledger.write(
-            runs.accept,
+            applications.accept,
             application_id,
             sha256_of(request),
             canonical_json(request),
@@ -137,7 +136,7 @@ class LeaveDesk:
 
     async def answer(self, run_id: str, **fields: Any) -> None:
         """Answer the open request in the ledger; the worker's sweep wakes the run."""
-        review = await self.ledger.read(reviews.the_open_one, run_id, "manager")
+        review = await self.ledger.read(reviews.get_open, run_id, "manager")
         plain = {"decision": "grant", "reviewer": "Mona", "reason": "well deserved"}
         await self.ledger.write(reviews.answer, review, plain | fields, MANAGER)
 
@@ -209,6 +208,6 @@ async def test_on_prefect_a_long_absence_sleeps_from_one_worker_to_the_next(
     assert kinds.count(EventType.WAITING) == kinds.count(EventType.RUN_STARTED) == 1
     started = [event.phase for event in journal if event.type is EventType.STAGE_STARTED]
     assert started == ["check", "letter"]
-    saved = await leaves.ledger.read(checkpoints.entries, run_id)
+    saved = await leaves.ledger.read(checkpoint_index.entries, run_id)
     assert [one.label for one in saved] == ["checked", "sent"]
     assert (await leaves.ledger.read(decisions.find, run_id))["content"] == {"granted": False}

@@ -21,10 +21,11 @@ from data.contracts.errors import AnswerRejectedError, AuthorityError
 from data.contracts.review import Answerer, Channel, ReviewRequest, Role
 from data.contracts.runs import RunOptions
 from flows.runtime.execution.ask import ask
-from flows.runtime.execution.context import Patience, RunContext, current_run, in_run
+from flows.runtime.execution.context import AgentPolicy, RunContext, current_run, in_run
 from flows.runtime.execution.executor import InlineExecutor
 from flows.runtime.execution.fan_out import fan_out
-from flows.runtime.execution.gatekeeper import Answered, GateForm, Gatekeeper, PreparedAnswers
+from flows.runtime.execution.gate_form import Answered, GateForm
+from flows.runtime.execution.gatekeeper import Gatekeeper, PreparedAnswers
 from flows.runtime.execution.open_run import open_run
 from flows.runtime.execution.recorder import MemoryRecord, Record
 from flows.runtime.execution.stage import stage
@@ -232,7 +233,7 @@ class Scripted(Agent[LeaveRequest, Balance]):
 def a_context(
     *,
     record: Record | None = None,
-    patience: Patience | None = None,
+    agent_policy: AgentPolicy | None = None,
     gatekeeper: Gatekeeper | None = None,
 ) -> RunContext[Leave]:
     """An inline run of the leave workflow that stands at its start."""
@@ -243,7 +244,7 @@ def a_context(
         record=record or MemoryRecord(),
         executor=InlineExecutor(),
         gatekeeper=gatekeeper or PreparedAnswers(),
-        patience=patience or Patience(backoff_seconds=0.001),
+        agent_policy=agent_policy or AgentPolicy(backoff_seconds=0.001),
     )
     run.walk.enter("start", run.state)
     return run

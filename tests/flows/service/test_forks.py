@@ -34,9 +34,10 @@ from flows.case import case_in_run, with_overrides
 from flows.rulebook import current_rulebook
 from flows.runtime.checkpoints import checkpoint as checkpoints
 from flows.runtime.checkpoints.checkpoint import Checkpoint
-from flows.runtime.checkpoints.store import LedgerStorage, Shelf
-from flows.runtime.ledger import decisions, runs
-from flows.runtime.ledger.database import Ledger, blobs
+from flows.runtime.checkpoints.store import CheckpointStore
+from flows.runtime.ledger import applications, decisions, pinned, runs
+from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.tables import blobs
 from flows.service.forks import prepare_fork, require_able_to_go_on, require_unchanged
 from flows.workflow import WORKFLOW
 from tests.desk import Desk, StartedRun
@@ -66,22 +67,22 @@ def saved(label: str = "intake", **more: Any) -> Checkpoint:
 async def a_parent(ledger: Ledger, *kept: Checkpoint, status: str = "completed") -> runs.Run:
     """A run of Ada Prime in the ledger that has come to an end, with these checkpoints."""
     case = persona("ada-prime").case
-    shelf = Shelf(LedgerStorage())
+    store = CheckpointStore()
     stored = [
         (
             one,
             f"key-{one.ordinal}",
-            await shelf.put(f"key-{one.ordinal}", one.model_dump(mode="json")),
+            await store.put(f"key-{one.ordinal}", one.model_dump(mode="json")),
         )
         for one in kept
     ]
 
     def enter(connection: Any) -> runs.Run:
-        runs.accept(connection, "ada-prime", case.inputs_sha256(), canonical_json(case), {})
+        applications.accept(connection, "ada-prime", case.inputs_sha256(), canonical_json(case), {})
         runs.register(
             connection, "parent", "application:ada-prime", application_id="ada-prime", status=status
         )
-        runs.pin(connection, "parent", WORKFLOW.version, current_rulebook(settings().data_dir))
+        pinned.pin(connection, "parent", WORKFLOW.version, current_rulebook(settings().data_dir))
         for one, key, receipt in stored:
             checkpoints.index(connection, one, key, receipt)
         return runs.find(connection, "parent")
@@ -240,7 +241,7 @@ def whole_past() -> list[Checkpoint]:
 
 def written_checkpoint() -> Checkpoint:
     body = json.loads((Path(__file__).parents[1] / "checkpoint_schemas" / "v1.json").read_text())
-    return checkpoints.lifted(body)
+    return checkpoints.migrate(body)
 
 
 @pytest.mark.parametrize(
@@ -329,11 +330,11 @@ async def test_what_intake_has_settled_at_once_is_only_changed_from_the_start(
 
 async def forked(ledger: Ledger, lineage: Lineage, *kept: Checkpoint) -> runs.Run:
     """A fork that has come to its end, with these checkpoints."""
-    shelf, saved_here = Shelf(LedgerStorage()), []
+    store, saved_here = CheckpointStore(), []
     for one in kept:
         mine = one.model_copy(update={"run_id": "fork-1"})
         key = f"fork-key-{one.ordinal}"
-        saved_here.append((mine, key, await shelf.put(key, mine.model_dump(mode="json"))))
+        saved_here.append((mine, key, await store.put(key, mine.model_dump(mode="json"))))
 
     def enter(connection: Any) -> runs.Run:
         runs.register(
@@ -344,7 +345,7 @@ async def forked(ledger: Ledger, lineage: Lineage, *kept: Checkpoint) -> runs.Ru
             lineage=lineage.model_dump(mode="json"),
         )
         book = current_rulebook(settings().data_dir)
-        runs.pin(connection, "fork-1", WORKFLOW.version, book, lineage.pinned)
+        pinned.pin(connection, "fork-1", WORKFLOW.version, book, lineage.pinned)
         for mine, key, receipt in saved_here:
             checkpoints.index(connection, mine, key, receipt)
         return runs.find(connection, "fork-1")
@@ -371,7 +372,7 @@ async def test_a_fork_of_a_fork_keeps_what_its_parent_changed(ledger: Ledger) ->
 
 
 def test_a_fork_s_day_counts_before_its_parent_s() -> None:
-    filed = runs.Filed(canonical_json(persona("ada-prime").case))
+    filed = applications.Filed(canonical_json(persona("ada-prime").case))
     options = RunOptions(as_of_date=date(2026, 12, 1))
 
     as_asked = case_in_run(filed, options, {})
@@ -387,7 +388,7 @@ async def test_a_run_that_was_cancelled_in_the_queue_can_only_be_begun_anew(
     case = persona("ada-prime").case
 
     def enter(connection: Any) -> runs.Run:
-        runs.accept(connection, "ada-prime", case.inputs_sha256(), canonical_json(case), {})
+        applications.accept(connection, "ada-prime", case.inputs_sha256(), canonical_json(case), {})
         return runs.register(
             connection, *("r", "application:r"), application_id="ada-prime", status="cancelled"
         )

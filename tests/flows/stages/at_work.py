@@ -13,9 +13,9 @@ from data.contracts.case import CaseFile, Persona
 from data.contracts.findings import BureauFinding, RiskFinding, Verification
 from data.contracts.underwriting import Evidence, Intake, Underwriting
 from data.settings import settings
-from flows.agent_registry import Staff, on_duty
+from flows.agent_registry import AgentRegistry, use_agents
 from flows.rulebook import current_rulebook
-from flows.runtime.execution.context import Patience, RunContext, in_run
+from flows.runtime.execution.context import AgentPolicy, RunContext, in_run
 from flows.runtime.execution.executor import InlineExecutor
 from flows.runtime.execution.gatekeeper import PreparedAnswers
 from flows.runtime.execution.recorder import MemoryRecord
@@ -29,11 +29,11 @@ from tests.flows.inline import QUICK, Script, Step
 
 @contextmanager
 def at_work(
-    *steps: Step, patience: Patience = QUICK, **agents: Agent[Any, Any]
+    *steps: Step, agent_policy: AgentPolicy = QUICK, **agents: Agent[Any, Any]
 ) -> Iterator[RunContext[Underwriting]]:
     """A run with the whole staff on duty; agents are replaced by their name on it."""
     data_dir = settings().data_dir
-    staff = Staff.with_rulebook(current_rulebook(data_dir), data_dir)
+    staff = AgentRegistry.with_rulebook(current_rulebook(data_dir), data_dir)
     run = RunContext(
         WORKFLOW,
         "run-1",
@@ -41,11 +41,11 @@ def at_work(
         record=MemoryRecord(),
         executor=InlineExecutor(),
         gatekeeper=Script(steps, lambda _: None) if steps else PreparedAnswers(),
-        patience=patience,
+        agent_policy=agent_policy,
     )
     run.walk.enter("start", run.state)
     replaced: dict[str, Any] = dict(agents)
-    with in_run(run), on_duty(replace(staff, **replaced)):
+    with in_run(run), use_agents(replace(staff, **replaced)):
         yield run
 
 

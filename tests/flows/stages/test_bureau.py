@@ -8,7 +8,7 @@ from data.contracts.bureau import BureauStatus
 from data.contracts.errors import AgentError, ToolUnavailableError
 from data.contracts.findings import FindingStatus
 from data.settings import FanOutPolicy
-from flows.runtime.execution.context import Patience
+from flows.runtime.execution.context import AgentPolicy
 from flows.stages.bureau import pull_bureau
 from tests.flows.inline import persona
 from tests.flows.stages.at_work import Absent, at_work, verified
@@ -43,8 +43,8 @@ async def test_a_silent_bureau_is_a_finding_after_all_tries() -> None:
 
 
 async def test_where_nothing_may_be_missing_a_silent_bureau_is_an_error() -> None:
-    hasty = Patience(FanOutPolicy.FAIL_FAST, retries=0)
-    with at_work(patience=hasty):
+    hasty = AgentPolicy(FanOutPolicy.FAIL_FAST, retries=0)
+    with at_work(agent_policy=hasty):
         case, _, verification = await verified(persona("tim-timeout"))
         with pytest.raises(ToolUnavailableError) as caught:
             await pull_bureau(case, verification)

@@ -6,7 +6,7 @@ from data.contracts.decision import Outcome
 from data.contracts.underwriting import Evidence
 from flows.runtime.execution.recorder import MemoryRecord
 from flows.stages.decision import issue_decision
-from flows.stages.doc_intake import ask_for_papers, take_in
+from flows.stages.doc_intake import ask_for_documents, take_in
 from flows.stages.policy import apply_policy
 from flows.stages.pricing import price
 from tests.flows.inline import Says, persona
@@ -53,7 +53,7 @@ async def test_a_case_that_ended_early_says_so_and_claims_nothing() -> None:
     with at_work(Says("documents", "withdraw")):
         case = persona("max-missing").case
         intake = await take_in(case)
-        await ask_for_papers(case, intake)
+        await ask_for_documents(case, intake)
         content = await issue_decision(case, intake, Outcome.WITHDRAWN, Evidence())
 
     assert content.outcome is Outcome.WITHDRAWN

@@ -9,7 +9,7 @@ from data.contracts.findings import Completeness
 from data.contracts.review import Role
 from data.contracts.underwriting import Papers
 from flows.runtime.execution.gatekeeper import WaitingForReviewError
-from flows.stages.doc_intake import ask_for_papers, take_in
+from flows.stages.doc_intake import ask_for_documents, take_in
 from tests.flows.inline import Says, Silence, persona
 from tests.flows.stages.at_work import Absent, at_work
 
@@ -19,7 +19,7 @@ async def test_a_complete_file_needs_no_papers() -> None:
         intake = await take_in(persona("ada-prime").case)
 
     assert intake.finding.completeness is Completeness.COMPLETE
-    assert not intake.needs_papers
+    assert not intake.needs_documents
     assert intake.stopped_by == ()
 
 
@@ -28,7 +28,7 @@ async def test_what_is_missing_stale_or_broken_has_to_be_sent(name: str) -> None
     with at_work():
         intake = await take_in(persona(name).case)
 
-    assert intake.needs_papers
+    assert intake.needs_documents
 
 
 async def test_a_minor_is_stopped_by_the_application_alone() -> None:
@@ -36,14 +36,14 @@ async def test_a_minor_is_stopped_by_the_application_alone() -> None:
         intake = await take_in(persona("minnie-minor").case)
 
     assert intake.stopped_by
-    assert not intake.needs_papers
+    assert not intake.needs_documents
     assert run.state.doc_intake == intake
 
 
 async def test_the_request_names_the_papers_and_nobody() -> None:
     case = persona("max-missing").case
     with at_work(), pytest.raises(WaitingForReviewError) as caught:
-        await ask_for_papers(case, await take_in(case))
+        await ask_for_documents(case, await take_in(case))
 
     request = caught.value.request
     assert caught.value.gate == "documents"
@@ -68,7 +68,7 @@ async def test_what_came_of_asking_is_part_of_the_state(
 ) -> None:
     case = persona("max-missing").case
     with at_work(step) as run:
-        assert await ask_for_papers(case, await take_in(case)) is papers
+        assert await ask_for_documents(case, await take_in(case)) is papers
 
     assert run.state.papers is papers
 

@@ -6,7 +6,7 @@ import pytest
 
 from data.contracts.decision import AdjustedTerms
 from data.contracts.policy import Recommendation, RuleStatus
-from flows.agent_registry import staff
+from flows.agent_registry import agents
 from flows.stages.policy import apply_policy
 from flows.stages.pricing import price
 from flows.stages.review import review_case
@@ -18,7 +18,7 @@ from tests.flows.stages.at_work import at_work, gathered
 async def test_every_rule_of_the_pack_is_on_the_record() -> None:
     with at_work() as run:
         policy = await apply_policy(*await gathered(persona("ada-prime")))
-        rules = {rule.id for rule in staff().rulebook.policy.rules}
+        rules = {rule.id for rule in agents().rulebook.policy.rules}
 
     assert {one.rule_id for one in policy.results} >= rules
     assert policy.recommendation is Recommendation.APPROVE
@@ -30,7 +30,7 @@ async def test_whoever_compliance_has_cleared_is_judged_like_anybody_else() -> N
         case, intake, evidence = await gathered(persona("pat-potential"))
         policy = await apply_policy(case, intake, evidence)
         unlisted = evidence.model_copy(update={"cleared": True})
-        cleared = judged(staff().rulebook, case, unlisted)
+        cleared = judged(agents().rulebook, case, unlisted)
 
     assert policy.gates == ("compliance",)
     assert cleared.gates == ()
@@ -56,7 +56,7 @@ async def test_adjusted_terms_are_judged_by_their_own_payment(months: int, beyon
 async def test_the_policy_may_look_at_nothing_that_the_law_forbids() -> None:
     with at_work():
         case, _, evidence = await gathered(persona("ada-prime"))
-        looked_at = set(facts_of(staff().rulebook, case, evidence).model_dump())
+        looked_at = set(facts_of(agents().rulebook, case, evidence).model_dump())
 
     forbidden = {"sex", "race", "religion", "marital_status", "national_origin", "first_name"}
     assert looked_at & forbidden == set()

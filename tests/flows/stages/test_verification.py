@@ -8,7 +8,7 @@ from data.contracts.errors import AgentError, FanOutError, ToolUnavailableError
 from data.contracts.policy import Recommendation
 from data.contracts.underwriting import Evidence
 from data.settings import FanOutPolicy
-from flows.runtime.execution.context import Patience
+from flows.runtime.execution.context import AgentPolicy
 from flows.stages.bureau import pull_bureau
 from flows.stages.doc_intake import take_in
 from flows.stages.policy import apply_policy
@@ -72,8 +72,8 @@ async def test_without_an_identity_the_run_stops() -> None:
 
 async def test_fail_fast_stops_at_the_first_who_fails() -> None:
     case = persona("ada-prime").case
-    hasty = Patience(FanOutPolicy.FAIL_FAST, retries=0)
-    with at_work(patience=hasty, income=Absent("income", AgentError("lost"))):
+    hasty = AgentPolicy(FanOutPolicy.FAIL_FAST, retries=0)
+    with at_work(agent_policy=hasty, income=Absent("income", AgentError("lost"))):
         intake = await take_in(case)
         with pytest.raises(FanOutError, match="'income' failed") as caught:
             await verify_applicant(case, intake)

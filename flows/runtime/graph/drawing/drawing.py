@@ -1,7 +1,6 @@
 """The map as JSON, DOT, Mermaid and SVG, with the states of one run where there is a run.
 
-SVG comes from Graphviz where `dot` is installed, and from a layout of our own where it is
-not; both hold the same elements under the same ids and classes.
+All four hold the same nodes and edges. SVG and DOT share element ids and classes.
 """
 
 from __future__ import annotations
@@ -10,24 +9,21 @@ import functools
 import html
 import json
 import logging
-import re
-import shutil
-import subprocess
 from collections.abc import Mapping
 
 import graphviz
 
 from flows.runtime.graph.drawing import style
-from flows.runtime.graph.drawing.layered_svg import layered_svg, opening_tag
 from flows.runtime.graph.drawing.mermaid import mermaid
+from flows.runtime.graph.drawing.node_list import node_list
 from flows.runtime.graph.drawing.style import NodeStatus
+from flows.runtime.graph.drawing.svg import paint, shows
 from flows.runtime.graph.workflow import Edge, Node, Workflow
 
 __all__ = ["NodeStatus", "to_dot", "to_json", "to_mermaid", "to_svg"]
 
-_DOT_TIMEOUT_SECONDS = 10.0
 _MARGINS = {"diamond": "0.02,0.02", "hexagon": "0.04,0.08", "doubleoctagon": "0.02,0.02"}
-"""Room between text and shape, in inches: pointed shapes bring enough of their own."""
+"""Space between text and outline, in inches. Pointed shapes need less than a box."""
 _NO_RUN: Mapping[str, NodeStatus] = {}
 
 _log = logging.getLogger(__name__)
@@ -36,10 +32,10 @@ _log = logging.getLogger(__name__)
 def to_json(workflow: Workflow, statuses: Mapping[str, NodeStatus] = _NO_RUN) -> str:
     """The map as JSON text: name, version, stages, nodes with their status, edges.
 
-    Here and in the other drawings, nodes without a status are pending, and a status of a node
-    that the map does not have is left out.
+    In all four forms, a node without a status is pending. A status for a node that the map
+    does not have is ignored.
     """
-    drawn = {
+    content = {
         "name": workflow.name,
         "version": workflow.version,
         "stages": [
@@ -62,7 +58,7 @@ def to_json(workflow: Workflow, statuses: Mapping[str, NodeStatus] = _NO_RUN) ->
                 "gives": node.gives.__name__ if node.gives else None,
                 "steps": list(node.steps),
                 "checkpoint": node.checkpoint,
-                "status": _status(node, statuses),
+                "status": statuses.get(node.id, NodeStatus.PENDING),
             }
             for node in workflow.nodes
         ],
@@ -77,19 +73,19 @@ def to_json(workflow: Workflow, statuses: Mapping[str, NodeStatus] = _NO_RUN) ->
             for edge in workflow.edges
         ],
     }
-    return json.dumps(drawn, indent=2, ensure_ascii=False)
+    return json.dumps(content, indent=2, ensure_ascii=False)
 
 
 def to_dot(workflow: Workflow, statuses: Mapping[str, NodeStatus] = _NO_RUN) -> str:
-    """The map in Graphviz's language."""
-    drawing = graphviz.Digraph(
+    """The map in Graphviz's language. This only writes text and does not start `dot`."""
+    digraph = graphviz.Digraph(
         workflow.name,
         graph_attr={
             "rankdir": "TB",
             "nodesep": "0.45",
             "ranksep": "0.38",
             "pad": "0.15",
-            "bgcolor": "transparent",
+            "bgcolor": style.BACKGROUND,
         },
         node_attr={"fontname": style.FONT, "fontsize": str(style.TITLE_SIZE)},
         edge_attr={
@@ -100,10 +96,11 @@ def to_dot(workflow: Workflow, statuses: Mapping[str, NodeStatus] = _NO_RUN) -> 
         },
     )
     for node in workflow.nodes:
-        drawing.node(node.id, **_node_attributes(node, _status(node, statuses)))
+        status = statuses.get(node.id, NodeStatus.PENDING)
+        digraph.node(node.id, **_node_attributes(node, status))
     for edge in workflow.edges:
-        drawing.edge(edge.source, edge.target, **_edge_attributes(edge))
-    return str(drawing.source)
+        digraph.edge(edge.source, edge.target, **_edge_attributes(edge))
+    return str(digraph.source)
 
 
 def to_mermaid(workflow: Workflow, statuses: Mapping[str, NodeStatus] = _NO_RUN) -> str:
@@ -112,17 +109,13 @@ def to_mermaid(workflow: Workflow, statuses: Mapping[str, NodeStatus] = _NO_RUN)
 
 
 def to_svg(workflow: Workflow, statuses: Mapping[str, NodeStatus] = _NO_RUN) -> str:
-    """The map as one SVG element that stands alone and can be put into a page as it is.
+    """The map as one SVG element. It works as a file of its own and inside a page.
 
-    Waits for `dot`, at most ten seconds: call it from a thread where an event loop is running.
-    Without `dot`, or with one that fails, the layout is our own, and a log line says so once.
+    The shapes come from the workflow's checked-in drawing. A workflow without one is drawn as
+    a list of its nodes, and so is one whose drawing shows other nodes or edges than the map.
+    Reads a file: where an event loop is running, call it from a thread.
     """
-    drawn = _drawn_by_dot(workflow, statuses)
-    return drawn if drawn is not None else layered_svg(workflow, statuses)
-
-
-def _status(node: Node, statuses: Mapping[str, NodeStatus]) -> NodeStatus:
-    return statuses.get(node.id, NodeStatus.PENDING)
+    return paint(_checked_in(workflow) or node_list(workflow), workflow, statuses)
 
 
 def _node_attributes(node: Node, status: NodeStatus) -> dict[str, str]:
@@ -152,59 +145,31 @@ def _node_attributes(node: Node, status: NodeStatus) -> dict[str, str]:
 
 
 def _edge_attributes(edge: Edge) -> dict[str, str]:
-    colour = style.WAY_BACK if edge.back else style.ARROW
     return {
         "id": style.edge_id(edge),
         "class": style.edge_class(edge),
         "label": f"  {edge.label}  " if edge.label else "",
         "style": "dashed" if edge.back else "solid",
-        "color": colour,
+        "color": style.WAY_BACK if edge.back else style.ARROW,
         "fontcolor": style.WAY_BACK if edge.back else style.QUIET_INK,
     }
 
 
-def _drawn_by_dot(workflow: Workflow, statuses: Mapping[str, NodeStatus]) -> str | None:
-    dot = shutil.which("dot")
-    if dot is None:
-        _say_once("it is not installed")
+def _checked_in(workflow: Workflow) -> str | None:
+    if workflow.drawing is None:
         return None
-    try:
-        answer = subprocess.run(
-            [dot, "-Tsvg"],
-            input=to_dot(workflow, statuses).encode(),
-            capture_output=True,
-            timeout=_DOT_TIMEOUT_SECONDS,
-            check=True,
-        )
-    except subprocess.TimeoutExpired:
-        _say_once(f"it gave no answer within {_DOT_TIMEOUT_SECONDS:g} s")
-        return None
-    except (OSError, subprocess.CalledProcessError) as error:
-        _say_once(f"it failed with {type(error).__name__}")
-        return None
-    drawn = _finished(answer.stdout.decode(errors="replace"), workflow, statuses)
-    if drawn is None:
-        _say_once("its answer is not a drawing of the map")
-    return drawn
-
-
-def _finished(drawn: str, workflow: Workflow, statuses: Mapping[str, NodeStatus]) -> str | None:
-    """Give Graphviz's drawing our opening tag and tooltips; None when elements are missing."""
-    for node in workflow.nodes:
-        status = _status(node, statuses)
-        element = f'<g id="{style.node_id(node)}" class="node {style.node_class(node, status)}">'
-        untitled = re.search(re.escape(element) + r"\s*<title>[^<]*</title>", drawn)
-        if untitled is None:
-            return None
-        titled = f"{element}\n<title>{html.escape(style.tooltip(node, status))}</title>"
-        drawn = drawn.replace(untitled[0], titled)
-    head = re.search(r'<svg\s[^>]*viewBox="[\d.]+ [\d.]+ ([\d.]+) ([\d.]+)"[^>]*>', drawn)
-    if head is None:
-        return None
-    width, height = float(head[1]), float(head[2])
-    return opening_tag(workflow, width, height) + drawn[head.end() :]
+    svg = workflow.drawing.read_text(encoding="utf-8")
+    if shows(svg, workflow):
+        return svg
+    _warn_once(workflow.name)
+    return None
 
 
 @functools.cache
-def _say_once(reason: str) -> None:
-    _log.warning("dot cannot draw the map (%s); using the built-in layout", reason)
+def _warn_once(name: str) -> None:
+    """Once per process: browsers may ask for the drawing every few seconds."""
+    _log.warning(
+        "the checked-in drawing of %s does not show the nodes and edges of its map, so a list of"
+        " nodes is shown: run `make drawing` and deploy again",
+        name,
+    )

@@ -1,4 +1,4 @@
-"""A map in Mermaid's language, with the shapes and colours of every other drawing."""
+"""A map in Mermaid's language, with the same kinds of shapes and the same colours as in SVG."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHAPES = {
 
 
 def mermaid(workflow: Workflow, statuses: Mapping[str, NodeStatus]) -> str:
-    """The map as a flowchart from top to bottom; it ends in a line break."""
+    """The map as a flowchart from top to bottom. The text ends in a line break."""
     looks: dict[str, Look] = {}
     lines = ["flowchart TB"]
     for node in workflow.nodes:
@@ -55,7 +55,10 @@ def _css(look: Look) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Mermaid reads `#name;` where HTML reads `&name;`, and takes the rest of a text as HTML."""
+    """Escape a text for Mermaid.
+
+    Mermaid writes entities as `#name;` and not as `&name;`. It reads the rest as HTML.
+    """
     text = text.replace("#", "#35;")
     for character, name in {"&": "amp", "<": "lt", ">": "gt", '"': "quot"}.items():
         text = text.replace(character, f"#{name};")

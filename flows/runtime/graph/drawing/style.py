@@ -1,4 +1,4 @@
-"""How a map looks, whoever lays it out: shapes, colours, words, element ids and classes."""
+"""How a map looks in every form: shapes, colours, words, element ids and classes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ INK = "#1f2933"
 QUIET_INK = "#52606d"
 ARROW = "#7b8794"
 WAY_BACK = "#9a5b13"
+BACKGROUND = "#ffffff"
+DASHES = "4 3"
 
 _STEPS_LINE = 30
 
 
 class NodeStatus(StrEnum):
-    """How far one run has come with one node."""
+    """The state of one node in one run."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -32,7 +34,7 @@ class NodeStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Look:
-    """Colours and line of a node."""
+    """The colours and the outline of a node."""
 
     fill: str
     stroke: str
@@ -73,7 +75,7 @@ _STATUSES = {
 
 
 def look_of(node: Node, status: NodeStatus) -> Look:
-    """A pending node looks like its kind; any other status shows over it."""
+    """The look of the status. A pending node has the look of its kind."""
     return _STATUSES.get(status, _KINDS[node.kind])
 
 
@@ -82,7 +84,7 @@ def node_id(node: Node) -> str:
 
 
 def node_class(node: Node, status: NodeStatus) -> str:
-    """Without the leading `node`, which every layout adds."""
+    """Without the leading `node`: Graphviz adds that word itself."""
     return f"kind_{node.kind} status_{status}"
 
 
@@ -91,13 +93,13 @@ def edge_id(edge: Edge) -> str:
 
 
 def edge_class(edge: Edge) -> str:
-    """Without the leading `edge`, which every layout adds."""
+    """Without the leading `edge`: Graphviz adds that word itself."""
     condition = "conditional" if edge.when else "unconditional"
     return f"{condition} way_back" if edge.back else condition
 
 
 def step_lines(node: Node) -> list[str]:
-    """The steps inside a node, in few short lines; not the one whose name the node bears."""
+    """The steps inside a node, in a few short lines, without a step of the node's own name."""
     lines: list[str] = []
     for step in node.steps:
         if in_words(step).casefold() == node.label.casefold():
@@ -110,12 +112,12 @@ def step_lines(node: Node) -> list[str]:
 
 
 def tooltip(node: Node, status: NodeStatus) -> str:
-    """What a screen reader says, and a pointer that rests on the node shows."""
+    """Screen readers read it aloud. Browsers show it while the pointer rests on the node."""
     return f"{node.label}: {status}"
 
 
 def stylesheet() -> str:
-    """The look as CSS. One class deep, so that a page which embeds the drawing can restyle it."""
+    """The look as CSS, by class, for pages and browsers that allow an inline style."""
     rules = [
         f".workflow_map text {{ font-family: {FONT}; fill: {INK}; }}",
         f".workflow_map .edge path {{ fill: none; stroke: {ARROW}; stroke-width: 1.2; }}",
@@ -134,10 +136,10 @@ def stylesheet() -> str:
 
 def _rules(name: str, look: Look) -> list[str]:
     here = f".workflow_map .{name}"
-    dash = "4 3" if look.dashed else "none"
+    dashes = DASHES if look.dashed else "none"
     return [
-        f"{here} polygon, {here} path, {here} ellipse {{ stroke: {look.stroke}; "
-        f"stroke-width: {look.width}; stroke-dasharray: {dash}; }}",
+        f"{here} :is(polygon, path, ellipse, rect) {{ stroke: {look.stroke}; "
+        f"stroke-width: {look.width}; stroke-dasharray: {dashes}; }}",
         f"{here} :not([fill=none]):not(text) {{ fill: {look.fill}; }}",
         f"{here} text {{ fill: {look.ink}; }}",
     ]

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from flows.runtime.ledger.database import metadata
+from flows.runtime.ledger.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

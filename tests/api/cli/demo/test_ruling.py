@@ -13,7 +13,7 @@ from api.cli.client import AnsweredError
 from api.cli.demo.keyboard import Keyboard
 from api.cli.demo.ruling import SCRIPTED_REVIEWER, rule_by_hand, rule_by_script
 from flows.review_forms import ComplianceRuling, UnderwriterRuling
-from flows.runtime.execution.gatekeeper import GateForm
+from flows.runtime.execution.gate_form import GateForm
 from tests.api.desks import REVIEW
 
 

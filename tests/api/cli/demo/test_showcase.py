@@ -12,13 +12,13 @@ import sqlalchemy as sa
 from api.cli.client import DeskClient
 from api.cli.demo.ruling import SCRIPTED_REVIEWER
 from api.cli.demo.showcase import Showcase
-from api.schemas import Answer, Caller, OpenRequest, RunPage, StartRun
 from data.contracts.errors import CreditDeskError
 from data.contracts.events import EventType
 from data.contracts.runs import RunStatus, RunSummary
 from flows.review_forms import UnderwriterRuling
 from flows.runtime.ledger import runs as register
 from flows.runtime.ledger.database import Ledger
+from flows.service.requests import Answer, Caller, OpenRequest, RunPage, StartRun
 from tests.api.cli.conftest import serving
 from tests.api.desks import REVIEW, RUN_ID, FakeDesk, summary
 from tests.api.journals import a_run, tell

@@ -25,8 +25,7 @@ from data.contracts.runs import RunStatus
 from flows.runtime.audit import pack as audit
 from flows.runtime.audit.key import FILE, fingerprint, public_text, read_public_key, signing_key
 from flows.runtime.audit.pack import AuditError, Proven, collect, signed, verify
-from flows.runtime.ledger import database as tables
-from flows.runtime.ledger import journal, reviews, runs
+from flows.runtime.ledger import applications, journal, reviews, tables
 from flows.runtime.ledger.database import Ledger
 from tests.flows.runtime.entries import RUN, a_run, draft
 
@@ -52,8 +51,8 @@ async def a_story(ledger: Ledger) -> None:
     await ledger.write(
         journal.append, RUN, drafts, status=RunStatus.COMPLETED, state={"a": {"b": 1}}
     )
-    await ledger.write(runs.file_paper, f"of-{RUN}", "payslip", PAPER, "intake-1")
-    review = await ledger.write(reviews.ask, RUN, "underwriter", 1, QUESTION, 3600)
+    await ledger.write(applications.file_document, f"of-{RUN}", "payslip", PAPER, "intake-1")
+    review = await ledger.write(reviews.ask, RUN, "underwriter", 1, QUESTION)
     await ledger.write(reviews.answer, review, ANSWER, BY)
 
 

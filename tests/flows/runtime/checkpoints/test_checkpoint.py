@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from data.contracts.base import Contract
 from data.contracts.errors import (
     CheckpointCorruptError,
     CheckpointNotFoundError,
@@ -17,8 +18,10 @@ from data.contracts.errors import (
 from data.contracts.runs import Message
 from flows.runtime.checkpoints import checkpoint as checkpoints
 from flows.runtime.checkpoints.checkpoint import Checkpoint
-from flows.runtime.checkpoints.store import LedgerStorage, Shelf, Stored
-from flows.runtime.ledger.database import Ledger, blobs
+from flows.runtime.checkpoints.store import CheckpointStore, Stored
+from flows.runtime.ledger import checkpoint_index, schemas
+from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.tables import blobs
 
 RECEIPT = Stored("a" * 64, 100)
 
@@ -44,25 +47,25 @@ def saved(label: str = "intake", version: int = 1, ordinal: int = 1, **more: Any
 
 def enter(connection: sa.Connection, *all_of_them: Checkpoint) -> None:
     for one in all_of_them:
-        key = checkpoints.storage_key(one.run_id, one.label, one.version, 1)
+        key = checkpoint_index.storage_key(one.run_id, one.label, one.version, 1)
         checkpoints.index(connection, one, key, RECEIPT)
 
 
 @pytest.fixture
-def migrations() -> Iterator[dict[int, checkpoints.Migration]]:
+def migrations() -> Iterator[dict[tuple[type[Contract], int], schemas.Migration]]:
     """The registered migrations, put back as they were."""
-    known = dict(checkpoints._migrations)
-    yield checkpoints._migrations
-    checkpoints._migrations.clear()
-    checkpoints._migrations.update(known)
+    known = dict(schemas._migrations)
+    yield schemas._migrations
+    schemas._migrations.clear()
+    schemas._migrations.update(known)
 
 
 async def test_a_checkpoint_comes_back_as_it_was_saved(ledger: Ledger) -> None:
-    shelf, one = Shelf(LedgerStorage()), saved(data={"note": "kept"})
+    store, one = CheckpointStore(), saved(data={"note": "kept"})
 
-    receipt = await shelf.put("key", one.model_dump(mode="json"))
+    receipt = await store.put("key", one.model_dump(mode="json"))
 
-    assert await checkpoints.load(shelf, "key", receipt.sha256) == one
+    assert await checkpoints.load(store, "key", receipt.sha256) == one
 
 
 async def test_the_last_one_is_found_or_the_last_of_a_label_or_one_version(
@@ -78,7 +81,7 @@ async def test_the_last_one_is_found_or_the_last_of_a_label_or_one_version(
     )
 
     async def key(*which: Any) -> str | None:
-        found = await any_ledger.read(checkpoints.locate, "run-1", *which)
+        found = await any_ledger.read(checkpoint_index.locate, "run-1", *which)
         return found[0].removeprefix("checkpoints/run-1/") if found else None
 
     assert await key() == "offer/v1-1.json"
@@ -93,7 +96,7 @@ async def test_they_are_listed_in_the_order_of_saving(any_ledger: Ledger) -> Non
         enter, saved("offer", 1, 3), saved("intake", 1, 1), saved("policy", 1, 2)
     )
 
-    listed = await any_ledger.read(checkpoints.entries, "run-1")
+    listed = await any_ledger.read(checkpoint_index.entries, "run-1")
 
     assert [(one.label, one.ordinal) for one in listed] == [
         ("intake", 1),
@@ -112,7 +115,7 @@ async def test_finding_one_reads_a_single_row_however_many_there_are(ledger: Led
         lambda conn, cursor, statement, *_: statements.append(statement),
     )
 
-    await ledger.read(checkpoints.locate, "run-1")
+    await ledger.read(checkpoint_index.locate, "run-1")
 
     looked = [text for text in statements if text.lower().startswith("select")]
     assert len(looked) == 1
@@ -128,50 +131,50 @@ async def test_the_same_version_is_never_saved_twice(any_ledger: Ledger) -> None
 
 
 def test_another_execution_never_writes_to_the_same_key() -> None:
-    keys = {checkpoints.storage_key("run-1", "intake", 1, epoch) for epoch in (1, 2, 3)}
+    keys = {checkpoint_index.storage_key("run-1", "intake", 1, epoch) for epoch in (1, 2, 3)}
 
     assert len(keys) == 3
 
 
 async def test_a_body_that_is_gone_is_not_found(ledger: Ledger) -> None:
-    shelf = Shelf(LedgerStorage())
-    receipt = await shelf.put("key", saved().model_dump(mode="json"))
+    store = CheckpointStore()
+    receipt = await store.put("key", saved().model_dump(mode="json"))
     with ledger.writing() as connection:
         connection.execute(blobs.delete())
 
     with pytest.raises(CheckpointNotFoundError):
-        await checkpoints.load(shelf, "key", receipt.sha256)
+        await checkpoints.load(store, "key", receipt.sha256)
 
 
 def test_a_newer_schema_is_refused_and_both_are_named() -> None:
     body = saved().model_dump(mode="json") | {"schema_version": 7}
 
     with pytest.raises(CheckpointSchemaError, match="has schema 7, this desk reads up to 1"):
-        checkpoints.lifted(body)
+        checkpoints.migrate(body)
 
 
 def test_an_old_schema_without_a_migration_is_refused() -> None:
     body = saved().model_dump(mode="json") | {"schema_version": 0}
 
     with pytest.raises(CheckpointSchemaError, match=r"no migration leads on from .* 0"):
-        checkpoints.lifted(body)
+        checkpoints.migrate(body)
 
 
 def test_an_old_schema_is_lifted_step_by_step(
-    migrations: dict[int, checkpoints.Migration],
+    migrations: dict[tuple[type[Contract], int], schemas.Migration],
 ) -> None:
-    @checkpoints.migrates_from(-1)
+    @schemas.migrates_from(Checkpoint, -1)
     def name_the_thread(body: dict[str, Any]) -> dict[str, Any]:
         return body | {"memory": body["thread"]}
 
-    @checkpoints.migrates_from(0)
+    @schemas.migrates_from(Checkpoint, 0)
     def drop_the_thread(body: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in body.items() if name != "thread"}
 
     old = saved().model_dump(mode="json")
     old["thread"] = old.pop("memory")
 
-    assert checkpoints.lifted(old | {"schema_version": -1}) == saved()
+    assert checkpoints.migrate(old | {"schema_version": -1}) == saved()
     assert set(migrations) >= {-1, 0}
 
 
@@ -180,14 +183,14 @@ def test_a_body_that_does_not_say_its_schema_is_refused(version: object) -> None
     body = saved().model_dump(mode="json") | {"schema_version": version}
 
     with pytest.raises(CheckpointCorruptError, match="does not say which schema"):
-        checkpoints.lifted(body)
+        checkpoints.migrate(body)
 
 
 def test_a_body_that_does_not_fit_is_refused_by_field_and_without_its_values() -> None:
     body = saved().model_dump(mode="json") | {"ordinal": "516-24-3907", "surprise": 1}
 
     with pytest.raises(CheckpointCorruptError) as caught:
-        checkpoints.lifted(body)
+        checkpoints.migrate(body)
 
     assert "ordinal" in caught.value.message
     assert "surprise" in caught.value.message

@@ -16,11 +16,13 @@ from data.settings import Settings
 from flows.runtime.checkpoints import checkpoint as checkpoints
 from flows.runtime.checkpoints import retention
 from flows.runtime.checkpoints.checkpoint import Checkpoint
-from flows.runtime.checkpoints.retention import RetentionPolicy, StorageAudit, audit_storage, tidy
-from flows.runtime.checkpoints.store import LedgerStorage, Shelf
-from flows.runtime.ledger import runs
-from flows.runtime.ledger.database import Ledger, blobs
-from flows.runtime.ledger.database import checkpoints as index
+from flows.runtime.checkpoints.retention import RetentionPolicy, StorageAudit, audit_storage, purge
+from flows.runtime.checkpoints.store import CheckpointStore
+from flows.runtime.ledger import checkpoint_index, runs
+from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.tables import blobs
+from flows.runtime.ledger.tables import checkpoints as index
+from flows.runtime.prefect_api.result_storage import ResultStorage
 
 DAY = timedelta(days=1)
 MONTH = RetentionPolicy(older_than=30 * DAY)
@@ -33,7 +35,7 @@ def stamp(ago: timedelta) -> str:
 
 async def a_run(
     ledger: Ledger,
-    shelf: Shelf,
+    store: CheckpointStore,
     run_id: str = "run-1",
     *,
     status: RunStatus = RunStatus.COMPLETED,
@@ -66,8 +68,8 @@ async def a_run(
             progress={},
             fingerprints={},
         )
-        key = checkpoints.storage_key(run_id, one.label, ordinal, 1)
-        stored = await shelf.put(key, one.model_dump(mode="json"))
+        key = checkpoint_index.storage_key(run_id, one.label, ordinal, 1)
+        stored = await store.put(key, one.model_dump(mode="json"))
         await ledger.write(checkpoints.index, one, key, stored)
         await ledger.write(age, key, days * DAY)
         keys.append(key)
@@ -87,58 +89,60 @@ async def doomed(ledger: Ledger, policy: RetentionPolicy) -> list[tuple[str, int
 
 
 @pytest.fixture
-def shelf(ledger: Ledger) -> Shelf:
-    return Shelf(LedgerStorage())
+def store(ledger: Ledger) -> CheckpointStore:
+    return CheckpointStore()
 
 
-async def test_only_what_is_too_old_goes_by_age(ledger: Ledger, shelf: Shelf) -> None:
-    await a_run(ledger, shelf, ages=(40, 31, 29))
+async def test_only_what_is_too_old_goes_by_age(ledger: Ledger, store: CheckpointStore) -> None:
+    await a_run(ledger, store, ages=(40, 31, 29))
 
     assert await doomed(ledger, MONTH) == [("run-1", 1, "age"), ("run-1", 2, "age")]
 
 
-async def test_the_latest_of_each_run_stay_by_count(ledger: Ledger, shelf: Shelf) -> None:
-    await a_run(ledger, shelf, "run-1", ages=(1, 1, 1, 1))
-    await a_run(ledger, shelf, "run-2", ages=(1,))
+async def test_the_latest_of_each_run_stay_by_count(ledger: Ledger, store: CheckpointStore) -> None:
+    await a_run(ledger, store, "run-1", ages=(1, 1, 1, 1))
+    await a_run(ledger, store, "run-2", ages=(1,))
 
     assert await doomed(ledger, TWO) == [("run-1", 1, "count"), ("run-1", 2, "count")]
 
 
-async def test_without_limits_everything_stays(ledger: Ledger, shelf: Shelf) -> None:
-    await a_run(ledger, shelf, ages=(4000,))
+async def test_without_limits_everything_stays(ledger: Ledger, store: CheckpointStore) -> None:
+    await a_run(ledger, store, ages=(4000,))
 
     assert await doomed(ledger, RetentionPolicy()) == []
 
 
 @pytest.mark.parametrize("status", [status for status in RunStatus if not status.has_ended])
 async def test_a_run_that_may_go_on_loses_nothing(
-    ledger: Ledger, shelf: Shelf, status: RunStatus
+    ledger: Ledger, store: CheckpointStore, status: RunStatus
 ) -> None:
-    await a_run(ledger, shelf, status=status)
+    await a_run(ledger, store, status=status)
 
     assert await doomed(ledger, RetentionPolicy(30 * DAY, 1)) == []
 
 
-async def test_a_legal_hold_wins_until_it_is_released(ledger: Ledger, shelf: Shelf) -> None:
-    await a_run(ledger, shelf)
+async def test_a_legal_hold_wins_until_it_is_released(
+    ledger: Ledger, store: CheckpointStore
+) -> None:
+    await a_run(ledger, store)
     await ledger.write(retention.hold, "run-1", held=True)
 
-    assert (await tidy(ledger, shelf, MONTH, dry_run=False)).purged == ()
+    assert (await purge(ledger, store, MONTH, dry_run=False)).purged == ()
 
     await ledger.write(retention.hold, "run-1", held=False)
-    assert len((await tidy(ledger, shelf, MONTH, dry_run=False)).purged) == 3
+    assert len((await purge(ledger, store, MONTH, dry_run=False)).purged) == 3
 
 
 async def test_a_hold_that_comes_between_plan_and_purge_wins_too(
-    ledger: Ledger, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys = await a_run(ledger, shelf)
+    keys = await a_run(ledger, store)
     planned = await ledger.read(retention.plan, MONTH)
     await ledger.write(retention.hold, "run-1", held=True)
     monkeypatch.setattr(retention, "plan", lambda *_: planned)
 
-    assert (await tidy(ledger, shelf, MONTH, dry_run=False)).purged == ()
-    assert set(await shelf.keys("checkpoints/") or ()) == set(keys)
+    assert (await purge(ledger, store, MONTH, dry_run=False)).purged == ()
+    assert set(await store.keys("checkpoints/") or ()) == set(keys)
 
 
 async def test_an_unknown_run_cannot_be_held(ledger: Ledger) -> None:
@@ -146,149 +150,161 @@ async def test_an_unknown_run_cannot_be_held(ledger: Ledger) -> None:
         await ledger.write(retention.hold, "nobody", held=True)
 
 
-async def test_what_an_unfinished_fork_goes_on_from_stays(ledger: Ledger, shelf: Shelf) -> None:
-    await a_run(ledger, shelf)
+async def test_what_an_unfinished_fork_goes_on_from_stays(
+    ledger: Ledger, store: CheckpointStore
+) -> None:
+    await a_run(ledger, store)
     lineage = Lineage(parent_run_id="run-1", forked_at="checked/2").model_dump(mode="json")
-    await a_run(ledger, shelf, "fork-1", status=RunStatus.RUNNING, ages=(), lineage=lineage)
+    await a_run(ledger, store, "fork-1", status=RunStatus.RUNNING, ages=(), lineage=lineage)
 
     assert await doomed(ledger, MONTH) == [("run-1", 1, "age"), ("run-1", 3, "age")]
 
 
 async def test_a_fork_that_comes_between_plan_and_purge_keeps_its_place(
-    ledger: Ledger, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys = await a_run(ledger, shelf)
+    keys = await a_run(ledger, store)
     planned = await ledger.read(retention.plan, MONTH)
     lineage = Lineage(parent_run_id="run-1", forked_at="checked/2").model_dump(mode="json")
-    await a_run(ledger, shelf, "fork-1", status=RunStatus.QUEUED, ages=(), lineage=lineage)
+    await a_run(ledger, store, "fork-1", status=RunStatus.QUEUED, ages=(), lineage=lineage)
     monkeypatch.setattr(retention, "plan", lambda *_: planned)
 
-    purged = (await tidy(ledger, shelf, MONTH, dry_run=False)).purged
+    purged = (await purge(ledger, store, MONTH, dry_run=False)).purged
 
     assert [one.storage_key for one in purged] == [keys[0], keys[2]]
 
 
 async def test_a_dry_run_says_what_would_go_and_changes_nothing(
-    ledger: Ledger, shelf: Shelf
+    ledger: Ledger, store: CheckpointStore
 ) -> None:
-    keys = await a_run(ledger, shelf)
-    before = await ledger.read(checkpoints.entries, "run-1")
+    keys = await a_run(ledger, store)
+    before = await ledger.read(checkpoint_index.entries, "run-1")
 
-    told = await tidy(ledger, shelf, MONTH, dry_run=True)
+    told = await purge(ledger, store, MONTH, dry_run=True)
 
     assert [one.storage_key for one in told.purged] == keys
     assert told.freed_bytes == sum(one.bytes for one in before)
-    assert await ledger.read(checkpoints.entries, "run-1") == before
-    assert set(await shelf.keys("checkpoints/") or ()) == set(keys)
+    assert await ledger.read(checkpoint_index.entries, "run-1") == before
+    assert set(await store.keys("checkpoints/") or ()) == set(keys)
 
 
-async def test_a_purge_leaves_a_tombstone_with_the_digest(ledger: Ledger, shelf: Shelf) -> None:
-    keys = await a_run(ledger, shelf, ages=(40, 1))
-    before = await ledger.read(checkpoints.entries, "run-1")
+async def test_a_purge_leaves_a_tombstone_with_the_digest(
+    ledger: Ledger, store: CheckpointStore
+) -> None:
+    keys = await a_run(ledger, store, ages=(40, 1))
+    before = await ledger.read(checkpoint_index.entries, "run-1")
 
-    await tidy(ledger, shelf, MONTH, dry_run=False)
+    await purge(ledger, store, MONTH, dry_run=False)
 
-    gone, kept = await ledger.read(checkpoints.entries, "run-1")
+    gone, kept = await ledger.read(checkpoint_index.entries, "run-1")
     assert gone.purged_at is not None
     assert gone.model_copy(update={"purged_at": None}) == before[0]
     assert kept == before[1]
-    assert list(await shelf.keys("checkpoints/") or ()) == keys[1:]
+    assert list(await store.keys("checkpoints/") or ()) == keys[1:]
 
 
-async def test_loading_what_was_purged_says_so(ledger: Ledger, shelf: Shelf) -> None:
-    await a_run(ledger, shelf)
-    digest = (await ledger.read(checkpoints.entries, "run-1"))[-1].sha256
-    await tidy(ledger, shelf, MONTH, dry_run=False)
+async def test_loading_what_was_purged_says_so(ledger: Ledger, store: CheckpointStore) -> None:
+    await a_run(ledger, store)
+    digest = (await ledger.read(checkpoint_index.entries, "run-1"))[-1].sha256
+    await purge(ledger, store, MONTH, dry_run=False)
 
     with pytest.raises(
         CheckpointNotFoundError, match=f"checked/3 of run run-1 was purged.*{digest}"
     ):
-        await ledger.read(checkpoints.locate, "run-1", "checked")
+        await ledger.read(checkpoint_index.locate, "run-1", "checked")
 
 
-async def test_index_and_storage_agree_after_a_purge(ledger: Ledger, shelf: Shelf) -> None:
-    await a_run(ledger, shelf, ages=(40, 1))
+async def test_index_and_storage_agree_after_a_purge(
+    ledger: Ledger, store: CheckpointStore
+) -> None:
+    await a_run(ledger, store, ages=(40, 1))
 
-    await tidy(ledger, shelf, RetentionPolicy(30 * DAY, 1), dry_run=False)
+    await purge(ledger, store, RetentionPolicy(30 * DAY, 1), dry_run=False)
 
-    audit = await audit_storage(ledger, shelf)
+    audit = await audit_storage(ledger, store)
     assert audit.agrees
     assert audit == StorageAudit()
 
 
 async def test_the_audit_names_what_is_missing_and_what_belongs_to_nothing(
-    ledger: Ledger, shelf: Shelf
+    ledger: Ledger, store: CheckpointStore
 ) -> None:
-    keys = await a_run(ledger, shelf, ages=(1,))
-    await shelf.delete(keys[0])
-    await shelf.put("checkpoints/run-1/checked/v9-1.json", {"nobody": "knows"})
+    keys = await a_run(ledger, store, ages=(1,))
+    await store.delete(keys[0])
+    await store.put("checkpoints/run-1/checked/v9-1.json", {"nobody": "knows"})
 
-    audit = await audit_storage(ledger, shelf)
+    audit = await audit_storage(ledger, store)
 
     assert audit.missing == (keys[0],)
     assert audit.unindexed == ("checkpoints/run-1/checked/v9-1.json",)
     assert not audit.agrees
 
 
-async def test_a_body_without_a_row_is_swept_after_an_hour(ledger: Ledger, shelf: Shelf) -> None:
-    await a_run(ledger, shelf, status=RunStatus.RUNNING, ages=(1,))
+async def test_a_body_without_a_row_is_swept_after_an_hour(
+    ledger: Ledger, store: CheckpointStore
+) -> None:
+    await a_run(ledger, store, status=RunStatus.RUNNING, ages=(1,))
     old, young = (f"checkpoints/run-1/checked/v{n}-7.json" for n in (8, 9))
     for key in (old, young):
-        await shelf.put(key, {"in": "vain"})
+        await store.put(key, {"in": "vain"})
     await ledger.write(age, old, timedelta(minutes=61))
 
-    assert (await tidy(ledger, shelf, RetentionPolicy(), dry_run=False)).swept == (old,)
-    assert young in (await shelf.keys("checkpoints/") or ())
+    assert (await purge(ledger, store, RetentionPolicy(), dry_run=False)).swept == (old,)
+    assert young in (await store.keys("checkpoints/") or ())
 
 
 async def test_a_body_that_outlived_its_tombstone_is_swept_at_once(
-    ledger: Ledger, shelf: Shelf
+    ledger: Ledger, store: CheckpointStore
 ) -> None:
-    (key,) = await a_run(ledger, shelf, ages=(40,))
-    await tidy(ledger, shelf, MONTH, dry_run=False)
-    await shelf.put(key, {"deleted": "in vain"})
+    (key,) = await a_run(ledger, store, ages=(40,))
+    await purge(ledger, store, MONTH, dry_run=False)
+    await store.put(key, {"deleted": "in vain"})
 
-    assert (await tidy(ledger, shelf, MONTH, dry_run=False)).swept == (key,)
+    assert (await purge(ledger, store, MONTH, dry_run=False)).swept == (key,)
 
 
-async def test_a_stray_body_of_a_held_run_stays(ledger: Ledger, shelf: Shelf) -> None:
-    await a_run(ledger, shelf, ages=())
+async def test_a_stray_body_of_a_held_run_stays(ledger: Ledger, store: CheckpointStore) -> None:
+    await a_run(ledger, store, ages=())
     await ledger.write(retention.hold, "run-1", held=True)
-    await shelf.put("checkpoints/run-1/checked/v9-1.json", {"in": "vain"})
+    await store.put("checkpoints/run-1/checked/v9-1.json", {"in": "vain"})
     await ledger.write(age, "checkpoints/run-1/checked/v9-1.json", DAY)
 
-    assert (await tidy(ledger, shelf, MONTH, dry_run=False)).swept == ()
+    assert (await purge(ledger, store, MONTH, dry_run=False)).swept == ()
 
 
-async def test_agents_answers_go_with_the_age_of_an_ended_run(ledger: Ledger, shelf: Shelf) -> None:
-    await a_run(ledger, shelf, "over", ages=())
-    await a_run(ledger, shelf, "waiting", status=RunStatus.WAITING, ages=())
+async def test_agents_answers_go_with_the_age_of_an_ended_run(
+    ledger: Ledger, store: CheckpointStore
+) -> None:
+    await a_run(ledger, store, "over", ages=())
+    await a_run(ledger, store, "waiting", status=RunStatus.WAITING, ages=())
     for run_id in ("over", "waiting"):
-        await shelf.put(f"answers/{run_id}/one.json", {"days": 3})
+        await store.put(f"answers/{run_id}/one.json", {"days": 3})
         await ledger.write(age, f"answers/{run_id}/one.json", 40 * DAY)
-    await shelf.put("answers/over/fresh.json", {"days": 3})
+    await store.put("answers/over/fresh.json", {"days": 3})
 
-    assert (await tidy(ledger, shelf, MONTH, dry_run=False)).swept == ("answers/over/one.json",)
+    assert (await purge(ledger, store, MONTH, dry_run=False)).swept == ("answers/over/one.json",)
 
 
-async def test_what_runs_have_pinned_is_nobodys_stray(ledger: Ledger, shelf: Shelf) -> None:
-    await shelf.put("pins/abc", {"policy": 1})
+async def test_what_runs_have_pinned_is_nobodys_stray(
+    ledger: Ledger, store: CheckpointStore
+) -> None:
+    await store.put("pins/abc", {"policy": 1})
     await ledger.write(age, "pins/abc", 4000 * DAY)
 
-    assert (await tidy(ledger, shelf, MONTH, dry_run=False)).swept == ()
+    assert (await purge(ledger, store, MONTH, dry_run=False)).swept == ()
 
 
 async def test_local_files_are_purged_and_listed_like_the_ledger(
     ledger: Ledger, tmp_path: Path
 ) -> None:
-    shelf = Shelf(LocalFileSystem(basepath=str(tmp_path / "results")))
-    keys = await a_run(ledger, shelf, ages=(40, 1))
-    assert set(await shelf.keys("checkpoints/") or ()) == set(keys)
+    store = CheckpointStore(ResultStorage(LocalFileSystem(basepath=str(tmp_path / "results"))))
+    keys = await a_run(ledger, store, ages=(40, 1))
+    assert set(await store.keys("checkpoints/") or ()) == set(keys)
 
-    await tidy(ledger, shelf, MONTH, dry_run=False)
+    await purge(ledger, store, MONTH, dry_run=False)
 
-    assert list(await shelf.keys("checkpoints/") or ()) == keys[1:]
-    assert (await audit_storage(ledger, shelf)).agrees
+    assert list(await store.keys("checkpoints/") or ()) == keys[1:]
+    assert (await audit_storage(ledger, store)).agrees
 
 
 async def test_a_storage_that_cannot_delete_keeps_everything_and_it_is_said(
@@ -308,14 +324,16 @@ async def test_a_storage_that_cannot_delete_keeps_everything_and_it_is_said(
         async def write_path(self, path: str, content: bytes) -> None:
             kept[path] = content
 
-    shelf = Shelf(WriteOnly())
-    keys = await a_run(ledger, shelf)
+    store = CheckpointStore(ResultStorage(WriteOnly()))
+    keys = await a_run(ledger, store)
 
-    told = await tidy(ledger, shelf, MONTH, dry_run=False)
+    told = await purge(ledger, store, MONTH, dry_run=False)
 
     assert (told.purged, set(told.kept), set(kept)) == ((), set(keys), set(keys))
-    assert all(one.purged_at is None for one in await ledger.read(checkpoints.entries, "run-1"))
-    assert not (await audit_storage(ledger, shelf)).listed
+    assert all(
+        one.purged_at is None for one in await ledger.read(checkpoint_index.entries, "run-1")
+    )
+    assert not (await audit_storage(ledger, store)).listed
 
 
 @pytest.mark.parametrize(
@@ -333,9 +351,9 @@ def test_zero_sets_no_limit(days: int, keep: int, expected: RetentionPolicy) -> 
 
 
 async def test_however_many_go_forks_are_looked_at_once_per_batch(
-    ledger: Ledger, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys = await a_run(ledger, shelf, ages=(40,) * 7)
+    keys = await a_run(ledger, store, ages=(40,) * 7)
     planned = await ledger.read(retention.plan, MONTH)
     looks: list[int] = []
     look = retention._gone_on_from
@@ -348,8 +366,8 @@ async def test_however_many_go_forks_are_looked_at_once_per_batch(
     monkeypatch.setattr(retention, "plan", lambda *_: planned)
     monkeypatch.setattr(retention, "_gone_on_from", counted)
 
-    purged = (await tidy(ledger, shelf, MONTH, dry_run=False)).purged
+    purged = (await purge(ledger, store, MONTH, dry_run=False)).purged
 
     assert [one.storage_key for one in purged] == keys
     assert len(looks) == 3
-    assert not await shelf.keys("checkpoints/")
+    assert not await store.keys("checkpoints/")

@@ -14,9 +14,10 @@ from prefect_aws import AwsCredentials, S3Bucket
 from prefect_aws.client_parameters import AwsClientParameters
 
 from data.contracts.errors import UnavailableError
-from flows.runtime.checkpoints.retention import RetentionPolicy, audit_storage, tidy
-from flows.runtime.checkpoints.store import LedgerStorage, Shelf
+from flows.runtime.checkpoints.retention import RetentionPolicy, audit_storage, purge
+from flows.runtime.checkpoints.store import CheckpointStore
 from flows.runtime.ledger.database import Ledger
+from flows.runtime.prefect_api.result_storage import LedgerStorage, ResultStorage
 from tests.desk import unused_port
 from tests.flows.runtime.checkpoints.test_retention import a_run
 
@@ -44,8 +45,8 @@ def bucket(url: str, name: str, folder: str = "") -> S3Bucket:
 
 
 @pytest.fixture(params=["ledger", "files", "bucket", "bucket-folder", "bucket-folder-slash"])
-def shelf(request: pytest.FixtureRequest, tmp_path: Path, ledger: Ledger) -> Shelf:
-    """The shelf on each kind of storage that can be listed and emptied."""
+def store(request: pytest.FixtureRequest, tmp_path: Path, ledger: Ledger) -> CheckpointStore:
+    """The store on each kind of storage that can be listed and emptied."""
     storage: WritableFileSystem
     if request.param == "ledger":
         storage = LedgerStorage()
@@ -57,14 +58,14 @@ def shelf(request: pytest.FixtureRequest, tmp_path: Path, ledger: Ledger) -> She
         storage = bucket(
             url, f"desk-{tmp_path.name.replace('_', '-')}"[:60], folders[request.param]
         )
-    return Shelf(storage)
+    return CheckpointStore(ResultStorage(storage))
 
 
-async def test_keys_are_listed_by_prefix_with_the_time_since_when(shelf: Shelf) -> None:
+async def test_keys_are_listed_by_prefix_with_the_time_since_when(store: CheckpointStore) -> None:
     for key in ("checkpoints/run-1/a/v1-1.json", "checkpoints/run-2/a/v1-1.json", "answers/x.json"):
-        await shelf.put(key, {"key": key})
+        await store.put(key, {"key": key})
 
-    found = await shelf.keys("checkpoints/")
+    found = await store.keys("checkpoints/")
 
     assert found is not None
     assert set(found) == {"checkpoints/run-1/a/v1-1.json", "checkpoints/run-2/a/v1-1.json"}
@@ -72,38 +73,40 @@ async def test_keys_are_listed_by_prefix_with_the_time_since_when(shelf: Shelf) 
         assert abs(datetime.now(UTC) - since) < timedelta(minutes=1)
 
 
-async def test_what_was_removed_is_gone_and_removing_it_again_is_no_error(shelf: Shelf) -> None:
-    await shelf.put("checkpoints/a.json", {"n": 1})
-    await shelf.put("checkpoints/b.json", {"n": 2})
+async def test_what_was_removed_is_gone_and_removing_it_again_is_no_error(
+    store: CheckpointStore,
+) -> None:
+    await store.put("checkpoints/a.json", {"n": 1})
+    await store.put("checkpoints/b.json", {"n": 2})
 
-    assert await shelf.delete("checkpoints/a.json")
-    assert await shelf.delete("checkpoints/a.json")
+    assert await store.delete("checkpoints/a.json")
+    assert await store.delete("checkpoints/a.json")
 
-    assert set(await shelf.keys("checkpoints/") or ()) == {"checkpoints/b.json"}
+    assert set(await store.keys("checkpoints/") or ()) == {"checkpoints/b.json"}
 
 
 async def test_retention_purges_and_the_audit_agrees_wherever_checkpoints_lie(
-    ledger: Ledger, shelf: Shelf
+    ledger: Ledger, store: CheckpointStore
 ) -> None:
-    keys = await a_run(ledger, shelf, ages=(40, 1))
-    assert (await audit_storage(ledger, shelf)).agrees
+    keys = await a_run(ledger, store, ages=(40, 1))
+    assert (await audit_storage(ledger, store)).agrees
 
-    told = await tidy(ledger, shelf, MONTH, dry_run=False)
+    told = await purge(ledger, store, MONTH, dry_run=False)
 
     assert [one.storage_key for one in told.purged] == keys[:1]
     assert told.kept == ()
-    assert list(await shelf.keys("checkpoints/") or ()) == keys[1:]
-    assert (await audit_storage(ledger, shelf)).agrees
+    assert list(await store.keys("checkpoints/") or ()) == keys[1:]
+    assert (await audit_storage(ledger, store)).agrees
 
 
 async def test_the_audit_sees_what_is_missing_and_what_belongs_to_nothing(
-    ledger: Ledger, shelf: Shelf
+    ledger: Ledger, store: CheckpointStore
 ) -> None:
-    keys = await a_run(ledger, shelf, ages=(1,))
-    await shelf.delete(keys[0])
-    await shelf.put("checkpoints/run-1/checked/v9-1.json", {"nobody": "knows"})
+    keys = await a_run(ledger, store, ages=(1,))
+    await store.delete(keys[0])
+    await store.put("checkpoints/run-1/checked/v9-1.json", {"nobody": "knows"})
 
-    audit = await audit_storage(ledger, shelf)
+    audit = await audit_storage(ledger, store)
 
     assert audit.missing == (keys[0],)
     assert audit.unindexed == ("checkpoints/run-1/checked/v9-1.json",)
@@ -118,9 +121,9 @@ async def test_a_bucket_that_does_not_answer_is_out_of_reach(s3: str) -> None:
         aws_access_key_id="testing",
         aws_secret_access_key="testing",
     ).delete_bucket(Bucket="desk-gone")
-    shelf = Shelf(gone)
+    store = CheckpointStore(ResultStorage(gone))
 
     with pytest.raises(UnavailableError, match="could not be listed"):
-        await shelf.keys("checkpoints/")
+        await store.keys("checkpoints/")
     with pytest.raises(UnavailableError, match="did not give up"):
-        await shelf.delete("checkpoints/a.json")
+        await store.delete("checkpoints/a.json")

@@ -1,4 +1,4 @@
-"""The shelf: JSON in, the same JSON out, and nothing that was edited, cut off or disguised."""
+"""The store: JSON in, the same JSON out, and nothing that was edited, cut off or disguised."""
 
 from __future__ import annotations
 
@@ -20,23 +20,25 @@ from data.contracts.errors import (
     UnavailableError,
 )
 from data.settings import settings
-from flows.runtime.checkpoints.store import LedgerStorage, Shelf, shared_ledger
-from flows.runtime.ledger.database import Ledger, blobs
+from flows.runtime.checkpoints.store import CheckpointStore
+from flows.runtime.ledger.database import Ledger, shared_ledger
+from flows.runtime.ledger.tables import blobs
+from flows.runtime.prefect_api.result_storage import LedgerStorage, ResultStorage
 
 KEY = "checkpoints/run-1/intake/v1-1.json"
 DOCUMENT: dict[str, Any] = {"label": "intake", "ordinal": 1, "text": "é\n", "deep": {"a": [1, 2.5]}}
 
 
 @pytest.fixture(params=["ledger", "postgresql", "folder"])
-def shelf(
+def store(
     request: pytest.FixtureRequest,
     ledger: Ledger,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Shelf]:
-    """The shelf on our own block, with both of its databases, and on one of Prefect's."""
+) -> Iterator[CheckpointStore]:
+    """The store on our own block, with both of its databases, and on one of Prefect's."""
     if request.param == "folder":
-        yield Shelf(LocalFileSystem(basepath=str(tmp_path / "results")))
+        yield CheckpointStore(ResultStorage(LocalFileSystem(basepath=str(tmp_path / "results"))))
         return
     if request.param == "postgresql":
         server: Ledger = request.getfixturevalue("postgresql")
@@ -44,7 +46,7 @@ def shelf(
             connection.execute(blobs.delete())
         monkeypatch.setenv("CREDIT_DESK_LEDGER_URL", server.url)
         settings.cache_clear()
-    yield Shelf(LedgerStorage())
+    yield CheckpointStore()
     if request.param == "postgresql":
         shared_ledger(settings().ledger).close()
 
@@ -60,42 +62,42 @@ def overwrite(ledger: Ledger, content: bytes, key: str = KEY) -> None:
         connection.execute(blobs.update().where(blobs.c.path == key).values(body=content))
 
 
-async def test_a_document_comes_back_as_it_was(shelf: Shelf) -> None:
-    receipt = await shelf.put(KEY, DOCUMENT)
+async def test_a_document_comes_back_as_it_was(store: CheckpointStore) -> None:
+    receipt = await store.put(KEY, DOCUMENT)
 
-    assert await shelf.get(KEY) == DOCUMENT
-    assert await shelf.get(KEY, receipt.sha256) == DOCUMENT
+    assert await store.get(KEY) == DOCUMENT
+    assert await store.get(KEY, receipt.sha256) == DOCUMENT
     assert receipt.bytes > len(json.dumps(DOCUMENT))
 
 
-async def test_what_was_never_written_is_not_found(shelf: Shelf) -> None:
+async def test_what_was_never_written_is_not_found(store: CheckpointStore) -> None:
     with pytest.raises(CheckpointNotFoundError, match="nothing is stored under answers/none"):
-        await shelf.get("answers/none.json")
+        await store.get("answers/none.json")
 
 
-async def test_a_second_write_replaces_the_first(shelf: Shelf) -> None:
-    await shelf.put(KEY, {"n": 1})
-    receipt = await shelf.put(KEY, {"n": 2})
+async def test_a_second_write_replaces_the_first(store: CheckpointStore) -> None:
+    await store.put(KEY, {"n": 1})
+    receipt = await store.put(KEY, {"n": 2})
 
-    assert await shelf.get(KEY, receipt.sha256) == {"n": 2}
+    assert await store.get(KEY, receipt.sha256) == {"n": 2}
 
 
-async def test_keys_are_listed_by_prefix_and_removed(shelf: Shelf) -> None:
+async def test_keys_are_listed_by_prefix_and_removed(store: CheckpointStore) -> None:
     for key in (KEY, "checkpoints/run-2/intake/v1-1.json", "answers/run-1/one.json"):
-        await shelf.put(key, DOCUMENT)
+        await store.put(key, DOCUMENT)
 
-    found = await shelf.keys("checkpoints/run-1/")
-    removed = await shelf.delete(KEY)
+    found = await store.keys("checkpoints/run-1/")
+    removed = await store.delete(KEY)
 
     assert set(found or ()) == {KEY}
     assert removed
-    assert set(await shelf.keys("checkpoints/") or ()) == {"checkpoints/run-2/intake/v1-1.json"}
+    assert set(await store.keys("checkpoints/") or ()) == {"checkpoints/run-2/intake/v1-1.json"}
 
 
 async def test_the_ledger_holds_bodies_compressed_and_in_the_open(ledger: Ledger) -> None:
     document = {"text": "the same again " * 500}
 
-    receipt = await Shelf(LedgerStorage()).put(KEY, document)
+    receipt = await CheckpointStore().put(KEY, document)
 
     with ledger.reading() as connection:
         body = connection.execute(sa.select(blobs.c.body)).scalar_one()
@@ -104,34 +106,34 @@ async def test_the_ledger_holds_bodies_compressed_and_in_the_open(ledger: Ledger
 
 
 async def test_a_body_that_was_edited_is_refused(ledger: Ledger) -> None:
-    shelf = Shelf(LedgerStorage())
-    receipt = await shelf.put(KEY, {"outcome": "decline"})
+    store = CheckpointStore()
+    receipt = await store.put(KEY, {"outcome": "decline"})
 
     overwrite(ledger, zlib.compress(stored(ledger).replace(b"decline", b"approve")))
 
     with pytest.raises(CheckpointCorruptError, match="its digest differs"):
-        await shelf.get(KEY, receipt.sha256)
+        await store.get(KEY, receipt.sha256)
 
 
 @pytest.mark.parametrize("left", [0, 1, 40])
 async def test_a_body_that_was_cut_off_is_refused(ledger: Ledger, left: int) -> None:
-    shelf = Shelf(LedgerStorage())
-    await shelf.put(KEY, DOCUMENT)
+    store = CheckpointStore()
+    await store.put(KEY, DOCUMENT)
 
     overwrite(ledger, zlib.compress(stored(ledger)[:left]))
 
     with pytest.raises(CheckpointCorruptError, match="cannot be read"):
-        await shelf.get(KEY)
+        await store.get(KEY)
 
 
 async def test_bytes_that_are_no_compressed_body_are_refused(ledger: Ledger) -> None:
-    shelf = Shelf(LedgerStorage())
-    await shelf.put(KEY, DOCUMENT)
+    store = CheckpointStore()
+    await store.put(KEY, DOCUMENT)
 
     overwrite(ledger, b"not compressed at all")
 
     with pytest.raises(CheckpointCorruptError, match="cannot be decompressed"):
-        await shelf.get(KEY)
+        await store.get(KEY)
 
 
 class Trap:
@@ -148,8 +150,8 @@ async def test_a_record_that_asks_to_be_unpickled_is_refused_unread(
     ledger: Ledger, tmp_path: Path
 ) -> None:
     mark = tmp_path / "unpickled"
-    shelf = Shelf(LedgerStorage())
-    await shelf.put(KEY, DOCUMENT)
+    store = CheckpointStore()
+    await store.put(KEY, DOCUMENT)
     record = json.loads(stored(ledger))
     record["metadata"]["serializer"] = {"type": "pickle", "picklelib": "pickle"}
     record["result"] = base64.b64encode(pickle.dumps(Trap(mark))).decode()
@@ -157,30 +159,30 @@ async def test_a_record_that_asks_to_be_unpickled_is_refused_unread(
     overwrite(ledger, zlib.compress(json.dumps(record).encode()))
 
     with pytest.raises(CheckpointCorruptError, match="is not stored as JSON"):
-        await shelf.get(KEY)
+        await store.get(KEY)
     assert not mark.exists()
 
 
 @pytest.mark.parametrize("result", ["[1, 2]", '"text"', "null", "not json"])
 async def test_a_record_without_a_document_is_refused(ledger: Ledger, result: str) -> None:
-    shelf = Shelf(LedgerStorage())
-    await shelf.put(KEY, DOCUMENT)
+    store = CheckpointStore()
+    await store.put(KEY, DOCUMENT)
     record = json.loads(stored(ledger)) | {"result": result}
 
     overwrite(ledger, zlib.compress(json.dumps(record).encode()))
 
     with pytest.raises(CheckpointCorruptError):
-        await shelf.get(KEY)
+        await store.get(KEY)
 
 
 async def test_a_storage_that_does_not_take_a_document_is_unavailable(
     ledger: Ledger, tmp_path: Path
 ) -> None:
     (tmp_path / "taken").write_text("a file where a folder should be")
-    shelf = Shelf(LocalFileSystem(basepath=str(tmp_path / "taken")))
+    store = CheckpointStore(ResultStorage(LocalFileSystem(basepath=str(tmp_path / "taken"))))
 
     with pytest.raises(UnavailableError, match="did not take"):
-        await shelf.put(KEY, DOCUMENT)
+        await store.put(KEY, DOCUMENT)
 
 
 class Forgetful(LedgerStorage):
@@ -196,7 +198,7 @@ class Forgetful(LedgerStorage):
 
 async def test_a_storage_that_alters_what_it_takes_is_found_out_at_once(ledger: Ledger) -> None:
     with pytest.raises(CheckpointCorruptError, match="came back from the storage altered"):
-        await Shelf(Forgetful()).put(KEY, DOCUMENT)
+        await CheckpointStore(ResultStorage(Forgetful())).put(KEY, DOCUMENT)
 
 
 def test_our_block_keeps_nothing_in_prefect() -> None:
@@ -204,8 +206,8 @@ def test_our_block_keeps_nothing_in_prefect() -> None:
 
 
 async def test_without_a_setting_the_shelf_is_in_the_ledger(ledger: Ledger) -> None:
-    shelf = await Shelf.open("")
+    store = CheckpointStore()
 
-    await shelf.put(KEY, DOCUMENT)
+    await store.put(KEY, DOCUMENT)
 
     assert b"intake" in stored(ledger)

@@ -6,11 +6,11 @@ import pytest
 
 from data.contracts.errors import AgentTimeoutError, ContractViolationError
 from data.contracts.events import EventType
-from flows.runtime.checkpoints.store import LedgerStorage, Shelf
+from flows.runtime.checkpoints.store import CheckpointStore
 from flows.runtime.execution.ask import Ask, ask
-from flows.runtime.execution.context import Patience
+from flows.runtime.execution.context import AgentPolicy
 from flows.runtime.execution.recorder import LedgerRecord, MemoryRecord
-from flows.runtime.ledger import runs
+from flows.runtime.ledger import leases, runs
 from flows.runtime.ledger.database import Ledger
 from tests.flows.runtime.entries import RUN, a_run
 from tests.flows.runtime.vacation_workflow import (
@@ -31,10 +31,10 @@ async def execution(ledger: Ledger) -> LedgerRecord:
         await a_run(ledger)
     else:
         run = await ledger.read(runs.find, RUN)
-        await ledger.write(runs.release, RUN, run.lease_epoch)
-    epoch = await ledger.write(runs.claim, RUN, "host:1:w", 60)
+        await ledger.write(leases.release_lease, RUN, run.lease_epoch)
+    epoch = await ledger.write(leases.acquire_lease, RUN, "host:1:w", 60)
     assert epoch is not None
-    return LedgerRecord(ledger, Shelf(LedgerStorage()), RUN, epoch)
+    return LedgerRecord(ledger, CheckpointStore(), RUN, epoch)
 
 
 async def test_a_question_is_told_with_the_tools_that_were_used() -> None:
@@ -88,13 +88,13 @@ async def test_another_visit_asks_anew(ledger: Ledger) -> None:
 
 async def test_a_failure_is_not_kept(ledger: Ledger) -> None:
     agent = Scripted("recovers", lambda attempt: 10.0 if attempt == 1 else 0.0)
-    hasty = Patience(timeout_seconds=0.05, retries=0)
-    first = a_context(record=await execution(ledger), patience=hasty)
+    hasty = AgentPolicy(timeout_seconds=0.05, retries=0)
+    first = a_context(record=await execution(ledger), agent_policy=hasty)
     with in_stage(first), pytest.raises(AgentTimeoutError) as caught:
         await ask(agent, QUESTION)
     assert caught.value.agent == "recovers"
 
-    with in_stage(a_context(record=await execution(ledger), patience=hasty)):
+    with in_stage(a_context(record=await execution(ledger), agent_policy=hasty)):
         assert await ask(agent, QUESTION) == Balance(days_left=3)
 
 

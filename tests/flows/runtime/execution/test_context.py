@@ -8,11 +8,11 @@ from data.contracts.errors import InvalidTransitionError, WorkflowError
 from data.contracts.events import EventType
 from data.contracts.review import ReviewRequest, Role
 from flows.runtime.checkpoints import checkpoint as checkpoints
-from flows.runtime.checkpoints.store import LedgerStorage, Shelf
+from flows.runtime.checkpoints.store import CheckpointStore
 from flows.runtime.execution.context import in_run
 from flows.runtime.execution.gatekeeper import PreparedAnswers, WaitingForReviewError
 from flows.runtime.execution.recorder import LedgerRecord, MemoryRecord
-from flows.runtime.ledger import journal, messages, runs
+from flows.runtime.ledger import checkpoint_index, journal, leases, messages, runs
 from flows.runtime.ledger.database import Ledger
 from tests.flows.runtime.entries import RUN, a_claimed_run
 from tests.flows.runtime.vacation_workflow import (
@@ -149,8 +149,8 @@ async def test_a_form_of_another_gate_is_refused() -> None:
 
 async def test_a_run_in_the_ledger_keeps_state_thread_and_checkpoints(ledger: Ledger) -> None:
     epoch = await a_claimed_run(ledger)
-    shelf = Shelf(LedgerStorage())
-    record = LedgerRecord(ledger, shelf, RUN, epoch)
+    store = CheckpointStore()
+    record = LedgerRecord(ledger, store, RUN, epoch)
     with in_run(a_context(record=record)):
         await decide(REQUEST)
 
@@ -160,14 +160,14 @@ async def test_a_run_in_the_ledger_keeps_state_thread_and_checkpoints(ledger: Le
     thread = await ledger.read(messages.of_run, RUN)
     assert [one.n for one in thread] == [1, 2, 3]
     assert {one.author for one in thread} == {"balance", "cover", "letter"}
-    listed = await ledger.read(checkpoints.entries, RUN)
+    listed = await ledger.read(checkpoint_index.entries, RUN)
     assert [(one.label, one.version, one.ordinal) for one in listed] == [
         ("checked", 1, 1),
         ("sent", 1, 2),
     ]
-    found = await ledger.read(checkpoints.locate, RUN)
+    found = await ledger.read(checkpoint_index.locate, RUN)
     assert found is not None
-    saved = await checkpoints.load(shelf, *found)
+    saved = await checkpoints.load(store, *found)
     assert set(saved.outputs) == {"check#1", "letter#1"}
     assert set(saved.fingerprints) == {"check", "letter"}
 
@@ -202,11 +202,11 @@ async def test_executed_again_from_the_start_a_run_writes_its_journal_once(
         if number == 0:
             epoch = await a_claimed_run(ledger)
         else:
-            await ledger.write(runs.release, RUN, epoch)
-            again = await ledger.write(runs.claim, RUN, "host:2:w", 60)
+            await ledger.write(leases.release_lease, RUN, epoch)
+            again = await ledger.write(leases.acquire_lease, RUN, "host:2:w", 60)
             assert again is not None
             epoch = again
-        record = LedgerRecord(ledger, Shelf(LedgerStorage()), RUN, epoch)
+        record = LedgerRecord(ledger, CheckpointStore(), RUN, epoch)
         with in_run(a_context(record=record)):
             await check(REQUEST) if number == 0 else await resumed(ledger, record)
         lengths.append((await ledger.read(runs.find, RUN)).last_event_id)
@@ -217,9 +217,9 @@ async def test_executed_again_from_the_start_a_run_writes_its_journal_once(
 
 
 async def resumed(ledger: Ledger, record: LedgerRecord) -> Checked | Letter | None:
-    found = await ledger.read(checkpoints.locate, RUN)
+    found = await ledger.read(checkpoint_index.locate, RUN)
     assert found is not None
     run = a_context(record=record)
-    run.restore(await checkpoints.load(Shelf(LedgerStorage()), *found))
+    run.restore(await checkpoints.load(CheckpointStore(), *found))
     with in_run(run):
         return await decide(REQUEST)

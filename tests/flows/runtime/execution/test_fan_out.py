@@ -18,7 +18,7 @@ from data.contracts.errors import (
 from data.contracts.events import EventType
 from data.settings import FanOutPolicy
 from flows.runtime.execution.ask import Ask, ask
-from flows.runtime.execution.context import Patience
+from flows.runtime.execution.context import AgentPolicy
 from flows.runtime.execution.fan_out import Answers, fan_out
 from flows.runtime.execution.recorder import MemoryRecord
 from tests.flows.runtime.vacation_workflow import (
@@ -35,7 +35,7 @@ from tests.flows.runtime.vacation_workflow import (
 
 QUESTION = LeaveRequest(days=3)
 FOUND = Balance(days_left=3)
-NOBODY = Patience(timeout_seconds=5, retries=0, backoff_seconds=0.001)
+NOBODY = AgentPolicy(timeout_seconds=5, retries=0, backoff_seconds=0.001)
 
 
 def fails(_attempt: int) -> float:
@@ -55,13 +55,13 @@ def takes(seconds: float) -> Callable[[int], float]:
     return lambda _attempt: seconds
 
 
-def patient(policy: FanOutPolicy, **more: float) -> Patience:
+def patient(policy: FanOutPolicy, **more: float) -> AgentPolicy:
     plain = {"timeout_seconds": 5.0, "retries": 0, "backoff_seconds": 0.001}
-    return Patience(policy, **(plain | more))  # type: ignore[arg-type]
+    return AgentPolicy(policy, **(plain | more))  # type: ignore[arg-type]
 
 
-async def asked_together(patience: Patience, **agents: Scripted) -> Answers:
-    with in_stage(a_context(patience=patience)):
+async def asked_together(agent_policy: AgentPolicy, **agents: Scripted) -> Answers:
+    with in_stage(a_context(agent_policy=agent_policy)):
         return await fan_out(**{name: ask(agent, QUESTION) for name, agent in agents.items()})
 
 
@@ -194,9 +194,9 @@ async def test_between_tries_the_pause_doubles(monkeypatch: pytest.MonkeyPatch) 
         await sleep(0)
 
     monkeypatch.setattr("flows.runtime.execution.ask.asyncio.sleep", note)
-    patience = patient(FanOutPolicy.BEST_EFFORT, retries=3, backoff_seconds=0.25)
+    agent_policy = patient(FanOutPolicy.BEST_EFFORT, retries=3, backoff_seconds=0.25)
 
-    answers = await asked_together(patience, down=Scripted("down", is_down))
+    answers = await asked_together(agent_policy, down=Scripted("down", is_down))
 
     assert pauses == [0.25, 0.5, 1.0]
     assert isinstance(answers.missing["down"], ToolUnavailableError)
@@ -212,7 +212,7 @@ async def test_a_mistake_is_not_asked_for_twice() -> None:
 
 async def test_every_failed_try_is_told() -> None:
     record = MemoryRecord()
-    run = a_context(record=record, patience=patient(FanOutPolicy.BEST_EFFORT, retries=1))
+    run = a_context(record=record, agent_policy=patient(FanOutPolicy.BEST_EFFORT, retries=1))
     with in_stage(run):
         await fan_out(down=ask(Scripted("down", is_down), QUESTION))
 

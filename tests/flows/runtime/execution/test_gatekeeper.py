@@ -12,17 +12,13 @@ from pydantic import ValidationError
 from data.contracts.errors import AnswerRejectedError, AuthorityError, LeaseLostError
 from data.contracts.events import Event, EventType
 from data.contracts.review import Answerer, Channel, Review, ReviewRequest, ReviewStatus, Role
-from flows.runtime.checkpoints.store import LedgerStorage, Shelf
-from flows.runtime.execution import gatekeeper
+from flows.runtime.checkpoints.store import CheckpointStore
+from flows.runtime.execution import flow_run
+from flows.runtime.execution.gate_form import Answered, F, GateForm, filled_in, prefilled
 from flows.runtime.execution.gatekeeper import (
-    Answered,
-    F,
-    GateForm,
     PreparedAnswers,
     SuspendingGatekeeper,
     WaitingForReviewError,
-    filled_in,
-    prefilled,
 )
 from flows.runtime.execution.recorder import LedgerRecord
 from flows.runtime.ledger import reviews
@@ -160,7 +156,7 @@ def test_a_plain_form_has_no_rules_of_its_own() -> None:
 
     form = filled_in(Note, {"reviewer": "Mona", "reason": "just so"})
     form.check(REQUEST, MANAGER)
-    form.check_papers(REQUEST, [])
+    form.check_documents(REQUEST, [])
     assert form.reviewer == "Mona"
 
 
@@ -186,7 +182,7 @@ class Desk:
 
     async def pass_through(self, form: type[F]) -> Answered[F]:
         """One execution of the run that comes to the gate."""
-        record = LedgerRecord(self.ledger, Shelf(LedgerStorage()), RUN, self.epoch)
+        record = LedgerRecord(self.ledger, CheckpointStore(), RUN, self.epoch)
         keeper = SuspendingGatekeeper(
             self.ledger, record, RUN, "", 3600, keys_exist=lambda: self.keyed
         )
@@ -212,9 +208,9 @@ async def desk(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Desk:
     async def forget(_: Review) -> None:
         """Nothing is kept here."""
 
-    monkeypatch.setattr(gatekeeper, "_typed_in", typed_in)
-    monkeypatch.setattr(gatekeeper, "_suspend", suspend)
-    monkeypatch.setattr(gatekeeper, "_forget_typed", forget)
+    monkeypatch.setattr(flow_run, "typed_in", typed_in)
+    monkeypatch.setattr(flow_run, "suspend", suspend)
+    monkeypatch.setattr(flow_run, "forget_typed", forget)
     return made
 
 

@@ -21,12 +21,11 @@ from data.contracts.errors import (
 )
 from data.contracts.runs import RunStatus
 from data.settings import settings
-from flows.runtime.execution import gatekeeper, open_run
+from flows.runtime.execution import flow_run, open_run
 from flows.runtime.execution.desk import Desk
-from flows.runtime.execution.gatekeeper import GateForm
-from flows.runtime.ledger import runs
+from flows.runtime.execution.gate_form import GateForm
+from flows.runtime.ledger import cancellations, runs
 from flows.runtime.ledger.database import Ledger
-from flows.runtime.prefect_api import cancel
 from tests.flows.runtime.entries import RUN, a_claimed_run, a_run
 from tests.flows.runtime.vacation_workflow import LEAVE, Handbook, Leave
 
@@ -58,7 +57,7 @@ async def test_and_what_was_asked_to_stop_meanwhile_ends_with_that(
 
     async with AsyncExitStack() as on_leaving:
         await open_run._take_lease(stock, RUN, on_leaving)
-        await ledger.write(cancel.request, RUN, "olga")
+        await ledger.write(cancellations.request, RUN, "olga")
 
     assert (await ledger.read(runs.find, RUN)).status is RunStatus.CANCELLED
 
@@ -104,7 +103,7 @@ async def test_a_run_falls_asleep_is_stopped_or_says_why_neither(
     monkeypatch.setattr(gatekeeper, "propose_state", answered)
 
     with pytest.raises(raised):
-        await gatekeeper._suspend("look-1-1", Form)
+        await flow_run.suspend("look-1-1", Form)
 
 
 @pytest.mark.parametrize(

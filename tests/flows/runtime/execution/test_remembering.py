@@ -10,13 +10,14 @@ from data.contracts.errors import ConflictError
 from data.contracts.events import Event, EventType
 from data.contracts.runs import Lineage
 from data.settings import settings
-from flows.runtime.checkpoints.store import LedgerStorage, Shelf
+from flows.runtime.checkpoints.store import CheckpointStore
 from flows.runtime.execution import open_run
 from flows.runtime.execution.context import RunContext, in_run
 from flows.runtime.execution.desk import Desk
 from flows.runtime.execution.recorder import LedgerRecord
 from flows.runtime.ledger import messages, runs
-from flows.runtime.ledger.database import Ledger, blobs
+from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.tables import blobs
 from tests.flows.runtime.entries import RUN, a_claimed_run, written
 from tests.flows.runtime.vacation_workflow import LeaveRequest, a_context, check, in_stage
 
@@ -26,7 +27,7 @@ LINEAGE = Lineage(parent_run_id=RUN, forked_at="checked/1")
 
 async def a_parent_that_has_checked(ledger: Ledger) -> None:
     epoch = await a_claimed_run(ledger)
-    record = LedgerRecord(ledger, Shelf(LedgerStorage()), RUN, epoch)
+    record = LedgerRecord(ledger, CheckpointStore(), RUN, epoch)
     with in_run(a_context(record=record)):
         await check(LeaveRequest(days=3))
 
@@ -34,11 +35,11 @@ async def a_parent_that_has_checked(ledger: Ledger) -> None:
 async def taken_up(ledger: Ledger, lineage: Lineage | None = LINEAGE) -> RunContext[Any]:
     """A fork's first execution, as far as it remembers."""
     epoch = await a_claimed_run(ledger, FORK)
-    shelf = Shelf(LedgerStorage())
-    run = a_context(record=LedgerRecord(ledger, shelf, FORK, epoch))
+    store = CheckpointStore()
+    run = a_context(record=LedgerRecord(ledger, store, FORK, epoch))
     run.run_id = FORK
     desk = Desk(settings=settings(), ledger=ledger, owner="host:1:worker:now")
-    await open_run._remember(desk, shelf, run, lineage)
+    await open_run._remember(desk, store, run, lineage)
     return run
 
 
@@ -72,7 +73,7 @@ async def test_a_journal_begins_with_the_start_also_where_nothing_can_be_shared(
 
 async def test_what_was_saved_in_another_form_is_not_gone_on_from(ledger: Ledger) -> None:
     epoch = await a_claimed_run(ledger)
-    record = LedgerRecord(ledger, Shelf(LedgerStorage()), RUN, epoch)
+    record = LedgerRecord(ledger, CheckpointStore(), RUN, epoch)
     with in_stage(a_context(record=record)) as run:
         run.outputs["check#1"] = {"surprise": 1}
         await run.save_checkpoint("checked")

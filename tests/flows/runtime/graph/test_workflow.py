@@ -19,7 +19,8 @@ from data.contracts.errors import (
     RecordNotFoundError,
     WorkflowDefinitionError,
 )
-from flows.runtime.graph.workflow import Edge, Kind, Node, Walk, Workflow
+from flows.runtime.graph.walk import Walk
+from flows.runtime.graph.workflow import Edge, Kind, Node, Workflow
 from tests.flows.runtime.maps import (
     EDGES,
     NODES,

@@ -40,11 +40,11 @@ def test_everything_of_a_desk_lies_in_its_folder(tmp_path: Path) -> None:
 
 
 def test_two_desks_do_not_see_each_other(tmp_path: Path) -> None:
-    one = prefect_environment(Settings(home=tmp_path / "one", prefect_port=4200))
+    first = prefect_environment(Settings(home=tmp_path / "one", prefect_port=4200))
     other = prefect_environment(Settings(home=tmp_path / "other", prefect_port=4300))
 
     for name in ("PREFECT_HOME", "PREFECT_API_URL", "PREFECT_SERVER_DATABASE_CONNECTION_URL"):
-        assert one[name] != other[name]
+        assert first[name] != other[name]
 
 
 def test_nothing_is_reported_home(tmp_path: Path) -> None:

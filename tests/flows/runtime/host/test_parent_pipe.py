@@ -1,4 +1,4 @@
-"""How a child and its supervisor know of each other, with real processes and pipes."""
+"""How a child and its supervisor learn of each other's state, with real processes and pipes."""
 
 from __future__ import annotations
 
@@ -20,44 +20,44 @@ from flows.runtime.host import parent_pipe
 ROOT = Path(flows.runtime.__file__).parents[2]
 WAITS = """
 import time
-from flows.runtime import lifeline
-lifeline.attach()
-lifeline.ready()
+from flows.runtime.host import parent_pipe
+parent_pipe.exit_with_parent()
+parent_pipe.notify_ready()
 time.sleep(60)
 """
 ENDS_IN_GOOD_ORDER = """
 import signal, sys, time
-from flows.runtime import lifeline
+from flows.runtime.host import parent_pipe
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
-lifeline.attach()
-lifeline.ready()
+parent_pipe.exit_with_parent()
+parent_pipe.notify_ready()
 time.sleep(60)
 """
 IGNORES_SIGTERM = """
 import signal, time
-from flows.runtime import lifeline
+from flows.runtime.host import parent_pipe
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-lifeline.attach()
-lifeline.ready()
+parent_pipe.exit_with_parent()
+parent_pipe.notify_ready()
 time.sleep(60)
 """
 TELLS_ITS_CHILDS_ENVIRONMENT = """
 import os, subprocess, sys
-from flows.runtime import lifeline
-lifeline_fd = os.environ["CREDIT_DESK_LIFELINE_FD"]
-lifeline.attach()
-lifeline.ready()
+from flows.runtime.host import parent_pipe
+parent_pipe_fd = os.environ["CREDIT_DESK_PARENT_PIPE_FD"]
+parent_pipe.exit_with_parent()
+parent_pipe.notify_ready()
 look = '''
 import os, sys
-print('CREDIT_DESK_LIFELINE_FD' in os.environ, os.path.exists('/dev/fd/' + sys.argv[1]))
+print('CREDIT_DESK_PARENT_PIPE_FD' in os.environ, os.path.exists('/dev/fd/' + sys.argv[1]))
 '''
-subprocess.run([sys.executable, "-c", look, lifeline_fd], close_fds=False, check=True)
+subprocess.run([sys.executable, "-c", look, parent_pipe_fd], close_fds=False, check=True)
 """
 
 
 @dataclass
 class Tied:
-    """A child, and this test in the part of its supervisor."""
+    """A child, and the ends of the pipes that its supervisor would hold."""
 
     child: subprocess.Popen[str]
     held: int
@@ -70,31 +70,31 @@ class Tied:
 
 @pytest.fixture
 def tie() -> Iterator[list[Tied]]:
-    """Ends whatever a test tied, also when it fails."""
+    """Kills the children that a test started, even when the test fails."""
     tied: list[Tied] = []
     yield tied
-    for one in tied:
-        one.child.kill()
-        one.child.communicate()
-        os.close(one.ready)
+    for process in tied:
+        process.child.kill()
+        process.child.communicate()
+        os.close(process.ready)
 
 
 def started(program: str, tie: list[Tied]) -> Tied:
-    lifeline_read, held = os.pipe()
+    pipe_read, held = os.pipe()
     ready, ready_write = os.pipe()
     child = subprocess.Popen(
         [sys.executable, "-c", program],
         env={
             **os.environ,
             "PYTHONPATH": str(ROOT),
-            "CREDIT_DESK_LIFELINE_FD": str(lifeline_read),
+            "CREDIT_DESK_PARENT_PIPE_FD": str(pipe_read),
             "CREDIT_DESK_READY_FD": str(ready_write),
         },
-        pass_fds=(lifeline_read, ready_write),
+        pass_fds=(pipe_read, ready_write),
         stdout=subprocess.PIPE,
         text=True,
     )
-    os.close(lifeline_read)
+    os.close(pipe_read)
     os.close(ready_write)
     tie.append(Tied(child, held, ready))
     return tie[-1]
@@ -138,7 +138,7 @@ def test_a_child_that_does_not_listen_is_gone_after_four_seconds(tie: list[Tied]
     assert 3.5 <= time.monotonic() - cut < 6
 
 
-def test_a_childs_own_children_know_nothing_of_the_lifeline(tie: list[Tied]) -> None:
+def test_a_childs_own_children_know_nothing_of_the_parent_pipe(tie: list[Tied]) -> None:
     tied = started(TELLS_ITS_CHILDS_ENVIRONMENT, tie)
 
     output, _ = tied.child.communicate(timeout=30)
@@ -147,16 +147,17 @@ def test_a_childs_own_children_know_nothing_of_the_lifeline(tie: list[Tied]) -> 
     os.close(tied.held)
 
 
-def test_a_process_started_by_hand_has_no_lifeline_and_just_runs(
+def test_a_process_started_by_hand_has_no_parent_pipe_and_just_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delenv("CREDIT_DESK_LIFELINE_FD", raising=False)
+    monkeypatch.delenv("CREDIT_DESK_PARENT_PIPE_FD", raising=False)
     monkeypatch.delenv("CREDIT_DESK_READY_FD", raising=False)
     by_hand = subprocess.run(
         [
             sys.executable,
             "-c",
-            "from flows.runtime import lifeline; lifeline.attach(); lifeline.ready();"
+            "from flows.runtime.host import parent_pipe;"
+            " parent_pipe.exit_with_parent(); parent_pipe.notify_ready();"
             " import threading; print(threading.active_count())",
         ],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -168,13 +169,15 @@ def test_a_process_started_by_hand_has_no_lifeline_and_just_runs(
     assert by_hand.stdout == "1\n"
 
 
-def test_ready_does_not_fail_when_nobody_waits_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ready_does_not_fail_when_the_supervisor_no_longer_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)
-    monkeypatch.delenv("CREDIT_DESK_LIFELINE_FD", raising=False)
+    monkeypatch.delenv("CREDIT_DESK_PARENT_PIPE_FD", raising=False)
     monkeypatch.setenv("CREDIT_DESK_READY_FD", str(write_end))
 
-    parent_pipe.ready()
+    parent_pipe.notify_ready()
 
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(write_end)

@@ -21,7 +21,7 @@ from flows.runtime.host.supervisor import Role, RoleState, Supervisor
 ROOT = Path(flows.runtime.__file__).parents[2]
 WORKS = """
 import os, signal, sys, time
-from flows.runtime import lifeline
+from flows.runtime.host import parent_pipe
 name, diary = sys.argv[1:]
 def write(word):
     with open(diary, "a") as page:
@@ -30,22 +30,22 @@ def end(*_):
     write("ended")
     sys.exit(0)
 signal.signal(signal.SIGTERM, end)
-lifeline.attach()
+parent_pipe.exit_with_parent()
 write("began")
 time.sleep(0.2)
 print("at work", flush=True)
 write("ready")
-lifeline.ready()
+parent_pipe.notify_ready()
 time.sleep(60)
 """
 IS_STUBBORN = WORKS.replace(
     "signal.signal(signal.SIGTERM, end)", "signal.signal(15, signal.SIG_IGN)"
 )
 FAILS = "print('cannot find my data'); raise SystemExit(9)"
-IS_SILENT = WORKS.replace("lifeline.ready()", "")
+IS_SILENT = WORKS.replace("parent_pipe.notify_ready()", "")
 FAILS_AFTER_READY = """
-from flows.runtime import lifeline
-lifeline.ready()
+from flows.runtime.host import parent_pipe
+parent_pipe.notify_ready()
 raise SystemExit(3)
 """
 SUPERVISES = """
@@ -153,8 +153,8 @@ async def test_a_long_log_is_put_aside_and_a_short_one_continued(tmp_path: Path)
 
 
 async def test_a_role_finds_its_own_variables_in_its_environment(tmp_path: Path) -> None:
-    tells = "import os; from flows.runtime import lifeline; print(os.environ['COLOUR']);"
-    tells += "lifeline.ready(); import time; time.sleep(60)"
+    tells = "import os; from flows.runtime.host import parent_pipe; print(os.environ['COLOUR']);"
+    tells += "parent_pipe.notify_ready(); import time; time.sleep(60)"
     coloured = Role(
         "one", [sys.executable, "-uc", tells], {"COLOUR": "green", "PYTHONPATH": str(ROOT)}
     )
@@ -239,12 +239,12 @@ async def test_a_role_that_never_gets_ready_is_killed(tmp_path: Path) -> None:
     assert not any_left(tmp_path)
 
 
-async def test_a_command_that_does_not_exist_is_said_so(tmp_path: Path) -> None:
+async def test_a_command_that_does_not_exist_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="one cannot be started: No such file"):
         await Supervisor(tmp_path, [Role("one", ["/no/such/program"])]).start()
 
 
-async def test_giving_up_a_start_leaves_nothing_behind(tmp_path: Path) -> None:
+async def test_a_cancelled_start_leaves_nothing_behind(tmp_path: Path) -> None:
     roles = [role("one", WORKS, tmp_path), role("two", IS_SILENT, tmp_path)]
     starting = asyncio.create_task(Supervisor(tmp_path, roles).start())
     await until(lambda: "two began" in diary(tmp_path))

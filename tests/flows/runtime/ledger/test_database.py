@@ -19,8 +19,9 @@ from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 
 from data.contracts.errors import UnavailableError
-from flows.runtime.ledger import reviews, runs
-from flows.runtime.ledger.database import Ledger, blobs, insert_or_ignore, metadata, now
+from flows.runtime.ledger import cancellations, leases, reviews, runs
+from flows.runtime.ledger.database import Ledger, insert_or_ignore, now
+from flows.runtime.ledger.tables import blobs, metadata
 
 MOMENT = "2026-11-22T08:23:14.123000Z"
 
@@ -104,16 +105,16 @@ def test_a_ledger_of_the_first_version_is_brought_up_with_what_it_holds(
             config.attributes["connection"] = connection
             command.upgrade(config, "0001")
             runs.register(connection, "run-1", "application:1", application_id="1")
-            runs.claim(connection, "run-1", "host:1:worker:now", 60)
-            runs.ask_to_stop(connection, "run-1")
+            leases.acquire_lease(connection, "run-1", "host:1:worker:now", 60)
+            cancellations.ask_to_stop(connection, "run-1")
             put(connection, "kept")
 
         old.migrate()
 
         with old.reading() as connection:
             assert paths(connection) == ["kept"]
-            assert [run.run_id for run in runs.leased(connection)] == ["run-1"]
-            assert [run.run_id for run in runs.to_be_stopped(connection)] == ["run-1"]
+            assert [run.run_id for run in leases.leased(connection)] == ["run-1"]
+            assert [run.run_id for run in cancellations.to_be_stopped(connection)] == ["run-1"]
             names = {index["name"] for index in sa.inspect(connection).get_indexes("runs")}
             assert {"ix_runs_leased", "ix_runs_to_stop"} < names
 
@@ -130,9 +131,9 @@ def test_what_sweeps_look_for_is_found_by_index_however_many_rows_there_are(
             lambda conn, cursor, statement, parameters, *_: asked.append((statement, parameters)),
         )
         with ledger.writing() as connection:
-            runs.renew(connection, "host:1:worker:now", 60)
-            runs.leased(connection)
-            runs.to_be_stopped(connection)
+            leases.renew_leases(connection, "host:1:worker:now", 60)
+            leases.leased(connection)
+            cancellations.to_be_stopped(connection)
             reviews.undelivered(connection)
             done = [one for one in asked if not one[0].startswith("begin")]
             plans = [

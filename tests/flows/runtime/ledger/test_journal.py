@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from data.contracts.errors import LeaseLostError, RecordNotFoundError
 from data.contracts.events import TERMINAL, Event, EventStatus, EventType
 from data.contracts.runs import RunStatus
-from flows.runtime.ledger import journal, runs
+from flows.runtime.ledger import journal, leases, runs
 from flows.runtime.ledger.database import Ledger
-from flows.runtime.ledger.database import events as entries
+from flows.runtime.ledger.tables import events as entries
+from flows.runtime.prefect_api import feed
 from tests.flows.runtime.entries import RUN, a_claimed_run, a_run, draft
 
 
@@ -88,7 +89,7 @@ async def test_the_row_of_the_run_changes_with_its_journal(any_ledger: Ledger) -
 
 async def test_a_worker_that_was_given_up_writes_nothing(any_ledger: Ledger) -> None:
     old = await a_claimed_run(any_ledger, seconds=-1)
-    new = await any_ledger.write(runs.claim, RUN, "host:2:other", 60)
+    new = await any_ledger.write(leases.acquire_lease, RUN, "host:2:other", 60)
     await any_ledger.write(journal.append, RUN, [draft("by the new one")], epoch=new)
 
     with pytest.raises(LeaseLostError, match=f"lease {old}"):
@@ -206,8 +207,8 @@ async def test_an_event_told_to_prefect_twice_is_known_as_one(
     await a_run(ledger)
     written = await ledger.write(journal.append, RUN, [draft("a"), draft("b")])
 
-    journal.publish(written)
-    journal.publish(written)
+    feed.publish(written)
+    feed.publish(written)
 
     first, second, again, _ = told
     assert first["id"] == again["id"] != second["id"]

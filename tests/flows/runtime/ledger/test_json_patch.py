@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.runtime.ledger.json_patch import json_patch, told
+from flows.runtime.ledger.json_patch import json_patch, summarize_patch
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
 DOCUMENTS = st.recursive(
@@ -68,7 +68,7 @@ def test_a_patch_names_what_was_added_replaced_and_removed() -> None:
     ],
 )
 def test_long_values_are_told_by_their_size(value: Any, short: Any) -> None:
-    assert told([{"op": "add", "path": "/a", "value": value}]) == [
+    assert summarize_patch([{"op": "add", "path": "/a", "value": value}]) == [
         {"op": "add", "path": "/a", "value": short}
     ]
 
@@ -76,4 +76,4 @@ def test_long_values_are_told_by_their_size(value: Any, short: Any) -> None:
 def test_a_long_patch_is_told_by_its_head() -> None:
     patch = json_patch({}, {f"{n:03}": n for n in range(60)})
 
-    assert told(patch) == patch[:40]
+    assert summarize_patch(patch) == patch[:40]

@@ -9,7 +9,7 @@ import pytest
 
 from data.contracts.events import Event, EventType
 from data.contracts.runs import RunStatus
-from flows.runtime.ledger import journal, retries, runs
+from flows.runtime.ledger import cancellations, journal, leases, retries, runs
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.runs import Run
 from tests.flows.runtime.entries import draft, left_behind, written
@@ -22,7 +22,7 @@ async def claimed(ledger: Ledger) -> tuple[str, int]:
     """A run that was taken and not opened yet."""
     run_id = str(uuid4())
     await ledger.write(runs.register, run_id, f"application:{run_id}", application_id=run_id)
-    epoch = await ledger.write(runs.claim, run_id, OWNER, 60)
+    epoch = await ledger.write(leases.acquire_lease, run_id, OWNER, 60)
     assert epoch is not None
     return run_id, epoch
 
@@ -39,12 +39,12 @@ async def test_each_next_try_comes_later_and_all_together_outlive_an_outage(
     pauses = []
 
     for n in range(retries.MOST_PUT_OFF):
-        await ledger.write(retries.put_off, run_id, 1, draft(f"interrupted/{n}"))
+        await ledger.write(retries.schedule_retry, run_id, 1, draft(f"interrupted/{n}"))
         pauses.append(pause(await ledger.read(runs.find, run_id)))
 
     assert [round(one.total_seconds()) for one in pauses[:7]] == [1, 2, 4, 8, 16, 32, 60]
     assert sum(pauses, timedelta()) > AN_OUTAGE - timedelta(seconds=5)
-    assert await ledger.write(retries.put_off, run_id, 1, draft("interrupted/last")) is None
+    assert await ledger.write(retries.schedule_retry, run_id, 1, draft("interrupted/last")) is None
 
 
 async def test_an_execution_that_could_not_write_its_end_is_put_off_and_no_false_start(
@@ -52,7 +52,7 @@ async def test_an_execution_that_could_not_write_its_end_is_put_off_and_no_false
 ) -> None:
     run_id = await left_behind(ledger, OWNER)
 
-    written = await ledger.write(retries.leave, run_id, 1, is_false_start=False)
+    written = await ledger.write(retries.record_failure, run_id, 1, is_false_start=False)
 
     run = await ledger.read(runs.find, run_id)
     assert [event.meta["code"] for event in written] == ["interrupted"]
@@ -64,9 +64,9 @@ async def test_a_run_that_can_never_write_its_end_fails_at_last(ledger: Ledger) 
     run_id = await left_behind(ledger, OWNER)
 
     for epoch in range(1, retries.MOST_PUT_OFF + 2):
-        await ledger.write(retries.leave, run_id, epoch, is_false_start=False)
-        await ledger.write(runs.release, run_id, epoch)
-        await ledger.write(runs.claim, run_id, OWNER, 60)
+        await ledger.write(retries.record_failure, run_id, epoch, is_false_start=False)
+        await ledger.write(leases.release_lease, run_id, epoch)
+        await ledger.write(leases.acquire_lease, run_id, OWNER, 60)
 
     run = await ledger.read(runs.find, run_id)
     assert run.status is RunStatus.FAILED
@@ -84,11 +84,11 @@ async def test_a_run_that_cannot_even_be_opened_fails_instead_of_being_tried_for
 
     for number in range(retries.MOST_FALSE_STARTS):
         if number:
-            taken = await ledger.write(runs.claim, run_id, OWNER, 60)
+            taken = await ledger.write(leases.acquire_lease, run_id, OWNER, 60)
             assert taken is not None
             epoch = taken
-        await ledger.write(retries.leave, run_id, epoch, is_false_start=True)
-        await ledger.write(runs.release, run_id, epoch)
+        await ledger.write(retries.record_failure, run_id, epoch, is_false_start=True)
+        await ledger.write(leases.release_lease, run_id, epoch)
         statuses.append((await ledger.read(runs.find, run_id)).status)
 
     run = await ledger.read(runs.find, run_id)
@@ -105,17 +105,17 @@ async def test_an_execution_that_has_said_how_it_ended_has_nothing_more_to_note(
     run_id = await left_behind(ledger, OWNER)
     await ledger.write(journal.append, run_id, [], epoch=1, status=status)
 
-    assert await ledger.write(retries.leave, run_id, 1, is_false_start=False) == []
+    assert await ledger.write(retries.record_failure, run_id, 1, is_false_start=False) == []
 
     assert (await ledger.read(runs.find, run_id)).deaths == {}
 
 
 async def test_whoever_has_lost_the_lease_leaves_no_setback(ledger: Ledger) -> None:
     run_id = await left_behind(ledger, OWNER)
-    await ledger.write(runs.renew, OWNER, -1)
-    await ledger.write(runs.claim, run_id, "host:2:other:now", 60)
+    await ledger.write(leases.renew_leases, OWNER, -1)
+    await ledger.write(leases.acquire_lease, run_id, "host:2:other:now", 60)
 
-    assert await ledger.write(retries.leave, run_id, 1, is_false_start=True) == []
+    assert await ledger.write(retries.record_failure, run_id, 1, is_false_start=True) == []
 
     assert (await ledger.read(runs.find, run_id)).deaths == {}
 
@@ -123,7 +123,7 @@ async def test_whoever_has_lost_the_lease_leaves_no_setback(ledger: Ledger) -> N
 async def test_a_lease_that_could_not_be_given_back_is_put_back_and_said(ledger: Ledger) -> None:
     run_id = await left_behind(ledger, OWNER)
 
-    written = await ledger.write(retries.put_back, run_id, OWNER)
+    written = await ledger.write(retries.requeue, run_id, OWNER)
 
     run = await ledger.read(runs.find, run_id)
     assert [event.meta["code"] for event in written] == ["interrupted"]
@@ -133,7 +133,7 @@ async def test_a_lease_that_could_not_be_given_back_is_put_back_and_said(ledger:
 async def test_nobody_puts_back_what_another_worker_holds(ledger: Ledger) -> None:
     run_id = await left_behind(ledger, "host:2:other:now")
 
-    assert await ledger.write(retries.put_back, run_id, OWNER) == []
+    assert await ledger.write(retries.requeue, run_id, OWNER) == []
 
     assert (await ledger.read(runs.find, run_id)).lease_owner == "host:2:other:now"
 
@@ -144,10 +144,10 @@ async def test_a_run_that_could_not_be_opened_in_an_outage_is_put_off_and_no_fal
     run_id, epoch = await claimed(ledger)
 
     for _ in range(retries.MOST_PUT_OFF):
-        written = await ledger.write(retries.leave, run_id, epoch, is_false_start=False)
+        written = await ledger.write(retries.record_failure, run_id, epoch, is_false_start=False)
         assert written == []  # a journal begins with its run's start
-        await ledger.write(runs.release, run_id, epoch)
-        taken = await ledger.write(runs.claim, run_id, OWNER, 60)
+        await ledger.write(leases.release_lease, run_id, epoch)
+        taken = await ledger.write(leases.acquire_lease, run_id, OWNER, 60)
         assert taken is not None
         epoch = taken
 
@@ -161,10 +161,10 @@ async def test_false_starts_are_forgotten_when_the_run_is_opened(ledger: Ledger)
 
     for is_false_start in (True, True, None, True):
         if is_false_start:
-            await ledger.write(retries.leave, run_id, epoch, is_false_start=True)
+            await ledger.write(retries.record_failure, run_id, epoch, is_false_start=True)
             counted.append((await ledger.read(runs.find, run_id)).deaths["false_starts"])
-        await ledger.write(runs.release, run_id, epoch)
-        taken = await ledger.write(runs.claim, run_id, OWNER, 60)
+        await ledger.write(leases.release_lease, run_id, epoch)
+        taken = await ledger.write(leases.acquire_lease, run_id, OWNER, 60)
         assert taken is not None
         epoch = taken
 
@@ -173,9 +173,9 @@ async def test_false_starts_are_forgotten_when_the_run_is_opened(ledger: Ledger)
 
 async def test_a_run_that_was_asked_to_stop_ends_when_it_is_put_back(ledger: Ledger) -> None:
     run_id = await left_behind(ledger, OWNER)
-    await ledger.write(runs.ask_to_stop, run_id)
+    await ledger.write(cancellations.ask_to_stop, run_id)
 
-    written = await ledger.write(retries.put_back, run_id, OWNER)
+    written = await ledger.write(retries.requeue, run_id, OWNER)
 
     run = await ledger.read(runs.find, run_id)
     assert (run.status, run.lease_owner) == (RunStatus.CANCELLED, None)

@@ -28,7 +28,7 @@ async def asked(
         facts={"days": 9},
         timeout_seconds=seconds,
     )
-    return await ledger.write(reviews.ask, run_id, gate, visit, request, 3600)
+    return await ledger.write(reviews.ask, run_id, gate, visit, request)
 
 
 async def read(ledger: Ledger, gate: str = "manager") -> Review:
@@ -49,7 +49,7 @@ async def test_a_request_is_open_and_keeps_what_was_asked(any_ledger: Ledger) ->
 async def test_a_request_without_a_time_of_its_own_has_the_desks(any_ledger: Ledger) -> None:
     request = ReviewRequest(role=Role.OPERATOR, title="t", summary="s")
 
-    review = await any_ledger.write(reviews.ask, RUN, "manager", 1, request, 3600)
+    review = await any_ledger.write(reviews.ask, RUN, "manager", 1, request)
 
     assert (review.due_at - review.opened_at).total_seconds() == 3600
 
@@ -155,7 +155,7 @@ async def test_an_answer_that_counts_no_more_voids_what_was_asked_because_of_it(
     assert answered.answered_at is not None
     assert second.opened_at > answered.answered_at
     assert (second.due_at - second.opened_at).total_seconds() == 7
-    assert await any_ledger.read(reviews.meant, RUN, "manager", "key-1") == second
+    assert await any_ledger.read(reviews.resolve_target, RUN, "manager", "key-1") == second
 
 
 async def test_every_visit_has_a_request_of_its_own(any_ledger: Ledger) -> None:
@@ -199,8 +199,8 @@ async def test_an_answer_is_delivered_once_it_has_woken_the_run(any_ledger: Ledg
 async def test_an_answer_is_meant_for_the_open_request(any_ledger: Ledger) -> None:
     review = await asked(any_ledger)
 
-    assert await any_ledger.read(reviews.meant, RUN, "manager", None) == review
-    assert await any_ledger.read(reviews.the_open_one, RUN, None) == review
+    assert await any_ledger.read(reviews.resolve_target, RUN, "manager", None) == review
+    assert await any_ledger.read(reviews.get_open, RUN, None) == review
 
 
 async def test_a_repeated_answer_is_meant_for_the_request_it_was_first_for(
@@ -210,8 +210,8 @@ async def test_a_repeated_answer_is_meant_for_the_request_it_was_first_for(
     await any_ledger.write(reviews.answer, first, YES, MONA, "key-1")
     second = await asked(any_ledger, visit=2)
 
-    repeated = await any_ledger.read(reviews.meant, RUN, "manager", "key-1")
-    new = await any_ledger.read(reviews.meant, RUN, "manager", "key-2")
+    repeated = await any_ledger.read(reviews.resolve_target, RUN, "manager", "key-1")
+    new = await any_ledger.read(reviews.resolve_target, RUN, "manager", "key-2")
 
     assert (repeated.attempt, new.attempt) == (first.attempt, second.attempt)
 
@@ -220,9 +220,9 @@ async def test_a_gate_that_never_asked_is_not_found(any_ledger: Ledger) -> None:
     await asked(any_ledger)
 
     with pytest.raises(GateNotFoundError, match="has not asked at this gate"):
-        await any_ledger.read(reviews.the_open_one, RUN, "director")
+        await any_ledger.read(reviews.get_open, RUN, "director")
     with pytest.raises(GateNotFoundError, match="any gate"):
-        await any_ledger.read(reviews.the_open_one, "another", None)
+        await any_ledger.read(reviews.get_open, "another", None)
 
 
 async def test_a_gate_that_was_answered_says_so(any_ledger: Ledger) -> None:
@@ -230,4 +230,4 @@ async def test_a_gate_that_was_answered_says_so(any_ledger: Ledger) -> None:
     await any_ledger.write(reviews.answer, review, YES, MONA)
 
     with pytest.raises(AlreadyAnsweredError):
-        await any_ledger.read(reviews.the_open_one, RUN, "manager")
+        await any_ledger.read(reviews.get_open, RUN, "manager")

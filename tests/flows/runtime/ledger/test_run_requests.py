@@ -11,11 +11,12 @@ from data.contracts.base import canonical_json
 from data.contracts.errors import ConflictError, RecordNotFoundError
 from data.contracts.runs import Lineage, RunOptions
 from data.settings import FanOutPolicy
-from flows.runtime.checkpoints.retention import RetentionPolicy, tidy
-from flows.runtime.checkpoints.store import LedgerStorage, Shelf
-from flows.runtime.ledger import run_requests, runs
-from flows.runtime.ledger.database import Ledger, blobs
-from flows.runtime.ledger.run_requests import ForkOrder, Order
+from flows.runtime.checkpoints.retention import RetentionPolicy, purge
+from flows.runtime.checkpoints.store import CheckpointStore
+from flows.runtime.ledger import applications, pinned, run_requests, runs
+from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.run_requests import ForkRequest, RunRequest
+from flows.runtime.ledger.tables import blobs
 
 QUICKLY = RunOptions(fan_out_policy=FanOutPolicy.FAIL_FAST)
 LINEAGE = Lineage(parent_run_id="run-1", forked_at="intake/1", may_decide=True)
@@ -23,12 +24,14 @@ LINEAGE = Lineage(parent_run_id="run-1", forked_at="intake/1", may_decide=True)
 
 async def ordered(ledger: Ledger, application_id: str = "app-1", **fields: Any) -> None:
     """An application in the vault, whose run Prefect has not heard of."""
-    order = Order(**{"name": "one", "options": QUICKLY, "submitted_by": "Ina"} | fields)
-    await ledger.write(runs.accept, application_id, "a" * 64, b"{}", order.model_dump(mode="json"))
+    order = RunRequest(**{"name": "one", "options": QUICKLY, "submitted_by": "Ina"} | fields)
+    await ledger.write(
+        applications.accept, application_id, "a" * 64, b"{}", order.model_dump(mode="json")
+    )
 
 
 async def fork_of(ledger: Ledger, parent_run_id: str, by: str) -> str:
-    order = ForkOrder(
+    order = ForkRequest(
         name="what-if",
         application_id="app-1",
         lineage=LINEAGE.model_copy(update={"parent_run_id": parent_run_id}),
@@ -67,7 +70,7 @@ async def test_what_nobody_ordered_is_not_entered(any_ledger: Ledger) -> None:
     await ordered(any_ledger)
     await ordered(any_ledger, "app-2")
     fork = await fork_of(any_ledger, "run-1", by="Sven")
-    rules = await any_ledger.write(runs.keep_pinned, QUICKLY)
+    rules = await any_ledger.write(pinned.keep_pinned, QUICKLY)
 
     for application_id, claimed in [
         ("app-9", ""),
@@ -105,7 +108,7 @@ async def test_housekeeping_leaves_an_order_where_its_run_will_look_for_it(ledge
     fork = await fork_of(ledger, "run-1", by="Sven")
     await ledger.write(lambda one: one.execute(blobs.update().values(written_at="2020")))
 
-    await tidy(ledger, Shelf(LedgerStorage()), RetentionPolicy(timedelta(0), 1), dry_run=False)
+    await purge(ledger, CheckpointStore(), RetentionPolicy(timedelta(0), 1), dry_run=False)
 
     assert (await ledger.write(run_requests.take_up, "run-2", "app-1", fork)).submitted_by == "Sven"
 

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from data.contracts.base import Contract
 from data.contracts.errors import ConflictError, LeaseLostError, RecordNotFoundError
 from data.contracts.runs import RunStatus
-from flows.runtime.ledger import journal, runs
-from flows.runtime.ledger.database import Ledger, applications, papers
+from flows.runtime.ledger import applications, cancellations, journal, leases, pinned, runs, tables
+from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.tables import papers
 from tests.flows.runtime.entries import RUN, a_claimed_run, a_run, draft
 
 ORDER: dict[str, Any] = {"name": "underwrite one"}
@@ -24,7 +25,7 @@ class Rules(Contract):
 
 
 async def accept(ledger: Ledger, content: str, body: bytes = b"{}") -> None:
-    await ledger.write(runs.accept, "app-1", content, body, ORDER)
+    await ledger.write(applications.accept, "app-1", content, body, ORDER)
 
 
 # -- the vault ---------------------------------------------------------------------------------
@@ -33,9 +34,9 @@ async def accept(ledger: Ledger, content: str, body: bytes = b"{}") -> None:
 async def test_an_application_is_filed_as_it_was_handed_in(any_ledger: Ledger) -> None:
     await accept(any_ledger, "a" * 64, b'{"a": 1}')
 
-    filed = await any_ledger.read(runs.filed, "app-1")
+    filed = await any_ledger.read(applications.filed, "app-1")
 
-    assert filed == runs.Filed(b'{"a": 1}')
+    assert filed == applications.Filed(b'{"a": 1}')
 
 
 async def test_the_same_application_again_is_no_news(any_ledger: Ledger) -> None:
@@ -43,7 +44,8 @@ async def test_the_same_application_again_is_no_news(any_ledger: Ledger) -> None
 
     with any_ledger.reading() as connection:
         assert (
-            connection.execute(sa.select(sa.func.count()).select_from(applications)).scalar() == 1
+            connection.execute(sa.select(sa.func.count()).select_from(tables.applications)).scalar()
+            == 1
         )
 
 
@@ -56,7 +58,7 @@ async def test_of_two_contents_under_one_id_the_first_stands(any_ledger: Ledger)
     refused = [one for one in outcomes if isinstance(one, ConflictError)]
     assert len(refused) == 5
     winner = "abcdef"[outcomes.index(None)]
-    assert (await any_ledger.read(runs.filed, "app-1")).body == winner.encode()
+    assert (await any_ledger.read(applications.filed, "app-1")).body == winner.encode()
 
 
 async def test_later_papers_come_in_the_order_of_their_filing(any_ledger: Ledger) -> None:
@@ -76,12 +78,12 @@ async def test_later_papers_come_in_the_order_of_their_filing(any_ledger: Ledger
 
     await any_ledger.write(file)
 
-    assert (await any_ledger.read(runs.filed, "app-1")).papers == (b"b", b"a")
+    assert (await any_ledger.read(applications.filed, "app-1")).papers == (b"b", b"a")
 
 
 async def test_what_is_not_filed_is_not_found(any_ledger: Ledger) -> None:
     with pytest.raises(RecordNotFoundError, match="no application"):
-        await any_ledger.read(runs.filed, "app-9")
+        await any_ledger.read(applications.filed, "app-9")
 
 
 # -- the register ------------------------------------------------------------------------------
@@ -110,12 +112,12 @@ async def test_a_run_that_nobody_entered_is_not_found(any_ledger: Ledger) -> Non
 
 async def test_an_accepted_application_without_a_run_is_noticed(any_ledger: Ledger) -> None:
     await accept(any_ledger, "a" * 64)
-    (missing,) = await any_ledger.read(runs.without_run)
+    (missing,) = await any_ledger.read(applications.without_run)
     assert (missing.application_id, missing.order) == ("app-1", ORDER)
 
     await any_ledger.write(runs.register, RUN, "application:app-1", application_id="app-1")
 
-    assert await any_ledger.read(runs.without_run) == []
+    assert await any_ledger.read(applications.without_run) == []
 
 
 async def paged(ledger: Ledger, **wanted: Any) -> list[runs.Run]:
@@ -154,7 +156,7 @@ async def test_of_twenty_workers_one_gets_the_run(any_ledger: Ledger) -> None:
     await a_run(any_ledger)
 
     epochs = await asyncio.gather(
-        *(any_ledger.write(runs.claim, RUN, f"host:{n}:w", 60) for n in range(20))
+        *(any_ledger.write(leases.acquire_lease, RUN, f"host:{n}:w", 60) for n in range(20))
     )
 
     assert sorted(epoch for epoch in epochs if epoch is not None) == [1]
@@ -165,10 +167,10 @@ async def test_every_change_of_hands_has_a_later_epoch(any_ledger: Ledger) -> No
     await a_run(any_ledger)
     epochs = []
     for _ in range(3):
-        epoch = await any_ledger.write(runs.claim, RUN, "host:1:w", 60)
+        epoch = await any_ledger.write(leases.acquire_lease, RUN, "host:1:w", 60)
         assert epoch is not None
         epochs.append(epoch)
-        await any_ledger.write(runs.release, RUN, epoch)
+        await any_ledger.write(leases.release_lease, RUN, epoch)
 
     assert epochs == [1, 2, 3]
 
@@ -176,29 +178,29 @@ async def test_every_change_of_hands_has_a_later_epoch(any_ledger: Ledger) -> No
 async def test_a_lease_that_nobody_renewed_may_be_taken(any_ledger: Ledger) -> None:
     await a_claimed_run(any_ledger, seconds=-1)
 
-    (left,) = await any_ledger.read(runs.leased)
-    epoch = await any_ledger.write(runs.claim, RUN, "host:2:other", 60)
+    (left,) = await any_ledger.read(leases.leased)
+    epoch = await any_ledger.write(leases.acquire_lease, RUN, "host:2:other", 60)
 
     assert (left.run_id, left.lease_owner) == (RUN, "host:1:worker")
     assert epoch == 2
-    (now_held,) = await any_ledger.read(runs.leased)
+    (now_held,) = await any_ledger.read(leases.leased)
     assert now_held.lease_owner == "host:2:other"
 
 
 async def test_a_lease_that_is_renewed_is_not_taken(any_ledger: Ledger) -> None:
     await a_claimed_run(any_ledger, seconds=-1)
 
-    held = await any_ledger.write(runs.renew, "host:1:worker", 60)
+    held = await any_ledger.write(leases.renew_leases, "host:1:worker", 60)
 
     assert held == {RUN}
-    assert await any_ledger.write(runs.claim, RUN, "host:2:other", 60) is None
+    assert await any_ledger.write(leases.acquire_lease, RUN, "host:2:other", 60) is None
 
 
 async def test_whoever_lost_a_run_learns_so_when_renewing(any_ledger: Ledger) -> None:
     await a_claimed_run(any_ledger, seconds=-1)
-    await any_ledger.write(runs.claim, RUN, "host:2:other", 60)
+    await any_ledger.write(leases.acquire_lease, RUN, "host:2:other", 60)
 
-    assert await any_ledger.write(runs.renew, "host:1:worker", 60) == set()
+    assert await any_ledger.write(leases.renew_leases, "host:1:worker", 60) == set()
 
 
 @pytest.mark.parametrize(
@@ -209,18 +211,18 @@ async def test_a_run_that_has_ended_is_executed_by_nobody(
 ) -> None:
     await a_run(any_ledger, status=status)
 
-    assert await any_ledger.write(runs.claim, RUN, "host:1:w", 60) is None
+    assert await any_ledger.write(leases.acquire_lease, RUN, "host:1:w", 60) is None
 
 
 async def test_a_run_that_shall_stop_is_executed_by_nobody(any_ledger: Ledger) -> None:
     await a_run(any_ledger)
-    await any_ledger.write(runs.ask_to_stop, RUN)
+    await any_ledger.write(cancellations.ask_to_stop, RUN)
 
-    assert await any_ledger.write(runs.claim, RUN, "host:1:w", 60) is None
+    assert await any_ledger.write(leases.acquire_lease, RUN, "host:1:w", 60) is None
 
 
 async def test_a_run_that_does_not_exist_is_claimed_by_nobody(any_ledger: Ledger) -> None:
-    assert await any_ledger.write(runs.claim, "run-9", "host:1:w", 60) is None
+    assert await any_ledger.write(leases.acquire_lease, "run-9", "host:1:w", 60) is None
 
 
 async def test_a_released_run_is_queued_again_unless_it_waits_or_has_ended(
@@ -232,7 +234,7 @@ async def test_a_released_run_is_queued_again_unless_it_waits_or_has_ended(
         await any_ledger.write(
             journal.append, status.value, [draft("a")], epoch=epoch, status=status
         )
-        await any_ledger.write(runs.release, status.value, epoch)
+        await any_ledger.write(leases.release_lease, status.value, epoch)
         statuses[status] = (await any_ledger.read(runs.find, status.value)).status
 
     assert statuses == {
@@ -240,14 +242,14 @@ async def test_a_released_run_is_queued_again_unless_it_waits_or_has_ended(
         RunStatus.WAITING: RunStatus.WAITING,
         RunStatus.COMPLETED: RunStatus.COMPLETED,
     }
-    assert await any_ledger.read(runs.leased) == []
+    assert await any_ledger.read(leases.leased) == []
 
 
 async def test_a_late_release_leaves_the_new_worker_its_lease(any_ledger: Ledger) -> None:
     old = await a_claimed_run(any_ledger, seconds=-1)
-    await any_ledger.write(runs.claim, RUN, "host:2:other", 60)
+    await any_ledger.write(leases.acquire_lease, RUN, "host:2:other", 60)
 
-    await any_ledger.write(runs.release, RUN, old)
+    await any_ledger.write(leases.release_lease, RUN, old)
 
     run = await any_ledger.read(runs.find, RUN)
     assert (run.lease_owner, run.status) == ("host:2:other", RunStatus.RUNNING)
@@ -257,15 +259,15 @@ async def test_a_lost_lease_is_an_error_with_its_run_and_epoch(any_ledger: Ledge
     await a_claimed_run(any_ledger)
 
     with pytest.raises(LeaseLostError, match=r"run-1 .* lease 7"):
-        await any_ledger.write(runs.require_lease, RUN, 7)
+        await any_ledger.write(leases.require_lease, RUN, 7)
 
 
 async def test_whoever_has_given_the_lease_back_holds_it_no_more(any_ledger: Ledger) -> None:
     epoch = await a_claimed_run(any_ledger)
-    await any_ledger.write(runs.release, RUN, epoch)
+    await any_ledger.write(leases.release_lease, RUN, epoch)
 
     with pytest.raises(LeaseLostError):
-        await any_ledger.write(runs.require_lease, RUN, epoch)
+        await any_ledger.write(leases.require_lease, RUN, epoch)
 
 
 @pytest.mark.parametrize(
@@ -307,8 +309,8 @@ async def test_runs_that_wait_are_taken_in_turn_and_then_from_the_first_again(
 async def test_a_run_keeps_the_rules_that_it_was_first_executed_with(any_ledger: Ledger) -> None:
     await a_run(any_ledger)
 
-    first = await any_ledger.write(runs.pin, RUN, "1", Rules(version=1))
-    later = await any_ledger.write(runs.pin, RUN, "2", Rules(version=2))
+    first = await any_ledger.write(pinned.pin, RUN, "1", Rules(version=1))
+    later = await any_ledger.write(pinned.pin, RUN, "2", Rules(version=2))
 
     assert first is None
     assert later is not None
@@ -319,6 +321,6 @@ async def test_a_run_keeps_the_rules_that_it_was_first_executed_with(any_ledger:
 async def test_a_later_run_has_the_later_rules(any_ledger: Ledger) -> None:
     await a_run(any_ledger)
     await a_run(any_ledger, "run-2")
-    await any_ledger.write(runs.pin, RUN, "1", Rules(version=1))
+    await any_ledger.write(pinned.pin, RUN, "1", Rules(version=1))
 
-    assert await any_ledger.write(runs.pin, "run-2", "1", Rules(version=2)) is None
+    assert await any_ledger.write(pinned.pin, "run-2", "1", Rules(version=2)) is None

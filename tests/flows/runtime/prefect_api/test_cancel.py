@@ -13,7 +13,7 @@ from data.contracts.errors import ConflictError, LeaseLostError, RecordNotFoundE
 from data.contracts.events import Event, EventType
 from data.contracts.review import ReviewRequest, Role
 from data.contracts.runs import RunStatus
-from flows.runtime.ledger import journal, reviews, runs
+from flows.runtime.ledger import cancellations, journal, leases, reviews, runs
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.prefect_api import cancel
 from tests.flows.runtime.entries import draft, left_behind, written
@@ -46,7 +46,7 @@ async def test_a_run_that_nobody_executes_ends_with_the_wish(
 ) -> None:
     run_id = await idle(ledger, status)
 
-    await ledger.write(cancel.request, run_id, "olga")
+    await ledger.write(cancellations.request, run_id, "olga")
 
     assert (await ledger.read(runs.find, run_id)).status is RunStatus.CANCELLED
     assert await told(ledger, run_id) == [(EventType.RUN_CANCELLED, "olga")]
@@ -57,8 +57,8 @@ async def test_a_run_that_is_executed_is_asked_once_and_goes_on_until_it_is_told
 ) -> None:
     run_id = await left_behind(ledger, OWNER)
 
-    for who in ("olga", cancel.PREFECT):
-        await ledger.write(cancel.request, run_id, who)
+    for who in ("olga", cancellations.PREFECT):
+        await ledger.write(cancellations.request, run_id, who)
 
     run = await ledger.read(runs.find, run_id)
     assert (run.status, run.cancel_requested) == (RunStatus.RUNNING, True)
@@ -73,21 +73,21 @@ async def test_what_has_ended_cannot_be_stopped(ledger: Ledger) -> None:
     await ended(ledger, run_id, RunStatus.COMPLETED)
 
     with pytest.raises(ConflictError, match="has ended: it is completed"):
-        await ledger.write(cancel.request, run_id, "olga")
+        await ledger.write(cancellations.request, run_id, "olga")
     with pytest.raises(RecordNotFoundError):
-        await ledger.write(cancel.request, str(uuid4()), "olga")
+        await ledger.write(cancellations.request, str(uuid4()), "olga")
 
 
 @pytest.mark.parametrize("status", [RunStatus.COMPLETED, RunStatus.FAILED], ids=str)
 async def test_no_end_is_written_after_another(ledger: Ledger, status: RunStatus) -> None:
     run_id = await left_behind(ledger, OWNER)
-    await ledger.write(cancel.request, run_id, "olga")
+    await ledger.write(cancellations.request, run_id, "olga")
     await ended(ledger, run_id, status)
     before = await written(ledger, run_id)
 
-    assert await ledger.write(cancel.end, run_id, 1) == []
-    assert await ledger.write(cancel.give_back, run_id, 1) == []
-    assert await ledger.write(cancel.end_unattended, run_id) == []
+    assert await ledger.write(cancellations.end, run_id, 1) == []
+    assert await ledger.write(cancellations.give_back, run_id, 1) == []
+    assert await ledger.write(cancellations.end_unattended, run_id) == []
 
     assert await written(ledger, run_id) == before
     assert (await ledger.read(runs.find, run_id)).status is status
@@ -95,18 +95,18 @@ async def test_no_end_is_written_after_another(ledger: Ledger, status: RunStatus
 
 async def test_an_execution_that_has_lost_its_run_does_not_end_it(ledger: Ledger) -> None:
     run_id = await left_behind(ledger, OWNER)
-    await ledger.write(runs.renew, OWNER, -1)
-    await ledger.write(runs.claim, run_id, "host:2:other:now", 60)
+    await ledger.write(leases.renew_leases, OWNER, -1)
+    await ledger.write(leases.acquire_lease, run_id, "host:2:other:now", 60)
 
     with pytest.raises(LeaseLostError):
-        await ledger.write(cancel.end, run_id, 1)
+        await ledger.write(cancellations.end, run_id, 1)
 
 
 async def test_who_gives_back_what_was_asked_to_stop_ends_it(ledger: Ledger) -> None:
     run_id = await left_behind(ledger, OWNER)
-    await ledger.write(cancel.request, run_id, "olga")
+    await ledger.write(cancellations.request, run_id, "olga")
 
-    await ledger.write(cancel.give_back, run_id, 1)
+    await ledger.write(cancellations.give_back, run_id, 1)
 
     run = await ledger.read(runs.find, run_id)
     assert (run.status, run.lease_owner) == (RunStatus.CANCELLED, None)
@@ -115,8 +115,8 @@ async def test_who_gives_back_what_was_asked_to_stop_ends_it(ledger: Ledger) -> 
 
 async def test_a_wish_without_a_lease_is_an_end_in_the_next_sweep(ledger: Ledger) -> None:
     run_id = await left_behind(ledger, OWNER)
-    await ledger.write(cancel.request, run_id, "olga")
-    await ledger.write(runs.release, run_id, 1)
+    await ledger.write(cancellations.request, run_id, "olga")
+    await ledger.write(leases.release_lease, run_id, 1)
     server = PrefectServer({UUID(run_id): Crashed()})
 
     await cancel.deliver(server.client, ledger)
@@ -129,17 +129,17 @@ async def test_a_wish_without_a_lease_is_an_end_in_the_next_sweep(ledger: Ledger
 async def test_the_end_of_a_run_closes_what_it_asks(ledger: Ledger) -> None:
     run_id = await left_behind(ledger, OWNER)
     asked = ReviewRequest(role=Role.UNDERWRITER, title="Look", summary="at this", facts={})
-    await ledger.write(reviews.ask, run_id, "look", 1, asked, 60)
-    await ledger.write(cancel.request, run_id, "olga")
+    await ledger.write(reviews.ask, run_id, "look", 1, asked)
+    await ledger.write(cancellations.request, run_id, "olga")
 
-    await ledger.write(cancel.end, run_id, 1)
+    await ledger.write(cancellations.end, run_id, 1)
 
     assert await ledger.read(reviews.open_reviews) == []
 
 
 async def test_prefect_and_through_it_the_worker_is_told_of_a_wish(ledger: Ledger) -> None:
     run_id = await left_behind(ledger, OWNER)
-    await ledger.write(cancel.request, run_id, "olga")
+    await ledger.write(cancellations.request, run_id, "olga")
     server = PrefectServer({UUID(run_id): Running()})
 
     await cancel.deliver(server.client, ledger)
@@ -151,7 +151,7 @@ async def test_prefect_and_through_it_the_worker_is_told_of_a_wish(ledger: Ledge
 @pytest.mark.parametrize("state", [Running(), Cancelling(), Scheduled(), Suspended(), Crashed()])
 async def test_prefect_hears_how_a_run_has_really_ended(ledger: Ledger, state: State[Any]) -> None:
     run_id = await left_behind(ledger, OWNER)
-    await ledger.write(cancel.request, run_id, "olga")
+    await ledger.write(cancellations.request, run_id, "olga")
     await ended(ledger, run_id, RunStatus.COMPLETED)
     server = PrefectServer({UUID(run_id): state})
 
@@ -166,7 +166,7 @@ async def test_one_run_that_prefect_refuses_does_not_keep_the_others_waiting(
 ) -> None:
     several = [await left_behind(ledger, OWNER) for _ in range(3)]
     for run_id in several:
-        await ledger.write(cancel.request, run_id, "olga")
+        await ledger.write(cancellations.request, run_id, "olga")
     server = PrefectServer({UUID(run_id): Running() for run_id in several})
     server.refuses = {UUID(several[0])}
 

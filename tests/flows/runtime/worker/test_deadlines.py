@@ -15,10 +15,10 @@ from data.contracts.events import EventType
 from data.contracts.review import Answerer, Channel, Review, ReviewRequest, ReviewStatus, Role
 from data.contracts.runs import RunStatus
 from data.settings import Settings
-from flows.runtime.ledger import journal, reviews, runs
+from flows.runtime.ledger import journal, retries, reviews, runs
 from flows.runtime.ledger.database import Ledger
-from flows.runtime.ledger.database import runs as table
-from flows.runtime.worker import lost_workers
+from flows.runtime.ledger.tables import runs as table
+from flows.runtime.prefect_api import feed
 from flows.runtime.worker.deadlines import Enforced, enforce_deadlines
 
 RUN = "0b0e6f0c-2f1d-4a55-9d0a-0d6f1f1b2c3d"
@@ -40,7 +40,7 @@ REQUEST = ReviewRequest(
 def told(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What would have gone to Prefect's event feed."""
     heard: list[Any] = []
-    monkeypatch.setattr(journal, "publish", heard.extend)
+    monkeypatch.setattr(feed, "publish", heard.extend)
     return heard
 
 
@@ -59,7 +59,7 @@ async def asked(
             phase="approval",
         )
         opened = datetime.now(UTC) - ago
-        return reviews.ask(connection, RUN, "manager", visit, request, 3600, opened)
+        return reviews.ask(connection, RUN, "manager", visit, request, opened)
 
     return await ledger.write(enter)
 
@@ -151,7 +151,7 @@ async def test_an_expired_request_wakes_its_run_and_takes_no_answer_any_more(
     with pytest.raises(ReviewTimeoutError, match="was due at"):
         await any_ledger.write(reviews.answer, review, {"decision": "grant"}, MONA)
     with pytest.raises(ReviewTimeoutError, match="was due at"):
-        await any_ledger.read(reviews.the_open_one, RUN, "manager")
+        await any_ledger.read(reviews.get_open, RUN, "manager")
     assert await enforce_deadlines(any_ledger, CHOSEN) == Enforced()
 
 
@@ -228,7 +228,7 @@ async def test_whatever_ends_a_run_stops_the_clock_of_what_it_asked(
 async def test_a_resumed_run_asks_anew_with_all_its_time(any_ledger: Ledger) -> None:
     first = await asked(any_ledger, 8 * HOUR)
     await any_ledger.write(journal.append, RUN, [], status=RunStatus.FAILED)
-    await any_ledger.write(lost_workers.requeue, RUN, "somebody")
+    await any_ledger.write(retries.reopen, RUN, "somebody")
 
     assert await enforce_deadlines(any_ledger, CHOSEN) == Enforced()
     again = await asked(any_ledger, timedelta())

@@ -16,8 +16,8 @@ from prefect.states import (
 from data.contracts.errors import ConflictError, LeaseLostError
 from data.contracts.events import Event, EventType
 from data.contracts.runs import RunStatus
-from flows.runtime.execution.desk import this_host
-from flows.runtime.ledger import journal, runs
+from flows.runtime.host.process_ids import this_host
+from flows.runtime.ledger import cancellations, journal, leases, retries, runs
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.worker import lost_workers
 from tests.flows.runtime.entries import draft, left_behind, written
@@ -32,7 +32,7 @@ def dead(instance: str = "now") -> str:
 
 
 async def again(ledger: Ledger, run_id: str, owner: str) -> None:
-    assert await ledger.write(runs.claim, run_id, owner, 60) is not None
+    assert await ledger.write(leases.acquire_lease, run_id, owner, 60) is not None
 
 
 async def test_a_run_whose_worker_has_died_here_goes_back_into_the_queue_at_once(
@@ -59,7 +59,7 @@ async def test_a_worker_that_lives_keeps_its_run_until_its_lease_has_run_out(
 
     await lost_workers.requeue_abandoned(server.client, ledger, "now")
     before = await ledger.read(runs.find, run_id)
-    await ledger.write(runs.renew, owner, -1)
+    await ledger.write(leases.renew_leases, owner, -1)
     await lost_workers.requeue_abandoned(server.client, ledger, "now")
     after = await ledger.read(runs.find, run_id)
 
@@ -76,8 +76,8 @@ async def test_two_deaths_in_one_stage_make_a_run_be_executed_alone(ledger: Ledg
     await again(ledger, run_id, dead())
     await lost_workers.requeue_abandoned(server.client, ledger, "now")
 
-    assert not first.is_alone
-    assert (await ledger.read(runs.find, run_id)).is_alone
+    assert not first.is_quarantined
+    assert (await ledger.read(runs.find, run_id)).is_quarantined
 
 
 async def test_deaths_in_different_stages_do_not_add_up(ledger: Ledger) -> None:
@@ -90,7 +90,7 @@ async def test_deaths_in_different_stages_do_not_add_up(ledger: Ledger) -> None:
         await lost_workers.requeue_abandoned(server.client, ledger, "now")
         await again(ledger, run_id, dead())
 
-    assert not (await ledger.read(runs.find, run_id)).is_alone
+    assert not (await ledger.read(runs.find, run_id)).is_quarantined
 
 
 async def test_five_deaths_and_no_progress_set_a_run_aside_with_a_clear_error(
@@ -144,9 +144,9 @@ async def test_of_two_sweeps_only_the_first_buries(ledger: Ledger) -> None:
     run_id = await left_behind(ledger, dead())
     seen = await ledger.read(runs.find, run_id)
 
-    _, first = await ledger.write(lost_workers._bury, seen, "now")
+    _, first = await ledger.write(lost_workers._reclaim_lease, seen, "now")
     counted = (await ledger.read(runs.find, run_id)).deaths
-    written, second = await ledger.write(lost_workers._bury, seen, "now")
+    written, second = await ledger.write(lost_workers._reclaim_lease, seen, "now")
 
     assert (first, second) == (False, None)
     assert written == []
@@ -190,13 +190,13 @@ async def test_a_resumed_run_is_not_stopped_by_a_wish_that_came_too_late_before(
     ledger: Ledger,
 ) -> None:
     run_id = await left_behind(ledger, "host:1:worker:now")
-    await ledger.write(runs.ask_to_stop, run_id)
+    await ledger.write(cancellations.ask_to_stop, run_id)
     await ledger.write(journal.append, run_id, [], epoch=1, status=RunStatus.FAILED)
-    await ledger.write(runs.release, run_id, 1)
+    await ledger.write(leases.release_lease, run_id, 1)
 
-    await ledger.write(lost_workers.requeue, run_id, "somebody")
+    await ledger.write(retries.reopen, run_id, "somebody")
 
-    assert await ledger.write(runs.claim, run_id, "host:2:worker:now", 60) == 2
+    assert await ledger.write(leases.acquire_lease, run_id, "host:2:worker:now", 60) == 2
 
 
 @pytest.mark.parametrize("status", [RunStatus.RUNNING, RunStatus.WAITING, RunStatus.COMPLETED])
@@ -206,7 +206,7 @@ async def test_only_what_has_failed_is_requeued(ledger: Ledger, status: RunStatu
         journal.append(connection, run_id, [], status=status)
 
     with pytest.raises(ConflictError, match="cannot be resumed"):
-        await ledger.write(lost_workers.requeue, run_id, "somebody")
+        await ledger.write(retries.reopen, run_id, "somebody")
 
     assert (await ledger.read(runs.find, run_id)).status is status
 
@@ -217,7 +217,7 @@ async def test_a_run_that_is_queued_already_is_not_requeued_under_a_worker_s_han
     run_id = str(uuid4())
     await ledger.write(runs.register, run_id, "application:x", application_id="x")
 
-    assert await ledger.write(lost_workers.requeue, run_id, "somebody") == []
+    assert await ledger.write(retries.reopen, run_id, "somebody") == []
 
 
 async def test_a_death_forgets_no_setback_and_the_journal_tells_of_deaths_only(

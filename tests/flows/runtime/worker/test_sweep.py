@@ -24,10 +24,11 @@ from prefect.states import (
 from data.contracts.events import Event, EventType
 from data.contracts.review import Answerer, Channel, Review, ReviewRequest, Role
 from data.contracts.runs import RunStatus
-from flows.runtime.ledger import retries, reviews, runs
+from flows.runtime.ledger import leases, retries, reviews, runs
 from flows.runtime.ledger.database import Ledger
+from flows.runtime.prefect_api import wake
 from flows.runtime.worker import sweep
-from flows.runtime.worker.sweep import Turn
+from flows.runtime.worker.sweep import SweepCursor
 from tests.flows.runtime.entries import draft, left_behind, written
 from tests.flows.runtime.prefect_server import MOST_ANSWERED, PrefectServer, stood
 
@@ -61,7 +62,7 @@ async def test_an_idle_run_that_prefect_believes_under_way_or_ended_is_offered_a
     run_id = await idle(ledger, status)
     server = PrefectServer({UUID(run_id): stood(state)})
 
-    await sweep.reconcile(server.client, ledger, Turn())
+    await sweep.reconcile_idle_runs(server.client, ledger, SweepCursor())
 
     assert server.states[UUID(run_id)].name == AwaitingRetry().name
 
@@ -73,7 +74,7 @@ async def test_a_queued_run_that_was_paused_by_hand_is_offered_again(
     run_id = await idle(ledger)
     server = PrefectServer({UUID(run_id): stood(state)})
 
-    await sweep.reconcile(server.client, ledger, Turn())
+    await sweep.reconcile_idle_runs(server.client, ledger, SweepCursor())
 
     assert server.states[UUID(run_id)].name == AwaitingRetry().name
 
@@ -90,7 +91,7 @@ async def test_an_idle_run_that_sleeps_or_is_just_being_taken_is_left_alone(
     run_id = await idle(ledger, RunStatus.WAITING)
     server = PrefectServer({UUID(run_id): state})
 
-    await sweep.reconcile(server.client, ledger, Turn())
+    await sweep.reconcile_idle_runs(server.client, ledger, SweepCursor())
 
     assert server.states[UUID(run_id)] is state
 
@@ -104,7 +105,7 @@ async def test_an_idle_run_that_was_cancelled_in_prefect_has_ended(
     server = PrefectServer({UUID(run_id): state})
 
     for _ in range(2):
-        await sweep.reconcile(server.client, ledger, Turn())
+        await sweep.reconcile_idle_runs(server.client, ledger, SweepCursor())
 
     assert (await ledger.read(runs.find, run_id)).status is RunStatus.CANCELLED
     assert len(await written(ledger, run_id)) == 1
@@ -118,7 +119,7 @@ async def test_however_many_are_queued_the_one_that_was_put_off_is_offered_again
     server = PrefectServer({UUID(run_id): AwaitingRetry() for run_id in run_ids})
     server.states[UUID(run_ids[-1])] = Failed()
 
-    await sweep.reconcile(server.client, ledger, Turn())
+    await sweep.reconcile_idle_runs(server.client, ledger, SweepCursor())
 
     assert server.states[UUID(run_ids[-1])].name == AwaitingRetry().name
 
@@ -130,10 +131,10 @@ async def test_however_many_wait_the_one_that_was_cancelled_in_prefect_is_soon_n
     run_ids = await many(ledger, RunStatus.WAITING, 600)
     server = PrefectServer({UUID(run_id): Suspended() for run_id in run_ids})
     server.states[UUID(run_ids[-1])] = Cancelled()
-    turn, sweeps = Turn(), 0
+    turn, sweeps = SweepCursor(), 0
 
     while (await ledger.read(runs.find, run_ids[-1])).status is RunStatus.WAITING:
-        await sweep.reconcile(server.client, ledger, turn)
+        await sweep.reconcile_idle_runs(server.client, ledger, turn)
         sweeps += 1
         assert sweeps <= 3
 
@@ -143,11 +144,11 @@ async def test_however_many_wait_the_one_that_was_cancelled_in_prefect_is_soon_n
 async def test_a_run_that_was_put_off_is_not_offered_before_its_time(ledger: Ledger) -> None:
     run_id = await left_behind(ledger, "host:1:worker:now")
     for n in range(6):
-        await ledger.write(retries.put_off, run_id, 1, draft(f"interrupted/{n}"))
-    await ledger.write(runs.release, run_id, 1)
+        await ledger.write(retries.schedule_retry, run_id, 1, draft(f"interrupted/{n}"))
+    await ledger.write(leases.release_lease, run_id, 1)
     server = PrefectServer({UUID(run_id): Failed()})
 
-    await sweep.reconcile(server.client, ledger, Turn())
+    await sweep.reconcile_idle_runs(server.client, ledger, SweepCursor())
 
     at = server.states[UUID(run_id)].state_details.scheduled_time
     assert at is not None
@@ -163,7 +164,7 @@ async def test_a_run_that_was_deleted_in_prefect_fails_and_says_so(
     server = PrefectServer({UUID(run_id): AwaitingRetry() for run_id in (older, other)})
 
     for _ in range(2):
-        await sweep.reconcile(server.client, ledger, Turn())
+        await sweep.reconcile_idle_runs(server.client, ledger, SweepCursor())
 
     run = await ledger.read(runs.find, deleted)
     assert run.status is RunStatus.FAILED
@@ -177,7 +178,7 @@ async def test_a_run_that_was_deleted_in_prefect_fails_and_says_so(
 async def test_a_server_that_knows_no_run_at_all_is_not_believed(ledger: Ledger) -> None:
     run_id = await idle(ledger, RunStatus.WAITING)
 
-    await sweep.reconcile(PrefectServer().client, ledger, Turn())
+    await sweep.reconcile_idle_runs(PrefectServer().client, ledger, SweepCursor())
 
     assert (await ledger.read(runs.find, run_id)).status is RunStatus.WAITING
 
@@ -189,7 +190,7 @@ async def test_a_new_prefect_server_is_not_believed_about_what_came_before_it(
     after = [await idle(ledger) for _ in range(3)]
     server = PrefectServer({UUID(run_id): AwaitingRetry() for run_id in after})
 
-    await sweep.reconcile(server.client, ledger, Turn())
+    await sweep.reconcile_idle_runs(server.client, ledger, SweepCursor())
 
     found = await ledger.read(runs.find_all, before)
     assert {run.status for run in found.values()} == {RunStatus.WAITING}
@@ -202,7 +203,7 @@ async def test_a_prefect_server_that_was_set_back_is_not_believed_about_what_cam
     lost = [await idle(ledger) for _ in range(3)]
     server = PrefectServer({UUID(run_id): Suspended() for run_id in known})
 
-    await sweep.reconcile(server.client, ledger, Turn())
+    await sweep.reconcile_idle_runs(server.client, ledger, SweepCursor())
 
     found = await ledger.read(runs.find_all, lost)
     assert {run.status for run in found.values()} == {RunStatus.QUEUED}
@@ -212,7 +213,7 @@ async def test_the_latest_run_was_deleted_if_the_one_before_is_known(ledger: Led
     known, deleted = await idle(ledger), await idle(ledger)
     server = PrefectServer({UUID(known): AwaitingRetry()})
 
-    await sweep.reconcile(server.client, ledger, Turn())
+    await sweep.reconcile_idle_runs(server.client, ledger, SweepCursor())
 
     assert (await ledger.read(runs.find, deleted)).status is RunStatus.FAILED
 
@@ -223,13 +224,13 @@ async def test_a_run_is_deleted_next_to_others_that_have_ended(ledger: Ledger) -
     ended.append(await idle(ledger, RunStatus.COMPLETED))
     server = PrefectServer({UUID(run_id): Completed() for run_id in ended})
 
-    await sweep.reconcile(server.client, ledger, Turn())
+    await sweep.reconcile_idle_runs(server.client, ledger, SweepCursor())
 
     assert (await ledger.read(runs.find, deleted)).status is RunStatus.FAILED
 
 
 async def test_deleted_runs_are_looked_for_in_every_twelfth_sweep(ledger: Ledger) -> None:
-    turn = Turn()
+    turn = SweepCursor()
 
     assert [n for n in range(25) if turn.is_for_deleted()] == [0, 12, 24]
 
@@ -253,7 +254,7 @@ async def test_a_run_that_cannot_be_looked_after_does_not_keep_the_others_waitin
     server = PrefectServer({UUID(run_id): Failed() for run_id in run_ids})
     server.refuses = {UUID(run_ids[0])}
 
-    await sweep.reconcile(server.client, ledger, Turn())
+    await sweep.reconcile_idle_runs(server.client, ledger, SweepCursor())
 
     names = [server.states[UUID(run_id)].name for run_id in run_ids]
     assert names == ["Failed", "AwaitingRetry", "AwaitingRetry"]
@@ -270,7 +271,7 @@ async def test_a_duty_that_fails_does_not_keep_the_others_from_being_done(
 
     for duty in ("enforce_deadlines", "deliver_answers", "start_missing"):
         monkeypatch.setattr(sweep, duty, broken)
-    await sweep.sweep(server.client, ledger, DEPLOYMENT, "now", Turn())
+    await sweep.sweep(server.client, ledger, DEPLOYMENT, "now", SweepCursor())
 
     assert server.states[UUID(run_id)].name == AwaitingRetry().name
 
@@ -289,7 +290,7 @@ async def answered(ledger: Ledger) -> Review:
     """The first request of a run at its gate, with an answer that it has not heard of."""
     run_id = await idle(ledger, RunStatus.WAITING)
     asked = ReviewRequest(role=Role.UNDERWRITER, title="Look", summary="at this")
-    review = await ledger.write(reviews.ask, run_id, "second_look", 1, asked, 60)
+    review = await ledger.write(reviews.ask, run_id, "second_look", 1, asked)
     fields = {"decision": "fine", "reviewer": "una", "reason": "because"}
     by = Answerer(reviewer="una", roles=(Role.UNDERWRITER,), channel=Channel.CLI)
     await ledger.write(reviews.answer, review, fields, by)
@@ -302,10 +303,10 @@ async def test_an_answer_wakes_the_run_that_sleeps_at_its_request(ledger: Ledger
     run_id = UUID(review.run_id)
     server = PrefectServer({run_id: asleep("second-look-1-3", schema="form")})
 
-    await sweep.deliver_answers(server.client, ledger)
+    await wake.deliver_answers(server.client, ledger)
 
     assert server.told[run_id]["decision"] == "fine"
-    assert server.told[run_id]["reason"] == sweep.KEPT_HERE
+    assert server.told[run_id]["reason"] == wake.KEPT_HERE
     assert await ledger.read(reviews.undelivered) == []
 
 
@@ -315,7 +316,7 @@ async def test_an_answer_is_not_typed_into_a_later_request(ledger: Ledger, key: 
     state = asleep(key, schema="form")
     server = PrefectServer({UUID(review.run_id): state})
 
-    await sweep.deliver_answers(server.client, ledger)
+    await wake.deliver_answers(server.client, ledger)
 
     assert server.told == {}
     assert server.states[UUID(review.run_id)] is state
@@ -328,7 +329,7 @@ async def test_a_run_that_was_suspended_by_hand_is_woken_and_nothing_is_typed(
     review = await answered(ledger)
     server = PrefectServer({UUID(review.run_id): asleep("2f6b")})
 
-    await sweep.deliver_answers(server.client, ledger)
+    await wake.deliver_answers(server.client, ledger)
 
     assert server.told == {}
     assert server.states[UUID(review.run_id)].name == AwaitingRetry().name
@@ -338,6 +339,6 @@ async def test_an_answer_waits_while_the_run_is_still_falling_asleep(ledger: Led
     review = await answered(ledger)
     server = PrefectServer({UUID(review.run_id): Running()})
 
-    await sweep.deliver_answers(server.client, ledger)
+    await wake.deliver_answers(server.client, ledger)
 
     assert await ledger.read(reviews.undelivered) == [review]

@@ -11,7 +11,7 @@ import pytest
 from data.settings import Settings
 from flows.runtime.execution.desk import Desk
 from flows.runtime.execution.open_run import Execution
-from flows.runtime.ledger import runs
+from flows.runtime.ledger import leases
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.prefect_api.deployments import Deployment
 from flows.runtime.worker.worker import Worker
@@ -73,7 +73,7 @@ async def test_an_execution_that_ends_while_leases_are_renewed_has_lost_nothing(
         worker._executions.clear()
         return set()
 
-    monkeypatch.setattr(runs, "renew", renew)
+    monkeypatch.setattr(leases, "renew_leases", renew)
     await worker._keep_leases()
 
     assert not task.cancelling()

@@ -8,52 +8,40 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from pydantic import ValidationError
 
-from api import views
-from api.schemas import (
-    Caller,
-    ClaimRequest,
-    FiledPaper,
-    FilePaper,
-    InboxItem,
-    OpenRequest,
-    RunPage,
-    RunState,
-)
-from data.contracts.base import canonical_json
 from data.contracts.decision import DecisionContent
-from data.contracts.documents import Document, DocumentRef
 from data.contracts.errors import (
-    ConflictError,
-    ContractViolationError,
     RecordNotFoundError,
 )
 from data.contracts.notices import Notice
 from data.contracts.personal import Kind, masked
-from data.contracts.review import Claim, Review, Role
+from data.contracts.review import Review, Role
 from data.contracts.runs import CheckpointEntry, Message, RunStatus, RunSummary
 from data.contracts.underwriting import Underwriting
 from data.contracts.watchlist import ListedCandidate
 from data.settings import Settings
 from flows import case
-from flows.case import case_on_file, paper_sha256
+from flows.case import case_on_file, document_sha256
 from flows.review_forms import form_at
 from flows.runtime.audit import pack as audit
 from flows.runtime.audit.key import signing_key
-from flows.runtime.checkpoints import checkpoint as checkpoints
-from flows.runtime.checkpoints import retention
 from flows.runtime.checkpoints.checkpoint import Checkpoint
-from flows.runtime.execution.gatekeeper import prefilled
+from flows.runtime.execution.gate_form import prefilled
 from flows.runtime.graph.drawing import drawing
-from flows.runtime.ledger import decisions, messages, reviews, runs
+from flows.runtime.ledger import applications, checkpoint_index, decisions, messages, reviews, runs
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.runs import Run
-from flows.service import forks
+from flows.service import forks, summaries
 from flows.service.comparison import Comparison, compare
+from flows.service.requests import (
+    Caller,
+    InboxItem,
+    OpenRequest,
+    RunPage,
+    RunState,
+)
 from flows.workflow import WORKFLOW
 from tools.notices import compose_notice, load_notice_terms
-from tools.personal_data_filter import require_discreet
 from tools.watchlist import compare_with_list, watchlist_file
 
 _READ_NAMES = {Role.UNDERWRITER, Role.SENIOR_UNDERWRITER, Role.COMPLIANCE}
@@ -61,7 +49,7 @@ _READ_NAMES = {Role.UNDERWRITER, Role.SENIOR_UNDERWRITER, Role.COMPLIANCE}
 log = logging.getLogger(__name__)
 
 
-class Records:
+class DeskQueries:
     """The desk's books: everything that routes can ask for without waking anybody."""
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
@@ -84,19 +72,19 @@ class Records:
             page = runs.page(
                 connection,
                 limit=limit + 1,
-                before=views.place_of(cursor),
+                before=summaries.place_of(cursor),
                 status=status,
                 application_id=application_id,
             )
-            return views.summaries(connection, self._settings, page)
+            return summaries.summaries(connection, self._settings, page)
 
         found = await self.ledger.read(read)
-        more = views.cursor_after(found[limit - 1]) if len(found) > limit else None
+        more = summaries.cursor_after(found[limit - 1]) if len(found) > limit else None
         return RunPage(items=tuple(found[:limit]), next_cursor=more)
 
     async def run(self, run_id: str) -> RunSummary:
         """Where a run stands."""
-        return await self.ledger.read(views.summary, self._settings, run_id)
+        return await self.ledger.read(summaries.summary, self._settings, run_id)
 
     async def state(self, run_id: str) -> RunState:
         """What a run knows and what was said in it; findings hold nothing personal."""
@@ -108,7 +96,7 @@ class Records:
                 status=run.status,
                 phase=run.phase,
                 state=dict(run.state),
-                checkpoints=tuple(checkpoints.entries(connection, run_id)),
+                checkpoints=tuple(checkpoint_index.entries(connection, run_id)),
                 memory=tuple(messages.of_run(connection, run_id)),
             )
 
@@ -133,13 +121,13 @@ class Records:
 
     async def application(self, application_id: str, caller: Caller) -> dict[str, Any]:
         """What was applied for, masked; whoever decides about a person reads the names."""
-        filed = await self.ledger.read(runs.filed, application_id)
+        filed = await self.ledger.read(applications.filed, application_id)
         shown: tuple[Kind, ...] = ("name",) if _READ_NAMES & set(caller.roles) else ()
         return masked(case_on_file(filed).application, shown)
 
     async def graph(self, fmt: Literal["svg", "dot", "json"], run_id: str | None = None) -> str:
         """The map as a drawing, with a run's states on it."""
-        statuses = await self.ledger.read(views.node_statuses, run_id) if run_id else {}
+        statuses = await self.ledger.read(summaries.node_statuses, run_id) if run_id else {}
         draw = {"svg": drawing.to_svg, "dot": drawing.to_dot, "json": drawing.to_json}[fmt]
         return await asyncio.to_thread(draw, WORKFLOW, statuses)
 
@@ -170,7 +158,7 @@ class Records:
 
         def read(connection: sa.Connection) -> tuple[CheckpointEntry, ...]:
             runs.find(connection, run_id)
-            return tuple(checkpoints.entries(connection, run_id))
+            return tuple(checkpoint_index.entries(connection, run_id))
 
         return await self.ledger.read(read)
 
@@ -193,15 +181,9 @@ class Records:
     async def audit(self, run_id: str) -> bytes:
         """A run's whole record as a signed file. Raises UnavailableError without a key."""
         code = version("credit-desk-lite")
-        pack = await self.ledger.read(audit.collect, run_id, code, paper_sha256)
+        pack = await self.ledger.read(audit.collect, run_id, code, document_sha256)
         key = await asyncio.to_thread(signing_key, self._settings.folder)
         return await asyncio.to_thread(audit.signed, pack, key)
-
-    async def hold(self, run_id: str, caller: Caller, *, held: bool) -> RunSummary:
-        """Put a run under a legal hold, or release it: nothing of a held run is purged."""
-        await self.ledger.write(retention.hold, run_id, held=held)
-        log.info("run %s: legal hold %s by %s", run_id, held, caller.name or "an unnamed caller")
-        return await self.run(run_id)
 
     # -- people ----------------------------------------------------------------------------
 
@@ -213,20 +195,25 @@ class Records:
 
         def read(connection: sa.Connection) -> tuple[Review, tuple[ListedCandidate, ...]]:
             run = runs.find(connection, run_id)
-            review = reviews.the_open_one(connection, run_id, None)
+            review = reviews.get_open(connection, run_id, None)
             compares = review.gate == "compliance" and Role.COMPLIANCE in caller.roles
             return review, self._candidates(connection, run) if compares else ()
 
         review, candidates = await self.ledger.read(read)
         form = prefilled(form_at(review.gate), review.request)
         schema = form.model_json_schema()
-        return OpenRequest(review=review, form_schema=schema, candidates=candidates)
+        return OpenRequest(
+            request_id=review.request_id,
+            review=review,
+            form_schema=schema,
+            candidates=candidates,
+        )
 
     def _candidates(self, connection: sa.Connection, run: Run) -> tuple[ListedCandidate, ...]:
         known = Underwriting.model_validate(run.state)
         if known.verification is None or known.verification.kyc is None:
             return ()
-        case = case_on_file(runs.filed(connection, run.application_id))
+        case = case_on_file(applications.filed(connection, run.application_id))
         dobs = {one.role: one.dob for one in case.application.applicants}
         path = watchlist_file(self._settings.data_dir)
         return compare_with_list(path, known.verification.kyc.watchlist, dobs)
@@ -235,85 +222,7 @@ class Records:
         """What waits for somebody, the most urgent first."""
 
         def read(connection: sa.Connection) -> tuple[InboxItem, ...]:
-            found = views.inbox(connection, self._settings)
+            found = summaries.inbox(connection, self._settings)
             return tuple(item for item in found if role in {None, item.role})
 
         return await self.ledger.read(read)
-
-    async def claim(self, run_id: str, order: ClaimRequest, caller: Caller) -> Claim:
-        """Keep what a run asks for one reviewer, for a while; again, to keep it longer.
-
-        Raises GateNotFoundError, AlreadyAnsweredError, ReviewTimeoutError, AuthorityError for a
-        role that may not answer there, ContractViolationError for a name that tells what is
-        personal in the case, and ClaimedError while somebody else has it.
-        """
-
-        def take(connection: sa.Connection) -> Claim:
-            review = _claimable(connection, run_id, caller)
-            minutes = self._settings.claim_minutes
-            taken = reviews.claim(connection, review, reviewer, minutes).claim
-            assert taken is not None
-            return taken
-
-        reviewer = await self.ledger.read(_in_whose_name, run_id, order, caller)
-        return await self.ledger.write(take)
-
-    async def release(self, run_id: str, order: ClaimRequest, caller: Caller) -> None:
-        """Give back what one has claimed. Raises as `claim` does."""
-
-        def give_back(connection: sa.Connection) -> None:
-            reviews.release(connection, _claimable(connection, run_id, caller), reviewer)
-
-        reviewer = await self.ledger.read(_in_whose_name, run_id, order, caller)
-        await self.ledger.write(give_back)
-
-    async def file_paper(
-        self, application_id: str, order: FilePaper, caller: Caller
-    ) -> tuple[FiledPaper, bool]:
-        """Add a paper to an application's file; False when the very same one is there already.
-
-        Raises RecordNotFoundError for an unknown application, ConflictError when another paper
-        has that id, and ContractViolationError, also for an id that tells what is personal.
-        """
-
-        def file(connection: sa.Connection) -> tuple[Document, bool]:
-            case = case_on_file(runs.filed(connection, application_id))
-            paper = order.document(case.application.as_of_date)
-            known = {document.document_id: document for document in case.documents}
-            if twin := known.get(paper.document_id):
-                if twin.model_copy(update={"received_at": paper.received_at}) != paper:
-                    raise ConflictError("another paper is filed under that document_id")
-                return twin, False
-            try:
-                case = case.with_document(paper)
-            except ValidationError as error:
-                raise ContractViolationError.of("paper", error) from None
-            require_discreet(case, {"/document_id": paper.document_id})
-            content = canonical_json(paper)
-            name = caller.name or caller.channel.value
-            runs.file_paper(connection, application_id, paper.document_id, content, name)
-            return paper, True
-
-        paper, is_new = await self.ledger.write(file)
-        reference = paper.model_dump(include=set(DocumentRef.model_fields))
-        return FiledPaper(application_id=application_id, **reference), is_new
-
-
-def _claimable(connection: sa.Connection, run_id: str, caller: Caller) -> Review:
-    """What a run asks right now, of somebody who may answer it."""
-    runs.find(connection, run_id)
-    review = reviews.the_open_one(connection, run_id, None)
-    form_at(review.gate).require_role(review.request, caller.roles)
-    return review
-
-
-def _in_whose_name(
-    connection: sa.Connection, run_id: str, order: ClaimRequest, caller: Caller
-) -> str:
-    """Who claims: as the key says, or as they call themselves, which others will read."""
-    _claimable(connection, run_id, caller)
-    if caller.proven:
-        return caller.name
-    case = case_on_file(runs.filed(connection, runs.find(connection, run_id).application_id))
-    require_discreet(case, {"/reviewer": order.reviewer})
-    return order.reviewer

@@ -8,16 +8,16 @@ from typing import Any, cast
 
 import pytest
 
-from api.gateway import Gateway
-from api.schemas import Answer, Caller
 from data.contracts.base import canonical_json
 from data.contracts.errors import AnswerRejectedError, AuthorityError, ConflictError
 from data.contracts.review import Channel, Review, ReviewStatus, Role
 from data.contracts.runs import RunStatus
 from data.settings import settings
 from flows.rulebook import current_rulebook
-from flows.runtime.ledger import reviews, runs
+from flows.runtime.ledger import applications, pinned, reviews, runs
 from flows.runtime.ledger.database import Ledger
+from flows.service.desk import DeskService
+from flows.service.requests import Answer, Caller
 from flows.workflow import WORKFLOW
 from tests.flows.inline import persona, underwritten
 
@@ -25,13 +25,13 @@ RUN = "run-1"
 UNA = Caller(name="", roles=tuple(Role), proven=False, channel=Channel.HTTP)
 
 
-class WithoutPrefect(Gateway):
+class WithoutPrefect(DeskService):
     async def _wake(self, review: Review) -> None:
         """Nobody sleeps here."""
 
 
 @pytest.fixture
-async def gateway(ledger: Ledger) -> Gateway:
+async def gateway(ledger: Ledger) -> DeskService:
     """A desk on which Bora's case waits for an underwriter."""
     case = persona("bora-borderline").case
     waiting = await underwritten(case)
@@ -40,7 +40,7 @@ async def gateway(ledger: Ledger) -> Gateway:
     def enter(connection: Any) -> None:
         order: dict[str, Any] = {"name": "underwrite bora-borderline"}
         body = canonical_json(case)
-        runs.accept(connection, "bora-borderline", case.inputs_sha256(), body, order)
+        applications.accept(connection, "bora-borderline", case.inputs_sha256(), body, order)
         runs.register(
             connection,
             RUN,
@@ -49,8 +49,8 @@ async def gateway(ledger: Ledger) -> Gateway:
             state=waiting.run.state.model_dump(mode="json"),
             status=RunStatus.WAITING,
         )
-        runs.pin(connection, RUN, WORKFLOW.version, current_rulebook(settings().data_dir))
-        reviews.ask(connection, RUN, gate, 1, request, 3600)
+        pinned.pin(connection, RUN, WORKFLOW.version, current_rulebook(settings().data_dir))
+        reviews.ask(connection, RUN, gate, 1, request)
 
     await ledger.write(enter)
     return WithoutPrefect(settings(), ledger, cast(Any, None))
@@ -61,12 +61,12 @@ def says(decision: str, **fields: Any) -> Answer:
     return Answer.model_validate(plain | {"decision": decision} | fields)
 
 
-async def kept(gateway: Gateway) -> Review:
+async def kept(gateway: DeskService) -> Review:
     (review,) = await gateway.ledger.read(reviews.of_run, RUN)
     return review
 
 
-async def test_terms_are_held_to_the_evidence_that_the_run_has(gateway: Gateway) -> None:
+async def test_terms_are_held_to_the_evidence_that_the_run_has(gateway: DeskService) -> None:
     with pytest.raises(AnswerRejectedError) as caught:
         await gateway.answer(RUN, says("adjust", amount=18900.01), UNA, None)
     assert caught.value.field == "amount"
@@ -78,7 +78,9 @@ async def test_terms_are_held_to_the_evidence_that_the_run_has(gateway: Gateway)
     assert (await kept(gateway)).status is ReviewStatus.OPEN
 
 
-async def test_the_record_says_in_which_role_and_that_there_were_no_keys(gateway: Gateway) -> None:
+async def test_the_record_says_in_which_role_and_that_there_were_no_keys(
+    gateway: DeskService,
+) -> None:
     both = replace(UNA, roles=(Role.INTAKE, Role.SENIOR_UNDERWRITER))
 
     await gateway.answer(RUN, says("approve"), both, None)
@@ -89,7 +91,7 @@ async def test_the_record_says_in_which_role_and_that_there_were_no_keys(gateway
     assert not by.keyed
 
 
-async def test_the_record_says_that_there_were_keys(gateway: Gateway) -> None:
+async def test_the_record_says_that_there_were_keys(gateway: DeskService) -> None:
     chosen = settings().model_copy(update={"api_keys_file": Path("keys.json")})
     gateway = WithoutPrefect(chosen, gateway.ledger, cast(Any, None))
     shorter = says("adjust", term_months=12, reason_code="compensating_income")
@@ -104,7 +106,7 @@ async def test_the_record_says_that_there_were_keys(gateway: Gateway) -> None:
     assert (by.reviewer, by.keyed, by.proven) == ("Una Writer", True, True)
 
 
-async def test_a_run_that_has_ended_takes_no_answer(gateway: Gateway) -> None:
+async def test_a_run_that_has_ended_takes_no_answer(gateway: DeskService) -> None:
     await gateway.ledger.write(
         lambda connection: connection.exec_driver_sql("update runs set status = 'failed'")
     )
@@ -115,7 +117,7 @@ async def test_a_run_that_has_ended_takes_no_answer(gateway: Gateway) -> None:
     assert (await kept(gateway)).status is ReviewStatus.OPEN
 
 
-async def test_the_same_answer_again_is_not_judged_again(gateway: Gateway) -> None:
+async def test_the_same_answer_again_is_not_judged_again(gateway: DeskService) -> None:
     await gateway.answer(RUN, says("approve"), UNA, "key-1")
     await gateway.ledger.write(
         lambda connection: connection.exec_driver_sql("update runs set status = 'completed'")

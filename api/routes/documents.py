@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Response
 from api.deps import CallerDep, DeskDep
 from api.json_route import JsonRoute
 from api.problems import answers
-from api.schemas import FiledPaper, FilePaper
+from flows.service.requests import FiledDocument, FileDocument
 
 router = APIRouter(prefix="/applications", tags=["papers"], route_class=JsonRoute)
 
@@ -19,19 +19,19 @@ router = APIRouter(prefix="/applications", tags=["papers"], route_class=JsonRout
     "/{application_id}/documents",
     status_code=HTTPStatus.CREATED,
     responses=answers(400, 403, 404, 409, 413, 415, 422, 503)
-    | {200: {"model": FiledPaper, "description": "On file already: the same paper"}},
+    | {200: {"model": FiledDocument, "description": "On file already: the same paper"}},
 )
-async def file_paper(
+async def file_document(
     application_id: Annotated[str, Path(max_length=64)],
-    paper: FilePaper,
+    paper: FileDocument,
     desk: DeskDep,
     caller: CallerDep,
     response: Response,
-) -> FiledPaper:
+) -> FiledDocument:
     """Add a paper. The `documents` gate's answer then names it by its id.
 
     The same paper again is answered by 200; other content under the same id is a conflict.
     """
-    filed, is_new = await desk.file_paper(application_id, paper, caller)
+    filed, is_new = await desk.file_document(application_id, paper, caller)
     response.status_code = HTTPStatus.CREATED if is_new else HTTPStatus.OK
     return filed

@@ -10,7 +10,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from api.schemas import InboxItem
 from data.contracts.base import sha256_of
 from data.contracts.errors import ContractViolationError, Problem
 from data.contracts.events import EventType
@@ -19,8 +18,10 @@ from data.contracts.runs import Failure, Lineage, Links, RunStatus, RunSummary, 
 from data.settings import Settings
 from flows.runtime.graph.drawing.drawing import NodeStatus
 from flows.runtime.graph.workflow import Kind
+from flows.runtime.host.links import run_links
 from flows.runtime.ledger import decisions, journal, reviews, runs
 from flows.runtime.ledger.runs import Run
+from flows.service.requests import InboxItem
 from flows.workflow import WORKFLOW
 
 
@@ -144,7 +145,7 @@ def _links(settings: Settings, run: Run, decided: bool) -> Links:
         state=f"{here}/state",
         graph=f"{settings.api_url}/workflow/graph.svg?run_id={run.run_id}",
         trace=settings.trace_url.format(trace_id=run.trace_id),
-        prefect=f"{settings.prefect_url}/v2/runs/flow-run/{run.run_id}",
+        prefect=run_links(settings, run.run_id, run.flow_run_id)["prefect"],
         decision=f"{here}/decision" if decided else None,
     )
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from api.schemas import Answer, ClaimRequest, FilePaper, StartOptions, StartRun
 from data.contracts.documents import DocumentKind
 from data.settings import Settings
+from flows.service.requests import Answer, ClaimRequest, FileDocument, StartOptions, StartRun
 from tools.case_files import load_case
 
 DATA = Settings().data_dir
@@ -123,7 +123,7 @@ def test_no_id_may_be_anybody_s_tax_number(order: dict[str, Any], where: str) ->
 
 def test_a_paper_is_not_filed_under_a_tax_number() -> None:
     with pytest.raises(ValidationError, match="shape of a tax number"):
-        FilePaper(document_id=SSN, kind=DocumentKind.PAYSTUB, content_base64="e30=")
+        FileDocument(document_id=SSN, kind=DocumentKind.PAYSTUB, content_base64="e30=")
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from api.records import Records
-from api.schemas import Caller, ClaimRequest, FilePaper
 from data.contracts.base import canonical_json
 from data.contracts.documents import DocumentKind
 from data.contracts.errors import AuthorityError, ContractViolationError
 from data.contracts.review import Channel, ReviewRequest, Role
 from data.settings import Settings
-from flows.runtime.ledger import journal, reviews, runs
+from flows.runtime.ledger import applications, journal, reviews, runs
 from flows.runtime.ledger.database import Ledger
+from flows.service.queries import DeskQueries
+from flows.service.requests import Caller, ClaimRequest, FileDocument
 from tests.api.desks import RUN_ID
 from tools.case_files import load_case
 from tools.watchlist import screen_watchlist, watchlist_file
@@ -26,7 +26,7 @@ from tools.watchlist import screen_watchlist, watchlist_file
 DATA = Settings().data_dir
 PAT = load_case(DATA, "pat-potential")
 PERSON = PAT.application.primary
-PAYSLIP = FilePaper(
+PAYSLIP = FileDocument(
     document_id="payslip",
     kind=DocumentKind.PAYSTUB,
     content_base64=base64.b64encode(b'{"gross": "1.00"}').decode(),
@@ -38,8 +38,8 @@ def caller(*roles: Role, name: str = "") -> Caller:
 
 
 @pytest.fixture
-def records(ledger: Ledger, tmp_path: Path) -> Records:
-    return Records(Settings(home=tmp_path), ledger)
+def records(ledger: Ledger, tmp_path: Path) -> DeskQueries:
+    return DeskQueries(Settings(home=tmp_path), ledger)
 
 
 async def waits(ledger: Ledger, gate: str, role: Role) -> None:
@@ -61,12 +61,12 @@ async def waits(ledger: Ledger, gate: str, role: Role) -> None:
     await ledger.write(runs.register, RUN_ID, "application:pat", application_id="pat-potential")
     await ledger.write(journal.append, RUN_ID, [], state={"verification": {"kyc": kyc}})
     request = ReviewRequest(role=role, title="Look", summary="")
-    await ledger.write(reviews.ask, RUN_ID, gate, 1, request, 3600)
+    await ledger.write(reviews.ask, RUN_ID, gate, 1, request)
 
 
 async def on_file(ledger: Ledger) -> None:
     digest = PAT.inputs_sha256()
-    await ledger.write(runs.accept, "pat-potential", digest, canonical_json(PAT), {})
+    await ledger.write(applications.accept, "pat-potential", digest, canonical_json(PAT), {})
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ async def on_file(ledger: Ledger) -> None:
     ],
 )
 async def test_whoever_decides_about_a_person_reads_the_name_and_the_year_of_birth(
-    ledger: Ledger, records: Records, role: Role, name: str
+    ledger: Ledger, records: DeskQueries, role: Role, name: str
 ) -> None:
     await on_file(ledger)
 
@@ -91,7 +91,7 @@ async def test_whoever_decides_about_a_person_reads_the_name_and_the_year_of_bir
 
 
 async def test_compliance_reads_whom_on_the_list_an_applicant_may_be(
-    ledger: Ledger, records: Records
+    ledger: Ledger, records: DeskQueries
 ) -> None:
     await waits(ledger, "compliance", Role.COMPLIANCE)
 
@@ -109,7 +109,7 @@ async def test_compliance_reads_whom_on_the_list_an_applicant_may_be(
 
 @pytest.mark.parametrize("role", sorted(set(Role) - {Role.COMPLIANCE}))
 async def test_nobody_else_is_told_whom_an_applicant_may_be(
-    ledger: Ledger, records: Records, role: Role
+    ledger: Ledger, records: DeskQueries, role: Role
 ) -> None:
     await waits(ledger, "compliance", Role.COMPLIANCE)
 
@@ -120,7 +120,7 @@ async def test_nobody_else_is_told_whom_an_applicant_may_be(
 
 
 async def test_where_credit_is_asked_compliance_reads_no_names(
-    ledger: Ledger, records: Records
+    ledger: Ledger, records: DeskQueries
 ) -> None:
     await waits(ledger, "underwriter", Role.UNDERWRITER)
 
@@ -131,7 +131,7 @@ async def test_where_credit_is_asked_compliance_reads_no_names(
     "reviewer", [PERSON.ssn, f"born {PERSON.dob}", PERSON.email, "531-40-9207", PERSON.phone]
 )
 async def test_a_claim_in_a_name_that_tells_too_much_is_refused(
-    ledger: Ledger, records: Records, reviewer: str
+    ledger: Ledger, records: DeskQueries, reviewer: str
 ) -> None:
     await waits(ledger, "underwriter", Role.UNDERWRITER)
     by = caller(Role.UNDERWRITER)
@@ -146,7 +146,7 @@ async def test_a_claim_in_a_name_that_tells_too_much_is_refused(
 
 
 async def test_a_proven_claim_is_in_the_key_s_name_whatever_was_typed(
-    ledger: Ledger, records: Records
+    ledger: Ledger, records: DeskQueries
 ) -> None:
     await waits(ledger, "underwriter", Role.UNDERWRITER)
     order = ClaimRequest(reviewer=PERSON.ssn)
@@ -160,40 +160,40 @@ async def test_a_proven_claim_is_in_the_key_s_name_whatever_was_typed(
 
 @pytest.mark.parametrize("told", ["P392393525", "1980-03-02", "525393293x"])
 async def test_a_paper_is_not_filed_under_what_is_personal(
-    ledger: Ledger, records: Records, told: str
+    ledger: Ledger, records: DeskQueries, told: str
 ) -> None:
     await on_file(ledger)
     order = PAYSLIP.model_copy(update={"document_id": f"scan-{told}"})
 
     with pytest.raises(ContractViolationError) as refused:
-        await records.file_paper("pat-potential", order, caller(Role.INTAKE))
+        await records.file_document("pat-potential", order, caller(Role.INTAKE))
 
     assert [found.pointer for found in refused.value.problems] == ["/document_id"]
     assert told not in str(refused.value)
-    assert (await ledger.read(runs.filed, "pat-potential")).papers == ()
+    assert (await ledger.read(applications.filed, "pat-potential")).papers == ()
 
 
 async def test_a_paper_is_not_filed_under_what_stands_in_it(
-    ledger: Ledger, records: Records
+    ledger: Ledger, records: DeskQueries
 ) -> None:
     await on_file(ledger)
     licence = json.loads(base64.b64decode(PAT.documents[0].content_base64))
     content = json.dumps(licence | {"number": "ZQ-998877-1"}).encode()
-    order = FilePaper(
+    order = FileDocument(
         document_id="zq9988771",
         kind=DocumentKind.DRIVERS_LICENSE,
         content_base64=base64.b64encode(content).decode(),
     )
 
     with pytest.raises(ContractViolationError, match="document number"):
-        await records.file_paper("pat-potential", order, caller(Role.INTAKE))
+        await records.file_document("pat-potential", order, caller(Role.INTAKE))
 
 
 async def test_the_audit_pack_knows_a_paper_by_the_digest_that_its_filing_answered(
-    ledger: Ledger, records: Records
+    ledger: Ledger, records: DeskQueries
 ) -> None:
     await waits(ledger, "underwriter", Role.UNDERWRITER)
-    filed, _ = await records.file_paper("pat-potential", PAYSLIP, caller(Role.INTAKE))
+    filed, _ = await records.file_document("pat-potential", PAYSLIP, caller(Role.INTAKE))
 
     pack: dict[str, Any] = json.loads(await records.audit(RUN_ID))
 

@@ -1,0 +1,61 @@
+"""Prefect's flow engine, as the desk's own processes call it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+from uuid import UUID
+
+from prefect import Flow
+from prefect.exceptions import Abort, Pause
+from prefect.flow_engine import run_flow_async
+from prefect.flows import load_flow_from_entrypoint
+
+from data.contracts.errors import ContractViolationError
+from flows.runtime.prefect_api.client import FlowRun, State, prefect_client
+
+log = logging.getLogger(__name__)
+
+
+async def execute(
+    flow: Flow[..., Any], flow_run: FlowRun, accepted: State[Any], parameters: dict[str, Any]
+) -> State[Any] | None:
+    """Execute a claimed run to its end, its next gate, or its cancellation.
+
+    The flow is called with `parameters`, whatever Prefect holds: people can change those there.
+
+    Returns the state that the engine left the run in; None when it was suspended or stopped.
+    """
+    # For a run of a deployment the engine would watch for suspensions from outside, with a thread
+    # and a websocket of its own, and block the loop while they come up. The worker watches for all.
+    quiet = flow_run.model_copy(update={"deployment_id": None, "state": accepted})
+    try:
+        left: State[Any] | None = await run_flow_async(
+            flow, flow_run=quiet, parameters=parameters, return_type="state"
+        )
+        return left
+    except Pause:
+        log.info("run %s waits", flow_run.id)
+    except asyncio.CancelledError:
+        log.info("run %s was stopped", flow_run.id)
+    except (Exception, Abort):
+        log.exception("run %s ended in an error of the engine", flow_run.id)
+    return None
+
+
+async def execute_job(flow_run_id: UUID) -> None:
+    """Execute the run of a scheduled job to its end, in this process.
+
+    Raises ContractViolationError for a run without a deployment. The flow's own errors are told
+    to Prefect, not raised.
+    """
+    async with prefect_client() as client:
+        flow_run = await client.read_flow_run(flow_run_id)
+        if flow_run.deployment_id is None:
+            raise ContractViolationError("a job is a run of a deployment, and this one is not")
+        deployment = await client.read_deployment(flow_run.deployment_id)
+    flow: Flow[..., Any] = load_flow_from_entrypoint(deployment.entrypoint or "")
+    await run_flow_async(
+        flow, flow_run=flow_run, parameters=flow_run.parameters, return_type="state"
+    )

@@ -1,0 +1,100 @@
+"""The vault: applications as they were accepted, and the documents that came later."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from data.contracts.errors import ConflictError, RecordNotFoundError
+from flows.runtime.ledger.database import insert_or_ignore, now
+from flows.runtime.ledger.tables import applications, documents, runs
+
+
+def accept(
+    connection: sa.Connection,
+    application_id: str,
+    content_sha256: str,
+    body: bytes,
+) -> None:
+    """Put an application into the vault, unless the very same one is there already.
+
+    Raises ConflictError when another content is filed under that id.
+    """
+    insert_or_ignore(
+        connection,
+        applications,
+        {
+            "application_id": application_id,
+            "content_sha256": content_sha256,
+            "body": zlib.compress(body),
+            "received_at": now(),
+        },
+    )
+    filed = connection.execute(
+        sa.select(applications.c.content_sha256).where(
+            applications.c.application_id == application_id
+        )
+    ).scalar_one()
+    if filed != content_sha256:
+        raise ConflictError(f"another application is filed under {application_id}")
+
+
+@dataclass(frozen=True)
+class Filed:
+    """What the vault holds under an application's id."""
+
+    body: bytes
+    documents: tuple[bytes, ...] = ()
+    """What was handed in later, in that order."""
+
+
+def filed(connection: sa.Connection, application_id: str) -> Filed:
+    """The application as it was accepted, and its later documents. Raises RecordNotFoundError."""
+    body = connection.execute(
+        sa.select(applications.c.body).where(applications.c.application_id == application_id)
+    ).scalar_one_or_none()
+    if body is None:
+        raise RecordNotFoundError("there is no application of this id")
+    later = connection.execute(
+        sa.select(documents.c.body)
+        .where(documents.c.application_id == application_id)
+        .order_by(documents.c.filed_at, documents.c.document_id)
+    ).scalars()
+    return Filed(zlib.decompress(body), tuple(zlib.decompress(paper) for paper in later))
+
+
+def file_document(
+    connection: sa.Connection, application_id: str, document_id: str, body: bytes, by: str
+) -> bool:
+    """Add a paper to an application's file; False when the very same one is there already.
+
+    Raises ConflictError when another paper is filed under that id.
+    """
+    this = sa.select(documents.c.body).where(
+        documents.c.application_id == application_id, documents.c.document_id == document_id
+    )
+    is_new = connection.execute(this).one_or_none() is None
+    insert_or_ignore(
+        connection,
+        documents,
+        {
+            "application_id": application_id,
+            "document_id": document_id,
+            "body": zlib.compress(body),
+            "filed_by": by,
+            "filed_at": now(),
+        },
+    )
+    if zlib.decompress(connection.execute(this).scalar_one()) != body:
+        raise ConflictError("another paper is filed under that id")
+    return is_new
+
+
+def document_ids(connection: sa.Connection, run_id: str) -> set[str]:
+    """The ids of what was handed in later for the application that a run is about."""
+    later = sa.select(documents.c.document_id).join(
+        runs, runs.c.application_id == documents.c.application_id
+    )
+    return set(connection.execute(later.where(runs.c.run_id == run_id)).scalars())

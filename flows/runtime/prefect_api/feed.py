@@ -1,0 +1,87 @@
+"""Prefect's event feed: what the desk tells it, and how the desk listens to it.
+
+The feed is fast and may lose events. It only says that it is time to look: the journal, or the
+list of runs that are due, is the truth.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid5
+
+from prefect.events import emit_event
+from prefect.events.clients import get_events_subscriber
+from prefect.events.filters import EventFilter, EventNameFilter
+
+from data.contracts.events import Event
+
+RUN_OFFERED = (
+    "prefect.flow-run.Scheduled",
+    "prefect.flow-run.Resuming",
+    "prefect.flow-run.AwaitingRetry",
+)
+RUN_CANCELLING = "prefect.flow-run.Cancelling"
+
+_NAMESPACE = UUID("6f0d1f0e-5a0b-4a4e-9d43-0c6f1a4b7e11")
+_PAUSE_SECONDS = 0.5
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One event of the feed, or the news that the subscription is up (without a name)."""
+
+    name: str = ""
+    subject_id: str = ""
+    """The run that a desk's event is about; the flow run that Prefect's own event is about."""
+
+
+def publish(events: Iterable[Event], *, automation: str = "desk") -> None:
+    """Tell Prefect's event feed, which wakes every follower of these runs.
+
+    An event that the feed loses is read from the journal a second later. The id follows from the
+    run and the number, so Prefect recognises an event that is told twice.
+    """
+    for event in events:
+        emit_event(
+            event=f"{automation}.{event.type}",
+            resource={
+                "prefect.resource.id": f"{automation}.run.{event.run_id}",
+                "prefect.resource.name": event.phase or event.type.value,
+                f"{automation}.gate": str(event.meta.get("gate", "")),
+            },
+            related=[
+                {
+                    "prefect.resource.id": f"prefect.flow-run.{event.run_id}",
+                    "prefect.resource.role": "flow-run",
+                }
+            ],
+            payload=event.model_dump(mode="json"),
+            id=uuid5(_NAMESPACE, f"{event.run_id}:{event.id}"),
+            occurred=event.ts,
+        )
+
+
+async def listen(*, names: Sequence[str] = (), prefix: str = "") -> AsyncIterator[Signal]:
+    """Listen to the feed for ever: to events of these names, or of this prefix.
+
+    Whenever the subscription is up (again), a signal without a name comes first: what was sent
+    before that is lost, so look at the truth then. Prefect's own reconnection is not used; it
+    would not retry the first connection.
+    """
+    wanted = EventFilter(
+        event=EventNameFilter(name=list(names), prefix=[prefix] if prefix else None)
+    )
+    while True:
+        try:
+            async with get_events_subscriber(filter=wanted, reconnection_attempts=0) as feed:
+                yield Signal()
+                async for event in feed:
+                    yield Signal(event.event, event.resource.id.rpartition(".")[2])
+        except Exception as error:
+            log.info("the event feed ended (%s); subscribing again", type(error).__name__)
+        await asyncio.sleep(_PAUSE_SECONDS)

@@ -1,0 +1,134 @@
+"""What people do at a gate: read the request, claim it, release it, answer it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from data.contracts.errors import ConflictError, StaleRequestError
+from data.contracts.review import Answerer, Claim, Review, ReviewStatus
+from data.settings import Settings
+from flows.case import case_on_file, review_case
+from flows.review_forms import bound, form_at
+from flows.runtime.execution.gate_form import filled_in, judge
+from flows.runtime.ledger import applications, reviews, runs
+from flows.runtime.ledger.database import Ledger
+from flows.service.requests import Answer, Caller, ClaimRequest
+from tools.personal_data_filter import require_no_personal_data
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """An answer that meets every rule, and the request that it is for."""
+
+    review: Review
+    fields: dict[str, Any]
+    by: Answerer
+
+
+async def record(
+    ledger: Ledger,
+    settings: Settings,
+    run_id: str,
+    answer: Answer,
+    caller: Caller,
+    idempotency_key: str | None = None,
+    request_id: str | None = None,
+) -> Review:
+    """Check an answer and record it. The first valid answer counts, exactly once.
+
+    An answer that names its request (`request_id`, there or in the answer) counts for that request
+    only. Raises StaleRequestError when the run asks something else by now, GateNotFoundError,
+    AuthorityError, AnswerRejectedError, AlreadyAnsweredError, ClaimedError, ReviewTimeoutError,
+    and ConflictError when the run has ended; nothing is changed then.
+    """
+    named = {request_id, answer.request_id} - {None}
+
+    def check(connection: sa.Connection) -> _Judged:
+        review = reviews.resolve_target(connection, run_id, answer.gate, idempotency_key)
+        if named - {review.request_id}:
+            raise StaleRequestError(
+                f"the run asks for {review.request_id} by now: read the request again"
+            )
+        return _judged(connection, settings, review, answer, caller)
+
+    judged = await ledger.read(check)
+
+    def enter(connection: sa.Connection) -> Review:
+        reviews.answer(connection, judged.review, judged.fields, judged.by, idempotency_key)
+        return judged.review.model_copy(update={"fields": judged.fields})
+
+    return await ledger.write(enter)
+
+
+def _judged(
+    connection: sa.Connection, settings: Settings, review: Review, answer: Answer, caller: Caller
+) -> _Judged:
+    """Judge an answer by the case that the run has in hand, before anything is written."""
+    run = runs.find(connection, review.run_id)
+    form = bound(form_at(answer.gate), review_case(connection, run))
+    proven_name = {"reviewer": caller.name} if caller.proven else {}
+    filled = filled_in(form, answer.fields | proven_name)
+    by = Answerer(
+        reviewer=filled.reviewer,
+        roles=form.acting_as(review.request, caller.roles),
+        channel=caller.channel,
+        proven=caller.proven,
+        keyed=caller.proven or settings.has_api_keys,
+    )
+    if review.status is ReviewStatus.OPEN:  # or it repeats an answer that was judged before
+        if run.status.has_ended:
+            raise ConflictError(f"run {run.run_id} has ended: it is {run.status.value}")
+        judge(filled, review.request, by, applications.document_ids(connection, run.run_id))
+    return _Judged(review, filled.model_dump(mode="json"), by)
+
+
+async def claim(
+    ledger: Ledger, run_id: str, request: ClaimRequest, caller: Caller, minutes: int
+) -> Claim:
+    """Keep what a run asks for one reviewer, for so many minutes; again, to keep it longer.
+
+    Raises GateNotFoundError, AlreadyAnsweredError, ReviewTimeoutError, AuthorityError for a role
+    that may not answer there, ContractViolationError for a name that repeats personal data of the
+    case, and ClaimedError while another reviewer has it.
+    """
+    reviewer = await ledger.read(_reviewer, run_id, request, caller)
+
+    def take(connection: sa.Connection) -> Claim:
+        review = _claimable(connection, run_id, caller)
+        taken = reviews.claim(connection, review, reviewer, minutes).claim
+        assert taken is not None
+        return taken
+
+    return await ledger.write(take)
+
+
+async def release(ledger: Ledger, run_id: str, request: ClaimRequest, caller: Caller) -> None:
+    """Put back what a reviewer has claimed. Raises as `claim` does."""
+    reviewer = await ledger.read(_reviewer, run_id, request, caller)
+
+    def put_back(connection: sa.Connection) -> None:
+        reviews.release(connection, _claimable(connection, run_id, caller), reviewer)
+
+    await ledger.write(put_back)
+
+
+def _claimable(connection: sa.Connection, run_id: str, caller: Caller) -> Review:
+    """What a run asks right now, of a caller who may answer it."""
+    runs.find(connection, run_id)
+    review = reviews.get_open(connection, run_id, None)
+    form_at(review.gate).require_role(review.request, caller.roles)
+    return review
+
+
+def _reviewer(connection: sa.Connection, run_id: str, request: ClaimRequest, caller: Caller) -> str:
+    """Who claims: as the key says; without a key as the caller says, which others will read."""
+    _claimable(connection, run_id, caller)
+    if caller.proven:
+        return caller.name
+    run = runs.find(connection, run_id)
+    case = case_on_file(applications.filed(connection, run.application_id))
+    require_no_personal_data(case, {"/reviewer": request.reviewer})
+    return request.reviewer

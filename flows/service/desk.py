@@ -1,0 +1,260 @@
+"""The desk as every way in sees it: what can be asked of it, and what it does meanwhile.
+
+HTTP routes, the page, batch and other protocols all call this class. The ledger is written first,
+and what the ledger has accepted is answered as accepted: Prefect is told when it can be reached,
+here at once or by the next sweep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from data.contracts.errors import CreditDeskError, UnavailableError
+from data.contracts.review import Claim, Review
+from data.contracts.runs import RunSummary
+from data.settings import Settings
+from flows.housekeeping import HousekeepingReport, keep_house
+from flows.review_forms import GATES
+from flows.runtime.checkpoints import retention
+from flows.runtime.execution.desk import this_desk
+from flows.runtime.ledger import cancellations, retries, runs
+from flows.runtime.ledger.database import Ledger, shared_ledger
+from flows.runtime.ledger.runs import Run
+from flows.runtime.prefect_api import cancel, deployments, feed, states
+from flows.runtime.prefect_api.client import PrefectClient, is_reachable, prefect_client
+from flows.runtime.prefect_api.launch import launch
+from flows.runtime.prefect_api.notifications import arrange_notifications
+from flows.runtime.prefect_api.wake import deliver_answer
+from flows.runtime.worker.sweep import SweepCursor, sweep
+from flows.service import answers, documents, forks, submissions
+from flows.service.queries import DeskQueries
+from flows.service.requests import (
+    Answer,
+    Caller,
+    ClaimRequest,
+    FiledDocument,
+    FileDocument,
+    ResumeRun,
+    StartRun,
+)
+
+_WAKE_TRIES = 40
+_WAKE_PAUSE = 0.05
+_SWEEP_SECONDS = 5.0
+_SWEEPS_PER_DEPLOYMENT = 12
+"""After so many sweeps the deployment is looked up again: Prefect's database may be a new one."""
+
+log = logging.getLogger(__name__)
+
+
+class DeskService(DeskQueries):
+    """Everything that a way in can ask for; `DeskQueries` is the part that only reads."""
+
+    def __init__(self, settings: Settings, ledger: Ledger, client: PrefectClient) -> None:
+        super().__init__(settings, ledger)
+        self._client = client
+        self._deployment = deployments.declared(settings.prefect_yaml)[0]
+        self._deployment_id: UUID | None = None
+        self._errands: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings) -> AsyncIterator[DeskService]:
+        """Open the ledger, and a client that does not need Prefect to be up yet."""
+        ledger = await asyncio.to_thread(shared_ledger, settings.ledger)
+        async with prefect_client() as client:
+            desk = cls(settings, ledger, client)
+            desk._run_errand(desk._sweep())
+            desk._run_errand(desk._arrange_notifications())
+            try:
+                yield desk
+            finally:
+                for errand in desk._errands:
+                    errand.cancel()
+
+    # -- runs ------------------------------------------------------------------------------
+
+    async def submit(self, request: StartRun, caller: Caller) -> tuple[RunSummary, bool]:
+        """Accept an application and start its run; True when this call started it.
+
+        The same application with the same content and options is the same run. Raises as
+        `submissions.submit` does.
+        """
+        run, is_new = await submissions.submit(self.ledger, self._settings, request, caller)
+        if is_new:
+            await self._launch(run)
+        return await self.run(run.run_id), is_new
+
+    async def resume(
+        self, run_id: str, request: ResumeRun, caller: Caller, idempotency_key: str | None = None
+    ) -> RunSummary:
+        """Let a failed run go on from its last checkpoint; or fork it from a named one.
+
+        Raises ConflictError for a run that is under way, waits for a person, or has ended well,
+        when another run has decided its application, and when the map has changed under what it
+        has done or what it decides by cannot be read. A fork raises as `forks.fork` does.
+        """
+        run = await self.ledger.read(runs.find, run_id)
+        if request.makes_a_fork:
+            forked, is_new = await forks.fork(self.ledger, run, request, caller, idempotency_key)
+            if is_new:
+                await self._launch(forked)
+            return await self.run(forked.run_id)
+        await forks.require_able_to_go_on(self.ledger, run)
+        reopened = await self.ledger.write(retries.reopen, run_id, caller.name)
+        feed.publish(reopened)
+        if reopened:
+            with suppress(UnavailableError):  # then the next sweep does it
+                await states.reschedule(self._client, run.flow_run_id)
+        return await self.run(run_id)
+
+    async def cancel(self, run_id: str, caller: Caller) -> RunSummary:
+        """Stop a run for good; a run that was cancelled already stays so.
+
+        Raises ConflictError when it has ended in another way.
+        """
+        feed.publish(await self.ledger.write(cancellations.request, run_id, caller.name))
+        with suppress(UnavailableError):  # then the next sweep does it
+            await cancel.deliver_one(self._client, self.ledger, run_id)
+        return await self.run(run_id)
+
+    async def hold(self, run_id: str, caller: Caller, *, held: bool) -> RunSummary:
+        """Put a run under a legal hold, or release it: nothing of a held run is purged."""
+        await self.ledger.write(retention.hold, run_id, held=held)
+        log.info("run %s: legal hold %s by %s", run_id, held, caller.name or "an unnamed caller")
+        return await self.run(run_id)
+
+    # -- people ----------------------------------------------------------------------------
+
+    async def answer(
+        self,
+        run_id: str,
+        answer: Answer,
+        caller: Caller,
+        idempotency_key: str | None = None,
+        request_id: str | None = None,
+    ) -> RunSummary:
+        """Check an answer, record it, and wake the run. Raises as `answers.record` does."""
+        await forks.require_able_to_go_on(self.ledger, await self.ledger.read(runs.find, run_id))
+        review = await answers.record(
+            self.ledger, self._settings, run_id, answer, caller, idempotency_key, request_id
+        )
+        self._run_errand(self._wake(review))
+        return await self.run(run_id)
+
+    async def claim(self, run_id: str, request: ClaimRequest, caller: Caller) -> Claim:
+        """Keep what a run asks for one reviewer, for a while; again, to keep it longer."""
+        minutes = self._settings.claim_minutes
+        return await answers.claim(self.ledger, run_id, request, caller, minutes)
+
+    async def release(self, run_id: str, request: ClaimRequest, caller: Caller) -> None:
+        """Put back what this reviewer has claimed."""
+        await answers.release(self.ledger, run_id, request, caller)
+
+    async def file_document(
+        self, application_id: str, request: FileDocument, caller: Caller
+    ) -> tuple[FiledDocument, bool]:
+        """Add a document to an application's file; False when the same one is there already."""
+        return await documents.file_document(self.ledger, application_id, request, caller)
+
+    # -- the desk itself -------------------------------------------------------------------
+
+    async def is_ready(self) -> dict[str, bool]:
+        """Whether each part that a new run needs answers."""
+        return {
+            "ledger": await self._ledger_answers(),
+            "prefect": await self._prefect_answers(),
+            "worker": await self._worker_is_there(),
+        }
+
+    async def wakeups(self) -> AsyncIterator[str]:
+        """Ids of runs of which something new is in the journal. Lossy: ask the journal too."""
+        async for signal in feed.listen(prefix="desk."):
+            if signal.name:
+                yield signal.subject_id
+
+    async def housekeeping(self, *, dry_run: bool) -> HousekeepingReport:
+        """Do a round of housekeeping now, or say what it would purge."""
+        return await keep_house(self.ledger, self._settings, dry_run=dry_run, client=self._client)
+
+    # -- inside ----------------------------------------------------------------------------
+
+    async def _deployed(self) -> UUID:
+        if self._deployment_id is None:
+            self._deployment_id = await deployments.find(self._client, self._deployment)
+        return self._deployment_id
+
+    async def _launch(self, run: Run) -> None:
+        """Tell Prefect of a run at once, if it can be reached; if not, the next sweep does."""
+        try:
+            await launch(self._client, self.ledger, await self._deployed(), run)
+        except CreditDeskError as error:
+            self._deployment_id = None
+            log.warning("run %s starts later: %s", run.run_id, error)
+
+    def _run_errand(self, errand: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the requests; it ends with this process at the latest."""
+        task = asyncio.create_task(errand)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
+    async def _sweep(self) -> None:
+        """Finish what other processes began, as workers do too: there may be no worker left."""
+        cursor, sweeps = SweepCursor(), 0
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            sweeps += 1
+            if sweeps % _SWEEPS_PER_DEPLOYMENT == 0:
+                self._deployment_id = None
+            try:
+                deployment_id, instance = await self._deployed(), this_desk().instance
+                await sweep(self._client, self.ledger, deployment_id, instance, cursor)
+            except CreditDeskError as error:
+                log.info("no sweep: %s", error)
+            except Exception:
+                log.exception("a sweep failed; the next one comes")
+
+    async def _arrange_notifications(self) -> None:
+        """Once, as soon as Prefect is there."""
+        while True:
+            try:
+                await arrange_notifications(self._client, GATES, self._settings.notify_url)
+                return
+            except UnavailableError as error:
+                log.info("notifications are not arranged yet: %s", error)
+            except Exception:
+                log.exception("notifications could not be arranged")
+                return
+            await asyncio.sleep(_SWEEP_SECONDS)
+
+    async def _wake(self, review: Review) -> None:
+        """Resume the run, which may still be falling asleep; in the end the sweep does."""
+        for _ in range(_WAKE_TRIES):
+            try:
+                if await deliver_answer(self._client, self.ledger, review):
+                    return
+            except CreditDeskError as error:
+                log.info("run %s is not awake yet: %s", review.run_id, error)
+            await asyncio.sleep(_WAKE_PAUSE)
+
+    async def _ledger_answers(self) -> bool:
+        try:
+            await self.ledger.read(lambda connection: connection.execute(sa.text("select 1")))
+        except CreditDeskError:
+            return False
+        return True
+
+    async def _prefect_answers(self) -> bool:
+        return await is_reachable(self._client)
+
+    async def _worker_is_there(self) -> bool:
+        with suppress(CreditDeskError):
+            return bool(await deployments.workers_heard_of(self._client, [self._deployment.pool]))
+        return False

@@ -1,0 +1,86 @@
+"""Submitting an application: from what a client sends to a run in the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import sqlalchemy as sa
+from opentelemetry import propagate
+
+from data.contracts.base import canonical_json
+from data.contracts.case import CaseFile
+from data.contracts.errors import (
+    ConflictError,
+    ContractViolationError,
+    Problem,
+    RecordNotFoundError,
+)
+from data.settings import Settings
+from flows.rulebook import current_rulebook
+from flows.runtime.ledger import applications, run_requests
+from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.run_requests import RunRequest
+from flows.runtime.ledger.runs import Run
+from flows.service.requests import Caller, StartRun
+from tools.case_files import load_case
+from tools.personal_data_filter import require_no_personal_data
+
+
+async def submit(
+    ledger: Ledger, settings: Settings, request: StartRun, caller: Caller
+) -> tuple[Run, bool]:
+    """Put an application into the vault and enter its run; True when this call entered it.
+
+    The same application with the same content and options is the same run. Raises ConflictError
+    when something else is filed under its id, RecordNotFoundError or RecordCorruptError for an
+    application that is not on file, and ContractViolationError for an id that repeats personal
+    data of the application.
+    """
+    await asyncio.to_thread(_require_in_force, settings.data_dir, request.options.bundle)
+    case = await _case(ledger, settings.data_dir, request)
+    application_id, options = case.application.application_id, request.options.run_options
+    asked = RunRequest(options=options, submitted_by=caller.name, traceparent=traceparent())
+
+    def enter(connection: sa.Connection) -> tuple[Run, bool]:
+        digest, body = case.inputs_sha256(), canonical_json(case)
+        return run_requests.submit(connection, application_id, digest, body, asked)
+
+    run, is_new = await ledger.write(enter)
+    if dict(run.options) != options.model_dump(mode="json"):
+        raise ConflictError(f"{application_id} is underwritten with other options")
+    return run, is_new
+
+
+def traceparent() -> str:
+    """The span of the request under way, as its run will remember it."""
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    return carrier.get("traceparent", "")
+
+
+def _require_in_force(data_dir: Path, bundle: str | None) -> None:
+    """A run decides by the bundle in force; asking for another is refused, not ignored."""
+    in_force = current_rulebook(data_dir).policy.version
+    if bundle not in {None, in_force}:
+        problem = Problem("/options/bundle", "unknown_bundle", f"in force is {in_force}")
+        raise ContractViolationError("there is no decision bundle of that version", [problem])
+
+
+async def _case(ledger: Ledger, data_dir: Path, request: StartRun) -> CaseFile:
+    case = request.application
+    if case is None:
+        assert request.application_id is not None
+        case = await _on_file(ledger, data_dir, request.application_id)
+    if request.chosen_ids:
+        await asyncio.to_thread(require_no_personal_data, case, request.chosen_ids)
+    return case.renamed(request.options.as_) if request.options.as_ else case
+
+
+async def _on_file(ledger: Ledger, data_dir: Path, application_id: str) -> CaseFile:
+    """From the vault if it was accepted before, else from the data folder."""
+    try:
+        filed = await ledger.read(applications.filed, application_id)
+    except RecordNotFoundError:
+        return await asyncio.to_thread(load_case, data_dir, application_id)
+    return CaseFile.model_validate_json(filed.body)
