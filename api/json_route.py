@@ -15,7 +15,8 @@ from fastapi import Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
-from api.problems import MalformedJsonError, TooLargeError, UnsupportedMediaTypeError
+from api.problems import MalformedJsonError, UnsupportedMediaTypeError
+from data.contracts.errors import TooLargeError
 
 MAX_BYTES = 2 * 1024 * 1024
 MAX_DEPTH = 32

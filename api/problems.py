@@ -40,6 +40,7 @@ from data.contracts.errors import (
     RefusedByPrefectError,
     ReviewTimeoutError,
     StaleRequestError,
+    TooLargeError,
     UnavailableError,
     as_desk_error,
     named,
@@ -61,10 +62,6 @@ class MalformedJsonError(MalformedRequestError):
     """A body that is not JSON, or not JSON that everybody reads alike."""
 
     code = "malformed_json"
-
-
-class TooLargeError(CreditDeskError):
-    code = "too_large"
 
 
 class UnsupportedMediaTypeError(CreditDeskError):

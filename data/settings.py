@@ -80,6 +80,10 @@ class Settings(BaseSettings):
     """Checkpoints of ended runs are purged when they are older; 0 keeps them for ever."""
     checkpoint_keep: Annotated[int, Field(ge=0)] = 0
     """How many checkpoints an ended run keeps, the latest ones; 0 keeps all."""
+    max_documents: Annotated[int, Field(ge=1)] = 50
+    """How many documents may be added to an application's file."""
+    max_document_bytes: Annotated[int, Field(ge=1)] = 25_000_000
+    """How many bytes all of them may take together."""
     max_active_jobs: Annotated[int, Field(ge=1)] = 1
     """How many scheduled jobs one worker has under way at the same time, each as a process."""
     claim_minutes: Annotated[int, Field(gt=0)] = 30

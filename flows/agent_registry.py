@@ -1,4 +1,4 @@
-"""Who works on a case: the agents, equipped with the rulebook that the run has pinned."""
+"""The agents that work on a case, with the rulebook that the run has pinned."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class AgentRegistry:
 
     @classmethod
     def with_rulebook(cls, rulebook: Rulebook, data_dir: Path) -> AgentRegistry:
-        """Equip the agents. The watchlist is always today's: nobody is cleared by an old one."""
+        """Give the agents a rulebook. The watchlist is not pinned: every screening uses today's."""
         return cls(
             rulebook=rulebook,
             doc_intake=DocIntakeAgent(),
@@ -60,7 +60,7 @@ class AgentRegistry:
         )
 
     def versions(self, workflow: str, watchlist: str | None) -> Versions:
-        """What was in force, for the decision's record."""
+        """The versions that the decision's record names."""
         book = self.rulebook
         return Versions(
             workflow=workflow,
@@ -74,22 +74,22 @@ class AgentRegistry:
         )
 
 
-_on_duty: ContextVar[AgentRegistry] = ContextVar("staff")
+_in_use: ContextVar[AgentRegistry] = ContextVar("agents")
 
 
 @contextmanager
-def use_agents(staff: AgentRegistry) -> Iterator[None]:
+def use_agents(registry: AgentRegistry) -> Iterator[None]:
     """Let the stages inside the block ask these agents."""
-    token = _on_duty.set(staff)
+    token = _in_use.set(registry)
     try:
         yield
     finally:
-        _on_duty.reset(token)
+        _in_use.reset(token)
 
 
 def agents() -> AgentRegistry:
-    """Whoever is on duty for the run under way."""
-    return _on_duty.get()
+    """The agents of the current run."""
+    return _in_use.get()
 
 
 def _short(digest: str) -> str:

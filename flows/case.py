@@ -1,8 +1,8 @@
-"""What a run has in hand: its application, the papers of the file, what a fork changes.
+"""The case that a run works on: the application, its documents, and what a fork changes.
 
-The run builds a `ReviewCase` from its own state, and the service that takes an answer builds the
-same from the ledger. Both judge the answer by it, so both come to the same verdict, whatever has
-been deployed or configured meanwhile.
+The run builds a `ReviewCase` from its own state. The service that takes an answer builds the same
+`ReviewCase` from the ledger. Both judge the answer by it and come to the same verdict, even when
+the desk was deployed or configured again in between.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ from pydantic import ValidationError
 
 from data.contracts.case import CaseFile
 from data.contracts.documents import Document
-from data.contracts.errors import (
-    ContractViolationError,
-)
+from data.contracts.errors import ContractViolationError
 from data.contracts.runs import RunOptions
 from data.contracts.underwriting import Evidence, Intake, Rulebook, Underwriting
 from flows.runtime.ledger import applications, pinned
@@ -28,40 +26,40 @@ from flows.runtime.ledger.runs import Run
 
 
 def case_on_file(filed: Filed) -> CaseFile:
-    """Put together what the vault holds under one application's id."""
+    """The application with every document that the vault holds for it."""
     case = CaseFile.model_validate_json(filed.body)
-    for paper in filed.documents:
-        case = case.with_document(Document.model_validate_json(paper))
+    for document in filed.documents:
+        case = case.with_document(Document.model_validate_json(document))
     return case
 
 
 def as_read(case: CaseFile, intake: Intake) -> CaseFile:
-    """The case without what was filed after intake had read it: nobody has looked at that.
+    """The case with only those documents that intake has read.
 
-    The vault takes papers at any time. An execution that begins anew would find more there than
-    the one before it, and the decision rests on what was read.
+    The decision rests on these. The vault takes documents at any time, so a later execution of
+    the same run may find more of them.
     """
     read = {reading.document_id for reading in intake.finding.readings}
-    papers = tuple(paper for paper in case.documents if paper.document_id in read)
-    return case.model_copy(update={"documents": papers})
+    documents = tuple(document for document in case.documents if document.document_id in read)
+    return case.model_copy(update={"documents": documents})
 
 
 def document_sha256(filed: bytes) -> str:
-    """The digest of a paper itself, computed anew, out of what the vault holds about it."""
-    paper = Document.model_validate_json(filed)
-    return hashlib.sha256(base64.b64decode(paper.content_base64)).hexdigest()
+    """The digest of a document, computed from the content that the vault holds."""
+    document = Document.model_validate_json(filed)
+    return hashlib.sha256(base64.b64decode(document.content_base64)).hexdigest()
 
 
 def case_in_run(
     filed: applications.Filed, options: RunOptions, overrides: dict[str, Any]
 ) -> CaseFile:
-    """What a run decides: the application on file, as of its day, with what a fork changes."""
+    """The application on file as one run decides it: on the run's date, with a fork's overrides."""
     as_of = {"as_of_date": options.as_of_date} if options.as_of_date else {}
     return with_overrides(case_on_file(filed), as_of | overrides)
 
 
 def with_overrides(case: CaseFile, overrides: dict[str, Any]) -> CaseFile:
-    """The case with the inputs that a what-if changes. Raises ContractViolationError."""
+    """The case with the inputs that a fork changes. Raises ContractViolationError."""
     inputs = {"amount_requested", "term_months", "as_of_date"} & overrides.keys()
     if not inputs:
         return case
@@ -74,14 +72,14 @@ def with_overrides(case: CaseFile, overrides: dict[str, Any]) -> CaseFile:
 
 
 def overrides_of(run: Run) -> dict[str, Any]:
-    """What is different in a run from what was applied for; nothing, unless it is a fork."""
+    """The inputs that a fork changes. Empty for a run that is not a fork."""
     changed: dict[str, Any] = run.lineage["overrides"] if run.lineage else {}
     return changed
 
 
 @dataclass(frozen=True)
 class ReviewCase:
-    """One case, what has been found out about it, and the rulebook that its run has pinned."""
+    """A case, the evidence about it, and the rulebook that the run has pinned."""
 
     case: CaseFile
     evidence: Evidence
@@ -89,7 +87,7 @@ class ReviewCase:
 
 
 def review_case(connection: sa.Connection, run: Run) -> ReviewCase:
-    """What a run that waits has in hand. Raises RecordNotFoundError."""
+    """The review case of a waiting run, from the ledger. Raises RecordNotFoundError."""
     return ReviewCase(
         case=case_in_run(
             applications.filed(connection, run.application_id),

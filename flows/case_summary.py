@@ -1,7 +1,7 @@
-"""What a person at a gate gets to read: a short Markdown page without personal data.
+"""The page that a reviewer reads at a gate: short Markdown without personal data.
 
-Both Prefect UIs render headings, tables, lists and links; the page stays under 15 lines and
-ends in the way to everything else.
+Both Prefect UIs render headings, tables, lists and links. The page stays under 15 lines and ends
+with a link to the whole case.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from data.contracts.underwriting import ReviewFacts
 from data.settings import settings
 
 _LINES_OF_RULES = 5
-_OVERRIDE = "The policy declines: to grant it is an override and needs its reason code."
+_OVERRIDE = "The policy declines: an approval is an override and needs its reason code."
 
 
 def summary_of(
     case: CaseFile, policy: PolicyResult, risk: RiskFinding | None, run_id: str, note: str = ""
 ) -> str:
-    """The case in one table, why somebody has to look at it, and what binds the answer."""
+    """The case in one table, why a reviewer has to look at it, and the limits of the answer."""
     asked = case.application
     ability = risk.ability if risk else None
     facts = {
@@ -34,14 +34,16 @@ def summary_of(
 
 
 def document_summary(case: CaseFile, wanted: list[str], run_id: str) -> str:
-    """Which papers are wanted."""
+    """The documents that the applicant has to send."""
     asked = case.application
     facts = {"Asked for": f"${asked.amount_requested:,.2f} over {asked.term_months} months"}
-    return "\n".join([*_table(facts), "", *(f"- {paper}" for paper in wanted), "", _link(run_id)])
+    return "\n".join(
+        [*_table(facts), "", *(f"- {document}" for document in wanted), "", _link(run_id)]
+    )
 
 
 def bounds_of(facts: ReviewFacts) -> str:
-    """Within what an underwriter may adjust the terms, and what an approval would mean."""
+    """The limits for adjusted terms, and whether an approval is an override."""
     bounds = (
         f"Terms may be adjusted from ${facts.smallest_amount:,.0f} to ${facts.largest_amount:,.0f},"
         f" from {facts.shortest_term} to {facts.longest_term} months, from {facts.lowest_rate:.2%}"
@@ -51,7 +53,7 @@ def bounds_of(facts: ReviewFacts) -> str:
 
 
 def first_ruling_of(facts: ReviewFacts) -> str:
-    """What the second person is asked to agree to; the rules above speak of these terms."""
+    """The terms that the first reviewer would grant. The rules on the page apply to them."""
     granted = (
         f"A first reviewer would grant ${facts.amount:,.2f} over {facts.term_months} months at"
         f" {facts.rate or 0:.2%}; another person has to agree."
@@ -67,14 +69,14 @@ def _table(facts: dict[str, str]) -> list[str]:
 def _why(policy: PolicyResult) -> list[str]:
     speaking = {RuleOutcome.DECLINE, RuleOutcome.REFER, RuleOutcome.INCOMPLETE}
     hits = [
-        one
-        for one in policy.results
-        if one.status is not RuleStatus.NOT_HIT and one.outcome in speaking
+        result
+        for result in policy.results
+        if result.status is not RuleStatus.NOT_HIT and result.outcome in speaking
     ]
     lines = [
-        f"- **{one.rule_id}** ({one.outcome.value})"
-        + ("" if one.status is RuleStatus.HIT else ": could not be evaluated")
-        for one in hits[:_LINES_OF_RULES]
+        f"- **{hit.rule_id}** ({hit.outcome.value})"
+        + ("" if hit.status is RuleStatus.HIT else ": could not be evaluated")
+        for hit in hits[:_LINES_OF_RULES]
     ]
     more = len(hits) - len(lines)
     return [*lines, f"- and {more} more"] if more > 0 else lines

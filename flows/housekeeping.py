@@ -1,7 +1,7 @@
-"""Housekeeping: what the clock asks of the desk, whether or not anybody is there.
+"""Housekeeping: the scheduled job that enforces deadlines and purges old data.
 
-Deadlines are enforced by every worker too; here they are once more, for a desk whose workers
-are idle or gone. Retention is done nowhere else.
+Every worker enforces deadlines too. The job repeats it for a desk whose workers are idle or gone.
+Only the job purges what retention does not keep.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from flows.runtime.worker.deadlines import enforce_deadlines
 
 
 class HousekeepingReport(Contract):
-    """What was done, or with `dry_run` what would be."""
+    """What one round did. With `dry_run`, what it would do."""
 
     dry_run: bool
     reminded: int = 0
@@ -36,12 +36,12 @@ class HousekeepingReport(Contract):
     expired: int = 0
     storage: PurgeReport
     audit: StorageAudit
-    """Taken at the end."""
+    """The storage after the round."""
 
 
 @flow(name="housekeeping", flow_run_name="housekeeping", persist_result=False)
 async def housekeeping(dry_run: bool = False) -> dict[str, Any]:
-    """Enforce deadlines, wake whom that concerns, and purge what retention does not keep."""
+    """Enforce deadlines, wake the runs that are concerned, and purge what retention does not keep."""
     chosen = settings()
     async with get_client() as client:
         report = await keep_house(
@@ -53,20 +53,22 @@ async def housekeeping(dry_run: bool = False) -> dict[str, Any]:
 async def keep_house(
     ledger: Ledger, chosen: Settings, *, dry_run: bool, client: PrefectClient | None = None
 ) -> HousekeepingReport:
-    """One round. Without a client, of a desk that is not running, only the storage is tidied:
-    nobody could be told of a deadline, and its workers begin with those when they start.
+    """Do one round.
+
+    Without a client, the desk is not running, and the round only purges the storage. The desk
+    could not wake a run whose deadline has passed. Its workers enforce deadlines when they start.
 
     Raises UnavailableError when the ledger or the storage is out of reach.
     """
-    times: dict[str, int] = {}
+    deadlines: dict[str, int] = {}
     if client is not None and not dry_run:
-        times = asdict(await enforce_deadlines(ledger, chosen))
+        deadlines = asdict(await enforce_deadlines(ledger, chosen))
         await wake.deliver_answers(client, ledger)
     store = CheckpointStore(chosen.checkpoint_storage)
-    tidied = await purge(ledger, store, RetentionPolicy.of(chosen), dry_run=dry_run)
+    purged = await purge(ledger, store, RetentionPolicy.of(chosen), dry_run=dry_run)
     return HousekeepingReport(
         dry_run=dry_run,
-        storage=tidied,
+        storage=purged,
         audit=await audit_storage(ledger, store),
-        **times,
+        **deadlines,
     )

@@ -1,4 +1,4 @@
-"""The rulebook that a run decides by: policy, prices, scorecards, authority, each by version."""
+"""The rulebook of a run: policy, prices, scorecards and authority, each with its version."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tools.scorecard import load_scorecard
 
 
 def current_rulebook(data_dir: Path) -> Rulebook:
-    """The rulebook that a run started now would pin.
+    """The rulebook that a run pins when it starts now.
 
     Raises RecordNotFoundError or RecordCorruptError naming the file that is missing or bad.
     """
@@ -33,6 +33,6 @@ def current_rulebook(data_dir: Path) -> Rulebook:
 
 @migrates_from(Rulebook, 1)
 def _with_authority(pinned: dict[str, Any]) -> dict[str, Any]:
-    """Before it was pinned, whoever looked read the authority that the data folder held then."""
+    """Add the authority. Runs of schema 1 did not pin it and read it from the data folder."""
     matrix = load_authority(settings().data_dir)
     return pinned | {"authority": matrix.model_dump(mode="json")}

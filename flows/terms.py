@@ -1,8 +1,8 @@
-"""Terms: what the policy says of a case, and of the loan that a person would grant in it.
+"""Terms: what the policy says about a case, and about the loan that a reviewer would grant.
 
-Nothing here knows of a run. All follows from the rulebook that the run has pinned and from what
-was found out, so the form that is filled in, the review and the pricing come to the same, and
-so does whoever looks at the same answer again, days and deployments later.
+Every function here depends only on the pinned rulebook, the case and its evidence. The form, the
+review and the pricing therefore reach the same result, and they reach it again after days and
+deployments.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tools.pricing import price_adjusted
 
 @dataclass(frozen=True)
 class OnTerms:
-    """A loan that could be granted: its price, and what every rule says of it."""
+    """A loan that could be granted: its price, and what every rule says about it."""
 
     offer: Offer
     policy: PolicyResult
@@ -33,18 +33,19 @@ class OnTerms:
 
     @property
     def is_override(self) -> bool:
-        """Whether to grant it goes against the policy."""
+        """Whether granting it goes against the policy."""
         return is_declined(self.policy)
 
 
 def on_terms(
     rulebook: Rulebook, case: CaseFile, evidence: Evidence, adjusted: AdjustedTerms | None
 ) -> OnTerms:
-    """Price the terms that a person would grant, to the cent, and hold them against every rule.
+    """Price the terms that a reviewer would grant, to the cent, and check them by every rule.
 
-    None grants what was asked for. Raises AnswerRejectedError, naming the field that has to
-    change, for an amount that is not lent to this applicant, a term or rate that has no price,
-    an APR above its ceiling, and terms that break a rule which nobody may override.
+    `adjusted` is None when the reviewer grants what the applicant asked for. Raises
+    AnswerRejectedError with the field that has to change: for an amount outside this applicant's
+    limits, a term or rate without a price, an APR above its ceiling, and terms that break a hard
+    rule.
     """
     asked, terms = case.application, adjusted or AdjustedTerms()
     amount = terms.amount or asked.amount_requested
@@ -58,10 +59,12 @@ def on_terms(
     if adjusted is None:
         policy, ability = judged(rulebook, case, evidence), _ability(evidence)
     else:
-        policy, ability = judged(rulebook, case, evidence, offer), _with(rulebook, evidence, offer)
+        policy = judged(rulebook, case, evidence, offer)
+        ability = _ability_with(rulebook, evidence, offer)
     if hard_stop(policy):
         raise AnswerRejectedError(
-            "a rule that nobody may override declines these terms", field=_changed(adjusted)
+            "a hard rule declines these terms: no reviewer may override it",
+            field=_changed(adjusted),
         )
     return OnTerms(offer, policy, ability)
 
@@ -69,17 +72,17 @@ def on_terms(
 def judged(
     rulebook: Rulebook, case: CaseFile, evidence: Evidence, offer: Offer | None = None
 ) -> PolicyResult:
-    """Every rule of the pack, on the terms asked for or on those of an offer."""
+    """The result of every rule, for the terms asked for or for those of an offer."""
     facts = facts_of(rulebook, case, evidence)
     if offer is not None:
-        ability = _with(rulebook, evidence, offer)
+        ability = _ability_with(rulebook, evidence, offer)
         facts = facts_with_terms(facts, ability, amount=offer.amount, term_months=offer.term_months)
     factors = evidence.risk.key_factors if evidence.risk else ()
     return evaluate_policy(rulebook.policy, facts, case.application.as_of_date, factors)
 
 
 def facts_of(rulebook: Rulebook, case: CaseFile, evidence: Evidence) -> PolicyFacts:
-    """What the policy may look at. Whoever compliance has cleared is on no list."""
+    """The facts for the policy. A cleared applicant counts as not on the watchlist."""
     facts = policy_facts(
         case.application,
         rulebook.policy.affordability,
@@ -100,7 +103,7 @@ def amounts(rulebook: Rulebook, case: CaseFile, evidence: Evidence) -> tuple[Dec
 
 
 def is_declined(policy: PolicyResult) -> bool:
-    """Whether granting goes against the policy: its soft rules, for hard ones stop the case."""
+    """Whether an approval goes against a soft rule. A hard rule has stopped the case before."""
     return policy.recommendation is Recommendation.DECLINE
 
 
@@ -124,8 +127,10 @@ def _priced(
         raise AnswerRejectedError(error.message, field=field) from None
 
 
-def _with(rulebook: Rulebook, evidence: Evidence, offer: Offer) -> AffordabilityFinding | None:
-    """Whether the household can carry that loan; None where nobody could say so of any."""
+def _ability_with(
+    rulebook: Rulebook, evidence: Evidence, offer: Offer
+) -> AffordabilityFinding | None:
+    """The affordability of an offer. None when the affordability agent has found nothing."""
     ability = _ability(evidence)
     return ability and with_other_terms(
         ability,
@@ -141,6 +146,6 @@ def _ability(evidence: Evidence) -> AffordabilityFinding | None:
 
 
 def _changed(adjusted: AdjustedTerms | None) -> str:
-    """The field to point at: the first of the terms that was changed."""
+    """The field that the error names: the first one that the reviewer changed."""
     given = adjusted.model_dump(exclude_none=True) if adjusted else {}
     return next(iter(given), "decision")

@@ -1,4 +1,4 @@
-"""Underwriting a consumer-credit application, from the letterbox to the decision."""
+"""The underwriting of a consumer-credit application, from submission to decision."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from flows.workflow import WORKFLOW
 async def underwrite(
     application_id: str, run_id: str = "", options: RunOptions | None = None
 ) -> Any:
-    """Take one application from the letterbox to a decision."""
+    """Underwrite one application."""
     data_dir = settings().data_dir
     async with open_run(
         WORKFLOW,
@@ -58,7 +58,7 @@ async def underwrite(
 
 
 async def decide(run: OpenRun[Any]) -> None:
-    """The story: papers, evidence, policy, people, price, decision."""
+    """Ask for documents, gather evidence, apply the policy, ask reviewers, price and decide."""
     case = filed_case(run)
     intake = await take_in(case)
     case = as_read(case, intake)
@@ -93,19 +93,19 @@ async def decide(run: OpenRun[Any]) -> None:
 
 
 async def with_documents(run: OpenRun[Any], case: CaseFile, intake: Intake) -> None:
-    """Ask the applicant; start over with what was sent, or end without it."""
-    papers = await ask_for_documents(case, intake)
-    if papers is Papers.SUPPLIED:
+    """Ask the applicant for documents. Start over with them, or decide without them."""
+    answer = await ask_for_documents(case, intake)
+    if answer is Papers.SUPPLIED:
         await run.reread()
         await decide(run)
     else:
-        gave_up = papers is Papers.WITHDRAWN
-        outcome = Outcome.WITHDRAWN if gave_up else Outcome.INCOMPLETE
+        is_withdrawn = answer is Papers.WITHDRAWN
+        outcome = Outcome.WITHDRAWN if is_withdrawn else Outcome.INCOMPLETE
         await issue_decision(case, intake, outcome, Evidence())
 
 
 async def gather_evidence(case: CaseFile, intake: Intake) -> Evidence:
-    """Find out no more than the case needs: each question may make the next one pointless."""
+    """Ask the agents one stage after another, and stop when a finding already settles the case."""
     if intake.stopped_by:
         return Evidence()
     verification = await verify_applicant(case, intake)
@@ -119,7 +119,7 @@ async def gather_evidence(case: CaseFile, intake: Intake) -> Evidence:
 
 
 def outcome_of(recommendation: Recommendation, review: Review | None) -> Outcome:
-    """What policy and people together come to. Changed terms are a counter-offer (Reg B)."""
+    """The outcome of policy and review. Adjusted terms are a counter-offer (Regulation B)."""
     if review is None or review.verdict is Verdict.CLEAR:
         return Outcome(recommendation.value)
     return {
@@ -131,5 +131,5 @@ def outcome_of(recommendation: Recommendation, review: Review | None) -> Outcome
 
 
 def filed_case(run: OpenRun[Any]) -> CaseFile:
-    """The case as this run has it in hand."""
+    """The application on file, with the overrides of this run."""
     return case_in_run(run.filed, run.options, run.overrides)

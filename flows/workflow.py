@@ -1,10 +1,17 @@
-"""The map of underwriting: every stage, every way a case may take, and why.
+"""The map of underwriting: every stage, and every transition with its condition.
 
-One table. The runtime refuses what it does not show, progress counts by its weights, and the
-drawing is made from it. A new stage is a line here and a file in `stages/`.
+The map is one table. The runtime refuses a transition that the table does not have. Progress uses
+the weights of its nodes, and the drawing shows its nodes and edges. A new stage is a line here and
+a file in `stages/`.
+
+The name of a condition between two nodes of one stage is part of the stage's fingerprint, and
+stored checkpoints hold fingerprints. Such a condition therefore keeps its name; `text` changes
+what the drawing says.
 """
 
 from __future__ import annotations
+
+from importlib.resources import files
 
 from data.contracts.case import CaseFile
 from data.contracts.decision import DecisionContent
@@ -38,7 +45,7 @@ def papers_missing(case: Underwriting) -> bool:
     return bool(case.doc_intake and case.doc_intake.needs_documents)
 
 
-def papers_complete(case: Underwriting) -> bool:
+def documents_complete(case: Underwriting) -> bool:
     return not papers_missing(case) and not stopped_at_intake(case)
 
 
@@ -46,7 +53,7 @@ def papers_supplied(case: Underwriting) -> bool:
     return case.papers is Papers.SUPPLIED
 
 
-def no_papers(case: Underwriting) -> bool:
+def no_documents(case: Underwriting) -> bool:
     return case.papers in {Papers.EXPIRED, Papers.WITHDRAWN}
 
 
@@ -67,7 +74,7 @@ def file_open(case: Underwriting) -> bool:
 
 
 def offer_tested_again(case: Underwriting) -> bool:
-    """The policy has been asked about an adjusted offer."""
+    """The policy has been applied to an adjusted offer."""
     return bool(case.pricing and case.pricing.offer)
 
 
@@ -80,7 +87,7 @@ def needs_underwriter(case: Underwriting) -> bool:
 
 
 def goes_to_pricing(case: Underwriting) -> bool:
-    """Approved or countered by the policy, and nobody is asked."""
+    """The policy approves or counters, and no reviewer is needed."""
     return (
         case.policy is not None
         and not case.policy.gates
@@ -90,7 +97,7 @@ def goes_to_pricing(case: Underwriting) -> bool:
 
 
 def settled_by_policy(case: Underwriting) -> bool:
-    """Declined or incomplete, and nobody is asked; or an adjusted offer has been tested."""
+    """The policy has tested an adjusted offer, or declines without a reviewer, or has too little data."""
     if offer_tested_again(case):
         return True
     return (
@@ -101,7 +108,7 @@ def settled_by_policy(case: Underwriting) -> bool:
 
 
 def cleared_for_credit(case: Underwriting) -> bool:
-    """Compliance is done, and the review goes on: what is left to ask is credit."""
+    """Compliance has cleared the applicant, and the review goes on with the underwriter."""
     return bool(case.rulings and case.rulings[-1].decision == Verdict.CLEAR and not case.review)
 
 
@@ -110,7 +117,7 @@ def second_needed(case: Underwriting) -> bool:
 
 
 def granted(case: Underwriting) -> bool:
-    """People have said yes; or compliance has, and the policy with it."""
+    """A reviewer grants the loan. After a clearing by compliance, the policy grants it."""
     review = case.review
     if review and review.verdict is Verdict.CLEAR:
         return bool(review.policy and review.policy.recommendation in _CREDIT)
@@ -119,10 +126,10 @@ def granted(case: Underwriting) -> bool:
 
 def refused(case: Underwriting) -> bool:
     review = case.review
-    return bool(review) and not granted(case) and not papers_requested(case)
+    return bool(review) and not granted(case) and not documents_requested(case)
 
 
-def papers_requested(case: Underwriting) -> bool:
+def documents_requested(case: Underwriting) -> bool:
     return bool(case.review and case.review.verdict is Verdict.REQUEST_DOCUMENTS)
 
 
@@ -176,11 +183,11 @@ WORKFLOW = Workflow(
     ),
     edges=(
         Edge("start", "doc_intake"),
-        Edge("doc_intake", "documents", papers_missing),
-        Edge("doc_intake", "verification", papers_complete),
+        Edge("doc_intake", "documents", papers_missing, text="documents missing"),
+        Edge("doc_intake", "verification", documents_complete),
         Edge("doc_intake", "policy", stopped_at_intake),
-        Edge("documents", "doc_intake", papers_supplied, back=True),
-        Edge("documents", "decision", no_papers),
+        Edge("documents", "doc_intake", papers_supplied, back=True, text="documents supplied"),
+        Edge("documents", "decision", no_documents),
         Edge("verification", "kyc"),
         Edge("verification", "fraud"),
         Edge("verification", "income"),
@@ -202,11 +209,12 @@ WORKFLOW = Workflow(
         Edge("underwriter", "second_approval", second_needed),
         Edge("underwriter", "pricing", granted),
         Edge("underwriter", "decision", refused),
-        Edge("underwriter", "documents", papers_requested),
+        Edge("underwriter", "documents", documents_requested),
         Edge("second_approval", "pricing", granted),
         Edge("second_approval", "decision", refused),
         Edge("pricing", "policy", terms_adjusted, back=True),
         Edge("pricing", "decision", terms_as_asked),
         Edge("decision", "end"),
     ),
+    drawing=files("flows") / "workflow.svg",
 )  # fmt: skip

@@ -59,10 +59,12 @@ def _begin() -> Settings:
     from data.contracts.errors import ContractViolationError
     from data.settings import settings
     from flows.runtime.host.environment import apply_prefect_environment
+    from flows.runtime.host.private_folder import make_private
 
     try:
         chosen = settings()
     except ValidationError as error:
         raise ContractViolationError.of("settings", error) from None
+    make_private(chosen.folder)
     apply_prefect_environment(chosen)
     return chosen

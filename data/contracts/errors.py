@@ -6,6 +6,7 @@ CreditDeskError
 ├── ContractViolationError (ValueError)     input or output breaks its contract; names the fields
 ├── ConflictError                           the request contradicts what is already recorded
 │   └── AlreadyDecidedError                 another run has decided the application
+├── TooLargeError                           more bytes than the desk takes; says how many it takes
 ├── ToolError
 │   └── ToolUnavailableError                worth another try
 ├── AgentError
@@ -149,6 +150,12 @@ class ConflictError(CreditDeskError):
 
 class AlreadyDecidedError(ConflictError):
     code = "already_decided"
+
+
+class TooLargeError(CreditDeskError):
+    """More bytes than the desk takes, in a body or in an application's file."""
+
+    code = "too_large"
 
 
 class ToolError(CreditDeskError):

@@ -21,7 +21,6 @@ from data.contracts.review import Claim, Review
 from data.contracts.runs import RunSummary
 from data.settings import Settings
 from flows.housekeeping import HousekeepingReport, keep_house
-from flows.review_forms import GATES
 from flows.runtime.checkpoints import retention
 from flows.runtime.execution.desk import this_desk
 from flows.runtime.ledger import cancellations, retries, runs
@@ -30,7 +29,6 @@ from flows.runtime.ledger.runs import Run
 from flows.runtime.prefect_api import cancel, deployments, feed, states
 from flows.runtime.prefect_api.client import PrefectClient, is_reachable, prefect_client
 from flows.runtime.prefect_api.launch import launch
-from flows.runtime.prefect_api.notifications import arrange_notifications
 from flows.runtime.prefect_api.wake import deliver_answer
 from flows.runtime.worker.sweep import SweepCursor, sweep
 from flows.service import answers, documents, forks, submissions
@@ -72,7 +70,6 @@ class DeskService(DeskQueries):
         async with prefect_client() as client:
             desk = cls(settings, ledger, client)
             desk._run_errand(desk._sweep())
-            desk._run_errand(desk._arrange_notifications())
             try:
                 yield desk
             finally:
@@ -162,7 +159,8 @@ class DeskService(DeskQueries):
         self, application_id: str, request: FileDocument, caller: Caller
     ) -> tuple[FiledDocument, bool]:
         """Add a document to an application's file; False when the same one is there already."""
-        return await documents.file_document(self.ledger, application_id, request, caller)
+        ledger, settings = self.ledger, self._settings
+        return await documents.file_document(ledger, settings, application_id, request, caller)
 
     # -- the desk itself -------------------------------------------------------------------
 
@@ -213,26 +211,8 @@ class DeskService(DeskQueries):
             sweeps += 1
             if sweeps % _SWEEPS_PER_DEPLOYMENT == 0:
                 self._deployment_id = None
-            try:
-                deployment_id, instance = await self._deployed(), this_desk().instance
-                await sweep(self._client, self.ledger, deployment_id, instance, cursor)
-            except CreditDeskError as error:
-                log.info("no sweep: %s", error)
-            except Exception:
-                log.exception("a sweep failed; the next one comes")
-
-    async def _arrange_notifications(self) -> None:
-        """Once, as soon as Prefect is there."""
-        while True:
-            try:
-                await arrange_notifications(self._client, GATES, self._settings.notify_url)
-                return
-            except UnavailableError as error:
-                log.info("notifications are not arranged yet: %s", error)
-            except Exception:
-                log.exception("notifications could not be arranged")
-                return
-            await asyncio.sleep(_SWEEP_SECONDS)
+            instance = this_desk().instance
+            await sweep(self._client, self.ledger, self._deployed, instance, cursor)
 
     async def _wake(self, review: Review) -> None:
         """Resume the run, which may still be falling asleep; in the end the sweep does."""

@@ -1,4 +1,4 @@
-"""Bureau: what others have lived through with this applicant."""
+"""Bureau: the applicant's credit report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flows.runtime.execution.stage import stage
 
 @stage("bureau")
 async def pull_bureau(case: CaseFile, verification: Verification) -> BureauFinding:
-    """Ask the bureau; one that stays silent is a finding of its own, and never an approval."""
+    """Ask the bureau. An unavailable bureau is a finding of its own, and never an approval."""
     reader = agents().bureau
     try:
         return await ask(reader, case)

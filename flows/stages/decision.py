@@ -1,4 +1,4 @@
-"""Decision: what was settled is written down, once."""
+"""Decision: write the decision and enter it in the ledger, once per application."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def issue_decision(
     pricing: Pricing | None = None,
     rulings: tuple[HumanRuling, ...] = (),
 ) -> DecisionContent:
-    """Write the content, and enter it in the ledger under this application: the first stands."""
+    """Write the decision and enter it in the ledger. The first decision of an application stands."""
     application = case.application
     verified = evidence.verification
     screened = verified.kyc.watchlist if verified and verified.kyc else None

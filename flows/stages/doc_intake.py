@@ -1,4 +1,4 @@
-"""Document intake: is everything on the desk, and does the application alone settle the case?"""
+"""Document intake: are all documents on file, and does the application alone settle the case?"""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from flows.runtime.execution.stage import stage
 from tools.facts import policy_facts
 from tools.policy import evaluate_policy, hard_stop
 
-_FURTHER = "further papers, as the underwriter has asked"
+_FURTHER = "further documents, as the underwriter has asked"
 
 
 @stage("doc_intake")
 async def take_in(case: CaseFile) -> Intake:
-    """Read the papers; and look at the hard rules first, so that nothing is pulled in vain."""
+    """Apply the hard rules to the application alone, and read the documents."""
     pack = agents().rulebook.policy
     facts = policy_facts(case.application, pack.affordability)
     alone = evaluate_policy(pack, facts, case.application.as_of_date)
     broken = tuple(
-        one.rule_id
-        for one in alone.results
-        if one.status is RuleStatus.HIT and one.severity is Severity.HARD
+        result.rule_id
+        for result in alone.results
+        if result.status is RuleStatus.HIT and result.severity is Severity.HARD
     )
     finding = await ask(agents().doc_intake, case)
     return Intake(finding=finding, stopped_by=broken if hard_stop(alone) else ())
 
 
 async def ask_for_documents(case: CaseFile, intake: Intake) -> Papers:
-    """Wait at the `documents` gate until the papers are on file, or until the request expires."""
+    """Wait at the `documents` gate until intake answers, or until the request expires."""
     run = current_run()
     wanted = [
         f"{item.purpose} ({item.presence.value}): "
@@ -47,7 +47,7 @@ async def ask_for_documents(case: CaseFile, intake: Intake) -> Papers:
     ]
     request = ReviewRequest(
         role=Role.INTAKE,
-        title="Papers are missing",
+        title="Documents are missing",
         summary=document_summary(case, wanted or [_FURTHER], run.run_id),
         reasons=tuple(wanted or [_FURTHER]),
         facts={
@@ -60,8 +60,8 @@ async def ask_for_documents(case: CaseFile, intake: Intake) -> Papers:
     try:
         answered = await run.request_hitl("documents", form, request)
     except ReviewTimeoutError:
-        papers = Papers.EXPIRED
+        outcome = Papers.EXPIRED
     else:
-        papers = Papers(answered.form.decision)
-    await run.update(papers=papers)
-    return papers
+        outcome = Papers(answered.form.decision)
+    await run.update(papers=outcome)
+    return outcome

@@ -1,4 +1,4 @@
-"""Policy: every rule of the pinned pack against everything that is known."""
+"""Policy: apply every rule of the pinned pack to the evidence."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ from flows.terms import judged
 async def apply_policy(
     case: CaseFile, intake: Intake, evidence: Evidence, adjusted: Pricing | None = None
 ) -> PolicyResult:
-    """The recommendation on the terms asked for, or on those that a person has set instead."""
+    """The recommendation for the terms asked for, or for those that an underwriter has set."""
     return judged(agents().rulebook, case, evidence, adjusted.offer if adjusted else None)

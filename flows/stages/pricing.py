@@ -1,4 +1,4 @@
-"""Pricing: what the loan costs, what could be offered instead, or what a person has set."""
+"""Pricing: the price of the loan, possible counter-offers, and the underwriter's own terms."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flows.terms import facts_of, on_terms
 async def price(
     case: CaseFile, policy: PolicyResult, evidence: Evidence, adjusted: AdjustedTerms | None
 ) -> Pricing:
-    """Price what was asked for; and, to the cent, what an underwriter has changed."""
+    """Price the terms asked for, and to the cent the terms that an underwriter has set."""
     book, application, risk = agents().rulebook, case.application, evidence.risk
     facts = facts_of(book, case, evidence)
     finding = await ask(

@@ -1,4 +1,4 @@
-"""Review: the people. Compliance first, then credit, then a second pair of eyes."""
+"""Review: the gates. Compliance answers first, then the underwriter, then a second person."""
 
 from __future__ import annotations
 
@@ -38,18 +38,16 @@ _ASKED = {
 async def review_case(
     case: CaseFile, policy: PolicyResult, evidence: Evidence, submitted_by: tuple[str, ...]
 ) -> Review:
-    """Ask whom the policy names, in order; the first refusal ends it, and so does silence."""
-    review_case = ReviewCase(case, evidence, agents().rulebook)
+    """Ask the gates that the policy names, in order, until one declines or is not answered in time."""
+    ask_first = _compliance if "compliance" in policy.gates else _credit
     try:
-        if "compliance" not in policy.gates:
-            return await _credit(review_case, policy, submitted_by)
-        return await _compliance(review_case, policy, submitted_by)
+        return await ask_first(ReviewCase(case, evidence, agents().rulebook), policy, submitted_by)
     except ReviewTimeoutError as late:
         return await _declared(late)
 
 
 async def _declared(late: ReviewTimeoutError) -> Review:
-    """What the system makes of silence: the case is incomplete, or it is declined as that."""
+    """The review after a gate timed out: expired, or declined as an incomplete application."""
     run = current_run()
     rulings = run.state.rulings
     if late.declared is HitlOnTimeout.EXPIRE:
@@ -69,7 +67,10 @@ async def _declared(late: ReviewTimeoutError) -> Review:
 async def _compliance(
     review_case: ReviewCase, policy: PolicyResult, submitted_by: tuple[str, ...]
 ) -> Review:
-    """Whoever is cleared is judged as if no list had named them; credit has no say in it."""
+    """Ask compliance. After `clear`, run the policy again without the watchlist hit.
+
+    Credit cannot override compliance.
+    """
     facts = _facts(review_case, policy, submitted_by)
     ruling = await current_run().request_hitl(
         "compliance",
@@ -90,7 +91,8 @@ async def _compliance(
     try:
         review = await _credit(review_case, unlisted, submitted_by, rulings)
     except ReviewTimeoutError as late:
-        review = await _declared(late)  # silence of credit undoes no clearing
+        # Compliance has answered and stays answered: only the credit gate timed out.
+        review = await _declared(late)
     return review.model_copy(update={"policy": unlisted})
 
 
@@ -100,7 +102,7 @@ async def _credit(
     submitted_by: tuple[str, ...],
     rulings: tuple[HumanRuling, ...] = (),
 ) -> Review:
-    """The underwriter, and whoever must agree."""
+    """Ask the underwriter, and a second person when one authority is not enough."""
     facts = _facts(review_case, policy, submitted_by)
     ruling = await current_run().request_hitl(
         "underwriter",
@@ -131,7 +133,7 @@ async def _credit(
 
 
 def _granted(facts: ReviewFacts, terms: OnTerms, reviewer: str) -> ReviewFacts:
-    """What a second person is asked to agree to."""
+    """The facts for the second person: the terms that the first reviewer would grant."""
     offer = terms.offer
     return facts.model_copy(
         update={
@@ -152,7 +154,7 @@ async def _ruled(
     override: bool = False,
     second: bool = False,
 ) -> tuple[HumanRuling, ...]:
-    """Put a ruling on the record, where the map's edges see it."""
+    """Add a ruling to the state, where the map's conditions read it."""
     grants = verdict in {Verdict.APPROVE, Verdict.ADJUST}
     ruling = HumanRuling(
         gate=answered.form.gate,

@@ -1,4 +1,4 @@
-"""Risk ensemble: two cards and a budget, side by side, combined into one grade."""
+"""Risk ensemble: scorecard, challenger and affordability, combined into one grade."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tools.affordability import affordability_question
 async def assess_risk(
     case: CaseFile, verification: Verification, bureau: BureauFinding
 ) -> RiskFinding:
-    """Ask whoever can say something on what is known; policy sees who could not."""
+    """Ask each member that has enough data. The finding names the members that are missing."""
     book = agents().rulebook
     asks: dict[str, Ask[Any]] = {}
     if bureau.attributes is not None:

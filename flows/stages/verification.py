@@ -1,7 +1,7 @@
-"""Verification: is it really them, is it honest, and what do they earn?
+"""Verification: the applicant's identity, signs of fraud, and income.
 
-What happens when one check fails is a policy, not a branch in this file; except that nobody
-is given credit without an answer to the first question.
+The policy decides what a failed check means. Only the identity is required here: without it the
+run fails.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from flows.runtime.execution.stage import stage
 
 @stage("verification")
 async def verify_applicant(case: CaseFile, intake: Intake) -> Verification:
-    """Ask the three questions together and hand on what was answered."""
+    """Ask the three agents at once and collect their findings."""
     answers = await fan_out(
         kyc=ask(agents().kyc, case),
         fraud=ask(agents().fraud, case),

@@ -5,7 +5,7 @@ it, written when it happened. Each section's digest stands in the pack. And an E
 over the digest of all of it says which desk handed it out: verified against a public key that
 the reader has from elsewhere, never against one that the pack brings along.
 
-A pack proves what the desk held when it was exported. Whoever can write to the ledger and has
+A pack proves what the desk held when it was exported. A person who can write to the ledger and has
 the key can make another past; keep packs, or the journal's last digest, where they cannot.
 """
 
@@ -73,8 +73,8 @@ def collect(
 ) -> dict[str, Any]:
     """The record of a run as the ledger holds it, not judged. Raises RecordNotFoundError.
 
-    A workflow that files a paper inside something of its own says by `document_sha256` how the
-    paper in it is digested, so that whoever has the paper can find it in the pack.
+    A workflow that wraps a filed document says by `document_sha256` how the
+    document in it is digested, so that a reader who has the document finds it in the pack.
     """
     run = runs.find(connection, run_id)
     pack: dict[str, Any] = {
@@ -103,7 +103,7 @@ def signed(pack: Mapping[str, Any], key: Ed25519PrivateKey) -> bytes:
 def verify(content: bytes, key: Ed25519PublicKey) -> Proven:
     """Hold a pack against itself and against the key. Raises AuditError saying what is wrong.
 
-    The first altered journal entry is named by its id, whatever else is altered too.
+    The first altered journal entry is named by its id, also when other parts are altered.
     """
     pack = _parsed(content)
     _verify_journal(pack)
@@ -119,7 +119,7 @@ def verify(content: bytes, key: Ed25519PublicKey) -> Proven:
             raise AuditError(f"the section '{name}' was altered")
     _verify_signature(pack, key)
     if written != content:
-        raise AuditError("the file was written anew: it is not in canonical form")
+        raise AuditError("the file is not in canonical form: another program has written it")
     return Proven(
         run_id=pack["run"]["run_id"],
         application_id=pack["run"]["application_id"],
@@ -222,13 +222,15 @@ def _run(
         "inputs": {
             "sha256": filed.content_sha256 if filed else None,
             "received_at": filed.received_at if filed else None,
-            "documents": [_paper(paper, document_sha256) for paper in handed_in],
+            "documents": [_document(document, document_sha256) for document in handed_in],
         },
     }
 
 
-def _paper(row: sa.Row[Any, Any, Any], document_sha256: Callable[[bytes], str]) -> dict[str, Any]:
-    """Who handed in what: the paper's own digest, and that of all that is filed about it."""
+def _document(
+    row: sa.Row[Any, Any, Any], document_sha256: Callable[[bytes], str]
+) -> dict[str, Any]:
+    """Who filed which document: its own digest, and that of all that is filed about it."""
     filed = zlib.decompress(row.body)
     return {
         "document_id": row.document_id,

@@ -29,7 +29,7 @@ UNINDEXED_FOR = timedelta(hours=1)
 
 _ENDED = [status for status in RunStatus if status.has_ended]
 _AT_ONCE = 100
-"""How many tombstones one transaction writes: it holds up whoever else wants to write."""
+"""How many tombstones one transaction writes: other writers wait for it."""
 
 log = logging.getLogger(__name__)
 
@@ -121,13 +121,13 @@ def plan(connection: sa.Connection, policy: RetentionPolicy) -> list[PurgeCandid
         .order_by(ranked.c.run_id, ranked.c.ordinal)
     )
     needed = _gone_on_from(connection)
-    doomed = [
+    candidates = [
         PurgeCandidate.model_validate(
             {name: row._mapping[name] for name in PurgeCandidate.model_fields}
         )
         for row in found
     ]
-    return [one for one in doomed if one.name not in needed]
+    return [candidate for candidate in candidates if candidate.name not in needed]
 
 
 async def purge(
@@ -138,21 +138,21 @@ async def purge(
     With `dry_run` nothing changes, and what is returned is what would go. Raises
     UnavailableError when ledger or storage is out of reach; what went before that is gone.
     """
-    doomed = await ledger.read(plan, policy)
+    candidates = await ledger.read(plan, policy)
     stray = await _stray(ledger, store, policy)
     if not await store.can_delete():
-        return _told((), [*(one.storage_key for one in doomed), *stray], ())
+        return _report((), [*(candidate.storage_key for candidate in candidates), *stray], ())
     if dry_run:
-        return _told(doomed, (), stray)
+        return _report(candidates, (), stray)
     purged: list[PurgeCandidate] = []
-    for start in range(0, len(doomed), _AT_ONCE):
-        buried = await ledger.write(_bury, doomed[start : start + _AT_ONCE])
-        for one in buried:
-            await store.delete(one.storage_key)
-        purged += buried
+    for start in range(0, len(candidates), _AT_ONCE):
+        purged_now = await ledger.write(_write_tombstones, candidates[start : start + _AT_ONCE])
+        for candidate in purged_now:
+            await store.delete(candidate.storage_key)
+        purged += purged_now
     swept = [key for key in stray if await store.delete(key)]
     log.info("purged %d checkpoints, swept %d bodies", len(purged), len(swept))
-    return _told(purged, (), swept)
+    return _report(purged, (), swept)
 
 
 async def audit_storage(ledger: Ledger, store: CheckpointStore) -> StorageAudit:
@@ -167,34 +167,38 @@ async def audit_storage(ledger: Ledger, store: CheckpointStore) -> StorageAudit:
     )
 
 
-def _told(
-    doomed: Iterable[PurgeCandidate], kept: Iterable[str], swept: Iterable[str]
+def _report(
+    candidates: Iterable[PurgeCandidate], kept: Iterable[str], swept: Iterable[str]
 ) -> PurgeReport:
-    purged = tuple(doomed)
+    purged = tuple(candidates)
     return PurgeReport(
         purged=purged,
         kept=tuple(kept),
         swept=tuple(swept),
-        freed_bytes=sum(one.bytes for one in purged),
+        freed_bytes=sum(candidate.bytes for candidate in purged),
     )
 
 
-def _bury(connection: sa.Connection, doomed: Iterable[PurgeCandidate]) -> list[PurgeCandidate]:
+def _write_tombstones(
+    connection: sa.Connection, candidates: Iterable[PurgeCandidate]
+) -> list[PurgeCandidate]:
     """Write the tombstones, unless a hold, a fork or a new life of the run came in between."""
     needed = _gone_on_from(connection)
     still = sa.exists().where(runs_table.c.run_id == checkpoints.c.run_id, _disposable())
     tombstone = checkpoints.update().where(checkpoints.c.purged_at.is_(None), still)
 
-    def bury(one: PurgeCandidate) -> bool:
+    def entomb(candidate: PurgeCandidate) -> bool:
         this = sa.and_(
-            checkpoints.c.run_id == one.run_id,
-            checkpoints.c.label == one.label,
-            checkpoints.c.version == one.version,
-            checkpoints.c.storage_key == one.storage_key,
+            checkpoints.c.run_id == candidate.run_id,
+            checkpoints.c.label == candidate.label,
+            checkpoints.c.version == candidate.version,
+            checkpoints.c.storage_key == candidate.storage_key,
         )
         return bool(connection.execute(tombstone.where(this).values(purged_at=now())).rowcount)
 
-    return [one for one in doomed if one.name not in needed and bury(one)]
+    return [
+        candidate for candidate in candidates if candidate.name not in needed and entomb(candidate)
+    ]
 
 
 def _disposable() -> sa.ColumnElement[bool]:
@@ -207,19 +211,19 @@ def _gone_on_from(connection: sa.Connection) -> set[str]:
     lineages = [
         Lineage.model_validate(told) for told in connection.execute(alive).scalars() if told
     ]
-    return {f"{one.parent_run_id}/{one.forked_at}" for one in lineages}
+    return {f"{lineage.parent_run_id}/{lineage.forked_at}" for lineage in lineages}
 
 
 async def _stray(ledger: Ledger, store: CheckpointStore, policy: RetentionPolicy) -> list[str]:
-    """Bodies that no index row names, and agents' answers that nobody will ask for again."""
+    """Bodies that no index row names, and agents' answers that no execution will ask for again."""
     bodies = await store.keys(CHECKPOINTS) or {}
     indexed = await ledger.read(_indexed)
     oldest = datetime.now(UTC) - UNINDEXED_FOR
-    buried, held = await ledger.read(_buried), await ledger.read(_held_runs)
+    purged, held = await ledger.read(_purged_keys), await ledger.read(_held_runs)
     lost = [
         key
         for key, since in bodies.items()
-        if key not in indexed and (since < oldest or key in buried) and _run_of(key) not in held
+        if key not in indexed and (since < oldest or key in purged) and _run_of(key) not in held
     ]
     if policy.older_than is None:
         return sorted(lost)
@@ -235,7 +239,7 @@ def _indexed(connection: sa.Connection) -> set[str]:
     return set(connection.execute(there).scalars())
 
 
-def _buried(connection: sa.Connection) -> set[str]:
+def _purged_keys(connection: sa.Connection) -> set[str]:
     gone = sa.select(checkpoints.c.storage_key).where(checkpoints.c.purged_at.is_not(None))
     return set(connection.execute(gone).scalars())
 

@@ -15,7 +15,7 @@ from flows.runtime.prefect_api.result_storage import ResultStorage
 
 @dataclass(frozen=True)
 class Stored:
-    """What was read back after a write."""
+    """The proof of a write: digest and size of the body that was read back."""
 
     sha256: str
     bytes: int

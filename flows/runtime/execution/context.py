@@ -309,7 +309,7 @@ class RunContext(Generic[S]):
     async def _resolve(
         self, gate: str, visit: int, answered: Answered[Any] | ReviewTimeoutError
     ) -> None:
-        """Tell how a request ended: by whom it was answered, or what the system declared."""
+        """Tell how a request ended: who answered it, or what the system declared."""
         self.progress.finish(gate)
         meta: dict[str, Any] = {
             "gate": gate,

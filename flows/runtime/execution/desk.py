@@ -26,7 +26,7 @@ class Desk:
 
     @property
     def instance(self) -> str:
-        """Which start of the desk this process belongs to; empty where nobody supervises it."""
+        """Which start of the desk this process belongs to; empty without a supervisor."""
         return self.owner.split(":")[3]
 
     @property

@@ -10,10 +10,9 @@ from uuid import UUID
 from prefect import Flow
 from prefect.exceptions import Abort, Pause
 from prefect.flow_engine import run_flow_async
-from prefect.flows import load_flow_from_entrypoint
 
-from data.contracts.errors import ContractViolationError
 from flows.runtime.prefect_api.client import FlowRun, State, prefect_client
+from flows.runtime.prefect_api.deployments import Deployment
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +22,8 @@ async def execute(
 ) -> State[Any] | None:
     """Execute a claimed run to its end, its next gate, or its cancellation.
 
-    The flow is called with `parameters`, whatever Prefect holds: people can change those there.
+    The flow is called with `parameters` and not with those that Prefect holds: people can change
+    them there.
 
     Returns the state that the engine left the run in; None when it was suspended or stopped.
     """
@@ -44,18 +44,16 @@ async def execute(
     return None
 
 
-async def execute_job(flow_run_id: UUID) -> None:
+async def execute_job(flow_run_id: UUID, deployment: Deployment) -> None:
     """Execute the run of a scheduled job to its end, in this process.
 
-    Raises ContractViolationError for a run without a deployment. The flow's own errors are told
-    to Prefect, not raised.
+    The flow's own errors are told to Prefect, not raised.
     """
     async with prefect_client() as client:
         flow_run = await client.read_flow_run(flow_run_id)
-        if flow_run.deployment_id is None:
-            raise ContractViolationError("a job is a run of a deployment, and this one is not")
-        deployment = await client.read_deployment(flow_run.deployment_id)
-    flow: Flow[..., Any] = load_flow_from_entrypoint(deployment.entrypoint or "")
     await run_flow_async(
-        flow, flow_run=flow_run, parameters=flow_run.parameters, return_type="state"
+        deployment.load(),
+        flow_run=flow_run,
+        parameters=flow_run.parameters,
+        return_type="state",
     )

@@ -1,7 +1,7 @@
 """How the same story is carried out: as Prefect runs one can watch, or as plain awaits.
 
 *Orchestrated*, a stage is a Prefect subflow and an agent a Prefect task, both made without
-parameters: Prefect stores a subflow's arguments, and ours would be somebody's application.
+parameters: Prefect stores a subflow's arguments, and those of the desk would be an application.
 *Inline* (batch, what-if, tests), the same functions are awaited and nothing else happens.
 """
 
@@ -32,7 +32,7 @@ class Executor(Protocol):
     async def agent(self, label: str, body: Callable[[], Awaitable[T]]) -> T: ...
 
     async def publish(self, key: str, markdown: str) -> None:
-        """Show a text to whoever looks at the run in Prefect."""
+        """Show a text to people who look at the run in Prefect."""
 
     async def tag(self, *tags: str) -> None:
         """Mark the run, so that people can filter for it in Prefect."""
@@ -48,7 +48,7 @@ class InlineExecutor:
         return await body()
 
     async def publish(self, key: str, markdown: str) -> None:
-        """Nobody looks at an inline run."""
+        """An inline run has no page in Prefect."""
 
     async def tag(self, *tags: str) -> None:
         """There is nothing to mark."""
@@ -92,7 +92,7 @@ class OrchestratedExecutor:
         return outcome[0]
 
     async def publish(self, key: str, markdown: str) -> None:
-        """Leave the text with the run itself, once: whoever was killed after it comes back here."""
+        """Leave the text with the run itself, once: a killed execution comes here again."""
         flow_run_id = current_flow_run().id
         there = ArtifactFilter(
             key=ArtifactFilterKey(any_=[key]),

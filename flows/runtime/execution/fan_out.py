@@ -53,7 +53,7 @@ class Answers:
         """The finding under a name. Raises what kept it from being found."""
         finding = self.get(name, contract)
         if finding is None:
-            raise self.missing.get(name) or FanOutError(f"nobody was asked for '{name}'")
+            raise self.missing.get(name) or FanOutError(f"no agent was asked for '{name}'")
         return finding
 
 

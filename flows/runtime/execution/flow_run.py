@@ -60,7 +60,7 @@ async def typed_in(pause_key: str) -> dict[str, Any] | None:
 
 
 async def forget_typed(review: Review) -> None:
-    """Delete what was typed into the form of a request: the ledger has all that counts."""
+    """Delete the answers in Prefect's form of a request: the ledger has all that counts."""
     async with prefect_client() as client:
         flow_run_id = str(current_flow_run().id)
         await states.forget_typed(client, flow_run_id, states.pause_key(review))

@@ -56,7 +56,7 @@ class GateForm(RunInput):
         """
 
     def check_documents(self, request: ReviewRequest, handed_in: Collection[str]) -> None:
-        """Raise AnswerRejectedError when the answer names a paper that nobody handed in."""
+        """Raise AnswerRejectedError when the answer names a document that is not on file."""
 
     @classmethod
     def require_role(cls, request: ReviewRequest, roles: Collection[Role]) -> None:
@@ -67,7 +67,7 @@ class GateForm(RunInput):
 
     @classmethod
     def acting_as(cls, request: ReviewRequest, held: Collection[Role]) -> tuple[Role, ...]:
-        """Somebody's roles, first the one in which they answer here: the record names that."""
+        """The roles of a person, first the one in which they answer here: the record names it."""
         here = (request.role, *cls.roles)
         return tuple(sorted(held, key=lambda role: here.index(role) if role in here else len(here)))
 
@@ -118,7 +118,7 @@ def filled_in(form: type[F], fields: dict[str, Any]) -> F:
 def judge(
     answer: GateForm, request: ReviewRequest, by: Answerer, handed_in: Collection[str]
 ) -> None:
-    """Hold an answer to every rule of its gate, before it is recorded, whatever the channel.
+    """Hold an answer to every rule of its gate, before it is recorded. Every channel calls this.
 
     `handed_in` are the ids of the documents that came later. Raises AuthorityError or
     AnswerRejectedError.

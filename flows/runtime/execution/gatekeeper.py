@@ -50,11 +50,11 @@ class Gatekeeper(Protocol):
     async def pass_through(
         self, form: type[F], visit: int, request: ReviewRequest, waiting: Draft
     ) -> Answered[F]:
-        """The answer that counts. Whoever has none yet puts the run to sleep and never returns."""
+        """The answer that counts. Without one, the run is put to sleep and this does not return."""
 
 
 class WaitingForReviewError(WorkflowError):
-    """An inline run has come to a gate: nobody is there to answer, so it ends here."""
+    """An inline run has come to a gate: there is no person to answer, so it ends here."""
 
     code = "waiting_for_review"
 
@@ -139,7 +139,7 @@ class SuspendingGatekeeper:
                     await self._reject(review, error, waiting)
 
     async def _take_typed_or_sleep(self, form: type[F], review: Review, waiting: Draft) -> None:
-        """Take what was typed into Prefect's form; if nothing was, sleep and never return."""
+        """Take an answer from Prefect's form; without one, sleep and do not return."""
         key = states.pause_key(review)
         typed = await flow_run.typed_in(key)
         if typed is not None:
@@ -150,8 +150,8 @@ class SuspendingGatekeeper:
             await flow_run.suspend(f"{key}-{self._record.epoch}", prefilled(form, review.request))
 
     async def _end_wait(self, review: Review) -> None:
-        """Forget what was typed, also what lost to another answer, and draw the wait: once, and
-        not in replays."""
+        """Delete the answers in Prefect's form, also one that came too late, and draw the wait:
+        once, and not in replays."""
         told = resolved_key(review.gate, review.visit)
         if not await self._ledger.read(journal.is_told, self._run_id, told):
             await flow_run.forget_typed(review)
@@ -201,7 +201,7 @@ class SuspendingGatekeeper:
         feed.publish(await self._ledger.write(enter))
 
     def _news(self, review: Review, waiting: Draft) -> Draft:
-        """That somebody is waited for, with everything that a notification needs."""
+        """The event that a person is waited for, with all that a notification needs."""
         request = review.request
         told = {
             "role": request.role.value,
@@ -219,7 +219,7 @@ class SuspendingGatekeeper:
     async def _take(
         self, form: type[F], review: Review, typed: dict[str, Any], waiting: Draft
     ) -> None:
-        """Record what was typed into Prefect's form, or reject it and keep why."""
+        """Record the answer from Prefect's form, or reject it and keep why."""
         try:
             answer = filled_in(form, typed)
             by = Answerer(
@@ -258,12 +258,12 @@ class SuspendingGatekeeper:
 def _settled(form: type[F], review: Review) -> Answered[F]:
     """The answer that the ledger holds, held to the form's rules once more.
 
-    Raises ReviewTimeoutError when nobody gave one in time; AnswerRejectedError or AuthorityError
+    Raises ReviewTimeoutError when no answer came in time; AnswerRejectedError or AuthorityError
     for one that was accepted by other rules than there are now.
     """
     if review.status is ReviewStatus.EXPIRED:
         raise ReviewTimeoutError(
-            f"nobody answered at '{form.gate}' in time",
+            f"no answer came at '{form.gate}' in time",
             gate=form.gate,
             declared=review.request.on_timeout,
             waited_seconds=review.waited_seconds,

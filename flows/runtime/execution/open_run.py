@@ -70,7 +70,7 @@ class Execution:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while the run is cancelled on request, to tell that from the worker's own shutdown."""
     has_opened: bool = False
-    """Whether the flow has come so far that it writes its own end, whatever happens."""
+    """Whether the flow has come so far that it writes its own end in every case."""
     met_outage: bool = False
     """Whether the run could not be opened because a part of the desk was out of reach."""
 
@@ -114,8 +114,8 @@ class OpenRun(Generic[Pin]):
     vault: Callable[[], Awaitable[Filed]] | None = None
 
     async def reread(self) -> None:
-        """Look into the vault again: an answer that came at once has put nobody to sleep, and
-        papers may lie there that this execution has not seen."""
+        """Look into the vault again: an answer that came at once did not put the run to sleep, and
+        documents may lie there that this execution has not seen."""
         if self.vault is not None:
             self.filed = await self.vault()
 
@@ -350,7 +350,7 @@ async def _remember(
 ) -> None:
     """Go on from the last checkpoint, the fork's, or the start, and say which.
 
-    Raises ConflictError when what was saved does not mean any more what it meant then.
+    Raises ConflictError when the saved stages would mean something else on the map of today.
     """
     epoch = run.record.epoch
     unusable: CheckpointError | None = None
@@ -378,7 +378,7 @@ async def _remember(
             )
         )
     # A fork's thread begins with what it shares; what is there already is written over alike.
-    # So does its state: whoever answers at its first gate is held to it.
+    # So does its state: an answer at its first gate is judged by it.
     shared = {"state": run.state.model_dump(mode="json")} if fork else {}
     await run.record.write(Entry(drafts, messages=run.memory if fork else (), changes=shared))
 

@@ -56,7 +56,7 @@ class Record(Protocol):
         """Commit an entry, and what `also` writes with it: all or nothing."""
 
     async def decide(self, content: Contract) -> bool:
-        """Enter what was decided: once per run, the first stands. False when it decides nothing."""
+        """Enter the decision, once per run. False when the run decides nothing."""
 
     async def schedule_retry(self, reason: Draft) -> bool:
         """Note that this execution ends in trouble of the desk's own, and that another follows.
@@ -121,7 +121,7 @@ class LedgerRecord:
         return outcome
 
     async def decide(self, content: Contract) -> bool:
-        """Whoever replays a decision finds it taken; whoever has lost the lease is refused.
+        """A replay finds the decision taken; an execution without the lease is refused.
 
         A what-if decides nothing: what it came to is in its last checkpoint. Raises
         AlreadyDecidedError when another run was first.
@@ -142,7 +142,7 @@ class LedgerRecord:
                 retries.schedule_retry, self._run_id, self.epoch, reason
             )
         except UnavailableError:
-            return True  # nothing can be written now; whoever gives the lease back says the same
+            return True  # nothing can be written now; the worker says the same with the lease
         feed.publish(written or [])
         return written is not None
 
@@ -154,7 +154,7 @@ class LedgerRecord:
 
     async def kept_answer(self, key: str) -> dict[str, Any] | None:
         if self.epoch == 1:
-            return None  # nobody came before a first execution
+            return None  # no execution came before the first one
         try:
             return await self._store.get(f"answers/{self._run_id}/{key}.json")
         except CheckpointError:
@@ -162,7 +162,7 @@ class LedgerRecord:
 
 
 class MemoryRecord:
-    """An inline run's journal; whoever runs it keeps from it what should last."""
+    """An inline run's journal, in memory; its caller keeps from it what should last."""
 
     def __init__(self) -> None:
         self.epoch = 1
@@ -189,7 +189,7 @@ class MemoryRecord:
         return False
 
     async def stop(self) -> None:
-        """Nobody asks an inline run to stop; whoever awaits it may cancel it."""
+        """An inline run is not asked to stop; its caller may cancel it."""
 
     async def keep_answer(self, key: str, answer: dict[str, Any]) -> None:
         """Nothing to keep: an inline run is not taken up again."""

@@ -75,6 +75,8 @@ class Edge:
     """Called with the run's typed state at the moment of the transition."""
     back: bool = False
     """A declared way back. Only such edges may close a cycle."""
+    text: str = ""
+    """What the arrow says. Without a text, it says the predicate's name in words."""
 
     def __post_init__(self) -> None:
         if self.when is not None and getattr(self.when, "__name__", "<lambda>") == "<lambda>":
@@ -90,8 +92,8 @@ class Edge:
 
     @property
     def label(self) -> str:
-        """The predicate's name in words. Empty when the edge is always open."""
-        return self.predicate.replace("_", " ").strip()
+        """The text. Without a text, the predicate's name in words, or nothing."""
+        return self.text or self.predicate.replace("_", " ").strip()
 
     def holds(self, state: Any) -> bool:
         """Whether a run in this state may take the edge."""

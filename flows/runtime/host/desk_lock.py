@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from data.contracts.base import Contract, Moment
 from data.contracts.errors import ConflictError
+from flows.runtime.host.private_folder import make_private
 
 PORTS_TRIED = 100
 LOCK_SECONDS = 0.5
@@ -62,7 +63,7 @@ class DeskLock:
         Raises:
             ConflictError: another process runs this desk. The message has its pid and addresses.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_private(self._folder)
         fd = os.open(_lock_file(self._folder), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         # `running_desk` holds the lock for a moment while it looks whether a desk holds it. So
         # a lock that is taken means a running desk only when it stays taken.

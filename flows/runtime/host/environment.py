@@ -15,6 +15,8 @@ from flows.runtime.host.loopback import is_loopback
 
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - looked up, never bound
 _SERVER_PASSWORD, _CLIENT_PASSWORD = "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING"
+_KEPT_IN_PREFECT_SECONDS = 30 * 24 * 3600
+"""How long Prefect keeps a run after its end; its page in the UI is gone then."""
 _ALIASES = {
     "PREFECT_SERVER_DATABASE_CONNECTION_URL": "PREFECT_API_DATABASE_CONNECTION_URL",
     "PREFECT_SERVER_UI_API_URL": "PREFECT_UI_API_URL",
@@ -70,6 +72,9 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
         # A new subscriber misses an event that Prefect has received and not flushed yet: it is
         # neither in the stored events nor in the feed.
         "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.25",
+        # By default Prefect keeps flow runs for ever, a megabyte each. The ledger has what counts.
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(_KEPT_IN_PREFECT_SECONDS),
         "PREFECT_LOGGING_LEVEL": "WARNING",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",

@@ -47,7 +47,7 @@ class Filed:
 
     body: bytes
     documents: tuple[bytes, ...] = ()
-    """What was handed in later, in that order."""
+    """The documents that came later, in the order in which they came."""
 
 
 def filed(connection: sa.Connection, application_id: str) -> Filed:
@@ -62,15 +62,15 @@ def filed(connection: sa.Connection, application_id: str) -> Filed:
         .where(documents.c.application_id == application_id)
         .order_by(documents.c.filed_at, documents.c.document_id)
     ).scalars()
-    return Filed(zlib.decompress(body), tuple(zlib.decompress(paper) for paper in later))
+    return Filed(zlib.decompress(body), tuple(zlib.decompress(document) for document in later))
 
 
 def file_document(
     connection: sa.Connection, application_id: str, document_id: str, body: bytes, by: str
 ) -> bool:
-    """Add a paper to an application's file; False when the very same one is there already.
+    """Add a document to an application's file; False when the very same one is there already.
 
-    Raises ConflictError when another paper is filed under that id.
+    Raises ConflictError when another document is filed under that id.
     """
     this = sa.select(documents.c.body).where(
         documents.c.application_id == application_id, documents.c.document_id == document_id
@@ -83,17 +83,26 @@ def file_document(
             "application_id": application_id,
             "document_id": document_id,
             "body": zlib.compress(body),
+            "size": len(body),
             "filed_by": by,
             "filed_at": now(),
         },
     )
     if zlib.decompress(connection.execute(this).scalar_one()) != body:
-        raise ConflictError("another paper is filed under that id")
+        raise ConflictError("another document is filed under that id")
     return is_new
 
 
+def size_of_file(connection: sa.Connection, application_id: str) -> tuple[int, int]:
+    """How many documents came later to an application's file, and how many bytes they take."""
+    here = documents.c.application_id == application_id
+    query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(documents.c.size), 0))
+    count, size = connection.execute(query.where(here)).one()
+    return count, size
+
+
 def document_ids(connection: sa.Connection, run_id: str) -> set[str]:
-    """The ids of what was handed in later for the application that a run is about."""
+    """The ids of the documents that came later for the application that a run is about."""
     later = sa.select(documents.c.document_id).join(
         runs, runs.c.application_id == documents.c.application_id
     )

@@ -75,18 +75,18 @@ def end(connection: sa.Connection, run_id: str, epoch: int) -> list[Event]:
 
     Raises LeaseLostError when another execution goes on with it.
     """
-    run = find(connection, run_id)
+    run = find(connection, run_id, lock=True)
     return [] if run.status.has_ended else _end(connection, run, _who(connection, run_id), epoch)
 
 
 def give_back(connection: sa.Connection, run_id: str, epoch: int) -> list[Event]:
-    """Give the lease of an execution back, and end what was asked to stop meanwhile."""
+    """Release the lease of an execution, and end the run if it was asked to stop meanwhile."""
     leases.release_lease(connection, run_id, epoch)
     return end_unattended(connection, run_id)
 
 
 def end_unattended(connection: sa.Connection, run_id: str) -> list[Event]:
-    """Write the end of a run that was asked to stop, if nobody executes it and it has none."""
+    """Write the end of a run that was asked to stop, if no worker executes it and it has no end."""
     run = find(connection, run_id, lock=True)
     if not run.cancel_requested or run.status.has_ended or run.lease_owner is not None:
         return []

@@ -6,7 +6,7 @@ Prefect's state and event stream only say that it is time to look here.
 Transactions are plain functions of a connection, run on a thread so that no statement
 blocks the event loop: `await ledger.write(take_in, case)` commits all of `take_in` or nothing.
 SQLite transactions that write begin IMMEDIATE: a transaction that starts as a reader and
-turns writer later fails at once with "database is locked", whatever the timeout says.
+turns writer later fails at once with "database is locked" and does not wait for the timeout.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from alembic import command
@@ -32,6 +33,12 @@ from sqlalchemy.exc import DBAPIError
 
 from data.contracts.errors import UnavailableError
 
+WAIT_SECONDS = 10.0
+"""How long a transaction waits for a free thread, and its statements for another's lock."""
+_READERS = 8
+_WRITERS = 4
+_POSTGRES_LIMITS = "-c lock_timeout=10000 -c statement_timeout=30000"
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -39,6 +46,24 @@ T = TypeVar("T")
 def now() -> str:
     """The wall clock as the ledger writes it. Never an input to a decision."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def clock(connection: sa.Connection, seconds: float = 0.0) -> str:
+    """The database's own time, so many seconds from now.
+
+    Leases are compared by it: the clocks of two machines may differ by more than a lease lasts.
+    SQLite has no other clock than that of its machine.
+    """
+    if connection.dialect.name != "postgresql":
+        return moment(seconds)
+    told: str = connection.execute(_POSTGRES_CLOCK, {"seconds": seconds}).scalar_one()
+    return told
+
+
+_POSTGRES_CLOCK = sa.text(
+    "select to_char((clock_timestamp() + make_interval(secs => :seconds)) at time zone 'UTC',"
+    """ 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+)
 
 
 def insert_or_ignore(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> None:
@@ -55,6 +80,48 @@ def shared_ledger(url: str) -> Ledger:
     return ledger
 
 
+class _Lane:
+    """The threads for one kind of transaction, and a bounded wait for one of them.
+
+    A caller waits for a free thread on the event loop, where a time limit can cut the wait. Once
+    its transaction runs on a thread, the caller waits for the outcome.
+    """
+
+    def __init__(self, name: str, threads: int) -> None:
+        self._name = name
+        self._size = threads
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=f"ledger-{name}")
+        self._free: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
+            WeakKeyDictionary()
+        )
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Run a transaction on a thread of this lane.
+
+        Raises UnavailableError when no thread is free in time. A caller that is cancelled after
+        its transaction began waits for the outcome: a commit is never left in doubt.
+        """
+        loop = asyncio.get_running_loop()
+        free = self._free.setdefault(loop, asyncio.Semaphore(self._size))
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await free.acquire()
+        except TimeoutError:
+            raise UnavailableError(
+                f"the ledger is busy: no {self._name} ended within {WAIT_SECONDS:g} s"
+            ) from None
+        outcome = loop.run_in_executor(self._threads, copy_context().run, call)
+        outcome.add_done_callback(lambda _: free.release())
+        try:
+            return await asyncio.shield(outcome)
+        except asyncio.CancelledError:
+            await asyncio.wait([outcome])
+            raise
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=True)
+
+
 class Ledger:
     """One database, opened by URL. Close it, or use it as a context manager."""
 
@@ -66,7 +133,8 @@ class Ledger:
         self.engine = sa.create_engine(
             self.url,
             pool_pre_ping=not self.is_sqlite,
-            connect_args={"timeout": 30} if self.is_sqlite else {},
+            pool_size=_READERS + _WRITERS,
+            connect_args={} if self.is_sqlite else {"options": _POSTGRES_LIMITS},
         )
         if self.is_sqlite:
             event.listen(self.engine, "connect", _configure_sqlite)
@@ -74,7 +142,9 @@ class Ledger:
         # SQLite has one writer: queueing for it in this process is kinder than its own
         # back-off, which sleeps up to 100 ms between looks.
         self._turn = threading.Lock() if self.is_sqlite else nullcontext()
-        self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="ledger")
+        # Lanes of their own: a write that waits for a lock holds up no read.
+        self._reads = _Lane("read", _READERS)
+        self._writes = _Lane("write", 1 if self.is_sqlite else _WRITERS)
 
     def __enter__(self) -> Ledger:
         return self
@@ -83,7 +153,8 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        self._threads.shutdown(wait=True)
+        self._reads.close()
+        self._writes.close()
         self.engine.dispose()
 
     def migrate(self) -> None:
@@ -92,6 +163,8 @@ class Ledger:
         config.set_main_option("script_location", str(files("flows.runtime.ledger") / "migrations"))
         with _ledger_errors(), self._turn, self.engine.begin() as connection:
             if not self.is_sqlite:
+                connection.execute(sa.text("set local lock_timeout = 0"))  # another may migrate
+                connection.execute(sa.text("set local statement_timeout = 0"))
                 connection.execute(sa.text("select pg_advisory_xact_lock(7215042)"))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -104,44 +177,44 @@ class Ledger:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """A snapshot to read from, on the calling thread."""
+        """A snapshot to read from, on the calling thread.
+
+        All statements see one state of the database. By default PostgreSQL would show each of them
+        the commits up to its own start.
+        """
         with _ledger_errors(), self.engine.connect() as connection:
-            yield connection.execution_options(desk_reads_only=True)
+            if self.is_sqlite:
+                yield connection.execution_options(desk_reads_only=True)
+            else:
+                yield connection.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
 
     async def write(
         self, fn: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `fn(connection, …)` in one transaction on a thread.
 
-        Raises UnavailableError when the database is out of reach or full; nothing is written.
-        A caller that is cancelled waits for the outcome: a commit is never left in doubt.
+        Raises UnavailableError when the database is out of reach, busy or full; nothing is written
+        then.
         """
 
         def transaction() -> T:
             with self.writing() as connection:
                 return fn(connection, *args, **kwargs)
 
-        return await self._on_thread(transaction)
+        return await self._writes.run(transaction)
 
     async def read(
         self, fn: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run `fn(connection, …)` as a read-only snapshot on a thread."""
+        """Run `fn(connection, …)` on a read-only snapshot, on a thread."""
 
         def snapshot() -> T:
             with self.reading() as connection:
                 return fn(connection, *args, **kwargs)
 
-        return await self._on_thread(snapshot)
-
-    async def _on_thread(self, call: Callable[[], T]) -> T:
-        loop = asyncio.get_running_loop()
-        outcome = loop.run_in_executor(self._threads, copy_context().run, call)
-        try:
-            return await asyncio.shield(outcome)
-        except asyncio.CancelledError:
-            await asyncio.wait([outcome])
-            raise
+        return await self._reads.run(snapshot)
 
 
 def _with_driver(url: str) -> str:
@@ -156,7 +229,7 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("pragma journal_mode = wal")
     cursor.execute("pragma synchronous = normal")  # survives a killed process; see ARCHITECTURE
-    cursor.execute("pragma busy_timeout = 30000")
+    cursor.execute(f"pragma busy_timeout = {WAIT_SECONDS * 1000:.0f}")
     cursor.close()
 
 

@@ -1,4 +1,4 @@
-"""What was decided, entered once: whatever is killed, replayed or answered twice."""
+"""Decisions: each is entered once, also after a kill, a replay or a second answer."""
 
 from __future__ import annotations
 

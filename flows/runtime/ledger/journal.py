@@ -19,7 +19,7 @@ from data.contracts.base import Contract, canonical_json
 from data.contracts.errors import RecordNotFoundError
 from data.contracts.events import Event, EventStatus, EventType
 from data.contracts.runs import RunStatus
-from flows.runtime.ledger import reviews, tables
+from flows.runtime.ledger import outbox, reviews, tables
 from flows.runtime.ledger.database import now
 from flows.runtime.ledger.leases import require_lease
 from flows.runtime.ledger.runs import Run
@@ -104,6 +104,7 @@ def append(
     if entries:
         rows = [entry.as_row() for entry in entries]
         connection.execute(tables.events.insert(), rows)
+        outbox.put(connection, [entry.event for entry in entries])
         head = entries[-1].head
     connection.execute(
         tables.runs.update()
@@ -165,7 +166,7 @@ def _new(connection: sa.Connection, run_id: str, drafts: Sequence[Draft]) -> lis
 
 
 def _entries(head: _Head, drafts: Sequence[Draft]) -> list[_Entry]:
-    """Number drafts, chain them, and let progress never fall, whatever a replay computes."""
+    """Number drafts, chain them, and let progress never fall: a replay may compute less."""
     entries: list[_Entry] = []
     for draft in drafts:
         progress = max(head.progress, round(draft.progress, 4))
@@ -249,6 +250,15 @@ def read(connection: sa.Connection, run_id: str, *, after: int = 0, limit: int =
             .limit(limit)
         ).scalars()
     )
+
+
+def find(connection: sa.Connection, run_id: str, number: int) -> Event:
+    """One event of a run. Raises RecordNotFoundError."""
+    this = (tables.events.c.run_id == run_id) & (tables.events.c.id == number)
+    body = connection.execute(sa.select(tables.events.c.body).where(this)).scalar_one_or_none()
+    if body is None:
+        raise RecordNotFoundError(f"run {run_id} has no event {number}")
+    return Event.model_validate_json(body)
 
 
 def heads(connection: sa.Connection, run_ids: Iterable[str]) -> dict[str, int]:

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from data.contracts.errors import LeaseLostError
 from data.contracts.runs import RunStatus
-from flows.runtime.ledger.database import moment, now
-from flows.runtime.ledger.runs import LIVE, Run
+from flows.runtime.host.process_ids import has_died_here
+from flows.runtime.ledger.database import clock, now
+from flows.runtime.ledger.runs import LIVE, REFERENCE, RunRef
 from flows.runtime.ledger.tables import runs
 
 
@@ -21,7 +22,7 @@ def acquire_lease(connection: sa.Connection, run_id: str, owner: str, seconds: f
 
     None when it is held, shall stop, has ended or does not exist.
     """
-    free = runs.c.lease_owner.is_(None) | (runs.c.lease_until < now())
+    free = runs.c.lease_owner.is_(None) | (runs.c.lease_until < clock(connection))
     wanted = runs.c.status.in_(LIVE) & runs.c.cancel_requested.is_(sa.false())
     taken = connection.execute(
         runs.update()
@@ -29,7 +30,7 @@ def acquire_lease(connection: sa.Connection, run_id: str, owner: str, seconds: f
         .values(
             lease_owner=owner,
             lease_epoch=runs.c.lease_epoch + 1,
-            lease_until=moment(seconds),
+            lease_until=clock(connection, seconds),
             status=RunStatus.RUNNING,
             updated_at=now(),
         )
@@ -45,7 +46,7 @@ def acquire_lease(connection: sa.Connection, run_id: str, owner: str, seconds: f
 def renew_leases(connection: sa.Connection, owner: str, seconds: float) -> set[str]:
     """Keep all leases of an owner; returns the runs it still holds."""
     held = runs.c.lease_owner == owner
-    connection.execute(runs.update().where(held).values(lease_until=moment(seconds)))
+    connection.execute(runs.update().where(held).values(lease_until=clock(connection, seconds)))
     return set(connection.execute(sa.select(runs.c.run_id).where(held)).scalars())
 
 
@@ -63,7 +64,7 @@ def release_lease(connection: sa.Connection, run_id: str, epoch: int) -> None:
 def require_lease(connection: sa.Connection, run_id: str, epoch: int) -> None:
     """Raise LeaseLostError unless this execution still holds the run, and it has not ended.
 
-    A worker that was given up holds nothing, also before somebody else takes the run; and after
+    A worker that lost its lease holds nothing, also before another worker takes the run; and after
     the end of a run no execution writes anything, another end least of all.
     """
     mine = sa.and_(
@@ -76,7 +77,16 @@ def require_lease(connection: sa.Connection, run_id: str, epoch: int) -> None:
         raise LeaseLostError(f"run {run_id} is not executed under lease {epoch} any more")
 
 
-def leased(connection: sa.Connection) -> list[Run]:
-    """Runs that some worker holds, or held when it fell silent."""
+def abandoned(connection: sa.Connection) -> list[RunRef]:
+    """Runs whose lease has run out, or whose worker has died on this host."""
     held = runs.c.lease_owner.is_not(None)
-    return [Run.of(row) for row in connection.execute(sa.select(runs).where(held))]
+    leased = [RunRef.of(row) for row in connection.execute(sa.select(*REFERENCE).where(held))]
+    moment = clock(connection)
+    return [run for run in leased if is_abandoned(run, moment)]
+
+
+def is_abandoned(run: RunRef, moment: str) -> bool:
+    """Whether the worker that holds a run will not come back."""
+    return run.lease_owner is not None and (
+        run.lease_until < moment or has_died_here(run.lease_owner)
+    )

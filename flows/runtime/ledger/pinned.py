@@ -23,7 +23,7 @@ Pin = TypeVar("Pin", bound=Contract)
 
 
 def migrate(contract: type[Pin], body: bytes) -> Pin:
-    """What was pinned, of any known schema, as today's contract.
+    """A pinned document of any known schema, as today's contract.
 
     Raises ConflictError with both versions and the way out, a fork from the start.
     """
@@ -77,7 +77,7 @@ def keep_pinned(connection: sa.Connection, document: Contract) -> str:
 
 
 def pinned_body(connection: sa.Connection, digest: str) -> bytes:
-    """The JSON of what was pinned. Raises RecordNotFoundError."""
+    """The JSON of a pinned document. Raises RecordNotFoundError."""
     kept: bytes | None = connection.execute(
         sa.select(blobs.c.body).where(blobs.c.path == f"pins/{digest}")
     ).scalar_one_or_none()

@@ -34,7 +34,7 @@ def schedule_retry(
 
     Raises LeaseLostError when this execution does not hold the run any more.
     """
-    run = runs.find(connection, run_id)
+    run = runs.find(connection, run_id, lock=True)
     before, saved = run.retry_state, checkpoint_index.count(connection, run_id)
     times = before.retries + 1 if before.retries and before.retried_at == saved else 1
     if times > MAX_RETRIES:
@@ -57,7 +57,7 @@ def record_failure(
 
     Either it failed before it had opened its run, or a part of the desk was out of reach.
     """
-    run = runs.find(connection, run_id)
+    run = runs.find(connection, run_id, lock=True)
     if run.status is not RunStatus.RUNNING or run.lease_epoch != epoch or run.lease_owner is None:
         return []
     if is_startup_failure:
@@ -74,7 +74,7 @@ def requeue(connection: sa.Connection, run_id: str, owner: str) -> list[Event]:
 
     A run that was asked to stop ends here instead.
     """
-    run = runs.find(connection, run_id)
+    run = runs.find(connection, run_id, lock=True)
     if run.lease_owner != owner:
         return []
     written: list[Event] = []
@@ -88,7 +88,7 @@ def reopen(connection: sa.Connection, run_id: str, by: str) -> list[Event]:
 
     A run that is queued already needs nothing. Raises ConflictError for any other status.
     """
-    run = runs.find(connection, run_id)
+    run = runs.find(connection, run_id, lock=True)
     if run.status is RunStatus.QUEUED:
         return []
     if run.status is not RunStatus.FAILED:

@@ -33,7 +33,7 @@ def latest(
 
 
 def open_reviews(connection: sa.Connection, run_id: str | None = None) -> list[Review]:
-    """Everything that waits for somebody, most urgent first."""
+    """Every open request, the most urgent first."""
     query = sa.select(reviews).where(reviews.c.status == ReviewStatus.OPEN)
     if run_id is not None:
         query = query.where(reviews.c.run_id == run_id)
@@ -120,7 +120,7 @@ def answer(
 
     True when this call recorded it, False when the very same answer was recorded before under
     the same idempotency key. Otherwise raises AlreadyAnsweredError, ReviewTimeoutError, or
-    ClaimedError while somebody else works on it.
+    ClaimedError while another reviewer works on it.
     """
     this = _this(review)
     answer = {"fields": fields, "by": by.model_dump(mode="json")}
@@ -149,9 +149,9 @@ def answer(
 
 
 def claim(connection: sa.Connection, review: Review, reviewer: str, minutes: int) -> Review:
-    """Take an open request off the pile; whoever has it already keeps it longer.
+    """Claim an open request for a reviewer; a reviewer who has it already keeps it longer.
 
-    Raises ClaimedError while somebody else has it, ReviewTimeoutError after its time.
+    Raises ClaimedError while another reviewer has it, ReviewTimeoutError after its time.
     """
     moment = now()
     if _stamp(review.due_at) < moment:
@@ -171,9 +171,9 @@ def claim(connection: sa.Connection, review: Review, reviewer: str, minutes: int
 
 
 def release(connection: sa.Connection, review: Review, reviewer: str) -> Review:
-    """Put a request back; one that nobody has claimed is there already.
+    """Release a request; one that is not claimed is free already.
 
-    Raises ClaimedError while somebody else has it.
+    Raises ClaimedError while another reviewer has it.
     """
     given_back = connection.execute(
         reviews.update()
@@ -187,7 +187,7 @@ def release(connection: sa.Connection, review: Review, reviewer: str) -> Review:
 
 
 def expire(connection: sa.Connection, review: Review) -> bool:
-    """Close a request whose time is up; False when somebody answered it before."""
+    """Close a request whose time is up; False when it was answered before."""
     closed = connection.execute(
         reviews.update()
         .where(_this(review), reviews.c.status == ReviewStatus.OPEN, reviews.c.due_at < now())
@@ -251,10 +251,10 @@ def pass_on(connection: sa.Connection, review: Review) -> Review | None:
 
 
 def reject(connection: sa.Connection, review: Review, why: str) -> None:
-    """Close a request whose answer does not count; the gate asks anew, and tells why.
+    """Close a request whose answer does not count; the gate asks again, and tells why.
 
-    An answer that came in meanwhile stays. Where this one had counted before, what was asked
-    because of it is void.
+    An answer that came in meanwhile stays. If this one had counted before, the requests that
+    followed from it are void.
     """
     given = {"fields": review.fields, "by": review.by.model_dump(mode="json")} if review.by else {}
     rejected = connection.execute(

@@ -1,7 +1,7 @@
 """Run requests: what a run was asked to do, in the ledger before Prefect hears of it.
 
 A request becomes a run of the desk at once, with an id of its own. Prefect is told afterwards and
-knows the run by that id. Anybody who reaches the Prefect server can start a run there, with any
+knows the run by that id. Every client of the Prefect server can start a run there, with any
 parameters: a flow run that belongs to no run of the ledger is not executed.
 """
 
@@ -66,13 +66,12 @@ def of_flow_run(connection: sa.Connection, flow_run_id: str, run_id: str) -> Run
     """
     known = runs.of_flow_runs(connection, [flow_run_id]).get(flow_run_id)
     if known is not None:
-        return known
+        return runs.find(connection, known.run_id)
     run = runs.find_all(connection, [run_id]).get(run_id)
     if run is None:
         raise RecordNotFoundError("no run of the desk asked for this flow run")
-    if run.flow_run_id:
+    if run.flow_run_id or not runs.map_to_flow_run(connection, run_id, flow_run_id, seen=""):
         raise ConflictError(f"run {run_id} is carried out by another flow run")
-    runs.map_to_flow_run(connection, run_id, flow_run_id, seen="")
     return runs.find(connection, run_id)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 
@@ -21,32 +21,19 @@ Place = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Run:
-    """One row of the register."""
+class RunRef:
+    """What a sweep and Prefect need to know of a run; cheap to read for thousands of runs."""
 
     run_id: str
     application_id: str
-    origin: str
     flow_run_id: str
     """The Prefect flow run that carries it out; empty while there is none."""
-    workflow_version: str
     status: RunStatus
     phase: str
-    progress: float
-    options: Mapping[str, Any]
-    versions: Mapping[str, Any]
-    state: Mapping[str, Any]
-    error: Mapping[str, Any] | None
     traceparent: str
     lineage: Mapping[str, Any] | None
     retry_state: RetryState
-    cancel_requested: bool
-    legal_hold: bool
-    submitted_by: str
     created_at: str
-    updated_at: str
-    last_event_id: int
-    chain: str
     lease_owner: str | None
     lease_epoch: int
     lease_until: str
@@ -70,7 +57,7 @@ class Run:
         return self.created_at, self.run_id
 
     @classmethod
-    def of(cls, row: sa.Row[Any, Any, Any]) -> Run:
+    def of(cls, row: sa.Row[Any, Any, Any]) -> Self:
         read = {
             "status": RunStatus(row.status),
             "retry_state": RetryState.model_validate(row.retry_state),
@@ -78,8 +65,31 @@ class Run:
         return cls(**{**row._mapping, **read})
 
 
+@dataclass(frozen=True)
+class Run(RunRef):
+    """One row of the register, whole."""
+
+    origin: str
+    workflow_version: str
+    progress: float
+    options: Mapping[str, Any]
+    versions: Mapping[str, Any]
+    state: Mapping[str, Any]
+    error: Mapping[str, Any] | None
+    cancel_requested: bool
+    legal_hold: bool
+    submitted_by: str
+    updated_at: str
+    last_event_id: int
+    chain: str
+
+
+REFERENCE = [runs.c[field.name] for field in fields(RunRef)]
+"""The columns of a `RunRef`."""
+
+
 def register(connection: sa.Connection, run_id: str, origin: str, /, **fields: Any) -> Run:
-    """Enter a run, once per origin: whoever comes second reads what the first entered."""
+    """Enter a run, once per origin: the second caller reads what the first one entered."""
     blank: dict[str, Any] = {
         "status": RunStatus.QUEUED,
         "options": {},
@@ -95,8 +105,11 @@ def register(connection: sa.Connection, run_id: str, origin: str, /, **fields: A
 
 
 def find(connection: sa.Connection, run_id: str, *, lock: bool = False) -> Run:
-    """Raises RecordNotFoundError when there is no such run. With `lock`, nobody else changes it
-    before the end of the transaction."""
+    """One run. Raises RecordNotFoundError when there is none.
+
+    With `lock`, no other transaction changes it before the end of this one. A transaction that
+    decides by a run's status and then writes needs that: PostgreSQL lets others write in between.
+    """
     query = sa.select(runs).where(runs.c.run_id == run_id)
     row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
@@ -104,16 +117,16 @@ def find(connection: sa.Connection, run_id: str, *, lock: bool = False) -> Run:
     return Run.of(row)
 
 
-def find_all(connection: sa.Connection, run_ids: list[str]) -> dict[str, Run]:
+def find_all(connection: sa.Connection, run_ids: Collection[str]) -> dict[str, Run]:
     """Those of these runs that are entered, by id."""
     found = connection.execute(sa.select(runs).where(runs.c.run_id.in_(run_ids)))
     return {row.run_id: Run.of(row) for row in found}
 
 
-def of_flow_runs(connection: sa.Connection, flow_run_ids: Collection[str]) -> dict[str, Run]:
+def of_flow_runs(connection: sa.Connection, flow_run_ids: Collection[str]) -> dict[str, RunRef]:
     """The runs that these Prefect flow runs carry out, by the flow run's id."""
-    found = connection.execute(sa.select(runs).where(runs.c.flow_run_id.in_(flow_run_ids)))
-    return {row.flow_run_id: Run.of(row) for row in found}
+    found = connection.execute(sa.select(*REFERENCE).where(runs.c.flow_run_id.in_(flow_run_ids)))
+    return {row.flow_run_id: RunRef.of(row) for row in found}
 
 
 def map_to_flow_run(connection: sa.Connection, run_id: str, flow_run_id: str, *, seen: str) -> bool:
@@ -148,14 +161,15 @@ def page(
     return [Run.of(row) for row in connection.execute(query)]
 
 
-def queued(connection: sa.Connection) -> list[Run]:
+def queued(connection: sa.Connection) -> list[RunRef]:
     """The runs that wait for a worker."""
     idle = (runs.c.status == RunStatus.QUEUED) & runs.c.lease_owner.is_(None)
-    return [Run.of(row) for row in connection.execute(sa.select(runs).where(idle))]
+    return [RunRef.of(row) for row in connection.execute(sa.select(*REFERENCE).where(idle))]
 
 
-def waiting(connection: sa.Connection, after: str, most: int) -> list[Run]:
-    """The next runs, by id, that wait for a person; from the first again after the last."""
+def waiting(connection: sa.Connection, after: str, most: int) -> list[RunRef]:
+    """The next runs, by id, that wait for a person; empty after the last one."""
     idle = (runs.c.status == RunStatus.WAITING) & runs.c.lease_owner.is_(None)
-    query = sa.select(runs).where(idle).order_by(runs.c.run_id <= after, runs.c.run_id).limit(most)
-    return [Run.of(row) for row in connection.execute(query)]
+    query = sa.select(*REFERENCE).where(idle, runs.c.run_id > after)
+    found = connection.execute(query.order_by(runs.c.run_id).limit(most))
+    return [RunRef.of(row) for row in found]

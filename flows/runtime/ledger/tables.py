@@ -28,11 +28,12 @@ applications = sa.Table(
 )
 
 documents = sa.Table(
-    "documents",  # what was handed in after the application
+    "documents",  # those that came after the application
     metadata,
     sa.Column("application_id", _Id, primary_key=True),
     sa.Column("document_id", _Id, primary_key=True),
     sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("size", sa.Integer, nullable=False, server_default="0"),  # before compression
     sa.Column("filed_by", sa.String(128), nullable=False),
     sa.Column("filed_at", _At, nullable=False),
 )
@@ -45,7 +46,7 @@ runs = sa.Table(
     sa.Column("origin", sa.String(160), nullable=False, unique=True),  # one run per origin
     sa.Column("flow_run_id", _Id, nullable=False, server_default="", index=True),  # in Prefect
     sa.Column("workflow_version", _Name, nullable=False, server_default=""),
-    sa.Column("status", _Name, nullable=False, index=True),
+    sa.Column("status", _Name, nullable=False),
     sa.Column("phase", _Name, nullable=False, server_default=""),
     sa.Column("progress", sa.Float, nullable=False, server_default="0"),
     sa.Column("options", sa.JSON, nullable=False),
@@ -66,6 +67,7 @@ runs = sa.Table(
     sa.Column("lease_epoch", sa.Integer, nullable=False, server_default="0"),
     sa.Column("lease_until", _At, nullable=False, server_default=""),
     sa.Index("ix_runs_created", "created_at", "run_id"),
+    sa.Index("ix_runs_by_status", "status", "created_at", "run_id"),
 )
 
 events = sa.Table(
@@ -121,7 +123,7 @@ reviews = sa.Table(
     sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("visit", sa.Integer, nullable=False),  # which time the run came to this gate
     sa.Column("role", _Name, nullable=False),
-    sa.Column("status", _Name, nullable=False, index=True),  # open, answered, rejected, expired
+    sa.Column("status", _Name, nullable=False),  # open, answered, rejected, expired
     sa.Column("request", sa.JSON, nullable=False),
     sa.Column("opened_at", _At, nullable=False),
     sa.Column("due_at", _At, nullable=False),
@@ -135,6 +137,7 @@ reviews = sa.Table(
     sa.Column("reminded_at", _At, nullable=True),
     sa.Column("escalate_at", _At, nullable=True),
     sa.Column("escalated_at", _At, nullable=True),
+    sa.Index("ix_reviews_by_due", "status", "due_at", "run_id"),
 )
 
 
@@ -150,6 +153,22 @@ def _index_of_few(name: str, column: sa.Column[Any], few: sa.ColumnElement[bool]
     sa.Index(name, column, sqlite_where=few, postgresql_where=few)
 
 
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("notification_id", _Id, primary_key=True),
+    sa.Column("run_id", _Id, nullable=False, index=True),
+    sa.Column("event_id", sa.Integer, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_try_at", _At, nullable=False),
+    sa.Column("created_at", _At, nullable=False),
+    sa.Column("sent_at", _At, nullable=False),  # empty until the receiver has taken it
+)
+
+UNSENT = outbox.c.sent_at == ""
+"""Notifications that are still to be sent, in the words of their index."""
+
+_index_of_few("ix_outbox_unsent", outbox.c.next_try_at, UNSENT)
 _index_of_few("ix_runs_leased", runs.c.lease_owner, runs.c.lease_owner.is_not(None))
 _index_of_few("ix_runs_to_stop", runs.c.cancel_requested, runs.c.cancel_requested.is_(sa.true()))
 _index_of_few("ix_reviews_undelivered", reviews.c.delivered, UNDELIVERED)

@@ -90,7 +90,7 @@ def _translated(status: int) -> CreditDeskError:
     if status in _TEMPORARY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _unavailable(f"it answers {status}")
     if status == HTTPStatus.NOT_FOUND:
-        return UnknownToPrefectError("the Prefect server does not know what was asked for")
+        return UnknownToPrefectError("the Prefect server does not know the run or deployment")
     return RefusedByPrefectError(f"the Prefect server refused a call of the desk: {status}")
 
 

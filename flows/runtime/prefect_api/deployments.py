@@ -91,6 +91,14 @@ def declared(path: Path) -> list[Deployment]:
         ) from None
 
 
+def declared_as(path: Path, name: str) -> Deployment:
+    """The deployment of this name in a `prefect.yaml`. Raises RecordNotFoundError."""
+    for deployment in declared(path):
+        if deployment.name == name:
+            return deployment
+    raise RecordNotFoundError(f"{path.name} declares no deployment '{name}'")
+
+
 @at_border
 async def register(
     client: PrefectClient, deployment: Deployment, pool_type: str = POOL_TYPE

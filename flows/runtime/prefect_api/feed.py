@@ -69,8 +69,8 @@ def publish(events: Iterable[Event], *, automation: str = "desk") -> None:
 async def listen(*, names: Sequence[str] = (), prefix: str = "") -> AsyncIterator[Signal]:
     """Listen to the feed for ever: to events of these names, or of this prefix.
 
-    Whenever the subscription is up (again), a signal without a name comes first: what was sent
-    before that is lost, so look at the truth then. Prefect's own reconnection is not used; it
+    When the subscription is up (again), a signal without a name comes first: earlier events are
+    lost, so look at the truth then. Prefect's own reconnection is not used; it
     would not retry the first connection.
     """
     wanted = EventFilter(

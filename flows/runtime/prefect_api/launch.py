@@ -1,7 +1,7 @@
 """From a run of the ledger to a Prefect flow run that a worker will find.
 
-The ledger is written first, and Prefect's database is disposable: whatever becomes of a flow run,
-the sweep makes another one for every live run that Prefect does not know. The idempotency key is
+The ledger is written first, and Prefect's database is disposable: the sweep makes another flow run
+for every live run whose flow run Prefect does not know any more. The idempotency key is
 the run's id, so two processes that launch a run at once find the same flow run.
 """
 
@@ -13,7 +13,7 @@ from uuid import UUID
 
 from flows.runtime.ledger import runs
 from flows.runtime.ledger.database import Ledger, moment
-from flows.runtime.ledger.runs import Run
+from flows.runtime.ledger.runs import RunRef
 from flows.runtime.prefect_api import states
 from flows.runtime.prefect_api.client import PrefectClient, at_border
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 @at_border
-async def launch(client: PrefectClient, ledger: Ledger, deployment_id: UUID, run: Run) -> None:
+async def launch(client: PrefectClient, ledger: Ledger, deployment_id: UUID, run: RunRef) -> None:
     """Make the flow run of a run, or find it, and map the run to it.
 
     Raises UnavailableError when the Prefect server does not answer, UnknownToPrefectError when no
@@ -47,14 +47,14 @@ async def launch(client: PrefectClient, ledger: Ledger, deployment_id: UUID, run
         await ledger.write(runs.map_to_flow_run, run.run_id, flow_run_id, seen=run.flow_run_id)
 
 
-def parameters_of(run: Run) -> dict[str, Any]:
+def parameters_of(run: RunRef) -> dict[str, Any]:
     """What the root flow is called with: ids. What the run was asked to do is in the ledger."""
     return {"application_id": run.application_id, "run_id": run.run_id}
 
 
 @at_border
 async def relaunch_unknown(
-    client: PrefectClient, ledger: Ledger, deployment_id: UUID, idle: list[Run]
+    client: PrefectClient, ledger: Ledger, deployment_id: UUID, idle: list[RunRef]
 ) -> None:
     """Make a flow run for each of these live runs that has none, or one that Prefect lost."""
     mapped = {run.flow_run_id: run for run in idle if run.flow_run_id}

@@ -1,7 +1,7 @@
 """Our launcher of the Prefect server: the same server, on SQLite without its lock errors.
 
 Prefect opens SQLite transactions DEFERRED. One that reads first and writes later fails at once
-with "database is locked" when somebody wrote in between: SQLite cannot wait its way out of
+with "database is locked" when another wrote in between: SQLite cannot wait its way out of
 that, so Prefect answers 503 and its clients sleep. Begun IMMEDIATE, writers queue up instead.
 That is possible only in the process that runs the server, and rests on a method of Prefect
 that is not public: hence a launcher, and hence the exact version.
@@ -125,7 +125,7 @@ def _pass_over(_model: type, _row: dict[str, object], _value: object) -> None:
 
 
 class OwnPages:
-    """Refuses whatever a browser sends on behalf of a page from elsewhere.
+    """Refuses every request that a browser sends on behalf of a page from elsewhere.
 
     The allowed origins of Prefect only say which answers such a page may read. What it needs no
     answer to is done all the same: a POST without a content type is asked no leave for, Prefect

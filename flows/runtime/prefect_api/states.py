@@ -132,7 +132,7 @@ async def reschedule(
 
 @at_border
 async def offer_again(client: PrefectClient, flow_run_id: str) -> None:
-    """Make Prefect offer a run again, whatever it believes of it."""
+    """Make Prefect offer a run again, from any state."""
     await _set(client, flow_run_id, AwaitingRetry())
 
 
@@ -177,8 +177,8 @@ async def close_children(client: PrefectClient, flow_run_id: str) -> None:
 async def forget_typed(client: PrefectClient, flow_run_id: str, pause_key: str = "") -> None:
     """Delete what people typed into the forms of a run: of one request, or of all.
 
-    Whatever counts is in the ledger. Prefect would keep the rest for ever, also what the desk
-    refused because it was personal.
+    The ledger has all that counts. Prefect would keep the rest for ever, also personal data that
+    the desk refused.
     """
     for entry in await client.filter_flow_run_input(
         flow_run_id=UUID(flow_run_id),

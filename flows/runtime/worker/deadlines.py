@@ -1,6 +1,6 @@
 """Time at the gates: remind, pass on to the next role, and at last declare an outcome.
 
-Each step is taken once, whoever looks: the worker, the API and `housekeeping` all do, every few
+Each step is taken once, although the worker, the API and `housekeeping` all look, every few
 seconds or by the clock. An expired request wakes its run as an answer does (`recovery`); what
 the system declares then is what the request said from the beginning, and never an approval.
 """
@@ -35,7 +35,7 @@ class Enforced:
 async def enforce_deadlines(ledger: Ledger, settings: Settings) -> Enforced:
     """Do what is due about every open request, and tell of it.
 
-    Raises UnavailableError when the ledger is out of reach; whatever was done stays done.
+    Raises UnavailableError when the ledger is out of reach; the steps before that stay done.
     """
     done: Counter[str] = Counter()
     for review in await ledger.read(reviews.out_of_time):

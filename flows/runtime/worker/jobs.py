@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from data.contracts.errors import UnavailableError
 from data.contracts.runs import RunStatus
@@ -22,7 +23,7 @@ from flows.runtime.host.parent_pipe import PARENT_PIPE_FD
 from flows.runtime.host.process_ids import has_died_here
 from flows.runtime.prefect_api import deployments, scheduled, states
 from flows.runtime.prefect_api.client import FlowRun, PrefectClient
-from flows.runtime.worker.job_process import FLOW_RUN_ID
+from flows.runtime.worker.job_process import DEPLOYMENT, FLOW_RUN_ID
 
 CHILD = (sys.executable, "-P", "-m", "flows.runtime.worker.job_process")
 MAX_STARTS = 5
@@ -41,6 +42,8 @@ class Jobs:
     def __init__(
         self, pools: Sequence[str], owner: str, most: int, argv: Sequence[str] = CHILD
     ) -> None:
+        self.registered: dict[UUID, str] = {}
+        """The jobs that `prefect.yaml` declares, by the id of their deployment: no other runs."""
         self._pools = tuple(pools)
         self._owner = owner
         self._most = most
@@ -118,21 +121,32 @@ class Jobs:
         run_id = str(flow_run.id)
         if run_id in self._keepers or not await scheduled.claim(client, flow_run):
             return False
+        name = self.registered.get(flow_run.deployment_id) if flow_run.deployment_id else None
+        if name is None:
+            log.warning("job %s is refused: prefect.yaml does not declare its deployment", run_id)
+            told = "Refused: the desk's prefect.yaml does not declare this deployment"
+            await states.end(client, run_id, RunStatus.FAILED, told)
+            return False
         await states.mark_owner(client, run_id, self._owner)
         if self._closing:  # the worker began to end while Prefect answered
             await states.offer_again(client, run_id)
             return False
-        self._children[run_id] = await self._spawn(run_id)
+        self._children[run_id] = await self._spawn(run_id, name)
         keeper = asyncio.create_task(self._keep(client, flow_run), name=f"job-{run_id}")
         self._keepers[run_id] = keeper
         keeper.add_done_callback(lambda _: self._forget(run_id))
         return True
 
-    async def _spawn(self, run_id: str) -> asyncio.subprocess.Process:
+    async def _spawn(self, run_id: str, name: str) -> asyncio.subprocess.Process:
         pipe_fd = self._parent_pipe[0]
         return await asyncio.create_subprocess_exec(
             *self._argv,
-            env={**os.environ, FLOW_RUN_ID: run_id, PARENT_PIPE_FD: str(pipe_fd)},
+            env={
+                **os.environ,
+                FLOW_RUN_ID: run_id,
+                DEPLOYMENT: name,
+                PARENT_PIPE_FD: str(pipe_fd),
+            },
             stdin=asyncio.subprocess.DEVNULL,
             pass_fds=(pipe_fd,),
         )

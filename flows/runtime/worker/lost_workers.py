@@ -13,11 +13,10 @@ import sqlalchemy as sa
 
 from data.contracts.events import Event, EventType
 from data.contracts.runs import Failure, RetryState, RunStatus
-from flows.runtime.host.process_ids import has_died_here
 from flows.runtime.ledger import checkpoint_index, journal, leases, runs
-from flows.runtime.ledger.database import Ledger, now
+from flows.runtime.ledger.database import Ledger, clock
 from flows.runtime.ledger.journal import Draft
-from flows.runtime.ledger.runs import Run
+from flows.runtime.ledger.runs import Run, RunRef
 from flows.runtime.prefect_api import feed, states
 from flows.runtime.prefect_api.client import PrefectClient
 
@@ -41,7 +40,7 @@ class Outcome(StrEnum):
 
 async def requeue_abandoned(client: PrefectClient, ledger: Ledger, instance: str) -> None:
     """Queue the runs again whose worker is silent for too long, or has died on this host."""
-    for run in await ledger.read(_abandoned):
+    for run in await ledger.read(leases.abandoned):
         with states.isolate_errors(run.run_id):
             outcome, written = await ledger.write(_reclaim_lease, run, instance)
             feed.publish(written)
@@ -56,15 +55,14 @@ async def requeue_abandoned(client: PrefectClient, ledger: Ledger, instance: str
 
 
 def _reclaim_lease(
-    connection: sa.Connection, seen: Run, instance: str
+    connection: sa.Connection, seen: RunRef, instance: str
 ) -> tuple[Outcome, list[Event]]:
     """Take the lease from a lost worker, count the crash, and decide how the run goes on."""
-    run = runs.find(connection, seen.run_id)
+    run = runs.find(connection, seen.run_id, lock=True)
     # Between the look and this transaction another sweep may have reclaimed the lease, or the
     # worker may have renewed it.
-    if (run.lease_owner, run.lease_epoch) != (seen.lease_owner, seen.lease_epoch):
-        return Outcome.KEPT, []
-    if run.lease_until >= now() and not has_died_here(str(run.lease_owner)):
+    is_same = (run.lease_owner, run.lease_epoch) == (seen.lease_owner, seen.lease_epoch)
+    if not is_same or not leases.is_abandoned(run, clock(connection)):
         return Outcome.KEPT, []
     if run.status is not RunStatus.RUNNING:
         leases.release_lease(connection, run.run_id, run.lease_epoch)
@@ -131,15 +129,6 @@ def _worker_killer(run: Run) -> dict[str, Any]:
 def _set_aside(run: Run, failure: dict[str, Any]) -> Draft:
     key = f"run.failed/{run.lease_epoch}"
     return journal.draft_event(run, key, EventType.RUN_FAILED, "Set aside", failure)
-
-
-def _abandoned(connection: sa.Connection) -> list[Run]:
-    moment = now()
-    return [
-        run
-        for run in leases.leased(connection)
-        if run.lease_until < moment or has_died_here(str(run.lease_owner))
-    ]
 
 
 def _desk_of(owner: str | None) -> str:

@@ -1,4 +1,4 @@
-"""The sweep: what was begun and not finished is found in the ledger, and finished.
+"""The sweep: it finds unfinished work in the ledger and finishes it.
 
 The worker and the API sweep at their start and every few seconds. Several processes may call each
 function at once and any number of times; what it does, it does once. Prefect's Crashed is not an
@@ -19,15 +19,16 @@ from data.contracts.errors import ConflictError, CreditDeskError
 from data.settings import settings
 from flows.runtime.ledger import cancellations, runs
 from flows.runtime.ledger.database import Ledger
-from flows.runtime.ledger.runs import Run
+from flows.runtime.ledger.runs import RunRef
 from flows.runtime.prefect_api import cancel, feed, states
 from flows.runtime.prefect_api.client import PrefectClient, State
 from flows.runtime.prefect_api.launch import relaunch_unknown
 from flows.runtime.prefect_api.wake import deliver_answers
 from flows.runtime.worker import lost_workers
 from flows.runtime.worker.deadlines import enforce_deadlines
+from flows.runtime.worker.notifications import send_notifications
 
-WAITING_IN_A_SWEEP = 1000
+WAITING_IN_A_SWEEP = 200
 """How many of the runs that wait for a person are compared with Prefect in one sweep."""
 
 log = logging.getLogger(__name__)
@@ -39,24 +40,37 @@ class SweepCursor:
 
     last: str = ""
 
-    def take(self, connection: sa.Connection) -> list[Run]:
+    def take(self, connection: sa.Connection) -> list[RunRef]:
         """The next waiting runs; after the last one, the first again."""
         taken = runs.waiting(connection, self.last, WAITING_IN_A_SWEEP)
-        self.last = taken[-1].run_id if taken else ""
+        self.last = taken[-1].run_id if len(taken) == WAITING_IN_A_SWEEP else ""
         return taken
 
 
 async def sweep(
-    client: PrefectClient, ledger: Ledger, deployment_id: UUID, instance: str, cursor: SweepCursor
+    client: PrefectClient,
+    ledger: Ledger,
+    find_deployment: Callable[[], Awaitable[UUID]],
+    instance: str,
+    cursor: SweepCursor,
 ) -> None:
-    """Do every duty. A duty that fails now is not an error: the next sweep does it."""
+    """Do every duty. A duty that fails now is not an error: the next sweep does it.
+
+    What needs no Prefect comes first and is done while Prefect is away.
+    """
+
+    async def compare() -> None:
+        deployment_id = await find_deployment()
+        await reconcile_idle_runs(client, ledger, deployment_id, cursor)
+        await close_ended(client, ledger, deployment_id)
+
     duties: list[Callable[[], Awaitable[object]]] = [
         lambda: enforce_deadlines(ledger, settings()),
+        lambda: send_notifications(ledger, settings()),
         lambda: lost_workers.requeue_abandoned(client, ledger, instance),
         lambda: deliver_answers(client, ledger),
         lambda: cancel.deliver(client, ledger),
-        lambda: reconcile_idle_runs(client, ledger, deployment_id, cursor),
-        lambda: close_ended(client, ledger, deployment_id),
+        compare,
     ]
     for duty in duties:
         try:
@@ -90,7 +104,9 @@ async def reconcile_idle_runs(
                 await _reconcile(client, ledger, run, flow_run.state)
 
 
-async def _reconcile(client: PrefectClient, ledger: Ledger, run: Run, state: State[None]) -> None:
+async def _reconcile(
+    client: PrefectClient, ledger: Ledger, run: RunRef, state: State[None]
+) -> None:
     if state.is_cancelled() or state.is_cancelling():
         with suppress(ConflictError):  # the desk was told, too
             by = cancellations.PREFECT
@@ -115,5 +131,5 @@ async def close_ended(client: PrefectClient, ledger: Ledger, deployment_id: UUID
                 await states.end(client, run.flow_run_id, run.status)
 
 
-def _mapped(idle: list[Run]) -> list[str]:
+def _mapped(idle: list[RunRef]) -> list[str]:
     return [run.flow_run_id for run in idle if run.flow_run_id]

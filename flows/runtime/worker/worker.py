@@ -36,7 +36,7 @@ from flows.runtime.execution.desk import Desk, this_desk
 from flows.runtime.execution.open_run import Execution, execution
 from flows.runtime.host import parent_pipe, telemetry
 from flows.runtime.ledger import cancellations, leases, retries, run_requests, runs
-from flows.runtime.ledger.runs import Run
+from flows.runtime.ledger.runs import Run, RunRef
 from flows.runtime.prefect_api import cancel, deployments, feed, scheduled, states
 from flows.runtime.prefect_api.client import FlowRun, PrefectClient, State, prefect_client
 from flows.runtime.prefect_api.deployments import Deployment
@@ -106,8 +106,7 @@ class Worker:
     async def _register(self, client: PrefectClient) -> UUID:
         """Register all deployments; returns the id of the one whose runs are executed here."""
         first, *jobs = self._deployments
-        for job in jobs:
-            await deployments.register(client, job)
+        self._jobs.registered = {await deployments.register(client, job): job.name for job in jobs}
         return await deployments.register(client, first)
 
     # -- duties ----------------------------------------------------------------------------
@@ -178,9 +177,12 @@ class Worker:
                 await self._cancelled_in_prefect(flow_run_id)
 
     async def _sweep(self, client: PrefectClient) -> None:
-        assert self._deployment_id is not None
         ledger, instance = self._desk.ledger, self._desk.instance
-        await sweep.sweep(client, ledger, self._deployment_id, instance, self._cursor)
+        await sweep.sweep(client, ledger, self._deployed, instance, self._cursor)
+
+    async def _deployed(self) -> UUID:
+        assert self._deployment_id is not None
+        return self._deployment_id
 
     async def _every(self, seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -216,7 +218,7 @@ class Worker:
                 break
         return taken
 
-    async def _take(self, client: PrefectClient, flow_run: FlowRun, run: Run | None) -> bool:
+    async def _take(self, client: PrefectClient, flow_run: FlowRun, run: RunRef | None) -> bool:
         """Take a run that Prefect offers, twice over: by its state there, and by its lease here."""
         flow_run_id = str(flow_run.id)
         if run is not None and run.status.has_ended:

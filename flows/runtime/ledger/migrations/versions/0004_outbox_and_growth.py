@@ -1,0 +1,37 @@
+"""Notifications wait in an outbox; lists and sweeps stay fast in a large ledger"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "outbox",
+        sa.Column("notification_id", sa.String(length=64), nullable=False),
+        sa.Column("run_id", sa.String(length=64), nullable=False),
+        sa.Column("event_id", sa.Integer(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_try_at", sa.String(length=32), nullable=False),
+        sa.Column("created_at", sa.String(length=32), nullable=False),
+        sa.Column("sent_at", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("notification_id", name=op.f("pk_outbox")),
+    )
+    op.create_index("ix_outbox_run_id", "outbox", ["run_id"])
+    unsent = sa.column("sent_at", sa.String) == ""
+    op.create_index(
+        "ix_outbox_unsent",
+        "outbox",
+        ["next_try_at"],
+        sqlite_where=unsent,
+        postgresql_where=unsent,
+    )
+    op.create_index("ix_runs_by_status", "runs", ["status", "created_at", "run_id"])
+    op.create_index("ix_reviews_by_due", "reviews", ["status", "due_at", "run_id"])
+    op.add_column("documents", sa.Column("size", sa.Integer(), nullable=False, server_default="0"))
+    op.drop_index("ix_runs_status", "runs")
+    op.drop_index("ix_reviews_status", "reviews")
