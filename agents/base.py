@@ -1,8 +1,7 @@
-"""What every agent has in common: one typed question, one typed finding, one span.
+"""The base of every agent: one typed question, one typed finding, one span.
 
-An agent is a plain class. It does not know whether it runs as a Prefect task, in a batch or
-in a test; whoever asks it decides. A chat-backed twin derives from the same class and honours
-the same contract.
+An agent is a plain class. It does not know whether it runs as a Prefect task, in a batch or in a
+test. An agent that asks a chat model derives from the same class and keeps the same contract.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ class Agent(ABC, Generic[Question, Finding]):
     """Derive as `class KycAgent(Agent[CaseFile, KycFinding])` and write `answer`."""
 
     name: ClassVar[str]
-    """Which of the desk's agents this is, as the workflow map spells it."""
+    """The name of the agent in the workflow map."""
     task: ClassVar[str] = ""
-    """Which of its questions, when an agent answers several."""
+    """The question that this class answers, when the agent has several."""
     version: ClassVar[str] = "1.0.0"
     question_type: ClassVar[type[Contract]]
     finding_type: ClassVar[type[Contract]]
@@ -43,27 +42,27 @@ class Agent(ABC, Generic[Question, Finding]):
 
     @property
     def label(self) -> str:
-        """`credit_risk.scorecard`, or just `kyc`."""
+        """Name and task, for example `credit_risk.scorecard`, or only the name, `kyc`."""
         return f"{self.name}.{self.task}" if self.task else self.name
 
     @property
     def model(self) -> str:
-        """What answers: the rules of this version, or the chat model of a twin."""
+        """The model that answers: `rules/<version>`. A chat-backed agent names its chat model."""
         return f"rules/{self.version}"
 
     async def run(self, question: Question) -> Finding:
-        """Answer inside a span, or fail with an error that names this agent.
+        """Answer inside a span. Every error names this agent.
 
-        Raises ContractViolationError when question or finding are not of the declared types.
+        Raises ContractViolationError when question or finding have another type than declared.
         """
         began = time.perf_counter()
         with _tracer.start_as_current_span(
             f"invoke_agent {self.label}", record_exception=False, set_status_on_exception=False
         ) as span:
             try:
-                self._hold("question", question, self.question_type)
+                self._require_type("question", question, self.question_type)
                 finding = await self.answer(question)
-                self._hold("finding", finding, self.finding_type)
+                self._require_type("finding", finding, self.finding_type)
             except Exception as error:
                 known = as_desk_error(error, AgentError).attributed(agent=self.label)
                 span.set_attribute("error.type", known.code)
@@ -75,10 +74,10 @@ class Agent(ABC, Generic[Question, Finding]):
 
     @abstractmethod
     async def answer(self, question: Question) -> Finding:
-        """What this agent finds. Deterministic: equal questions give equal findings."""
+        """Compute the finding. Equal questions must give equal findings."""
 
     def describe(self, finding: Finding) -> str:
-        """The finding in one line, for the run's thread: its plain values by name."""
+        """The finding in one line for the run's memory: its plain values by name."""
         plain = finding.model_dump(mode="json")
         shown = {
             name: value
@@ -88,14 +87,14 @@ class Agent(ABC, Generic[Question, Finding]):
         }
         return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
 
-    def _hold(self, what: str, value: object, contract: type[Contract]) -> None:
+    def _require_type(self, what: str, value: object, contract: type[Contract]) -> None:
         if not isinstance(value, contract):
             raise ContractViolationError(
                 f"the {what} is a {type(value).__name__}, not a {contract.__name__}"
             )
 
     def _attributes(self, latency_ms: float) -> dict[str, str | int | float | bool]:
-        """The OpenTelemetry names, and copies under the names our dashboards ask for."""
+        """Span attributes under the OpenTelemetry names, and copies for the desk's dashboards."""
         return {
             "gen_ai.operation.name": "invoke_agent",
             "gen_ai.agent.name": self.label,

@@ -1,17 +1,23 @@
-"""Credit risk: what the bureau says, what two cards make of it, and what the income can carry.
+"""Credit risk: the bureau report, two scorecards, and the ability to repay.
 
-Four questions that can be asked apart, the last three side by side, and `combine_risk`, which
-puts their answers together.
+Four separate questions. The last three can run at the same time, and `combine_risk` combines
+their findings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 from agents.base import Agent
-from data.contracts.bureau import BureauReport, BureauScore, BureauStatus
+from data.contracts.bureau import (
+    CLOSED_FILES,
+    READABLE_FILES,
+    BureauReport,
+    BureauScore,
+    BureauStatus,
+)
 from data.contracts.case import CaseFile
 from data.contracts.findings import (
     AffordabilityFinding,
@@ -26,6 +32,7 @@ from data.contracts.policy import AffordabilityTerms
 from data.contracts.prices import PriceTable
 from data.contracts.questions import AffordabilityQuestion, ScoringQuestion
 from data.contracts.scorecard import Ensemble, Scorecard
+from data.rounding import four_places, rate
 from tools.affordability import assess_affordability, with_other_terms
 from tools.attributes import derive_attributes, joint_attributes
 from tools.bureau import fetch_bureau_report, report_problem, report_warnings, usable_score
@@ -33,7 +40,6 @@ from tools.ensemble import combine_probabilities, expected_loss
 from tools.scorecard import score_applicant
 
 _SMALLEST_PD = Decimal("0.000001")
-_READABLE = {BureauStatus.HIT, BureauStatus.THIN}
 _WORST_FIRST = (
     BureauStatus.ERROR,
     BureauStatus.FROZEN,
@@ -45,7 +51,7 @@ _WORST_FIRST = (
 
 
 class BureauReader(Agent[CaseFile, BureauFinding]):
-    """Reads the report of every applicant; two applicants are judged by the weaker file."""
+    """Reads the report of every applicant. For two applicants, the weaker file counts."""
 
     name = "credit_risk"
     task = "bureau"
@@ -67,7 +73,9 @@ class BureauReader(Agent[CaseFile, BureauFinding]):
             agent=self.label,
             agent_version=self.version,
             status=FindingStatus.DEGRADED if unusable else FindingStatus.OK,
-            evidence=tuple(f"bureau-{one.role}" for one in question.application.applicants),
+            evidence=tuple(
+                f"bureau-{applicant.role}" for applicant in question.application.applicants
+            ),
             warnings=tuple(dict.fromkeys(warnings)),
             bureau_status=status,
             bureau=reports[0].bureau,
@@ -80,7 +88,7 @@ class BureauReader(Agent[CaseFile, BureauFinding]):
 
 
 class _Card(Agent[ScoringQuestion, MemberFinding]):
-    """One card's opinion."""
+    """Scores the attributes on one scorecard."""
 
     name = "credit_risk"
 
@@ -94,13 +102,13 @@ class _Card(Agent[ScoringQuestion, MemberFinding]):
             agent_version=self.version,
             model=self.card.name,
             model_version=self.card.version,
-            pd=min(max(_places(scored.pd, 6), _SMALLEST_PD), 1 - _SMALLEST_PD),
-            score=_places(scored.score, 4),
+            pd=min(max(rate(scored.pd), _SMALLEST_PD), 1 - _SMALLEST_PD),
+            score=four_places(scored.score),
             top_factors=tuple(
                 KeyFactor(
                     attribute=factor.attribute,
                     code=factor.reason,
-                    points_lost=_places(factor.points_lost, 4),
+                    points_lost=four_places(factor.points_lost),
                 )
                 for factor in scored.factors
             ),
@@ -108,19 +116,19 @@ class _Card(Agent[ScoringQuestion, MemberFinding]):
 
 
 class ScorecardMember(_Card):
-    """The champion: its factors are the reasons that applicants are told."""
+    """The champion scorecard. Its factors are the reasons that applicants receive."""
 
     task = "scorecard"
 
 
 class ChallengerMember(_Card):
-    """A second opinion; where it differs much, a person looks."""
+    """The challenger scorecard. When it differs much, the policy refers the case."""
 
     task = "challenger"
 
 
 class AffordabilityAnalyst(Agent[AffordabilityQuestion, AffordabilityFinding]):
-    """Sets the loan against verified income, obligations and a living floor."""
+    """Compares the loan with verified income, obligations and the living floor."""
 
     name = "credit_risk"
     task = "affordability"
@@ -145,12 +153,14 @@ def combine_risk(
     prices: PriceTable,
     terms: AffordabilityTerms,
 ) -> RiskFinding:
-    """One probability, one grade, and the ability to pay at the price of that grade.
+    """One probability, one grade, and the ability to repay at the price of that grade.
 
-    The ability was reckoned at an indicative rate, because nobody knew the grade yet. Without
-    members there is neither probability nor grade, and the ability is that of an ungraded loan.
+    The ability was computed at an indicative rate, before the grade was known. Without members
+    there is no probability and no grade, and the ability uses the price of an ungraded loan.
     """
-    combined = combine_probabilities([one.pd for one in members], ensemble) if members else None
+    combined = (
+        combine_probabilities([member.pd for member in members], ensemble) if members else None
+    )
     grade = combined.grade if combined else None
     if ability is not None:
         ability = with_other_terms(
@@ -185,20 +195,20 @@ def _attributes(reports: Sequence[BureauReport], as_of: date) -> BureauAttribute
     found = [
         derive_attributes(report, as_of, joint_obligations=position == 0)
         for position, report in enumerate(reports)
-        if report.status in _READABLE
+        if report.status in READABLE_FILES
     ]
     return joint_attributes(*found) if len(found) > 1 else found[0] if found else None
 
 
 def _obligations(status: BureauStatus, attributes: BureauAttributes | None) -> Decimal | None:
-    """None when the file cannot be seen; nobody knows then what is owed."""
-    if status in (BureauStatus.FROZEN, BureauStatus.LOCKED, BureauStatus.ERROR):
+    """The monthly obligations; None when the desk cannot read the file."""
+    if status in CLOSED_FILES or status is BureauStatus.ERROR:
         return None
     return attributes.monthly_obligations if attributes else Decimal("0.00")
 
 
 def _lower_score(reports: Sequence[BureauReport]) -> BureauScore | None:
-    """The lower of the scores; None as soon as one applicant has none."""
+    """The lowest score; None when any applicant has no score."""
     scores = [score for report in reports if (score := usable_score(report)) is not None]
     if len(scores) < len(reports):
         return None
@@ -206,13 +216,9 @@ def _lower_score(reports: Sequence[BureauReport]) -> BureauScore | None:
 
 
 def _as_numbers(attributes: BureauAttributes) -> dict[str, bool | int | float | str | None]:
-    """Attributes as a card reads them: exact decimals become numbers."""
+    """The attributes as a scorecard reads them: decimals become floats."""
     return {
         name: float(value) if isinstance(value, Decimal) else value
         for name, value in attributes
         if name != "version"
     }
-
-
-def _places(value: float, places: int) -> Decimal:
-    return Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)

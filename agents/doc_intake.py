@@ -1,4 +1,4 @@
-"""Intake: is everything here that this applicant has to show, and can it be read?"""
+"""Document intake: has every applicant sent the required documents, and can the desk read them?"""
 
 from __future__ import annotations
 
@@ -38,28 +38,28 @@ _INCOME_KINDS = {
     EmploymentStatus.UNEMPLOYED: _PAID_OUT,
 }
 _STATEMENT_ABOVE = Decimal("25000.00")
-"""Larger loans are also shown in the bank account."""
+"""A larger loan also requires a bank statement."""
 
 _UNFIT = (Presence.UNUSABLE, Presence.EXPIRED, Presence.STALE)
-"""What to report when nothing is fit for use, the most useful to know first."""
+"""What to report when no document can be used, the most useful information first."""
 
 
-class _Opened(NamedTuple):
+class _Reading(NamedTuple):
     document: Document
     presence: Presence
     problem: str | None
 
 
 class DocIntakeAgent(Agent[CaseFile, DocIntakeFinding]):
-    """Checks papers against the list for the product and for what the applicant lives on."""
+    """Checks the documents against the list for the product and the applicants' kinds of income."""
 
     name = "doc_intake"
 
     async def answer(self, question: CaseFile) -> DocIntakeFinding:
         as_of = question.application.as_of_date
-        opened = [_open(document, as_of) for document in question.documents]
+        readings = [_read(document, as_of) for document in question.documents]
         checklist = tuple(
-            _item(applicant, purpose, kinds, opened)
+            _item(applicant, purpose, kinds, readings)
             for applicant in question.application.applicants
             for purpose, kinds in _demands(question.application, applicant)
         )
@@ -73,45 +73,49 @@ class DocIntakeAgent(Agent[CaseFile, DocIntakeFinding]):
                 else FindingStatus.DEGRADED
             ),
             evidence=tuple(
-                one.document.document_id for one in opened if one.presence is Presence.PRESENT
+                reading.document.document_id
+                for reading in readings
+                if reading.presence is Presence.PRESENT
             ),
             warnings=tuple(
-                f"{one.document.document_id}:{one.problem}" for one in opened if one.problem
+                f"{reading.document.document_id}:{reading.problem}"
+                for reading in readings
+                if reading.problem
             ),
             completeness=completeness,
             checklist=checklist,
             readings=tuple(
                 DocumentReading(
-                    document_id=one.document.document_id,
-                    kind=one.document.kind,
-                    problem=one.problem,
+                    document_id=reading.document.document_id,
+                    kind=reading.document.kind,
+                    problem=reading.problem,
                 )
-                for one in opened
+                for reading in readings
             ),
             stipulations=_stipulations(question.application),
         )
 
 
-def _open(document: Document, as_of: date) -> _Opened:
+def _read(document: Document, as_of: date) -> _Reading:
     try:
-        paper = read_document(document)
+        content = read_document(document)
     except DocumentUnusableError as error:
-        return _Opened(document, Presence.UNUSABLE, error.problem)
-    problem = staleness(document, paper, as_of)
+        return _Reading(document, Presence.UNUSABLE, error.problem)
+    problem = staleness(document, content, as_of)
     if problem is not None:
         unfit = Presence.STALE if problem == "document_stale" else Presence.UNUSABLE
-        return _Opened(document, unfit, problem)
-    if isinstance(paper, IdentityDocument) and paper.expiry_date < as_of:
-        return _Opened(document, Presence.EXPIRED, "document_expired")
-    doubts = inconsistencies(paper)
-    # A paper that contradicts itself is here and was read; what that means others judge.
-    return _Opened(document, Presence.PRESENT, doubts[0] if doubts else None)
+        return _Reading(document, unfit, problem)
+    if isinstance(content, IdentityDocument) and content.expiry_date < as_of:
+        return _Reading(document, Presence.EXPIRED, "document_expired")
+    doubts = inconsistencies(content)
+    # A document that contradicts itself is present. The fraud and income agents judge it.
+    return _Reading(document, Presence.PRESENT, doubts[0] if doubts else None)
 
 
 def _demands(
     application: Application, applicant: Applicant
 ) -> list[tuple[str, tuple[DocumentKind, ...]]]:
-    """What this applicant has to show, each by any one of the kinds."""
+    """What this applicant has to prove, each with any one of the kinds of document."""
     demands = [("identity", tuple(sorted(IDENTITY_KINDS)))]
     if applicant.stated_monthly_income > 0:
         kinds = _INCOME_KINDS[applicant.employment.status]
@@ -124,14 +128,14 @@ def _demands(
 
 
 def _item(
-    applicant: Applicant, purpose: str, kinds: tuple[DocumentKind, ...], opened: list[_Opened]
+    applicant: Applicant, purpose: str, kinds: tuple[DocumentKind, ...], readings: list[_Reading]
 ) -> ChecklistItem:
     fitting = [
-        one
-        for one in opened
-        if one.document.applicant is applicant.role and one.document.kind in kinds
+        reading
+        for reading in readings
+        if reading.document.applicant is applicant.role and reading.document.kind in kinds
     ]
-    found = {one.presence for one in fitting}
+    found = {reading.presence for reading in fitting}
     if Presence.PRESENT in found:
         presence = Presence.PRESENT
     else:
@@ -142,7 +146,9 @@ def _item(
         kinds=kinds,
         required=True,
         presence=presence,
-        document_ids=tuple(one.document.document_id for one in fitting if one.presence is presence),
+        document_ids=tuple(
+            reading.document.document_id for reading in fitting if reading.presence is presence
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""Fraud: is there anything about this application that an honest one would not have?"""
+"""Fraud: does the application have signals of fraud?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tools.fraud_signals import fraud_band, fraud_score, fraud_typology, score_f
 
 
 class FraudAgent(Agent[CaseFile, FraudFinding]):
-    """Adds up what was seen. Without device and network signals the answer is degraded."""
+    """Adds up the fraud signals. Without device and network signals the finding is degraded."""
 
     name = "fraud"
 

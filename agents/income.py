@@ -1,4 +1,4 @@
-"""Income: can what they say they earn be seen in their papers?"""
+"""Income: do the documents confirm the income that the applicants stated?"""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ from tools.income import (
 
 
 class IncomeAgent(Agent[CaseFile, IncomeFinding]):
-    """Adds up what both applicants can show. One of two who shows nothing is not overlooked."""
+    """Adds up the income of all applicants. Income without proof lowers the verified share."""
 
     name = "income"
 
     async def answer(self, question: CaseFile) -> IncomeFinding:
-        each = [verify_income(question, one.role) for one in question.application.applicants]
-        stated = sum((one.stated for one in each), Decimal(0))
-        verified = _total(one.verified for one in each)
+        each = [
+            verify_income(question, applicant.role) for applicant in question.application.applicants
+        ]
+        stated = sum((income.stated for income in each), Decimal(0))
+        verified = _total(income.verified for income in each)
         judgement = verdict(stated, verified)
         return IncomeFinding(
             agent=self.label,
@@ -37,28 +39,33 @@ class IncomeAgent(Agent[CaseFile, IncomeFinding]):
                 if judgement is IncomeVerdict.UNVERIFIABLE
                 else FindingStatus.OK
             ),
-            evidence=tuple(document for one in each for document in one.evidence),
-            warnings=tuple(warning for one in each for warning in one.warnings),
+            evidence=tuple(document for income in each for document in income.evidence),
+            warnings=tuple(warning for income in each for warning in income.warnings),
             stated_monthly=stated,
-            paystub_monthly=_total(one.paystub for one in each),
-            bank_monthly=_total(one.bank for one in each),
-            other_monthly=_total(one.other for one in each),
+            paystub_monthly=_total(income.paystub for income in each),
+            bank_monthly=_total(income.bank for income in each),
+            other_monthly=_total(income.other for income in each),
             verified_monthly=verified,
-            net_monthly=_total(one.net for one in each),
+            net_monthly=_total(income.net for income in each),
             method=_method(each),
             deviation=deviation(stated, verified),
             stability=each[0].stability,
-            confidence=min(CONFIDENCE[one.method] for one in each if one.stated or one is each[0]),
+            confidence=min(CONFIDENCE[method] for method in _methods(each)),
             verdict=judgement,
-            garnishment=any(one.garnishment for one in each),
-            nsf_count=sum(one.nsf_count for one in each),
-            overdraft_days=sum(one.overdraft_days for one in each),
+            garnishment=any(income.garnishment for income in each),
+            nsf_count=sum(income.nsf_count for income in each),
+            overdraft_days=sum(income.overdraft_days for income in each),
             stipulations=income_stipulations(stated, verified),
         )
 
 
+def _methods(each: list[VerifiedIncome]) -> set[IncomeMethod]:
+    """The methods of the primary applicant and of every applicant who stated an income."""
+    return {income.method for income in each if income.stated or income is each[0]}
+
+
 def _method(each: list[VerifiedIncome]) -> str:
-    methods = {one.method for one in each if one.stated or one is each[0]}
+    methods = _methods(each)
     return methods.pop().value if len(methods) == 1 else IncomeMethod.MIXED.value
 
 

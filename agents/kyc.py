@@ -1,4 +1,4 @@
-"""KYC: does the identity document describe the person who applied, and is nobody on a list?"""
+"""KYC: does an identity document prove each applicant's identity, and is an applicant listed?"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agents.base import Agent
 from data.contracts.application import Applicant
-from data.contracts.bureau import BureauAlert
+from data.contracts.bureau import IDENTITY_ALERTS
 from data.contracts.case import CaseFile
 from data.contracts.documents import IDENTITY_KINDS, IdentityDocument
 from data.contracts.findings import (
@@ -16,20 +16,18 @@ from data.contracts.findings import (
     IdentityStatus,
     KycFinding,
 )
-from tools.documents import papers_of
+from tools.documents import readable_documents
 from tools.identity import identity_status, match_identity, verify_identity_document
 from tools.watchlist import screen_watchlist
-
-_PROOF_DEMANDED = frozenset(
-    {BureauAlert.FRAUD_INITIAL, BureauAlert.FRAUD_EXTENDED, BureauAlert.ACTIVE_DUTY}
-)
-"""Alerts under which nobody may be given credit before their identity is proven (FCRA 605A)."""
 
 _PREFERENCE = tuple(IdentityDocumentStatus)
 
 
 class KycAgent(Agent[CaseFile, KycFinding]):
-    """Document, then match, then watchlist. Without a usable list there is no answer."""
+    """Checks the documents, compares the identity, and screens the watchlist.
+
+    Raises WatchlistUnavailableError without a usable watchlist.
+    """
 
     name = "kyc"
 
@@ -39,23 +37,26 @@ class KycAgent(Agent[CaseFile, KycFinding]):
 
     async def answer(self, question: CaseFile) -> KycFinding:
         application = question.application
-        matches = tuple(_match(question, one) for one in application.applicants)
+        matches = tuple(_match(question, applicant) for applicant in application.applicants)
         screening = screen_watchlist(
             self._watchlist,
-            tuple((one.role, one.full_name, one.dob) for one in application.applicants),
+            tuple(
+                (applicant.role, applicant.full_name, applicant.dob)
+                for applicant in application.applicants
+            ),
             application.as_of_date,
             self._max_list_age_days,
         )
         status = identity_status(matches)
         alerts = {alert for _, report in question.reports for alert in report.alerts}
-        demanding = tuple(sorted(alerts & _PROOF_DEMANDED))
+        demanding = tuple(sorted(alerts & IDENTITY_ALERTS))
         proven = status is IdentityStatus.VERIFIED
         return KycFinding(
             agent=self.label,
             agent_version=self.version,
             status=FindingStatus.OK if proven else FindingStatus.DEGRADED,
-            evidence=tuple(one.document_id for one in matches if one.document_id)
-            + tuple(one.entry_id for one in screening.candidates),
+            evidence=tuple(match.document_id for match in matches if match.document_id)
+            + tuple(candidate.entry_id for candidate in screening.candidates),
             warnings=() if proven else tuple(f"alert_open:{alert}" for alert in demanding),
             identity_status=status,
             matches=matches,
@@ -65,20 +66,21 @@ class KycAgent(Agent[CaseFile, KycFinding]):
 
 
 def _match(case: CaseFile, applicant: Applicant) -> IdentityMatch:
-    """Against the best of the applicant's identity documents: a renewed one replaces the old."""
+    """Compare an applicant with their best identity document. A renewed one replaces the old."""
     as_of = case.application.as_of_date
     judged = [
-        (verify_identity_document(paper, as_of), document.document_id, paper)
-        for document, paper in papers_of(case, applicant.role, *IDENTITY_KINDS)
-        if isinstance(paper, IdentityDocument)
+        (verify_identity_document(content, as_of), document.document_id, content)
+        for document, content in readable_documents(case, applicant.role, *IDENTITY_KINDS)
+        if isinstance(content, IdentityDocument)
     ]
     on_file = {role: report.subject_ssn_last4 for role, report in case.reports}
     bureau_last4 = on_file.get(applicant.role)
     if not judged:
         sent = any(
-            one.applicant is applicant.role and one.kind in IDENTITY_KINDS for one in case.documents
+            document.applicant is applicant.role and document.kind in IDENTITY_KINDS
+            for document in case.documents
         )
         missing = IdentityDocumentStatus.UNSUPPORTED if sent else IdentityDocumentStatus.MISSING
         return match_identity(applicant, None, missing, bureau_ssn_last4=bureau_last4)
-    status, document_id, paper = min(judged, key=lambda one: _PREFERENCE.index(one[0]))
-    return match_identity(applicant, paper, status, document_id, bureau_last4)
+    status, document_id, content = min(judged, key=lambda found: _PREFERENCE.index(found[0]))
+    return match_identity(applicant, content, status, document_id, bureau_last4)

@@ -1,7 +1,7 @@
-"""The underwriter: what the loan costs, what could be offered instead, and the decision in writing.
+"""The underwriter: prices the loan, searches counter-offers, and writes the decision.
 
-Neither decides. The pricer reckons with the price table; the decision writer puts down an
-outcome that policy and people have settled, and refuses to write one that they cannot have.
+The agents do not decide. The pricer applies the price table. The decision writer records the
+outcome of policy and review, and refuses an outcome that is not allowed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _KEY_FACTORS = 4
 
 
 class Pricer(Agent[PricingQuestion, PricingFinding]):
-    """Prices the loan that was asked for and, where it does not pass, smaller ones."""
+    """Prices the requested loan and, when it does not pass the policy, smaller loans."""
 
     name = "underwriter"
     task = "pricing"
@@ -77,10 +77,9 @@ class Pricer(Agent[PricingQuestion, PricingFinding]):
 
 
 class DecisionWriter(Agent[DecisionQuestion, DecisionContent]):
-    """Writes the reproducible content of a decision, memo included.
+    """Writes the reproducible content of a decision, with its memo.
 
-    Raises AgentError for an outcome that cannot be: credit without an offer, against a hard
-    rule, or without the policy.
+    Raises AgentError for credit without an offer, against a hard rule, or without the policy.
     """
 
     name = "underwriter"
@@ -90,11 +89,11 @@ class DecisionWriter(Agent[DecisionQuestion, DecisionContent]):
         policy, risk = question.policy, question.risk
         credit = question.outcome in (Outcome.APPROVE, Outcome.COUNTER_OFFER)
         if credit and (policy is None or hard_stop(policy)):
-            raise AgentError("no credit against a hard rule, or without the policy")
+            raise AgentError("no credit is allowed against a hard rule, or without the policy")
         asks = credit or question.outcome is Outcome.INCOMPLETE
         offer, alternatives = _offers(question)
         if credit and offer is None:
-            raise AgentError("no credit without an offer")
+            raise AgentError("no credit is allowed without an offer")
         content = DecisionContent(
             inputs_sha256=question.inputs_sha256,
             as_of_date=question.as_of_date,
@@ -117,7 +116,7 @@ class DecisionWriter(Agent[DecisionQuestion, DecisionContent]):
 
 
 def _offers(question: DecisionQuestion) -> tuple[Offer | None, tuple[Offer, ...]]:
-    """What is offered, and what could be chosen instead."""
+    """The offer, and the alternatives to it."""
     pricing = question.pricing or PricingFinding(agent="", agent_version="")
     if question.outcome is Outcome.APPROVE:
         return question.offer or next(iter(pricing.offers), None), ()
@@ -128,7 +127,7 @@ def _offers(question: DecisionQuestion) -> tuple[Offer | None, tuple[Offer, ...]
 
 
 def _reasons(question: DecisionQuestion) -> tuple[ReasonCode, ...]:
-    """Those really used: of the person who declined, otherwise of the policy."""
+    """The reasons used: those of the reviewer who declined, otherwise those of the policy."""
     found = question.policy.reasons if question.policy else ()
     match question.outcome:
         case Outcome.DECLINE:
@@ -146,8 +145,10 @@ def _reasons(question: DecisionQuestion) -> tuple[ReasonCode, ...]:
 
 
 def _is_true_match(question: DecisionQuestion) -> bool:
-    """Whether compliance ended the case: that is no credit reason, and the letter names none."""
-    return any(one.gate == "compliance" and one.decision == "decline" for one in question.rulings)
+    """Whether compliance ended the case. This is no credit reason, so the letter gives none."""
+    return any(
+        ruling.gate == "compliance" and ruling.decision == "decline" for ruling in question.rulings
+    )
 
 
 def _given_by_people(question: DecisionQuestion) -> tuple[ReasonCode, ...]:
@@ -158,17 +159,20 @@ def _given_by_people(question: DecisionQuestion) -> tuple[ReasonCode, ...]:
 
 def _stipulated(policy: PolicyResult | None) -> tuple[Condition, ...]:
     return tuple(
-        Condition(code=one.code, text=one.text) for one in (policy.stipulations if policy else ())
+        Condition(code=stipulation.code, text=stipulation.text)
+        for stipulation in (policy.stipulations if policy else ())
     )
 
 
 def _disclosure(bureau: BureauFinding | None) -> ScoreDisclosure | None:
-    """The score with its key factors: four, and inquiries as a fifth if they are one (FCRA 615)."""
+    """The score with its four key factors. Inquiries may be a fifth factor (FCRA 615)."""
     score = bureau.score if bureau else None
     if bureau is None or score is None:
         return None
     factors = score.factors[:_KEY_FACTORS]
-    inquiries = [one for one in score.factors[_KEY_FACTORS:] if "inquir" in one.text.casefold()]
+    inquiries = [
+        factor for factor in score.factors[_KEY_FACTORS:] if "inquir" in factor.text.casefold()
+    ]
     return ScoreDisclosure(
         value=score.value,
         model=score.model,

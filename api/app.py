@@ -1,4 +1,4 @@
-"""The HTTP sidecar: put together here, and served by the `api` role."""
+"""The HTTP API: the application, and the server that the `api` role runs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.trace import Span
 
-from api import problems
+from api import openapi, problems
 from api.hub import Hub
+from api.methods import HeadRequests
+from api.readiness import ReadinessProbe
 from api.routes import (
     applications,
     audit,
@@ -30,8 +33,9 @@ from api.routes import (
     workflow,
 )
 from api.security import auth, headers
-from api.security.limits import TimeLimit
+from api.security.limits import StreamLimit, TimeLimit
 from api.security.loopback import require_loopback
+from api.security.tickets import Tickets
 from data.settings import Settings
 from flows.runtime.host import parent_pipe, telemetry
 from flows.service.desk import DeskService
@@ -43,10 +47,10 @@ OpenDesk = Callable[[Settings], AbstractAsyncContextManager[DeskService]]
 
 _TAGS = [
     {"name": "runs", "description": "One run underwrites one application."},
-    {"name": "history", "description": "Checkpoints, what differs, who said what."},
-    {"name": "reviews", "description": "Where a person decides: open requests and answers."},
-    {"name": "documents", "description": "What an applicant hands in after the application."},
-    {"name": "audit", "description": "A run's whole record, signed."},
+    {"name": "history", "description": "Checkpoints, their differences, messages."},
+    {"name": "reviews", "description": "The gates: open requests, and people's answers."},
+    {"name": "documents", "description": "Applications, and documents that are added to them."},
+    {"name": "audit", "description": "The whole record of a run, signed."},
     {"name": "housekeeping", "description": "Deadlines, retention, legal holds."},
     {"name": "workflow", "description": "The map of stages, gates and ways between them."},
     {"name": "health", "description": "Probes."},
@@ -54,12 +58,13 @@ _TAGS = [
 
 
 def create_app(settings: Settings, open_desk: OpenDesk = DeskService.open) -> FastAPI:
-    """The application, with gateway and hub open as long as it runs."""
+    """The application. It opens the desk and the hub when it starts, and closes them at its end."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_desk(settings) as desk, Hub(desk) as hub:
             app.state.desk, app.state.hub = desk, hub
+            app.state.readiness = ReadinessProbe(desk)
             yield
 
     app = FastAPI(
@@ -67,20 +72,17 @@ def create_app(settings: Settings, open_desk: OpenDesk = DeskService.open) -> Fa
         version=_version(),
         summary="Consumer-credit underwriting with people at the gates.",
         description=(
-            "Submit an application, follow its events, answer for the desk where a person is"
-            " asked, read the decision. Try it with the synthetic applicants `ada-prime`,"
-            " `dee-debtor` and `bora-borderline`."
+            "Submit an application, follow its events, answer the requests at the gates, read the"
+            " decision. Try it with the synthetic applicants `ada-prime`, `dee-debtor` and"
+            " `bora-borderline`."
         ),
         openapi_tags=_TAGS,
         lifespan=lifespan,
-        strict_content_type=False,  # media types are judged by JsonRoute
+        strict_content_type=False,  # JsonRoute checks media types
     )
-    # From the inside out; what comes last meets a request first.
-    app.add_middleware(TimeLimit)
-    app.add_middleware(auth.AuthMiddleware, settings=settings)
-    problems.install(app)
-    app.add_middleware(headers.SecurityHeaders)
-    auth.document(app)
+    app.state.tickets = Tickets(settings.folder)
+    _add_middleware(app, settings)
+    openapi.install(app)
     for routes in (
         runs,
         history,
@@ -121,12 +123,41 @@ def serve_api(settings: Settings) -> None:
             access_log=False,
             lifespan="on",
             timeout_graceful_shutdown=CONNECTIONS_GRACE_SECONDS,
+            limit_concurrency=settings.api_max_connections,
+            backlog=settings.api_backlog,
         )
     ).run()
 
 
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """Add middleware from the inside out: a request meets the last one first."""
+    app.add_middleware(TimeLimit)
+    app.add_middleware(
+        StreamLimit,
+        per_key=settings.streams_per_key,
+        per_process=settings.streams_per_process,
+    )
+    app.add_middleware(auth.AuthMiddleware, settings=settings, tickets=app.state.tickets)
+    problems.install(app)
+    if settings.cors_origins:
+        # Outside of the authentication: a preflight request shows no key, and a page has to be
+        # able to read a refusal. Keys travel in headers, so browsers need no credentials mode.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "HEAD", "POST", "DELETE"],
+            allow_headers=[
+                *("Authorization", "X-API-Key", "X-Desk-Channel", "Content-Type"),
+                *("Idempotency-Key", "If-Match", "Last-Event-ID", "traceparent"),
+            ],
+            expose_headers=["Allow", "ETag", "Location", "Retry-After", "WWW-Authenticate"],
+        )
+    app.add_middleware(HeadRequests)
+    app.add_middleware(headers.SecurityHeaders)
+
+
 def _without_values(span: Span, _scope: dict[str, Any]) -> None:
-    """A span is read by others: of an address it keeps what is ours, and nothing searched for."""
+    """Remove the values of a caller from the address in a span: other people read spans."""
     for name, value in dict(getattr(span, "attributes", None) or {}).items():
         if name == "url.query":
             span.set_attribute(name, "")
@@ -147,7 +178,7 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Handle signals to the end; Uvicorn would raise them again when all is done."""
+        """Handle signals to the end; Uvicorn would raise them again after its shutdown."""
         for handled in (signal.SIGTERM, signal.SIGINT):
             signal.signal(handled, self.handle_exit)
         yield
@@ -156,5 +187,5 @@ class _Server(uvicorn.Server):
 def _version() -> str:
     try:
         return version("credit-desk-lite")
-    except PackageNotFoundError:  # run from a checkout that was not installed
+    except PackageNotFoundError:  # a checkout that was not installed
         return "0"

@@ -1,4 +1,4 @@
-"""What routes read from their signatures."""
+"""The dependencies that routes name in their signatures."""
 
 from __future__ import annotations
 
@@ -6,14 +6,33 @@ from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Header, Path, Request
+from fastapi import Depends, Header, Path, Query, Request
 
+from api.accept import preferred
 from api.hub import Hub
-from api.security.auth import authorization_of, caller_of
+from api.readiness import ReadinessProbe
+from api.security.auth import authorization_of, caller_of, key_id_of
+from api.security.tickets import Tickets
 from api.sse import last_event_id
 from data.contracts.errors import RecordNotFoundError
 from flows.service.desk import DeskService
 from flows.service.requests import Caller
+
+_Numbered = Annotated[str | None, Header(alias="Last-Event-ID", description="As in `after`.")]
+_After = Annotated[
+    str | None, Query(description="The id of the last event that the client has seen.")
+]
+_Ticket = Annotated[
+    str | None,
+    Query(description="A ticket of `POST /runs/{run_id}/events/ticket` in place of an API key."),
+]
+_IfMatch = Annotated[
+    str | None,
+    Header(
+        max_length=128,
+        description="The `ETag` of the request that is answered; a stale one is refused.",
+    ),
+]
 
 
 def _desk(request: Request) -> DeskService:
@@ -26,6 +45,16 @@ def _hub(request: Request) -> Hub:
     return hub
 
 
+def _readiness(request: Request) -> ReadinessProbe:
+    readiness: ReadinessProbe = request.app.state.readiness
+    return readiness
+
+
+def _tickets(request: Request) -> Tickets:
+    tickets: Tickets = request.app.state.tickets
+    return tickets
+
+
 def _run_id(run_id: Annotated[str, Path(description="The id that `POST /runs` answered.")]) -> str:
     try:
         return str(UUID(run_id))
@@ -33,17 +62,37 @@ def _run_id(run_id: Annotated[str, Path(description="The id that `POST /runs` an
         raise RecordNotFoundError("no run has an id of this form") from None
 
 
-def _after(request: Request, after: str | None = None) -> int:
-    return last_event_id(request.headers.get("last-event-id"), after)
+def _position(last_event: _Numbered = None, after: _After = None, ticket: _Ticket = None) -> int:
+    """The last event that the client has. The middleware has read the ticket already."""
+    return last_event_id(last_event, after)
+
+
+def _request_id(if_match: _IfMatch = None) -> str | None:
+    """The request that `If-Match` names; None for no header and for `*`."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    return if_match.strip().removeprefix("W/").strip('"')
+
+
+def _prefers_text(accept: Annotated[str, Header(include_in_schema=False)] = "") -> bool:
+    return preferred(accept, ("application/json", "text/plain")) == "text/plain"
 
 
 DeskDep = Annotated[DeskService, Depends(_desk)]
 HubDep = Annotated[Hub, Depends(_hub)]
+ReadinessDep = Annotated[ReadinessProbe, Depends(_readiness)]
+TicketsDep = Annotated[Tickets, Depends(_tickets)]
 CallerDep = Annotated[Caller, Depends(caller_of)]
+KeyId = Annotated[str, Depends(key_id_of)]
+StillAuthorized = Annotated[Callable[[], bool], Depends(authorization_of)]
 RunId = Annotated[str, Depends(_run_id)]
+ApplicationId = Annotated[
+    str, Path(max_length=64, description="The id under which the application is filed.")
+]
+Position = Annotated[int, Depends(_position)]
+RequestNamed = Annotated[str | None, Depends(_request_id)]
+PrefersText = Annotated[bool, Depends(_prefers_text)]
 IdempotencyKey = Annotated[
     str | None,
-    Header(max_length=128, description="The same key again is answered like the first time."),
+    Header(max_length=128, description="The same key again gets the same answer."),
 ]
-After = Annotated[int, Depends(_after)]
-StillAuthorized = Annotated[Callable[[], bool], Depends(authorization_of)]

@@ -1,10 +1,11 @@
-"""One reader for many clients: the journals of all runs that somebody follows.
+"""One reader for many clients: the hub reads the journal of each followed run once for all.
 
-The journal is the truth; Prefect's event stream only says that it is time to look. A client is
-a cursor on a log of ready-made frames, shared by all who follow the same run. Each log is read
-by one task, so a thousand clients cost one query per event. A wake-up that never came delays an
-event by a second: once a second one query asks how far all followed journals have come. As often
-it is asked whether each client may still listen: a key may be revoked while a stream is open.
+The journal is the truth. Prefect's event stream only tells the hub when to read. A client is a
+cursor on a log of ready-made frames, which all clients of the same run share. One task reads each
+log, so a thousand clients cost one query per event. A lost wake-up delays an event by a second at
+most: once a second the hub asks in one query how far all followed journals have come. It also asks
+once a second whether each client is still authorized, because a key may be revoked while a stream
+is open.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Protocol, Self
 
 import sqlalchemy as sa
 
+from api.problems import MalformedRequestError
 from api.sse import to_frame
 from data.contracts.errors import CreditDeskError, RecordNotFoundError, as_desk_error
 from data.contracts.events import TERMINAL
@@ -25,7 +27,7 @@ from flows.runtime.ledger.database import Ledger
 
 LOOK_SECONDS = 1.0
 QUIET_LOOKS = 15
-"""After so many looks every log is read anyway: a run may have ended without an event."""
+"""After so many looks the hub reads every log: a run may have ended without an event."""
 PAGE = 500
 FRAMES_PER_CHUNK = 200
 
@@ -35,13 +37,13 @@ _log = logging.getLogger(__name__)
 
 
 class Source(Protocol):
-    """What the hub needs of the gateway."""
+    """The part of the desk that the hub needs."""
 
     @property
     def ledger(self) -> Ledger: ...
 
     def wakeups(self) -> AsyncIterator[str]:
-        """Ids of runs whose journal has grown, as soon as that is known. Some may be lost."""
+        """Ids of runs whose journal has grown, as soon as the desk knows. Some may be lost."""
 
 
 class Hub:
@@ -55,8 +57,8 @@ class Hub:
 
     async def __aenter__(self) -> Self:
         self._duties = [
-            asyncio.create_task(self._again_and_again(self._listen), name="hub listens"),
-            asyncio.create_task(self._again_and_again(self._look), name="hub looks"),
+            asyncio.create_task(self._repeat(self._listen), name="hub listens"),
+            asyncio.create_task(self._repeat(self._look), name="hub looks"),
         ]
         return self
 
@@ -74,24 +76,29 @@ class Hub:
 
     @property
     def followed(self) -> frozenset[str]:
-        """The runs that somebody follows at this moment."""
+        """The runs that at least one client follows now."""
         return frozenset(self._logs)
 
     async def has_nothing_after(self, run_id: str, after: int) -> bool:
         """Whether a run has ended and a client with that last id has seen all of it.
 
-        Raises RecordNotFoundError when there is no such run.
+        Raises RecordNotFoundError when there is no such run, and MalformedRequestError when the
+        journal has no event with that id yet.
         """
         run = await self._source.ledger.read(runs.find, run_id)
-        return run.status.has_ended and run.last_event_id <= after
+        if after > run.last_event_id:
+            raise MalformedRequestError(
+                f"the last event of this run has the id {run.last_event_id}"
+            )
+        return run.status.has_ended and run.last_event_id == after
 
     async def follow(
         self, run_id: str, after: int = 0, still_authorized: Callable[[], bool] = lambda: True
     ) -> AsyncGenerator[bytes, None]:
-        """The frames of a run's journal after an id: all there are, then each as it comes.
+        """The frames of a run's journal after an id: all there are, then each new one.
 
         Ends after a terminal event that is the journal's last, or when the run has ended and
-        everything was sent; and within a second after `still_authorized` has begun to say no.
+        everything was sent. Ends also within a second after `still_authorized` has become false.
         """
         log = self._log_of(run_id)
         follower = _Follower(still_authorized)
@@ -99,7 +106,8 @@ class Hub:
         position = after
         try:
             while not follower.is_disconnected:
-                follower.woken.clear()  # before looking, so that no wake-up falls in between
+                # Clear before looking: a wake-up between looking and waiting would be lost.
+                follower.woken.clear()
                 if position < len(log.frames):
                     chunk = log.frames[position : position + FRAMES_PER_CHUNK]
                     position += len(chunk)
@@ -110,6 +118,7 @@ class Hub:
                     await follower.woken.wait()
         finally:
             log.followers.discard(follower)
+            # Another log may have taken its place while this generator was being closed.
             if not log.followers and self._logs.get(run_id) is log:
                 del self._logs[run_id]
                 log.reader.cancel()
@@ -120,8 +129,8 @@ class Hub:
             log = self._logs[run_id] = _Log(self._source.ledger, run_id, self._look_seconds)
         return log
 
-    async def _again_and_again(self, duty: Callable[[], Awaitable[None]]) -> None:
-        """A duty outlives its failures: without it streams would be late for ever."""
+    async def _repeat(self, duty: Callable[[], Awaitable[None]]) -> None:
+        """Start a duty again whenever it fails: without it every stream would be late."""
         while True:
             try:
                 await duty()
@@ -142,15 +151,16 @@ class Hub:
             if not self._logs:
                 continue
             for log in self._logs.values():
-                log.disconnect()
+                log.disconnect_unauthorized()
             heads = await self._source.ledger.read(journal.heads, list(self._logs))
+            # The logs may have changed during the query: a log without a head is read next time.
             for run_id, log in self._logs.items():
                 if heads.get(run_id, 0) > len(log.frames) or looks % QUIET_LOOKS == 0:
                     log.news.set()
 
 
 class _Follower:
-    """One client of a log: its alarm clock, and whether it may go on."""
+    """One client of a log: its wake-up event, and whether it may go on."""
 
     def __init__(self, still_authorized: Callable[[], bool]) -> None:
         self.woken = asyncio.Event()
@@ -171,8 +181,8 @@ class _Log:
         self.news = asyncio.Event()
         self.reader = asyncio.create_task(self._read_on(), name=f"hub reads {run_id}")
 
-    def disconnect(self) -> None:
-        """Let those go who may not listen any more."""
+    def disconnect_unauthorized(self) -> None:
+        """End the streams of the clients that are not authorized any more."""
         for follower in self.followers:
             if not follower.still_authorized():
                 follower.is_disconnected = True
@@ -180,11 +190,12 @@ class _Log:
 
     async def _read_on(self) -> None:
         while True:
+            # Clear before reading: news that arrives during the query causes another reading.
             self.news.clear()
             try:
                 await self._catch_up()
             except RecordNotFoundError:
-                self.is_over = True  # purged while somebody followed it
+                self.is_over = True  # the run was purged while clients followed it
             except Exception as error:
                 _log.warning("reading run %s again: %s", self._run_id, _short(error))
                 await asyncio.sleep(self._retry_seconds)
@@ -199,6 +210,7 @@ class _Log:
             bodies, has_ended = await self._ledger.read(_news, self._run_id, len(self.frames))
             self.frames += [to_frame(body) for body in bodies]
             full = len(bodies) == PAGE
+        # A terminal event ends the stream only while it is the last: a failed run may be resumed.
         is_terminal = bool(self.frames) and any(
             kind in self.frames[-1] for kind in _TERMINAL_FRAMES
         )
@@ -206,7 +218,7 @@ class _Log:
 
 
 def _news(connection: sa.Connection, run_id: str, after: int) -> tuple[list[str], bool]:
-    # The status first: whatever an ended run has written is there to be read afterwards.
+    # The status before the journal: an ended run writes no more, so the reading is complete.
     has_ended = runs.find(connection, run_id).status.has_ended
     return journal.read(connection, run_id, after=after, limit=PAGE), has_ended
 

@@ -1,13 +1,7 @@
-"""Bodies are JSON that everybody reads alike, of a size the desk can hold.
-
-Python's reader accepts more than JSON: NaN, a key given twice, numbers beyond any float, half a
-surrogate pair. Two readers would understand such a body differently, so it is refused.
-"""
+"""Routes whose body is read by the strict JSON reader, up to a size that the desk can hold."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -17,13 +11,16 @@ from fastapi.routing import APIRoute
 
 from api.problems import MalformedJsonError, UnsupportedMediaTypeError
 from data.contracts.errors import TooLargeError
+from data.strict_json import StrictJsonError, parse_json
 
 MAX_BYTES = 2 * 1024 * 1024
-MAX_DEPTH = 32
+MAX_NODES = 20_000
+"""How many values a body may hold, nested ones included. Each of them may cause several problems,
+and the API lists problems on its event loop."""
 
 
 class JsonRoute(APIRoute):
-    """A route whose body is read and parsed by our rules before FastAPI looks at it."""
+    """A route that reads and parses the body strictly before FastAPI sees it."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -39,7 +36,7 @@ class JsonRoute(APIRoute):
 
 
 class _Read(Request):
-    """A request whose body has been read."""
+    """A request whose body is already read and parsed."""
 
     def __init__(self, request: Request, body: bytes, parsed: Any) -> None:
         super().__init__(request.scope, request.receive)
@@ -54,37 +51,40 @@ class _Read(Request):
 
 
 def parse(body: bytes) -> Any:
-    """The value of a JSON text. Raises MalformedJsonError saying what is wrong with it."""
+    """The value of a JSON body.
+
+    Raises MalformedJsonError, which says what is wrong, and TooLargeError for too many values.
+    """
     try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        raise MalformedJsonError("the body is not UTF-8") from None
-    try:
-        parsed = json.loads(
-            text,
-            object_pairs_hook=_without_doubles,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-        )
-    except json.JSONDecodeError as error:
-        raise MalformedJsonError(
-            f"the body is not JSON: line {error.lineno}, column {error.colno}"
-        ) from None
-    except RecursionError:
-        raise MalformedJsonError(_TOO_DEEP) from None
-    except ValueError:
-        raise MalformedJsonError("the body holds a number that is out of range") from None
-    _require_shallow(parsed)
-    if "\\u" in text:
-        _require_whole_characters(parsed)
+        parsed = parse_json(body)
+    except StrictJsonError as error:
+        raise MalformedJsonError(error.message) from None
+    if _holds_more_than(parsed, MAX_NODES):
+        raise TooLargeError(f"the body holds too many values: send at most {MAX_NODES:,}")
     return parsed
 
 
-_TOO_DEEP = f"the body is nested deeper than {MAX_DEPTH} levels"
+def _holds_more_than(parsed: Any, limit: int) -> bool:
+    """Whether a value has more than `limit` values in it. Stops counting there."""
+    containers, count = [[parsed]], 0
+    while containers:
+        parts = containers.pop()
+        count += len(parts)
+        if count > limit:
+            return True
+        for part in parts:
+            if isinstance(part, dict):
+                containers.append(list(part.values()))
+            elif isinstance(part, list):
+                containers.append(part)
+    return False
 
 
 def _require_json(request: Request) -> None:
-    """A media type may be missing, but not on a page's behalf: a browser always sends an origin."""
+    """Refuse other media types. A missing one is allowed unless a browser sent the request.
+
+    A browser always sends an origin, and a page must not post without a media type.
+    """
     named = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if named == "application/json" or (named.startswith("application/") and "+json" in named):
         return
@@ -93,7 +93,7 @@ def _require_json(request: Request) -> None:
 
 
 async def _read(request: Request) -> bytes:
-    """The body, given up as soon as it is too large, whatever its header promised."""
+    """Read the body. Stop as soon as it is too large, even if its header announced less."""
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > MAX_BYTES:
         raise TooLargeError(_TOO_LARGE)
@@ -105,43 +105,4 @@ async def _read(request: Request) -> bytes:
     return bytes(received)
 
 
-_TOO_LARGE = f"a body may have {MAX_BYTES // 1024 // 1024} MiB"
-
-
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise MalformedJsonError("the body gives a key twice in one object")
-    return found
-
-
-def _refuse_constant(name: str) -> None:
-    raise MalformedJsonError(f"{name} is not JSON")
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise MalformedJsonError("the body holds a number that is out of range")
-    return number
-
-
-def _require_shallow(parsed: Any) -> None:
-    level, depth = [parsed], 0
-    while level := [part for one in level for part in _parts(one)]:
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise MalformedJsonError(_TOO_DEEP)
-
-
-def _parts(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
-
-
-def _require_whole_characters(parsed: Any) -> None:
-    try:
-        json.dumps(parsed, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise MalformedJsonError("the body holds half of a surrogate pair") from None
+_TOO_LARGE = f"the body is too large: send at most {MAX_BYTES // 1024 // 1024} MiB"

@@ -1,8 +1,8 @@
-"""Every error as `application/problem+json`: which status, which code, and nothing typed in.
+"""Every error as `application/problem+json`, with its status and its code.
 
-One table says which class of error becomes which status. What is not in it is our fault: it is
-answered by 500 without details, and logged by class and place. Texts of foreign errors are
-dropped, since they may hold the value they stumbled over.
+One table says which class of error becomes which status. An error that is not in the table is a
+fault of the desk: the API answers 500 without details, and logs the class and the place of the
+error. It drops the texts of foreign errors, because they may hold a value of the caller.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 from sse_starlette.sse import SendTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.methods import allow, allowed_methods
 from api.schemas import FieldProblem, ProblemDetails
 from data.contracts.errors import (
     AlreadyAnsweredError,
@@ -48,18 +48,24 @@ from data.contracts.errors import (
 from data.contracts.ssn import has_shape_of_ssn
 
 MEDIA_TYPE = "application/problem+json"
+MOST_FIELDS = 20
+"""How many problems of fields one answer lists. It counts the others."""
 
 _log = logging.getLogger(__name__)
 
 
 class MalformedRequestError(CreditDeskError):
-    """A header or parameter that cannot be read."""
+    """A header or parameter that the API cannot read."""
 
     code = "malformed_request"
 
+    def __init__(self, message: str, *, pointer: str = "") -> None:
+        super().__init__(message)
+        self.pointer = pointer
+
 
 class MalformedJsonError(MalformedRequestError):
-    """A body that is not JSON, or not JSON that everybody reads alike."""
+    """A body that is not JSON, or that two programs could read differently."""
 
     code = "malformed_json"
 
@@ -69,13 +75,13 @@ class UnsupportedMediaTypeError(CreditDeskError):
 
 
 class UnauthenticatedError(CreditDeskError):
-    """Nobody who is known, as far as the request shows."""
+    """The request does not show who the caller is."""
 
     code = "unauthenticated"
 
 
 class NotAllowedError(CreditDeskError):
-    """Somebody who is known, in no role that may do this."""
+    """The caller is known, but has no role that may do this."""
 
     code = "not_allowed"
 
@@ -121,46 +127,54 @@ def status_of(error: CreditDeskError) -> HTTPStatus:
     return next(found, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
+def header(name: str, description: str, schema: str = "string") -> dict[str, Any]:
+    """For a route's `responses`: the answer carries this header."""
+    return {name: {"description": description, "schema": {"type": schema}}}
+
+
+LOCATION = header("Location", "The address of the run.")
+RETRY_AFTER = header("Retry-After", "Seconds until another try makes sense.", "integer")
+_HEADERS = {
+    HTTPStatus.UNAUTHORIZED: header("WWW-Authenticate", "How to show a key."),
+    HTTPStatus.TOO_MANY_REQUESTS: RETRY_AFTER,
+    HTTPStatus.SERVICE_UNAVAILABLE: RETRY_AFTER,
+}
+
+
 def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For a route's `responses`: these errors are to be expected."""
+    """For a route's `responses`: the route may answer with these errors."""
     return {
-        status: {"model": ProblemDetails, "description": HTTPStatus(status).phrase}
+        status: {
+            "model": ProblemDetails,
+            "description": HTTPStatus(status).phrase,
+            "headers": _HEADERS.get(HTTPStatus(status), {}),
+        }
         for status in statuses
     }
 
 
-def header(name: str, description: str, schema: str = "string") -> dict[str, Any]:
-    """For a route's `responses`: an answer carries this header."""
-    return {name: {"description": description, "schema": {"type": schema}}}
-
-
-LOCATION = header("Location", "Where to read the run that was started or found.")
-
-
 def install(app: FastAPI) -> None:
-    """Let the application answer every error in this form, and say so in its OpenAPI page."""
+    """Let the application answer every error in this form."""
     app.add_exception_handler(CreditDeskError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_middleware(Unexpected)
-    app.openapi = lambda: _documented(app)  # type: ignore[method-assign]
 
 
 def problem(error: CreditDeskError, path: str) -> Response:
-    """A foreseen error as an answer; for middleware too, which no handler stands behind."""
+    """The answer for an error of the desk. Middleware uses it too: no handler runs for it."""
     status = status_of(error)
-    return _problem(
-        path, status, error.code, str(error), _fields(error), _headers_of(error, status)
-    )
+    fields, count = _fields(error)
+    return _problem(path, status, error.code, str(error), fields, count, _headers_of(error, status))
 
 
 def plain(path: str, status: HTTPStatus, headers: Mapping[str, str]) -> Response:
-    """A status that says all there is to say, such as 404 for an address that is none."""
+    """The answer for a status that needs no details, such as 404 for an unknown address."""
     return _problem(path, status, status.name.lower(), status.phrase, headers=headers)
 
 
 class Unexpected:
-    """Outermost of our own: answers what nobody foresaw, and logs it without its text."""
+    """Middleware that answers unexpected errors, and logs them without their text."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -182,7 +196,7 @@ class Unexpected:
             _log.info("%s: a client that does not read was cut off", place_of(scope["path"]))
         except Exception as error:
             _log_unexpected(scope["method"], scope["path"], error)
-            if not begun:
+            if not begun:  # an answer that has begun cannot become another one
                 await _internal(scope["path"])(scope, receive, send)
 
 
@@ -198,24 +212,30 @@ async def _known(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    found = error.errors()
     fields = [
-        FieldProblem(pointer=_pointer(found["loc"]), code=found["type"], message=found["msg"])
-        for found in error.errors()
+        FieldProblem(pointer=_pointer(one["loc"]), code=one["type"], message=one["msg"])
+        for one in found[:MOST_FIELDS]
     ]
     first = fields[0]
-    more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return _problem(
         request.url.path,
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "contract_violation",
         f"{first.pointer or '/'}: {first.message}{more}",
         fields,
+        len(found),
     )
 
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return plain(request.url.path, HTTPStatus(error.status_code), error.headers or {})
+    status, headers = HTTPStatus(error.status_code), dict(error.headers or {})
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        # The framework names the methods of one route only, and an address may have several.
+        headers["Allow"] = allow(allowed_methods(request))
+    return plain(request.url.path, status, headers)
 
 
 def _headers_of(error: CreditDeskError, status: HTTPStatus) -> dict[str, str]:
@@ -226,37 +246,41 @@ def _headers_of(error: CreditDeskError, status: HTTPStatus) -> dict[str, str]:
     return {"Retry-After": "1"} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
 
 
-def _fields(error: CreditDeskError) -> list[FieldProblem]:
+def _fields(error: CreditDeskError) -> tuple[list[FieldProblem], int]:
+    """The first problems of fields in an error, and how many there are in all."""
     if isinstance(error, ContractViolationError):
-        return [
+        first = [
             FieldProblem(pointer=found.pointer, code=found.code, message=found.message)
-            for found in error.problems
+            for found in error.problems[:MOST_FIELDS]
         ]
+        return first, len(error.problems)
     if isinstance(error, AnswerRejectedError):
         pointer = f"/{error.field}" if error.field else ""
-        return [FieldProblem(pointer=pointer, code=error.code, message=error.message)]
-    return []
+        return [FieldProblem(pointer=pointer, code=error.code, message=error.message)], 1
+    if isinstance(error, MalformedRequestError) and error.pointer:
+        return [FieldProblem(pointer=error.pointer, code=error.code, message=error.message)], 1
+    return [], 0
 
 
 def _pointer(place: Sequence[int | str]) -> str:
-    """The JSON pointer into the body; a parameter is named with where it stands."""
+    """The pointer of a field, in the form that `FieldProblem` describes."""
     parts = place[1:] if place and place[0] == "body" else place
     return "".join(f"/{named(part)}" for part in parts)
 
 
 def place_of(path: str) -> str:
-    """A path as it may be answered and logged: anybody may write anything into an address."""
-    return "/".join(part if _may_be_told(part) else "?" for part in path.split("/"))
+    """A path without the parts that a caller may have made up: it may hold any text."""
+    return "/".join(part if _is_harmless(part) else "?" for part in path.split("/"))
 
 
-def _may_be_told(part: str) -> bool:
+def _is_harmless(part: str) -> bool:
     return _STEP.fullmatch(part) is not None and not has_shape_of_ssn(part)
 
 
 _STEP = re.compile(
     r"|[A-Za-z_][A-Za-z0-9._-]{0,63}|[0-9]{1,4}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 )
-"""Nothing, a name or slug, a version, an id of ours."""
+"""Nothing, a name or slug, a version, or an id that the desk has made."""
 
 
 def _internal(path: str) -> Response:
@@ -271,6 +295,7 @@ def _problem(
     code: str,
     detail: str,
     fields: Sequence[FieldProblem] = (),
+    count: int = 0,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     problem = ProblemDetails(
@@ -281,44 +306,12 @@ def _problem(
         code=code,
         instance=place_of(path),
         errors=tuple(fields),
+        error_count=count,
     )
-    shown = problem.model_dump(mode="json", exclude=None if fields else {"errors"})
+    shown = problem.model_dump(mode="json", exclude=None if fields else {"errors", "error_count"})
     return JSONResponse(shown, status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def _log_unexpected(method: str, path: str, error: Exception) -> None:
     failed = as_desk_error(error, CreditDeskError)
     _log.error("%s %s failed: %s", method, place_of(path), failed)
-
-
-def _documented(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI page, in which errors have their own media type."""
-    if app.openapi_schema is None:
-        page = get_openapi(
-            title=app.title,
-            version=app.version,
-            description=app.description,
-            routes=app.routes,
-            tags=app.openapi_tags,
-        )
-        for methods in page["paths"].values():
-            for operation in methods.values():
-                _correct(operation["responses"])
-        for unused in ("HTTPValidationError", "ValidationError"):
-            page["components"]["schemas"].pop(unused, None)
-        app.openapi_schema = page
-    return app.openapi_schema
-
-
-def _correct(responses: dict[str, Any]) -> None:
-    problem = {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}
-    for status, response in responses.items():
-        if int(status) >= HTTPStatus.BAD_REQUEST and not _is_readiness(response):
-            response["content"] = {MEDIA_TYPE: problem}
-        if stream := response.get("content", {}).get("text/event-stream"):
-            stream["schema"].pop("type", None)  # FastAPI takes whatever is no JSON for a string
-
-
-def _is_readiness(response: dict[str, Any]) -> bool:
-    """The one answer of 503 that is no problem but a report."""
-    return "Readiness" in str(response.get("content", ""))

@@ -7,10 +7,21 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _at_commas(value: object) -> object:
+    """The parts of a text that separates them by commas; other values as they are."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]
+"""The origin of a page as browsers send it: scheme, host, and the port if it is not the default."""
 
 
 class FanOutPolicy(StrEnum):
@@ -22,14 +33,14 @@ class FanOutPolicy(StrEnum):
 
 
 class HitlOnTimeout(StrEnum):
-    """What the system declares when nobody answers a gate in time. Never an approval."""
+    """What the desk declares when no reviewer answers a gate in time. Never an approval."""
 
     EXPIRE = "expire"
     DECLINE = "decline"
 
 
 class Settings(BaseSettings):
-    """Everything that an operator may choose. `.env.example` lists all names."""
+    """All settings of an operator. `.env.example` lists all names."""
 
     model_config = SettingsConfigDict(
         env_prefix="CREDIT_DESK_",
@@ -40,19 +51,19 @@ class Settings(BaseSettings):
     )
 
     home: Path = Path(".credit-desk")
-    """The desk's folder: databases, results, logs. Nothing of a desk lies elsewhere."""
+    """The desk's folder for databases, results and logs. The desk writes nowhere else."""
     api_host: str = "127.0.0.1"
     api_port: Port = 8000
     prefect_host: str = "127.0.0.1"
     prefect_port: Port = 4200
     public_api_url: str = ""
-    """Where people reach the API if that is not host and port: behind a proxy, in a container."""
+    """URL of the API for users, if it differs from host and port (proxy, container)."""
     public_prefect_url: str = ""
-    """The same for Prefect and its UI."""
+    """URL of Prefect and its UI for users, if it differs from host and port."""
     data_dir: Path = Path(__file__).parent
-    """Where policies, models, watchlists and synthetic applications are read from."""
+    """Folder with policies, models, watchlists and synthetic applications."""
     prefect_yaml: Path = Path(__file__).parent.parent / "prefect.yaml"
-    """Where the deployments are declared."""
+    """File that declares the deployments."""
     ledger_url: str = ""
     """SQLAlchemy URL of the ledger; empty means SQLite inside `home`."""
     checkpoint_storage: str = ""
@@ -63,38 +74,53 @@ class Settings(BaseSettings):
     agent_timeout_seconds: Annotated[float, Field(gt=0)] = 30.0
     agent_retries: Annotated[int, Field(ge=0, le=10)] = 2
     agent_backoff_seconds: Annotated[float, Field(ge=0)] = 0.2
-    """Pause before the second try; doubles with every further one."""
+    """Pause before the second try. It doubles with every further try."""
     max_active_runs: Annotated[int, Field(ge=1)] = 4
     """How many runs one worker executes at the same time."""
     lease_seconds: Annotated[float, Field(gt=0)] = 15.0
-    """How long a silent worker keeps its runs before another may take them."""
+    """How long a silent worker keeps its runs before another worker may take them."""
     lease_seconds_unattended: Annotated[float, Field(gt=0)] = 3600.0
-    """The lease of a run that a stock Prefect worker executes, where nobody renews it."""
+    """The lease of a run in a plain Prefect worker, which does not renew leases."""
     hitl_timeout_seconds: Annotated[int, Field(gt=0)] | None = None
-    """How long every gate waits; None leaves it to `policy/deadlines.yaml`, gate by gate."""
+    """How long every gate waits; None uses the times of `policy/deadlines.yaml`."""
     hitl_on_timeout: HitlOnTimeout | None = None
-    """What is declared then at every gate; None leaves it to `policy/deadlines.yaml`."""
+    """What every gate declares after that time; None uses `policy/deadlines.yaml`."""
     notify_url: str = ""
-    """A webhook that is told of every request, reminder and escalation; empty tells nobody."""
+    """A webhook for every request, reminder and escalation; empty sends none."""
     checkpoint_retention_days: Annotated[int, Field(ge=0)] = 90
-    """Checkpoints of ended runs are purged when they are older; 0 keeps them for ever."""
+    """Older checkpoints of ended runs are purged; 0 keeps all of them."""
+    personal_data_months: Annotated[int, Field(ge=0)] = 25
+    """Applications and documents are erased so many months after the last run of the application
+    has ended (Regulation B asks for 25 months after the notice); 0 keeps them for ever."""
     checkpoint_keep: Annotated[int, Field(ge=0)] = 0
-    """How many checkpoints an ended run keeps, the latest ones; 0 keeps all."""
+    """How many of its latest checkpoints an ended run keeps; 0 keeps all."""
     max_documents: Annotated[int, Field(ge=1)] = 50
     """How many documents may be added to an application's file."""
     max_document_bytes: Annotated[int, Field(ge=1)] = 25_000_000
-    """How many bytes all of them may take together."""
+    """How many bytes these documents may have together."""
     max_active_jobs: Annotated[int, Field(ge=1)] = 1
-    """How many scheduled jobs one worker has under way at the same time, each as a process."""
+    """How many scheduled jobs one worker runs at the same time, each in its own process."""
     claim_minutes: Annotated[int, Field(gt=0)] = 30
-    """How long a claimed request is kept for whoever claimed it."""
+    """How long a claimed request is reserved for the reviewer who claimed it."""
 
     api_keys_file: Path | None = None
-    """Hashed API keys with their roles; by default `keys.json` in `home`, once it exists."""
+    """File with hashed API keys and their roles; by default `keys.json` in `home`, if it exists."""
     api_key: SecretStr = SecretStr("")
-    """The key by which this process's commands ask the desk."""
+    """The API key that the commands of this process use."""
     rate_limit_per_minute: Annotated[int, Field(ge=1)] = 600
     """How many requests one API key may send."""
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_at_commas)] = ()
+    """Origins of other sites whose pages may call the API, separated by commas. Exact origins
+    only: a `*` is refused."""
+    streams_per_key: Annotated[int, Field(ge=1)] = 20
+    """How many event streams one API key may have open at the same time in one API process."""
+    streams_per_process: Annotated[int, Field(ge=1)] = 2000
+    """How many event streams one API process serves at the same time."""
+    api_max_connections: Annotated[int, Field(ge=1)] = 3000
+    """How many connections one API process serves at the same time, streams included. It answers
+    503 to further ones."""
+    api_backlog: Annotated[int, Field(ge=1)] = 1024
+    """How many connections may wait until the API process accepts them."""
 
     otlp_endpoint: str = Field(default="", validation_alias="OTLP_ENDPOINT")
     trace_url: str = "http://localhost:16686/trace/{trace_id}"
@@ -111,13 +137,16 @@ class Settings(BaseSettings):
 
     @property
     def keys_file(self) -> Path:
-        """Where the API keys are kept."""
+        """The file with the API keys."""
         return self.api_keys_file or self.folder / "keys.json"
 
     @property
     def has_api_keys(self) -> bool:
-        """Whether callers have to prove who they are; also while a file that was named is missing:
-        what was meant to be closed is not opened by a typing error."""
+        """Whether callers need an API key.
+
+        Also true while a configured key file is missing, so that a wrong path does not open the
+        desk to every caller.
+        """
         return self.api_keys_file is not None or self.keys_file.is_file()
 
     @property
@@ -131,5 +160,5 @@ class Settings(BaseSettings):
 
 @cache
 def settings() -> Settings:
-    """This process's settings. Whoever needs one reads it here, once, and passes it on."""
+    """The settings of this process. Read them once and pass them on."""
     return Settings()

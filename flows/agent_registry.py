@@ -28,7 +28,7 @@ from tools.watchlist import watchlist_file
 
 @dataclass(frozen=True)
 class AgentRegistry:
-    """The six agents of one run."""
+    """The agents of one run, and the rulebook that they work by."""
 
     rulebook: Rulebook
     doc_intake: DocIntakeAgent

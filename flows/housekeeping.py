@@ -6,14 +6,18 @@ Only the job purges what retention does not keep.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from prefect import flow, get_client
 from prefect.client.orchestration import PrefectClient
 
 from data.contracts.base import Contract
+from data.contracts.errors import ConflictError
 from data.settings import Settings, settings
+from flows.case import document_sha256
 from flows.runtime.checkpoints.retention import (
     PurgeReport,
     RetentionPolicy,
@@ -22,9 +26,12 @@ from flows.runtime.checkpoints.retention import (
     purge,
 )
 from flows.runtime.checkpoints.store import CheckpointStore
+from flows.runtime.ledger import erasures
 from flows.runtime.ledger.database import Ledger, shared_ledger
 from flows.runtime.prefect_api import wake
 from flows.runtime.worker.deadlines import enforce_deadlines
+
+_ERASED_IN_A_ROUND = 500
 
 
 class HousekeepingReport(Contract):
@@ -34,24 +41,53 @@ class HousekeepingReport(Contract):
     reminded: int = 0
     escalated: int = 0
     expired: int = 0
+    erased: int = 0
+    """Applications whose personal data was erased, its time being up."""
     storage: PurgeReport
-    audit: StorageAudit
-    """The storage after the round."""
+    audit: StorageAudit | None = None
+    """Index and storage compared after the round; only a thorough one does."""
 
 
 @flow(name="housekeeping", flow_run_name="housekeeping", persist_result=False)
-async def housekeeping(dry_run: bool = False) -> dict[str, Any]:
-    """Enforce deadlines, wake the runs that are concerned, and purge what retention does not keep."""
+async def housekeeping(dry_run: bool = False, thorough: bool = False) -> dict[str, Any]:
+    """Enforce deadlines, wake the runs concerned, and purge what retention does not keep."""
     chosen = settings()
     async with get_client() as client:
         report = await keep_house(
-            shared_ledger(chosen.ledger), chosen, dry_run=dry_run, client=client
+            shared_ledger(chosen.ledger),
+            chosen,
+            dry_run=dry_run,
+            thorough=thorough,
+            client=client,
         )
     return report.model_dump(mode="json")
 
 
+async def erase_expired(ledger: Ledger, months: int, *, dry_run: bool) -> int:
+    """Erase the personal data whose time is up, some in each round; 0 months keeps all of it."""
+    if not months:
+        return 0
+    ended_before = _months_ago(datetime.now(UTC), months).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    due = await ledger.read(erasures.due, ended_before, _ERASED_IN_A_ROUND)
+    if not dry_run:
+        for application_id in due:
+            with suppress(ConflictError):  # a run of it was resumed or held meanwhile
+                await ledger.write(erasures.erase, application_id, document_sha256)
+    return len(due)
+
+
+def _months_ago(moment: datetime, months: int) -> datetime:
+    years, month = divmod(moment.year * 12 + moment.month - 1 - months, 12)
+    return moment.replace(year=years, month=month + 1, day=min(moment.day, 28))
+
+
 async def keep_house(
-    ledger: Ledger, chosen: Settings, *, dry_run: bool, client: PrefectClient | None = None
+    ledger: Ledger,
+    chosen: Settings,
+    *,
+    dry_run: bool,
+    thorough: bool = True,
+    client: PrefectClient | None = None,
 ) -> HousekeepingReport:
     """Do one round.
 
@@ -65,10 +101,13 @@ async def keep_house(
         deadlines = asdict(await enforce_deadlines(ledger, chosen))
         await wake.deliver_answers(client, ledger)
     store = CheckpointStore(chosen.checkpoint_storage)
-    purged = await purge(ledger, store, RetentionPolicy.of(chosen), dry_run=dry_run)
+    purged = await purge(
+        ledger, store, RetentionPolicy.of(chosen), dry_run=dry_run, thorough=thorough
+    )
     return HousekeepingReport(
         dry_run=dry_run,
+        erased=await erase_expired(ledger, chosen.personal_data_months, dry_run=dry_run),
         storage=purged,
-        audit=await audit_storage(ledger, store),
+        audit=await audit_storage(ledger, store) if thorough else None,
         **deadlines,
     )

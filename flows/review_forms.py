@@ -1,7 +1,7 @@
-"""The forms that people fill in at the gates, and the rules their answers must meet.
+"""The forms that people fill in at the gates, and the rules that their answers must meet.
 
-The same class is the Prefect UI's form, the HTTP schema and the validator behind every
-channel. Fields are flat and in the order in which one decides; a decision has no default.
+One class is the form in the Prefect UI, the HTTP schema and the validator of every channel.
+Fields are flat and in the order in which a reviewer decides. A decision has no default.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _exact_to(places: int) -> Callable[[float], float]:
     return exact
 
 
-# A number is what was typed as one: no text that reads like it, and nothing rounded in silence.
+# Strict numbers: a text such as "9000" is refused, and no value is rounded silently.
 Dollars = Annotated[
     float, Field(strict=True, gt=0, le=1_000_000), AfterValidator(_exact_to(places=2))
 ]
@@ -55,25 +55,25 @@ YearlyRate = Annotated[float, Field(strict=True, gt=0, lt=1), AfterValidator(_ex
 
 
 class CaseForm(GateForm):
-    """What is filled in about one case; `bound` says which."""
+    """A form about one case. `bound` says which case."""
 
     review_case: ClassVar[ReviewCase]
 
     def screen(self) -> None:
-        """No text may repeat what is personal in the case."""
+        """Refuse a text that repeats personal data of the case."""
         withheld = PersonalDataFilter(self.review_case.case)
         for field, value in self:
             for text in value if isinstance(value, list) else [value]:
                 repeated = withheld.find(text) if isinstance(text, str) else None
                 if repeated:
                     raise AnswerRejectedError(
-                        f"leave out the {repeated}: this is kept in the record",
+                        f"leave out the {repeated}: the answer is kept in the record",
                         field=field,
                     )
 
     @property
     def authority(self) -> AuthorityMatrix:
-        """Who may approve what, as the run has pinned it."""
+        """The limits of each role, as the run has pinned them."""
         return self.review_case.rulebook.authority
 
     def _require_identity(self, by: Answerer, *, override: bool) -> None:
@@ -81,58 +81,60 @@ class CaseForm(GateForm):
             self.gate, override=override, keys_exist=by.keyed
         )
         if needed and not by.proven:
-            raise AuthorityError("this ruling needs an identity that a key has proven")
+            raise AuthorityError("this ruling needs a proven identity: answer with an API key")
 
 
 C = TypeVar("C", bound=CaseForm)
 
 
 def bound(form: type[C], review_case: ReviewCase) -> type[C]:
-    """The form as it is filled in about one case, by which every answer is judged."""
+    """The form for one case. Every answer about the case is checked by it."""
     made: type[C] = create_model(form.__name__, __base__=form)
     made.review_case = review_case
     return made
 
 
 class DocumentsSupplied(CaseForm):
-    """Intake names the papers that came in; the desk reads the whole file again."""
+    """Intake names the documents that came in. The desk then reads all documents again."""
 
     gate: ClassVar[str] = "documents"
     roles: ClassVar[tuple[Role, ...]] = (Role.INTAKE, *_CREDIT_ROLES)
 
     decision: Literal["supplied", "withdraw"] = Field(
         title="What happened",
-        description="supplied: the papers named below are on file. withdraw: no more wanted.",
+        description=(
+            "supplied: the documents named below are on file. withdraw: the applicant gives up."
+        ),
     )
     document_ids: list[str] = Field(
         default_factory=list,
         max_length=20,
-        title="Papers",
-        description="The ids under which the papers were filed. Required when supplied.",
+        title="Documents",
+        description="The ids under which the documents were filed. Required when supplied.",
     )
 
     def check(self, request: ReviewRequest, by: Answerer) -> None:
-        """Whatever was supplied must be named, and something new be among it."""
+        """Require the role, and with `supplied` at least one new document."""
         self.require_role(request, by.roles)
         new = set(self.document_ids) - set(request.facts["on_file"])
         if self.decision == "supplied" and not new:
             raise AnswerRejectedError(
-                "name the papers that were supplied: at least one that was not on file before",
+                "name the supplied documents: at least one that was not on file before",
                 field="document_ids",
             )
 
     def check_documents(self, request: ReviewRequest, handed_in: Collection[str]) -> None:
-        """What is named must be on file: with the application, or filed since."""
+        """Require that every named document is on file, with the application or filed later."""
         unknown = set(self.document_ids) - set(request.facts["on_file"]) - set(handed_in)
         if self.decision == "supplied" and unknown:
             raise AnswerRejectedError(
-                f"{len(unknown)} of the papers named are not on file: file them first",
+                f"{len(unknown)} of the named documents are not on file: file them first",
                 field="document_ids",
             )
 
 
 class ComplianceRuling(CaseForm):
-    """Is the person on the list, or only somebody with a like name? Credit cannot override."""
+    """Is the applicant the person on the list, or another person? Credit cannot override this."""
 
     gate: ClassVar[str] = "compliance"
     roles: ClassVar[tuple[Role, ...]] = (Role.COMPLIANCE,)
@@ -143,16 +145,16 @@ class ComplianceRuling(CaseForm):
     )
 
     def check(self, request: ReviewRequest, by: Answerer) -> None:
-        """Only compliance may answer; with a proven identity as soon as the desk has keys."""
+        """Require compliance, not the submitter, and a proven identity once the desk has keys."""
         facts = ReviewFacts.of(request)
         self.require_role(request, by.roles)
         if self.decision == "clear" and _is_among(by.reviewer, facts.submitted_by):
-            raise AuthorityError("whoever submitted an application cannot clear it")
+            raise AuthorityError("the person who submitted an application cannot clear it")
         self._require_identity(by, override=False)
 
 
 class _CreditRuling(CaseForm):
-    """What both credit gates have in common."""
+    """The fields and rules that both credit gates share."""
 
     roles: ClassVar[tuple[Role, ...]] = _CREDIT_ROLES
 
@@ -169,10 +171,12 @@ class _CreditRuling(CaseForm):
 
     def _check_reason(self, *, declines: bool, overrides: bool) -> None:
         if self.reason_code and self.reason_code not in (*_DECLINE_REASONS, *_OVERRIDE_REASONS):
-            raise AnswerRejectedError("this is none of the reason codes", field="reason_code")
+            raise AnswerRejectedError(
+                "unknown reason code: use one from the form's description", field="reason_code"
+            )
         if declines and self.reason_code not in _DECLINE_REASONS:
             raise AnswerRejectedError(
-                "a decline needs a reason code that may stand on the notice", field="reason_code"
+                "a decline needs a reason code of a notice, for example R09", field="reason_code"
             )
         if overrides and self.reason_code not in _OVERRIDE_REASONS:
             raise AnswerRejectedError(
@@ -185,16 +189,16 @@ class _CreditRuling(CaseForm):
         limit = self.authority.unproven
         if not by.proven and amount > limit:
             raise AuthorityError(
-                f"without a proven identity amounts up to {limit:,.2f} may be approved"
+                f"without a proven identity you may approve up to {limit:,.2f}: use an API key"
             )
 
     def _require_not_submitted_by(self, by: Answerer, facts: ReviewFacts) -> None:
         if _is_among(by.reviewer, facts.submitted_by):
-            raise AuthorityError("whoever submitted an application cannot approve it")
+            raise AuthorityError("the person who submitted an application cannot approve it")
 
 
 class UnderwriterRuling(_CreditRuling):
-    """Approve, decline, adjust the terms, or ask the applicant for papers."""
+    """The underwriter approves, declines, adjusts the terms, or asks for documents."""
 
     gate: ClassVar[str] = "underwriter"
 
@@ -227,7 +231,7 @@ class UnderwriterRuling(_CreditRuling):
 
     @property
     def adjusted(self) -> AdjustedTerms | None:
-        """The terms that were changed, exactly as typed."""
+        """The terms that the underwriter changed, exactly as typed."""
         if self.amount is None and self.term_months is None and self.rate is None:
             return None
         return AdjustedTerms(
@@ -241,12 +245,12 @@ class UnderwriterRuling(_CreditRuling):
         return self.decision in {"approve", "adjust"}
 
     def terms(self) -> OnTerms:
-        """What a ruling that grants would lend. Raises AnswerRejectedError, as `on_terms` does."""
+        """The loan that this ruling would grant. Raises AnswerRejectedError, as `on_terms` does."""
         review_case = self.review_case
         return on_terms(review_case.rulebook, review_case.case, review_case.evidence, self.adjusted)
 
     def check(self, request: ReviewRequest, by: Answerer) -> None:
-        """Terms that the lender has, reasons where they are due, and somebody's authority."""
+        """Require the role, valid terms, a reason code where one is due, and enough authority."""
         facts = ReviewFacts.of(request)
         self.require_role(request, by.roles)
         if not self.grants:
@@ -260,7 +264,7 @@ class UnderwriterRuling(_CreditRuling):
 
 
 class SecondApproval(_CreditRuling):
-    """Another person looks at what is beyond one person's authority."""
+    """A second person approves what is beyond one person's authority."""
 
     gate: ClassVar[str] = "second_approval"
 
@@ -270,7 +274,7 @@ class SecondApproval(_CreditRuling):
     )
 
     def check(self, request: ReviewRequest, by: Answerer) -> None:
-        """Four eyes: not the first reviewer, not who submitted; and enough authority."""
+        """Require a person who neither ruled first nor submitted, and enough authority."""
         facts = ReviewFacts.of(request)
         self.require_role(request, by.roles)
         if _is_among(by.reviewer, [facts.first_reviewer]):
@@ -283,7 +287,7 @@ class SecondApproval(_CreditRuling):
             allowed = _pair_limit(self.authority, facts, by)
             if facts.amount > allowed:
                 raise AuthorityError(
-                    f"{facts.amount:,.2f} is beyond this authority of {allowed:,.2f}"
+                    f"{facts.amount:,.2f} is above the {allowed:,.2f} that the two of you may grant"
                 )
 
 
@@ -296,19 +300,19 @@ GATES: dict[str, type[CaseForm]] = {
 def form_at(gate: str) -> type[CaseForm]:
     """The form of a gate. Raises GateNotFoundError."""
     if gate not in GATES:
-        raise GateNotFoundError("there is no gate of this name")
+        raise GateNotFoundError(f"unknown gate: the gates are {', '.join(GATES)}")
     return GATES[gate]
 
 
 def is_within_one_authority(authority: AuthorityMatrix, facts: ReviewFacts, by: Answerer) -> bool:
-    """Whether this person alone may grant what the facts say; an override takes two."""
+    """Whether this person alone may grant the loan. An override takes two people."""
     return not facts.is_override and any(
         authority.may_approve(role.value, facts.amount, facts.grade) for role in by.roles
     )
 
 
 def _pair_limit(authority: AuthorityMatrix, facts: ReviewFacts, by: Answerer) -> Decimal:
-    """How much two people may grant together: with a senior as the second, the committee's."""
+    """The limit of two people together. A senior as the second gives the committee's limit."""
     roles = ["committee" if role is Role.SENIOR_UNDERWRITER else role.value for role in by.roles]
     limits = [
         authority.limit(role, facts.grade, override=facts.is_override, proven=by.proven)
@@ -322,10 +326,9 @@ def _exact(value: float | None, places: str) -> Decimal | None:
 
 
 def _is_among(name: str, others: Iterable[str]) -> bool:
-    """Whether one of these names is the same, however it is spaced, capitalised or composed.
+    """Whether one of these names is the same apart from spaces, case and Unicode composition.
 
-    A name that nobody has proven may still be another's in letters of another script: only keys
-    tell those two apart.
+    A name in look-alike letters of another script counts as another name. Only keys prevent that.
     """
     return _folded(name) in {_folded(other) for other in others if other}
 
@@ -337,13 +340,13 @@ def _folded(name: str) -> str:
 
 
 MAY_ANSWER = {gate: form.roles for gate, form in GATES.items()}
-"""The roles that a gate's own rule lets answer, whoever the deadlines would ask."""
+"""The roles that may answer at each gate. The deadlines may ask no other role."""
 
 
 def deadline_of(gate: str, role: Role) -> Deadline:
-    """How long this role is asked at this gate, and what is declared when nobody answers.
+    """How long a role has for its answer at a gate, and what the system declares afterwards.
 
-    A decline cannot be declared where papers are missing: such a case is incomplete.
+    The system never declares a decline at the `documents` gate: such a case is incomplete.
     Raises RecordNotFoundError or RecordCorruptError naming the file that is missing or bad.
     """
     chosen = settings()

@@ -11,9 +11,9 @@ from data.contracts.decision import Outcome
 from data.contracts.policy import Recommendation
 from data.contracts.runs import RunOptions
 from data.contracts.underwriting import (
+    DocumentsOutcome,
     Evidence,
     Intake,
-    Papers,
     Review,
     Underwriting,
     Verdict,
@@ -95,11 +95,11 @@ async def decide(run: OpenRun[Any]) -> None:
 async def with_documents(run: OpenRun[Any], case: CaseFile, intake: Intake) -> None:
     """Ask the applicant for documents. Start over with them, or decide without them."""
     answer = await ask_for_documents(case, intake)
-    if answer is Papers.SUPPLIED:
+    if answer is DocumentsOutcome.SUPPLIED:
         await run.reread()
         await decide(run)
     else:
-        is_withdrawn = answer is Papers.WITHDRAWN
+        is_withdrawn = answer is DocumentsOutcome.WITHDRAWN
         outcome = Outcome.WITHDRAWN if is_withdrawn else Outcome.INCOMPLETE
         await issue_decision(case, intake, outcome, Evidence())
 

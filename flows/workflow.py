@@ -25,8 +25,8 @@ from data.contracts.findings import (
 )
 from data.contracts.policy import PolicyResult, Recommendation
 from data.contracts.underwriting import (
+    DocumentsOutcome,
     Intake,
-    Papers,
     Pricing,
     Review,
     Underwriting,
@@ -50,11 +50,11 @@ def documents_complete(case: Underwriting) -> bool:
 
 
 def papers_supplied(case: Underwriting) -> bool:
-    return case.papers is Papers.SUPPLIED
+    return case.documents is DocumentsOutcome.SUPPLIED
 
 
 def no_documents(case: Underwriting) -> bool:
-    return case.papers in {Papers.EXPIRED, Papers.WITHDRAWN}
+    return case.documents in {DocumentsOutcome.EXPIRED, DocumentsOutcome.WITHDRAWN}
 
 
 def on_a_sanctions_list(case: Underwriting) -> bool:
@@ -97,7 +97,7 @@ def goes_to_pricing(case: Underwriting) -> bool:
 
 
 def settled_by_policy(case: Underwriting) -> bool:
-    """The policy has tested an adjusted offer, or declines without a reviewer, or has too little data."""
+    """The policy has tested an adjusted offer; or it declines or lacks data, without a reviewer."""
     if offer_tested_again(case):
         return True
     return (

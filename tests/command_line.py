@@ -1,4 +1,4 @@
-"""The real command line, as somebody at a terminal uses it."""
+"""The real command line, as a person at a terminal uses it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def credit_desk(desk: Desk, *arguments: str) -> tuple[int, str, str]:
 async def answered_from_the_command_line(
     run: StartedRun, *arguments: str, reviewer: str = "somebody"
 ) -> None:
-    """Answer the open request of a run; it has to be taken."""
+    """Answer the open request of a run, and require that the desk accepts the answer."""
     who = ("--reviewer", reviewer, "--reason", "seen and considered")
     code, _, errors = await credit_desk(run.desk, "answer", run.run_id, *who, *arguments)
     assert code == 0, errors

@@ -1,7 +1,7 @@
-"""What all tests share: an environment of their own, one real desk, a ledger per test.
+"""What all tests share: an environment of their own, a real desk, a ledger per test.
 
-The desk is started once for the whole suite, by the product's own launcher, and is the last
-thing to go: ending it is a test of its own.
+The product's own launcher starts the desk once for the whole suite. The desk ends last, and its
+end is a test too.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-# Prefect and the desk read the environment once, when they are imported: nothing of whoever
-# starts the tests may reach them, and nothing may be told to a server of theirs.
+# Prefect and the desk read the environment once, when they are imported. The variables of the
+# person who starts the tests must not reach them, or tests would talk to that person's server.
 for _name in [
     name for name in os.environ if name.startswith(("CREDIT_DESK_", "PREFECT_", "OTEL_"))
 ]:
@@ -47,9 +47,9 @@ hypothesis.settings.register_profile("desk", deadline=None)
 hypothesis.settings.load_profile("desk")
 
 
-@pytest.hookimpl(tryfirst=True)  # before the processes read what stays together
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """`make soak` runs what takes minutes; `make test` its shorter kin, in two processes."""
+    """Without `--soak`, leave out the tests that take minutes. Give every test its xdist group."""
     if not config.getoption("--soak"):
         long = [item for item in items if item.get_closest_marker("soak")]
         config.hook.pytest_deselected(items=long)
@@ -59,28 +59,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _together(item: pytest.Item) -> str:
-    """What stays in one process: all tests of a desk that is started once, all tests of a file."""
+    """The xdist group of a test: the shared desk that it uses, or else its file."""
     fixtures = getattr(item, "fixturenames", ())
-    real = not item.nodeid.startswith("tests/api/")  # most of those have a stand-in of a desk
+    real = not item.nodeid.startswith("tests/api/")  # most of those use a fake desk
     shared = [name for name in ("desk", "hasty_desk", "faulty_desk") if name in fixtures and real]
     return shared[0] if shared else item.nodeid.partition("::")[0]
 
 
 @pytest.fixture(scope="session")
 def soak(request: pytest.FixtureRequest) -> bool:
-    """Whether the fault tests take all the time that they want."""
+    """Whether the fault tests run in full length."""
     return bool(request.config.getoption("--soak"))
 
 
 @pytest.fixture(scope="session")
 def otlp() -> Iterator[Receiver]:
-    """Where the desk sends its spans."""
+    """The receiver of the desk's spans."""
     with receiving() as receiver:
         yield receiver
 
 
 def pytest_configure() -> None:
-    """Whoever stops the tests from outside gets the desk ended with them, as Ctrl-C does."""
+    """Treat SIGTERM like Ctrl-C, so that the desk ends together with the tests."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
@@ -94,7 +94,7 @@ async def desk(tmp_path_factory: pytest.TempPathFactory, otlp: Receiver) -> Asyn
 
 @pytest.fixture
 def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
-    """A migrated ledger of this test alone, and the one that this process's settings name."""
+    """A migrated ledger of this test alone. The settings of this process name it."""
     monkeypatch.setenv("CREDIT_DESK_HOME", str(tmp_path / "desk"))
     settings.cache_clear()
     opened = shared_ledger(settings().ledger)

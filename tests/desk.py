@@ -1,4 +1,4 @@
-"""A real desk, and what a test can do with it: start a run, follow it, answer, read the end.
+"""A real desk, and what a test does with it: start a run, follow it, answer, read its end.
 
 Everything goes over HTTP and Server-Sent Events, as it would for any other client.
 """
@@ -38,7 +38,7 @@ QUICK = {
     "CREDIT_DESK_AGENT_BACKOFF_SECONDS": "0.02",
     "CREDIT_DESK_LEASE_SECONDS": "4",
 }
-"""What makes a desk fit for tests: failures are noticed and retried soon."""
+"""Settings of a test desk: it notices and retries failures soon."""
 
 
 @dataclass
@@ -49,7 +49,7 @@ class StartedRun:
     run_id: str
     application_id: str
     seen: list[Event] = field(default_factory=list)
-    """What has been read of the journal so far, in the order in which it came."""
+    """The events that the test has read so far, in their order."""
 
     @property
     def url(self) -> str:
@@ -66,7 +66,8 @@ class StartedRun:
                     frame[name] = value
                 elif "data" in frame:
                     event = Event.model_validate_json(frame["data"])
-                    assert (frame["id"], frame["event"]) == (str(event.id), event.type.value)
+                    name = "run.error" if event.type is EventType.ERROR else event.type.value
+                    assert (frame["id"], frame["event"]) == (str(event.id), name)
                     yield event
                     frame = {}
                 else:
@@ -92,19 +93,28 @@ class StartedRun:
             return [event async for event in self.follow()]
 
     async def answer(self, **fields: Any) -> httpx.Response:
-        """Answer the open request; what a test does not care about is filled in."""
+        """Answer the open request. Fields that a test does not name get a valid value."""
         named: dict[str, Any] = {"reviewer": "underwriter-1", "reason": "seen and considered"}
         if "gate" not in fields:
             asked = await self.desk.http.get(f"{self.url}/hitl")
             named["gate"] = asked.json()["review"]["gate"]
         return await self.desk.http.post(f"{self.url}/hitl", json=named | fields)
 
+    async def flow_run_id(self) -> str:
+        """The id of the Prefect flow run that carries out this run; waits until there is one."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                flow_run_id = (await self.summary()).links.prefect.rpartition("/")[2]
+                if flow_run_id:
+                    return flow_run_id
+                await asyncio.sleep(0.05)
+
     async def summary(self) -> RunSummary:
         answer = await self.desk.http.get(self.url)
         return RunSummary.model_validate(answer.raise_for_status().json())
 
     async def decision(self) -> DecisionContent:
-        """The content of what was decided; waits for the end of the run."""
+        """The content of the decision; waits for the end of the run."""
         await self.events()
         answer = await self.desk.http.get(f"{self.url}/decision")
         return DecisionContent.model_validate(answer.raise_for_status().json()["content"])
@@ -131,7 +141,7 @@ class Desk:
     process: psutil.Process
     """The supervisor; its children are the server, the worker and the API."""
     data_dir: Path
-    """The desk's own copy of the versioned data, for tests that put something on file."""
+    """The desk's own copy of the versioned data. Tests may add files."""
 
     async def start(self, persona: str, **options: Any) -> StartedRun:
         """Underwrite a copy of a persona under an id of its own, so that tests do not meet."""
@@ -180,7 +190,7 @@ class Desk:
 
 @asynccontextmanager
 async def desk_in(folder: Path, **environment: str) -> AsyncIterator[Desk]:
-    """A desk on free ports, with everything it has in `folder`; ended as an operator ends it."""
+    """A desk on free ports, with all its data in `folder`; ended as an operator ends it."""
     home, api_port, prefect_port = folder / "home", unused_port(), unused_port()
     data_dir = folder / "data"
     for name in ("models", "policy", "synthetic", "watchlists"):
@@ -201,7 +211,7 @@ async def desk_in(folder: Path, **environment: str) -> AsyncIterator[Desk]:
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without what belongs to the tests' own Prefect."""
+    """This process's environment without the variables of the tests' own Prefect."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -230,7 +240,7 @@ def _begin(home: Path, ports: list[str], environment: Mapping[str, str]) -> subp
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Tell the desk to stop; it has to, in time and with all that it has started."""
+    """Stop the desk. It has to end in time, together with every process that it started."""
     family = [psutil.Process(process.pid)] if process.poll() is None else []
     family += [child for parent in family for child in parent.children(recursive=True)]
     process.send_signal(signal.SIGTERM)
@@ -241,10 +251,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.kill()
         process.wait()
     seconds = time.monotonic() - told
-    left = [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
-    for one in left:
-        one.kill()
-    # Five seconds by themselves; a machine that is busy with other tests gets as many again.
+    left = [
+        process
+        for process in family
+        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    ]
+    for process in left:
+        process.kill()
+    # The desk promises five seconds; a machine that is busy with other tests gets ten.
     assert seconds < STOP_SECONDS * 2, f"the desk took {seconds:.1f} s to end"
     assert not left, f"the desk left {left}"
     assert process.returncode == 0

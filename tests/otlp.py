@@ -58,7 +58,7 @@ class Receiver:
         deadline = time.monotonic() + seconds
         names = [span.name]
         while span.parent_id:
-            by_id = {one.span_id: one for one in self.trace(span.trace_id)}
+            by_id = {known.span_id: known for known in self.trace(span.trace_id)}
             if span.parent_id in by_id:
                 span = by_id[span.parent_id]
                 names.append(span.name)
@@ -119,7 +119,7 @@ def _spans(request: ExportTraceServiceRequest) -> Iterator[SeenSpan]:
 
 def _plain(attributes: Any) -> dict[str, Any]:
     return {
-        one.key: getattr(one.value, one.value.WhichOneof("value"))
-        for one in attributes
-        if one.value.WhichOneof("value")
+        attribute.key: getattr(attribute.value, attribute.value.WhichOneof("value"))
+        for attribute in attributes
+        if attribute.value.WhichOneof("value")
     }

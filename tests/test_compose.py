@@ -48,7 +48,7 @@ def environment(service: str, given: Mapping[str, str] = GIVEN) -> dict[str, str
 @pytest.mark.parametrize("missing", GIVEN)
 def test_no_password_has_a_default(missing: str) -> None:
     given = {name: value for name, value in GIVEN.items() if name != missing}
-    asking = [name for name, one in COMPOSE["services"].items() if missing in str(one)]
+    asking = [name for name, service in COMPOSE["services"].items() if missing in str(service)]
 
     assert asking
     for service in asking:
@@ -58,7 +58,9 @@ def test_no_password_has_a_default(missing: str) -> None:
 
 def test_every_container_is_one_role_and_its_ports_are_this_machine_s() -> None:
     services = COMPOSE["services"]
-    commands = {name: one["command"] for name, one in services.items() if "command" in one}
+    commands = {
+        name: service["command"] for name, service in services.items() if "command" in service
+    }
 
     assert commands == {
         "prefect": ["server"],
@@ -66,7 +68,7 @@ def test_every_container_is_one_role_and_its_ports_are_this_machine_s() -> None:
         "worker": ["worker"],
         "api": ["api"],
     }
-    published = [port for one in services.values() for port in one.get("ports", ())]
+    published = [port for service in services.values() for port in service.get("ports", ())]
     assert all(port.startswith("127.0.0.1:") for port in published)
     assert environment("api")["CREDIT_DESK_API_KEYS_FILE"]
     assert environment("worker")["CREDIT_DESK_API_KEYS_FILE"]

@@ -1,9 +1,9 @@
-"""What is personal stays in the vault: marked values go in by every door, and come out by none.
+"""Personal data stays in the vault: no other output of the desk shows it.
 
-A desk of its own, with API keys and a collector of spans, underwrites people whose every personal
-value is a mark. Afterwards all that it has written and said is searched for the marks: logs,
-Prefect's database, the ledger without its vault, spans, answers, what the command line prints,
-what a webhook is told.
+A separate desk, with API keys and a collector of spans, underwrites applicants whose personal
+values are unique marks. Afterwards the test searches every output for the marks: logs, Prefect's
+database, the ledger without its vault, spans, answers of the API, output of the command line, and
+webhook calls.
 """
 
 from __future__ import annotations
@@ -34,17 +34,18 @@ from data.settings import Settings
 from tests.command_line import credit_desk
 from tests.desk import Desk, desk_in
 
-VAULT = {"applications", "papers"}
+VAULT = {"applications", "documents"}
+"""The tables of the ledger that may hold personal data."""
 ENDED = {"completed", "failed", "cancelled"}
 PEOPLE = range(8)
 
-pytestmark = pytest.mark.timeout(400)  # for the desk at which it all happens, on a busy machine
+pytestmark = pytest.mark.timeout(400)  # the fixture runs a whole desk, also on a busy machine
 SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Marks:
-    """The personal values of one invented person, of a kind that occurs nowhere else."""
+    """The personal values of one invented applicant. They occur nowhere else."""
 
     number: int
 
@@ -66,34 +67,34 @@ class Marks:
 
     @property
     def needles(self) -> tuple[str, ...]:
-        """What is searched for: each value as it was given, and as others may write it."""
+        """The texts to search for: each value as given, and in other spellings."""
         given = self.given
         ssn, phone = given["ssn"], re.sub(r"\D", "", given["phone"])
         return (*given.values(), ssn.replace("-", ""), phone, phone[1:], given["email"].upper())
 
 
 @dataclass
-class Heard:
-    """Everything the desk has said, by whom it was said to."""
+class Outputs:
+    """Everything that the desk has sent or printed."""
 
     answers: list[tuple[str, str, str]] = field(default_factory=list)
     posted: dict[str, list[bytes]] = field(default_factory=dict)
-    """Spans and notifications, by the path that they were sent to."""
+    """Spans and notifications, by the path of the request."""
     printed: list[str] = field(default_factory=list)
 
 
 @dataclass
-class Doors:
-    """A desk with keys, and one client for each role; what they are answered is kept."""
+class Clients:
+    """A desk with API keys, and a client for each role. It keeps every answer."""
 
     desk: Desk
-    heard: Heard
+    outputs: Outputs
     keys: dict[str, str]
 
     async def ask(self, role: str, method: str, path: str, **sent: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.keys[role]}"} | sent.pop("headers", {})
         answer = await self.desk.http.request(method, path, headers=headers, **sent)
-        self.heard.answers.append((role, f"{method} {path}", f"{answer.headers}\n{answer.text}"))
+        self.outputs.answers.append((role, f"{method} {path}", f"{answer.headers}\n{answer.text}"))
         return answer
 
     async def submit(self, case: dict[str, Any]) -> str:
@@ -103,9 +104,9 @@ class Doors:
         return run_id
 
     async def type_in(self, role: str, *arguments: str) -> int:
-        """A command at somebody's terminal; what it prints is kept, its exit code told."""
+        """Run a command with the key of a role. Keep its output and return its exit code."""
         code, printed, errors = await credit_desk(self.desk, "--key", self.keys[role], *arguments)
-        self.heard.printed.append(f"{arguments[0]}: {code}\n{printed}\n{errors}")
+        self.outputs.printed.append(f"{arguments[0]}: {code}\n{printed}\n{errors}")
         return code
 
     async def until(self, run_id: str, *statuses: str) -> dict[str, Any]:
@@ -116,26 +117,32 @@ class Doors:
                     return run
                 await asyncio.sleep(0.2)
 
+    async def flow_run_id(self, run_id: str) -> str:
+        """The id of the Prefect flow run that executes a run."""
+        run = (await self.ask("viewer", "GET", f"/runs/{run_id}")).json()
+        return str(run["links"]["prefect"].rpartition("/")[2])
+
     async def answer(self, role: str, run_id: str, **fields: Any) -> httpx.Response:
-        named = {"reviewer": "somebody", "reason": "seen and considered"} | fields
-        return await self.ask(role, "POST", f"/runs/{run_id}/hitl", json=named)
+        answer = {"reviewer": "Rita", "reason": "seen and considered"} | fields
+        return await self.ask(role, "POST", f"/runs/{run_id}/hitl", json=answer)
 
 
 def marked(persona: str, marks: Marks) -> dict[str, Any]:
-    """A persona's bundle as handed in by the marked person."""
+    """A persona's case file with the marks of an applicant."""
     bundle = json.loads((Settings().data_dir / "synthetic" / f"{persona}.json").read_text())
     later = bundle["later_documents"]
     for name in ("persona", "expected", "later_documents"):
         del bundle[name]
-    one = bundle["application"]["applicants"][0]
+    stated = bundle["application"]["applicants"][0]
     given = marks.given
+    full_name = f"{stated['first_name']} {stated['last_name']}"
     swaps = {
-        f"{one['first_name']} {one['last_name']}": f"{given['first_name']} {given['last_name']}",
-        one["ssn"]: given["ssn"],
-        one["dob"]: given["dob"],
-        one["email"]: given["email"],
-        one["phone"]: given["phone"],
-        one["addresses"][0]["line1"]: given["street"],
+        full_name: f"{given['first_name']} {given['last_name']}",
+        stated["ssn"]: given["ssn"],
+        stated["dob"]: given["dob"],
+        stated["email"]: given["email"],
+        stated["phone"]: given["phone"],
+        stated["addresses"][0]["line1"]: given["street"],
         '"Rent"': f'"{given["rent"]}"',
     }
     for document in [*bundle["documents"], *later]:
@@ -170,7 +177,7 @@ def _swap_inside(document: dict[str, Any], swaps: dict[str, str], licence: str) 
 
 @contextmanager
 def collector(posted: dict[str, list[bytes]]) -> Iterator[str]:
-    """A collector of spans, and whoever else listens: it keeps whatever it is sent."""
+    """A server for spans and webhook calls. It keeps every request body."""
 
     class Receive(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -180,7 +187,7 @@ def collector(posted: dict[str, list[bytes]]) -> Iterator[str]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Not on the terminal."""
+            """Do not print on the terminal."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Receive) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -194,10 +201,10 @@ def collector(posted: dict[str, list[bytes]]) -> Iterator[str]:
 
 @dataclass
 class Written:
-    """All that a desk has left behind, as text by where it lies."""
+    """All stored and sent texts of a desk, by their place."""
 
     texts: dict[str, str]
-    heard: Heard
+    outputs: Outputs
 
     def places_of(self, needle: str) -> list[str]:
         return sorted(place for place, text in self.texts.items() if needle in text)
@@ -205,11 +212,11 @@ class Written:
 
 @pytest.fixture(scope="module")
 async def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
-    """What is left of a desk at which everything happened that can happen to a case."""
-    folder, heard = tmp_path_factory.mktemp("masking"), Heard()
+    """The texts of a desk that processed cases of every kind."""
+    folder, outputs = tmp_path_factory.mktemp("masking"), Outputs()
     keys = KeyFile(folder / "keys.json")
     tokens = {role.value: keys.create(f"{role.value}-1", [role])[1] for role in Role}
-    with collector(heard.posted) as endpoint:
+    with collector(outputs.posted) as endpoint:
         async with desk_in(
             folder,
             CREDIT_DESK_API_KEYS_FILE=str(keys.path),
@@ -217,54 +224,54 @@ async def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
             CREDIT_DESK_NOTIFY_URL=f"{endpoint}/hook",
             OTLP_ENDPOINT=endpoint,
         ) as desk:
-            doors = Doors(desk, heard, tokens)
-            await everything(doors)
-            await asyncio.sleep(1.5)  # Prefect's event writer is the last to know
+            clients = Clients(desk, outputs, tokens)
+            await everything(clients)
+            await asyncio.sleep(1.5)  # Prefect's event writer finishes last
     texts = dict(_dumped(folder / "home"))
-    for role, path, text in heard.answers:
+    for role, path, text in outputs.answers:
         texts[f"answer to {role}: {path} #{len(texts)}"] = text
-    for path, bodies in heard.posted.items():
+    for path, bodies in outputs.posted.items():
         name = {"/hook": "webhook", "/v1/traces": "spans", "/v1/metrics": "metrics"}[path]
         texts[name] = b"\n".join(bodies).decode("utf-8", "replace")
-    texts["command line"] = "\n".join(heard.printed)
-    return Written(texts, heard)
+    texts["command line"] = "\n".join(outputs.printed)
+    return Written(texts, outputs)
 
 
-async def everything(doors: Doors) -> None:
+async def everything(clients: Clients) -> None:
     silent, approved, declined, referred = await asyncio.gather(
-        nobody_answers(doors, Marks(7)),
+        unanswered(clients, Marks(7)),
         *(
-            doors.submit(_handed_in(marked(persona, Marks(n))))
+            clients.submit(_submitted(marked(persona, Marks(n))))
             for n, persona in enumerate(("ada-prime", "dee-debtor", "bora-borderline"))
         ),
     )
-    assert (await doors.until(approved, *ENDED))["decision"]["outcome"] == "approve"
-    assert (await doors.until(declined, *ENDED))["decision"]["outcome"] == "decline"
-    await referral(doors, referred, Marks(2))
-    await corrupt_paper(doors, Marks(3))
-    await tool_error(doors, Marks(4))
-    await dead_worker(doors, Marks(5))
-    await bad_requests(doors, approved, Marks(6))
-    await ids_that_tell(doors, Marks(6))
-    assert (await doors.until(silent, *ENDED))["decision"]["outcome"] == "incomplete"
+    assert (await clients.until(approved, *ENDED))["decision"]["outcome"] == "approve"
+    assert (await clients.until(declined, *ENDED))["decision"]["outcome"] == "decline"
+    await referral(clients, referred, Marks(2))
+    await corrupt_document(clients, Marks(3))
+    await tool_error(clients, Marks(4))
+    await dead_worker(clients, Marks(5))
+    await bad_requests(clients, approved, Marks(6))
+    await ids_with_personal_data(clients, Marks(6))
+    assert (await clients.until(silent, *ENDED))["decision"]["outcome"] == "incomplete"
     await asyncio.gather(
-        at_a_terminal(doors, referred),
-        *(reading(doors, run_id) for run_id in (approved, declined, referred)),
+        command_line(clients, referred),
+        *(reading(clients, run_id) for run_id in (approved, declined, referred)),
     )
 
 
-async def referral(doors: Doors, run_id: str, marks: Marks) -> None:
-    """Reasons that tell too much, by both doors; then one that may stand."""
-    await doors.until(run_id, "waiting")
+async def referral(clients: Clients, run_id: str, marks: Marks) -> None:
+    """Reasons with personal data through API and Prefect, then an allowed reason."""
+    await clients.until(run_id, "waiting")
     given = marks.given
-    claimed = await doors.ask(
+    claimed = await clients.ask(
         "underwriter", "POST", f"/runs/{run_id}/claim", json={"reviewer": given["ssn"]}
     )
     assert claimed.json()["reviewer"] == "underwriter-1"
-    hand_in = ("answer", run_id, "--decision", "approve", "--reviewer", "somebody", "--reason")
-    assert await doors.type_in("underwriter", *hand_in, f"born {given['dob']}, I saw it") == 2
+    command = ("answer", run_id, "--decision", "approve", "--reviewer", "Rita", "--reason")
+    assert await clients.type_in("underwriter", *command, f"born {given['dob']}, I saw it") == 2
     for told in ("ssn", "dob", "email", "phone", "street", "licence"):
-        refused = await doors.answer(
+        refused = await clients.answer(
             "underwriter",
             run_id,
             gate="underwriter",
@@ -272,12 +279,12 @@ async def referral(doors: Doors, run_id: str, marks: Marks) -> None:
             reason=f"I saw {given[told]} myself",
         )
         assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/reason")
-    await typed_into_prefect(doors, run_id, reason=f"the number is {given['ssn']}")
+    await typed_into_prefect(clients, run_id, reason=f"the number is {given['ssn']}")
     async with asyncio.timeout(SECONDS):
-        while "hitl.rejected" not in (await journal(doors, run_id)):  # noqa: ASYNC110 - a process
+        while "hitl.rejected" not in (await journal(clients, run_id)):  # noqa: ASYNC110 - a process
             await asyncio.sleep(0.2)
-    await doors.until(run_id, "waiting")
-    accepted = await doors.answer(
+    await clients.until(run_id, "waiting")
+    accepted = await clients.answer(
         "underwriter",
         run_id,
         gate="underwriter",
@@ -285,16 +292,16 @@ async def referral(doors: Doors, run_id: str, marks: Marks) -> None:
         reason="zqreason, long tenure",
     )
     assert accepted.status_code == 202, accepted.text
-    assert (await doors.until(run_id, *ENDED))["decision"]["outcome"] == "approve"
+    assert (await clients.until(run_id, *ENDED))["decision"]["outcome"] == "approve"
 
 
-async def nobody_answers(doors: Doors, marks: Marks) -> str:
-    """A name like one on the list, which compliance lets lie until it is too late.
+async def unanswered(clients: Clients, marks: Marks) -> str:
+    """A name like a listed name. Compliance does not answer before the request expires.
 
-    What somebody typed into Prefect's form, and that never got to the desk, is left there.
+    An answer typed into Prefect's form never reaches the desk and stays in Prefect.
     """
     given = marks.given
-    listed = doors.desk.data_dir / "watchlists" / "sanctions.json"
+    listed = clients.desk.data_dir / "watchlists" / "sanctions.json"
     edition = json.loads(listed.read_text())
     edition["entries"].append(
         {
@@ -306,83 +313,84 @@ async def nobody_answers(doors: Doors, marks: Marks) -> str:
         }
     )
     listed.write_text(json.dumps(edition))
-    run_id = await doors.submit(_handed_in(marked("ada-prime", marks)))
-    assert (await doors.until(run_id, "waiting"))["waiting_for"]["gate"] == "compliance"
-    for role in doors.keys:
-        await doors.ask(role, "GET", f"/runs/{run_id}/hitl")
-        await doors.ask(role, "GET", "/inbox")
+    run_id = await clients.submit(_submitted(marked("ada-prime", marks)))
+    assert (await clients.until(run_id, "waiting"))["waiting_for"]["gate"] == "compliance"
+    for role in clients.keys:
+        await clients.ask(role, "GET", f"/runs/{run_id}/hitl")
+        await clients.ask(role, "GET", "/inbox")
     form = {"decision": "clear", "reviewer": given["phone"], "reason": f"was {given['ssn']}"}
-    async with httpx.AsyncClient(base_url=f"{doors.desk.prefect_url}/api") as prefect:
+    async with httpx.AsyncClient(base_url=f"{clients.desk.prefect_url}/api") as prefect:
         written = await prefect.post(
-            f"/flow_runs/{run_id}/input",
+            f"/flow_runs/{await clients.flow_run_id(run_id)}/input",
             json={"key": "suspended-compliance-1-1-response", "value": json.dumps(form)},
         )
         assert written.status_code == 201, written.text
-    with closing(sqlite3.connect(doors.desk.home / "ledger.db", timeout=SECONDS)) as ledger:
+    with closing(sqlite3.connect(clients.desk.home / "ledger.db", timeout=SECONDS)) as ledger:
         ledger.execute("update reviews set due_at = '2026' where run_id = ?", (run_id,))
         ledger.commit()
     return run_id
 
 
-async def typed_into_prefect(doors: Doors, run_id: str, **fields: str) -> None:
-    """Fill in the form that the Prefect UI draws, as soon as the run is asleep."""
-    form = {"decision": "approve", "reviewer": "somebody", "reason": "seen"} | fields
-    async with httpx.AsyncClient(base_url=f"{doors.desk.prefect_url}/api") as prefect:
+async def typed_into_prefect(clients: Clients, run_id: str, **fields: str) -> None:
+    """Submit the form of the Prefect UI as soon as the run is suspended."""
+    form = {"decision": "approve", "reviewer": "Rita", "reason": "seen"} | fields
+    resume = f"/flow_runs/{await clients.flow_run_id(run_id)}/resume"
+    async with httpx.AsyncClient(base_url=f"{clients.desk.prefect_url}/api") as prefect:
         async with asyncio.timeout(SECONDS):
             while True:
-                answer = await prefect.post(f"/flow_runs/{run_id}/resume", json={"run_input": form})
+                answer = await prefect.post(resume, json={"run_input": form})
                 if answer.status_code == 201 and answer.json()["status"] == "ACCEPT":
                     return
                 await asyncio.sleep(0.2)
 
 
-async def journal(doors: Doors, run_id: str) -> set[str]:
-    """The types of the events so far, from the audit pack, which does not wait for the end."""
-    pack = (await doors.ask("operator", "GET", f"/runs/{run_id}/audit")).json()
+async def journal(clients: Clients, run_id: str) -> set[str]:
+    """The types of the events so far, from the audit pack, which needs no ended run."""
+    pack = (await clients.ask("operator", "GET", f"/runs/{run_id}/audit")).json()
     return {entry["event"]["type"] for entry in pack["journal"]}
 
 
-async def corrupt_paper(doors: Doors, marks: Marks) -> None:
+async def corrupt_document(clients: Clients, marks: Marks) -> None:
     case = marked("cora-corrupt", marks)
-    run_id = await doors.submit(_handed_in(case))
-    await doors.until(run_id, "waiting")
-    papers = []
-    for paper in case["later"]:
+    run_id = await clients.submit(_submitted(case))
+    await clients.until(run_id, "waiting")
+    filed_ids = []
+    for document in case["later"]:
         wanted = {"document_id", "kind", "media_type", "content_base64", "received_at"}
-        sent = {name: value for name, value in paper.items() if name in wanted}
-        filed = await doors.ask(
+        sent = {name: value for name, value in document.items() if name in wanted}
+        filed = await clients.ask(
             "intake", "POST", f"/applications/case-{marks.number}/documents", json=sent
         )
         assert filed.status_code == 201, filed.text
-        papers.append(sent["document_id"])
+        filed_ids.append(sent["document_id"])
     broken = {"document_id": "torn", "kind": "paystub", "content_base64": "Zqfirstd"}
-    await doors.ask("intake", "POST", f"/applications/case-{marks.number}/documents", json=broken)
-    answered = await doors.answer(
-        "intake", run_id, gate="documents", decision="supplied", document_ids=papers
+    await clients.ask("intake", "POST", f"/applications/case-{marks.number}/documents", json=broken)
+    answered = await clients.answer(
+        "intake", run_id, gate="documents", decision="supplied", document_ids=filed_ids
     )
     assert answered.status_code == 202, answered.text
-    assert (await doors.until(run_id, *ENDED))["status"] == "completed"
+    assert (await clients.until(run_id, *ENDED))["status"] == "completed"
 
 
-async def tool_error(doors: Doors, marks: Marks) -> None:
-    """A bureau that does not answer: retries, errors, and a referral that is cancelled."""
-    run_id = await doors.submit(_handed_in(marked("tim-timeout", marks)))
-    await doors.until(run_id, "waiting")
-    assert (await doors.ask("operator", "POST", f"/runs/{run_id}/cancel")).status_code == 202
-    await doors.until(run_id, "cancelled")
+async def tool_error(clients: Clients, marks: Marks) -> None:
+    """A bureau that does not answer: retries, errors, and a cancelled referral."""
+    run_id = await clients.submit(_submitted(marked("tim-timeout", marks)))
+    await clients.until(run_id, "waiting")
+    assert (await clients.ask("operator", "POST", f"/runs/{run_id}/cancel")).status_code == 202
+    await clients.until(run_id, "cancelled")
 
 
-async def dead_worker(doors: Doors, marks: Marks) -> None:
-    run_id = await doors.submit(_handed_in(marked("ben-midland", marks)))
-    await doors.until(run_id, "running")
-    doors.desk.role("worker").kill()
-    assert (await doors.until(run_id, *ENDED))["status"] == "completed"
+async def dead_worker(clients: Clients, marks: Marks) -> None:
+    run_id = await clients.submit(_submitted(marked("ben-midland", marks)))
+    await clients.until(run_id, "running")
+    clients.desk.role("worker").kill()
+    assert (await clients.until(run_id, *ENDED))["status"] == "completed"
 
 
-async def bad_requests(doors: Doors, run_id: str, marks: Marks) -> None:
-    """Wrong types, unknown fields, values in places where nobody expects any."""
+async def bad_requests(clients: Clients, run_id: str, marks: Marks) -> None:
+    """Wrong types, unknown fields, and values in unusual places."""
     given = marks.given
-    case = _handed_in(marked("ada-prime", marks))
+    case = _submitted(marked("ada-prime", marks))
     for name, value in {
         "ssn": {"number": given["ssn"]},
         "dob": f"{given['dob']} at noon",
@@ -393,37 +401,39 @@ async def bad_requests(doors: Doors, run_id: str, marks: Marks) -> None:
     }.items():
         wrong = json.loads(json.dumps(case))
         wrong["application"]["applicants"][0][name] = value
-        refused = await doors.ask("intake", "POST", "/runs", json={"application": wrong})
+        refused = await clients.ask("intake", "POST", "/runs", json={"application": wrong})
         assert refused.status_code == 422, name
     torn = json.dumps(case)[:-40].encode()
     json_only = {"Content-Type": "application/json"}
     assert (
-        await doors.ask("intake", "POST", "/runs", content=torn, headers=json_only)
+        await clients.ask("intake", "POST", "/runs", content=torn, headers=json_only)
     ).status_code == 400
     searched = {"text": given["email"], "agent": given["last_name"]}
-    await doors.ask("viewer", "GET", f"/runs/{run_id}/memory", params=searched)
-    await doors.ask("viewer", "GET", "/runs", params={"cursor": given["ssn"]})
-    await doors.ask(
+    await clients.ask("viewer", "GET", f"/runs/{run_id}/memory", params=searched)
+    await clients.ask("viewer", "GET", "/runs", params={"cursor": given["ssn"]})
+    await clients.ask(
         "operator",
         "POST",
         f"/runs/{run_id}/resume",
         json={"checkpoint": "verification", "overrides": {"amount_requested": given["phone"]}},
     )
-    await doors.ask(
+    await clients.ask(
         "operator", "POST", f"/runs/{run_id}/resume", json={"overrides": {given["ssn"]: 1}}
     )
-    await doors.ask("viewer", "GET", f"/runs/{run_id}/checkpoints/{given['email']}")
-    await doors.ask("viewer", "GET", f"/runs/{run_id}/diff?from={given['ssn']}&to={given['ssn']}")
-    await doors.ask("operator", "POST", f"/runs/{run_id}/resume", json={"checkpoint": given["ssn"]})
-    await doors.answer("underwriter", run_id, gate=given["email"], decision=given["street"])
-    await doors.ask("viewer", "GET", "/runs", headers={"X-Desk-Channel": given["email"]})
+    await clients.ask("viewer", "GET", f"/runs/{run_id}/checkpoints/{given['email']}")
+    await clients.ask("viewer", "GET", f"/runs/{run_id}/diff?from={given['ssn']}&to={given['ssn']}")
+    await clients.ask(
+        "operator", "POST", f"/runs/{run_id}/resume", json={"checkpoint": given["ssn"]}
+    )
+    await clients.answer("underwriter", run_id, gate=given["email"], decision=given["street"])
+    await clients.ask("viewer", "GET", "/runs", headers={"X-Desk-Channel": given["email"]})
 
 
-async def ids_that_tell(doors: Doors, marks: Marks) -> None:
-    """Numbers as ids: refused before anything is written, and not repeated."""
+async def ids_with_personal_data(clients: Clients, marks: Marks) -> None:
+    """Tax numbers as ids: the API refuses them before it writes, and does not repeat them."""
     given = marks.given
     ssn, digits = given["ssn"], given["ssn"].replace("-", "")
-    case = _handed_in(marked("ada-prime", marks))
+    case = _submitted(marked("ada-prime", marks))
     case["documents"][0]["document_id"] = f"scan-{given['licence']}"
     of_a_kind = {"kind": "paystub", "content_base64": "e30="}
     for path, sent, pointer in (
@@ -432,57 +442,57 @@ async def ids_that_tell(doors: Doors, marks: Marks) -> None:
         ("/runs", {"application_id": "ada-prime", "options": {"as": digits}}, "/options/as"),
         ("/applications/case-0/documents", of_a_kind | {"document_id": ssn}, "/document_id"),
     ):
-        refused = await doors.ask("intake", "POST", path, json=sent)
+        refused = await clients.ask("intake", "POST", path, json=sent)
         assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, pointer)
     other = Marks(0).given
     told = of_a_kind | {"document_id": f"of-{other['dob']}"}
-    refused = await doors.ask("intake", "POST", "/applications/case-0/documents", json=told)
+    refused = await clients.ask("intake", "POST", "/applications/case-0/documents", json=told)
     assert refused.status_code == 422, refused.text
 
 
-async def at_a_terminal(doors: Doors, run_id: str) -> None:
-    """Whatever the commands print of a case, and of a file that has a number for a name."""
-    scan = doors.desk.home.parent / f"{Marks(2).given['ssn']}.json"
+async def command_line(clients: Clients, run_id: str) -> None:
+    """The output of commands about a case, and about a file named like a tax number."""
+    scan = clients.desk.home.parent / f"{Marks(2).given['ssn']}.json"
     scan.write_text("{}")
     codes = await asyncio.gather(
-        doors.type_in("intake", "paper", "case-2", str(scan), "--kind", "paystub"),
-        doors.type_in("viewer", "follow", run_id),
-        doors.type_in("viewer", "memory", run_id),
-        doors.type_in("viewer", "runs", "--json"),
+        clients.type_in("intake", "paper", "case-2", str(scan), "--kind", "paystub"),
+        clients.type_in("viewer", "follow", run_id),
+        clients.type_in("viewer", "memory", run_id),
+        clients.type_in("viewer", "runs", "--json"),
     )
-    assert [*codes] == [2, 0, 0, 0], doors.heard.printed
+    assert [*codes] == [2, 0, 0, 0], clients.outputs.printed
 
 
-async def reading(doors: Doors, run_id: str) -> None:
-    """Everything that can be asked about a run, by everybody."""
-    run = (await doors.ask("viewer", "GET", f"/runs/{run_id}")).json()
+async def reading(clients: Clients, run_id: str) -> None:
+    """All requests about a run, by every role that may read."""
+    run = (await clients.ask("viewer", "GET", f"/runs/{run_id}")).json()
     for role in ("viewer", "compliance"):
         for part in ("state", "memory", "decision", "checkpoints", "events", "hitl", "audit"):
-            await doors.ask(role, "GET", f"/runs/{run_id}/{part}")
-        for label in {entry["label"] for entry in await _checkpoints(doors, run_id)}:
-            await doors.ask(role, "GET", f"/runs/{run_id}/checkpoints/{label}")
-        await doors.ask(role, "GET", f"/runs/{run_id}/diff?from=intake&to=decision")
-        await doors.ask(role, "GET", f"/runs/{run_id}/notice")
-        await doors.ask(role, "GET", f"/workflow/graph.json?run_id={run_id}")
-        await doors.ask(role, "GET", "/inbox")
-        await doors.ask(role, "GET", "/runs")
-    for role in doors.keys:
-        await doors.ask(role, "GET", f"/applications/{run['application_id']}")
+            await clients.ask(role, "GET", f"/runs/{run_id}/{part}")
+        for label in {entry["label"] for entry in await _checkpoints(clients, run_id)}:
+            await clients.ask(role, "GET", f"/runs/{run_id}/checkpoints/{label}")
+        await clients.ask(role, "GET", f"/runs/{run_id}/diff?from=intake&to=decision")
+        await clients.ask(role, "GET", f"/runs/{run_id}/notice")
+        await clients.ask(role, "GET", f"/workflow/graph.json?run_id={run_id}")
+        await clients.ask(role, "GET", "/inbox")
+        await clients.ask(role, "GET", "/runs")
+    for role in clients.keys:
+        await clients.ask(role, "GET", f"/applications/{run['application_id']}")
 
 
-async def _checkpoints(doors: Doors, run_id: str) -> list[dict[str, Any]]:
+async def _checkpoints(clients: Clients, run_id: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = (
-        await doors.ask("viewer", "GET", f"/runs/{run_id}/checkpoints")
+        await clients.ask("viewer", "GET", f"/runs/{run_id}/checkpoints")
     ).json()
     return found
 
 
-def _handed_in(case: dict[str, Any]) -> dict[str, Any]:
+def _submitted(case: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in case.items() if name != "later"}
 
 
 def _dumped(home: Path) -> Iterator[tuple[str, str]]:
-    """Every log and every table of the desk's folder; what is compressed, unpacked."""
+    """Every log and every table of the desk's folder. Compressed values are unpacked."""
     for log in sorted((home / "logs").iterdir()):
         yield f"log {log.name}", log.read_text(errors="replace")
     for file, name in (
@@ -495,7 +505,10 @@ def _dumped(home: Path) -> Iterator[tuple[str, str]]:
                 if name == "ledger" and table in VAULT:
                     continue
                 rows = connection.execute(f'select * from "{table}"').fetchall()  # noqa: S608
-                yield f"{name} table {table}", "\n".join(_plain(one) for row in rows for one in row)
+                yield (
+                    f"{name} table {table}",
+                    "\n".join(_plain(value) for row in rows for value in row),
+                )
 
 
 def _plain(value: object) -> str:
@@ -506,7 +519,7 @@ def _plain(value: object) -> str:
     return str(value)
 
 
-# -- what was written ----------------------------------------------------------------------------
+# -- tests of the texts ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", PEOPLE)
@@ -516,7 +529,7 @@ def test_no_mark_is_anywhere_but_in_the_vault(written: Written, number: int) -> 
         needle: [
             place
             for place in written.places_of(needle)
-            # Names are on the letter and before an underwriter's or compliance's eyes.
+            # The letter shows names, and so do some answers to underwriters and compliance.
             if not (needle in names and _may_read_names(place))
         ]
         for needle in Marks(number).needles
@@ -553,28 +566,28 @@ def test_every_kind_of_output_was_searched(written: Written) -> None:
     assert "underwrite case-2" in written.texts["prefect table flow_run"]
 
 
-def test_the_marks_are_in_the_vault_and_are_values_that_the_desk_takes(written: Written) -> None:
+def test_the_marks_are_values_that_the_desk_accepts(written: Written) -> None:
     for number in PEOPLE:
         given = Marks(number).given
         assert normal_ssn(given["ssn"]) == given["ssn"]
         assert len(set(Marks(number).needles)) >= len(given)
 
 
-def test_what_a_reviewer_wrote_is_in_the_ledger_and_not_in_prefect(written: Written) -> None:
+def test_the_reason_of_a_reviewer_is_in_the_ledger_and_not_in_prefect(written: Written) -> None:
     places = written.places_of("zqreason")
 
     assert "ledger table reviews" in places
     assert [place for place in places if place.startswith(("prefect", "log", "spans"))] == []
 
 
-def test_what_was_typed_into_a_form_that_expired_is_not_kept_in_prefect(written: Written) -> None:
+def test_an_answer_to_an_expired_form_is_not_kept_in_prefect(written: Written) -> None:
     forms = written.texts["prefect table flow_run_input"]
 
     assert "suspended-compliance-1-" in forms
     assert "-response" not in forms
 
 
-def test_the_entries_in_question_are_shown_to_compliance_and_kept_nowhere(
+def test_list_entries_are_shown_to_compliance_only_and_not_stored(
     written: Written,
 ) -> None:
     for told in ("Zqlisted Person", "ZQPROGRAMME", "1969-08-24"):
@@ -587,7 +600,7 @@ def test_the_entries_in_question_are_shown_to_compliance_and_kept_nowhere(
         )
 
 
-def test_an_application_is_read_with_names_by_who_decides_and_masked_by_others(
+def test_deciding_roles_read_an_application_with_names_and_others_without(
     written: Written,
 ) -> None:
     first = Marks(0).given["first_name"]

@@ -284,7 +284,7 @@ def test_arguments_are_passed_on() -> None:
 
 @pytest.fixture
 def build_server(tmp_path: Path) -> Path:
-    """A machine on which everything is there, `make` only talks, and nobody is root."""
+    """A machine that has every tool, where `make` only prints and the user is not root."""
     shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
     tools = tmp_path / "tools"
     for name in ("python3.11", "dot", "postgres", "chromium"):
@@ -331,9 +331,10 @@ def test_a_build_that_cannot_install_says_what_is_missing_and_goes_on(build_serv
 def test_before_a_commit_runs_the_same_check() -> None:
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
 
-    assert [(one["repo"], [hook["entry"] for hook in one["hooks"]]) for one in hooks] == [
-        ("local", ["make check"])
-    ]
+    assert [
+        (repository["repo"], [hook["entry"] for hook in repository["hooks"]])
+        for repository in hooks
+    ] == [("local", ["make check"])]
 
 
 # -- curl, as far as the README uses it ----------------------------------------------------

@@ -1,14 +1,14 @@
-"""Can the applicant carry the loan: debt to income, stress, and what is left to live on.
+"""Ability to repay: debt to income, a stress test, and residual income.
 
-Debt to income is (obligations + housing + payment) / gross verified income; residual income
-is net income less the same. The stressed payment is the one at a rate higher by the lender's
-margin. All amounts are US dollars per month.
+Debt to income is (obligations + housing + payment) / gross verified income. Residual income is
+net income - obligations - housing - payment. The stressed payment uses a yearly rate that is
+higher by the lender's margin. All amounts are US dollars per month.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 from data.contracts.application import Application
 from data.contracts.base import Money
@@ -16,10 +16,9 @@ from data.contracts.errors import ToolError
 from data.contracts.findings import AffordabilityFinding, BureauFinding, IncomeFinding
 from data.contracts.policy import AffordabilityTerms
 from data.contracts.questions import AffordabilityQuestion
-from tools.amortization import level_payment, principal_for, to_cents
+from data.rounding import cents, ratio
+from tools.amortization import level_payment, principal_for
 from tools.base import tool
-
-_SIX_PLACES = Decimal("0.000001")
 
 
 @dataclass(frozen=True)
@@ -40,9 +39,9 @@ class Ability:
 
 @tool()
 def assess_affordability(question: AffordabilityQuestion, terms: AffordabilityTerms) -> Ability:
-    """Reckon the loan against the income. Raises ToolError without a verified income."""
+    """Compute the ratios of a loan. Raises ToolError without a verified income."""
     floor = terms.living_floor + terms.living_floor_per_dependent * question.dependents
-    return _reckon(question, floor, terms)
+    return _compute(question, floor, terms)
 
 
 def with_other_terms(
@@ -53,7 +52,7 @@ def with_other_terms(
     term_months: int,
     annual_rate: Decimal,
 ) -> AffordabilityFinding:
-    """The same household with another loan."""
+    """The finding for the same household with another loan."""
     question = AffordabilityQuestion(
         amount=amount,
         term_months=term_months,
@@ -64,7 +63,7 @@ def with_other_terms(
         housing=ability.housing,
         dependents=0,
     )
-    found = _reckon(question, ability.residual_floor, terms)
+    found = _compute(question, ability.residual_floor, terms)
     changed = {"amount": amount, "term_months": term_months, "annual_rate": annual_rate}
     return AffordabilityFinding.model_validate(dict(ability) | changed | vars(found))
 
@@ -77,16 +76,16 @@ def affordable_principal(
     term_months: int,
     annual_rate: Decimal,
 ) -> Decimal:
-    """The largest principal in dollars whose payment fits under the debt-to-income cap.
+    """The largest principal in dollars whose payment stays within the debt-to-income cap.
 
-    (cap * income - debts) * (1 - (1 + i)^-n) / i; zero without room.
+    (cap * income - debts) * (1 - (1 + i)^-n) / i, or zero when debts exceed the cap.
     """
     return principal_for(terms.dti_cap * income - debts, annual_rate, term_months)
 
 
 def income_limit(verified_monthly: Decimal, terms: AffordabilityTerms) -> Decimal:
     """The largest amount in dollars as a share of yearly verified income."""
-    return to_cents(terms.income_multiple * 12 * verified_monthly)
+    return cents(terms.income_multiple * 12 * verified_monthly)
 
 
 def affordability_question(
@@ -96,7 +95,7 @@ def affordability_question(
     terms: AffordabilityTerms,
     annual_rate: Decimal,
 ) -> AffordabilityQuestion | None:
-    """Put the question together; None when income or obligations are not known."""
+    """Build the question; None when income or obligations are not known."""
     if income is None or not income.verified_monthly:
         return None
     if bureau is None or bureau.monthly_obligations is None:
@@ -108,24 +107,25 @@ def affordability_question(
         term_months=application.term_months,
         annual_rate=annual_rate,
         verified_income=income.verified_monthly,
-        net_income=to_cents(income.verified_monthly * terms.net_of_gross) if net is None else net,
+        net_income=cents(income.verified_monthly * terms.net_of_gross) if net is None else net,
         obligations=bureau.monthly_obligations,
-        # A mortgage stands in the file and is stated as housing: it is one payment.
+        # The credit file and the stated housing payment may both contain the mortgage.
         housing=max(_housing(application), mortgage),
-        dependents=max(one.dependents for one in application.applicants),
+        dependents=max(applicant.dependents for applicant in application.applicants),
     )
 
 
 def _housing(application: Application) -> Decimal:
-    """Stated housing; two applicants at one address share one payment."""
+    """Stated housing payments. Two applicants at one address share one payment."""
     payments: dict[tuple[str, str], Decimal] = {}
-    for one in application.applicants:
-        home = (one.addresses[0].line1.casefold().strip(), one.addresses[0].postal_code[:5])
-        payments[home] = max(payments.get(home, Decimal(0)), one.housing_payment_monthly)
+    for applicant in application.applicants:
+        present = applicant.addresses[0]
+        home = (present.line1.casefold().strip(), present.postal_code[:5])
+        payments[home] = max(payments.get(home, Decimal(0)), applicant.housing_payment_monthly)
     return sum(payments.values(), Decimal(0))
 
 
-def _reckon(question: AffordabilityQuestion, floor: Decimal, terms: AffordabilityTerms) -> Ability:
+def _compute(question: AffordabilityQuestion, floor: Decimal, terms: AffordabilityTerms) -> Ability:
     income, debts = question.verified_income, question.obligations + question.housing
     if income <= 0:
         raise ToolError("affordability needs a verified income")
@@ -134,10 +134,10 @@ def _reckon(question: AffordabilityQuestion, floor: Decimal, terms: Affordabilit
     stressed = level_payment(amount, rate + terms.rate_stress, months)
     return Ability(
         payment=payment,
-        dti_before=_ratio(debts, income),
-        dti_after=_ratio(debts + payment, income),
-        dti_stressed=_ratio(debts + stressed, income),
-        pti=_ratio(payment, income),
+        dti_before=ratio(debts, income),
+        dti_after=ratio(debts + payment, income),
+        dti_stressed=ratio(debts + stressed, income),
+        pti=ratio(payment, income),
         residual_income=question.net_income - debts - payment,
         residual_income_stressed=question.net_income - debts - stressed,
         residual_floor=floor,
@@ -145,7 +145,3 @@ def _reckon(question: AffordabilityQuestion, floor: Decimal, terms: Affordabilit
             income, debts, terms, term_months=months, annual_rate=rate
         ),
     )
-
-
-def _ratio(part: Decimal, whole: Decimal) -> Decimal:
-    return (part / whole).quantize(_SIX_PLACES, ROUND_HALF_UP)

@@ -1,33 +1,29 @@
-"""Level-payment loans to the cent: the payment, its schedule, and the loan a payment carries.
+"""Level-payment loans to the cent: payment, schedule, and the largest principal for a payment.
 
-The payment is the textbook annuity, `principal * i / (1 - (1 + i)^-n)` with `i` the yearly
-rate divided by twelve, rounded half up. Interest is rounded each month, as a ledger would,
-so the last payment differs from the others by a few cents.
+The payment is the annuity `principal * i / (1 - (1 + i)^-n)`, rounded half up, where `i` is the
+yearly rate divided by twelve. Interest is rounded every month, so the last payment differs from
+the others by a few cents.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
-CENT = Decimal("0.01")
+from data.rounding import cents, cents_down
+
 MONTHS_PER_YEAR = 12
 
 
 @dataclass(frozen=True)
 class Instalment:
-    """One payment of a schedule, in dollars; `balance` is what is owed after it."""
+    """One payment of a schedule, in dollars. `balance` is the debt after the payment."""
 
     number: int
     payment: Decimal
     interest: Decimal
     principal: Decimal
     balance: Decimal
-
-
-def to_cents(amount: Decimal) -> Decimal:
-    """Round an amount half up to the cent."""
-    return amount.quantize(CENT, ROUND_HALF_UP)
 
 
 def level_payment(principal: Decimal, annual_rate: Decimal, months: int) -> Decimal:
@@ -37,25 +33,25 @@ def level_payment(principal: Decimal, annual_rate: Decimal, months: int) -> Deci
     """
     if principal <= 0:
         raise ValueError("the principal must be positive")
-    return to_cents(principal / _annuity(annual_rate, months))
+    return cents(principal / _annuity(annual_rate, months))
 
 
 def principal_for(payment: Decimal, annual_rate: Decimal, months: int) -> Decimal:
     """The largest principal, down to the cent, that a monthly payment can repay.
 
-    Zero when there is no room for a payment.
+    Zero when the payment is not positive.
     """
     if payment <= 0:
         return Decimal("0.00")
-    return (payment * _annuity(annual_rate, months)).quantize(CENT, ROUND_FLOOR)
+    return cents_down(payment * _annuity(annual_rate, months))
 
 
 def schedule(principal: Decimal, annual_rate: Decimal, months: int) -> tuple[Instalment, ...]:
-    """Every payment of the loan; the last one takes up what rounding left over."""
+    """Every payment of the loan. The last payment includes the rounding differences."""
     payment = level_payment(principal, annual_rate, months)
     balance, instalments = principal, []
     for number in range(1, months + 1):
-        interest = to_cents(balance * annual_rate / MONTHS_PER_YEAR)
+        interest = cents(balance * annual_rate / MONTHS_PER_YEAR)
         paid = payment if number < months else balance + interest
         balance = balance + interest - paid
         instalments.append(Instalment(number, paid, interest, paid - interest, balance))
@@ -63,7 +59,7 @@ def schedule(principal: Decimal, annual_rate: Decimal, months: int) -> tuple[Ins
 
 
 def _annuity(annual_rate: Decimal, months: int) -> Decimal:
-    """What one dollar a month is worth today."""
+    """The present value of one dollar a month."""
     if months < 1:
         raise ValueError("the term must be at least one month")
     if annual_rate < 0:

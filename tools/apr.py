@@ -1,8 +1,8 @@
 """The annual percentage rate as Regulation Z, Appendix J, computes it (12 CFR 1026).
 
-The rate is the one at which the payments, discounted by the general equation of
-Appendix J(b)(8), are worth the amount advanced. An odd first period counts simple interest
-for its fraction of a unit-period and compound interest for its whole ones.
+At this rate, the payments discounted by the general equation of Appendix J(b)(8) equal the amount
+advanced. An odd first period bears compound interest for its whole unit-periods and simple
+interest for the fraction.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from enum import StrEnum
+
+from data.rounding import rate
 
 _TOLERANCE = 1e-12
 _MAX_RATE_PER_UNIT_PERIOD = 10.0
@@ -42,21 +44,23 @@ class UnitPeriod(StrEnum):
 
 @dataclass(frozen=True)
 class FirstPeriod:
-    """From the advance to the first payment: whole unit-periods and a fraction of one."""
+    """Time from the advance to the first payment: whole unit-periods and a fraction."""
 
     whole: int = 1
     fraction: float = 0.0
 
     def __post_init__(self) -> None:
         if self.whole < 0 or not 0 <= self.fraction < 1 or self.whole + self.fraction == 0:
-            raise ValueError("a first period is positive, its fraction less than one unit-period")
+            raise ValueError(
+                "a first period must be positive, with a fraction below one unit-period"
+            )
 
 
 def first_period(advance: date, first_payment: date, unit: UnitPeriod) -> FirstPeriod:
     """Measure the first period between two dates by Appendix J(b)(5).
 
-    Months are counted back from the payment, the days that remain are counted forward from
-    the advance. Raises ValueError when the payment does not follow the advance.
+    Months are counted back from the payment. The remaining days are counted forward from the
+    advance. Raises ValueError when the payment is not later than the advance.
     """
     if first_payment <= advance:
         raise ValueError("the first payment must follow the advance")
@@ -65,7 +69,7 @@ def first_period(advance: date, first_payment: date, unit: UnitPeriod) -> FirstP
     else:
         months, odd_days = _months_back(advance, first_payment)
         if unit is UnitPeriod.MONTH:
-            # 31 days may remain before a month is full; they are more than one unit-period.
+            # Up to 31 days may remain, which is more than one unit-period of 30 days.
             whole, over = divmod(odd_days, _DAYS_PER_MONTH)
             return FirstPeriod(months + whole, over / _DAYS_PER_MONTH)
         days = months * _DAYS_PER_MONTH + odd_days
@@ -81,8 +85,8 @@ def annual_percentage_rate(
 ) -> Decimal:
     """The APR as a fraction, rounded half up to six places.
 
-    `amount_financed` is what the borrower receives, after any prepaid finance charge; one
-    payment falls due at the end of the first period and one each unit-period after it.
+    `amount_financed` is the amount that the borrower receives, after any prepaid finance charge.
+    The first payment is due at the end of the first period, and then one each unit-period.
     Raises ValueError when the payments do not repay the advance at a rate of zero or more.
     """
     advance, due = float(amount_financed), [float(payment) for payment in payments]
@@ -93,30 +97,30 @@ def annual_percentage_rate(
     while _present_value(due, high, start) > advance:
         low, high = high, high * 2
         if high > _MAX_RATE_PER_UNIT_PERIOD:
-            raise ValueError("the payments imply no plausible rate")
+            raise ValueError("the payments give no plausible rate")
     while high - low > _TOLERANCE:
         middle = (low + high) / 2
         if _present_value(due, middle, start) > advance:
             low = middle
         else:
             high = middle
-    return Decimal((low + high) / 2 * unit.per_year).quantize(Decimal("0.000001"), ROUND_HALF_UP)
+    return rate((low + high) / 2 * unit.per_year)
 
 
 def finance_charge(amount_financed: Decimal, payments: Sequence[Decimal]) -> Decimal:
-    """What credit costs in dollars: all that is paid, less the amount financed."""
+    """The cost of credit in dollars: the sum of the payments less the amount financed."""
     return sum(payments, Decimal(0)) - amount_financed
 
 
-def _present_value(payments: Sequence[float], rate: float, first: FirstPeriod) -> float:
-    discount = (1 + first.fraction * rate) * (1 + rate) ** first.whole
+def _present_value(payments: Sequence[float], unit_rate: float, first: FirstPeriod) -> float:
+    discount = (1 + first.fraction * unit_rate) * (1 + unit_rate) ** first.whole
     return math.fsum(
-        payment / (discount * (1 + rate) ** number) for number, payment in enumerate(payments)
+        payment / (discount * (1 + unit_rate) ** number) for number, payment in enumerate(payments)
     )
 
 
 def _months_back(earlier: date, later: date) -> tuple[int, int]:
-    """Whole months counted back from the later date, and the days left before them."""
+    """Whole months counted back from the later date, and the remaining days."""
     months = (later.year - earlier.year) * 12 + later.month - earlier.month
     while _month_before(later, months) < earlier:
         months -= 1

@@ -1,15 +1,15 @@
-"""Credit attributes: what a bureau report amounts to on one day, under fixed names.
+"""Credit attributes: figures derived from a bureau report as of one day, under fixed names.
 
-A reader may count on these definitions as long as `VERSION` stays. Own accounts are those the
-applicant must pay; accounts of an authorised user count for `authorized_user_share` only. A
-trade that was opened after the day is left out of everything.
+The definitions do not change while `VERSION` stays the same. Own accounts are accounts that the
+applicant must pay. Authorized-user accounts count for `authorized_user_share` only. Accounts
+opened after the day are ignored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 from data.contracts.bureau import (
@@ -23,7 +23,7 @@ from data.contracts.bureau import (
     TradelineType,
 )
 from data.contracts.findings import BureauAttributes
-from tools.amortization import to_cents
+from data.rounding import cents, ratio
 from tools.base import tool
 
 VERSION = "1.0.0"
@@ -46,8 +46,8 @@ def derive_attributes(
 ) -> BureauAttributes:
     """Derive all attributes of one report as of one day.
 
-    `joint_obligations` is switched off for a co-applicant's report, whose joint accounts are
-    already on the primary's.
+    `joint_obligations` is False for a co-applicant's report, because the primary applicant's
+    report already has the joint accounts.
     """
     known = [trade for trade in report.tradelines if trade.opened_on <= as_of]
     own = [trade for trade in known if trade.designator is not EcoaDesignator.AUTHORIZED_USER]
@@ -75,20 +75,20 @@ def derive_attributes(
         ),
         collections_open_amount=_unpaid_collections(report, own, as_of),
         public_record_24m=sum(_is_recent(record, as_of) for record in report.public_records),
-        bankruptcy_open=any(one.status is PublicRecordStatus.OPEN for one in bankruptcies),
+        bankruptcy_open=any(record.status is PublicRecordStatus.OPEN for record in bankruptcies),
         months_since_bankruptcy_discharge=_most(
             (
-                _months(one.discharged_on or one.filed_on, as_of)
-                for one in bankruptcies
-                if one.status is PublicRecordStatus.DISCHARGED
+                _months(record.discharged_on or record.filed_on, as_of)
+                for record in bankruptcies
+                if record.status is PublicRecordStatus.DISCHARGED
             ),
             min,
         ),
         authorized_user_share=_share(len(known) - len(own), len(known)),
-        monthly_obligations=to_cents(
+        monthly_obligations=cents(
             sum((_payment(trade) for trade in owed if not _is_mortgage(trade)), _ZERO)
         ),
-        mortgage_payment_monthly=to_cents(
+        mortgage_payment_monthly=cents(
             sum((trade.payment_monthly for trade in owed if _is_mortgage(trade)), _ZERO)
         ),
         thin_file=len(own) < _THIN_TRADES or oldest is None or oldest < _THIN_MONTHS,
@@ -96,7 +96,7 @@ def derive_attributes(
 
 
 def joint_attributes(first: BureauAttributes, second: BureauAttributes) -> BureauAttributes:
-    """Two applicants as one: obligations add up, everything else is the weaker of the two."""
+    """The attributes of two applicants: the sum of obligations, and the weaker other values."""
 
     def weaker(name: str, choose: Callable[[Iterable[Any]], Any]) -> Any:
         values = (getattr(first, name), getattr(second, name))
@@ -124,7 +124,7 @@ def _most(values: Iterable[Any], choose: Callable[[Iterable[Any]], Any]) -> Any:
 
 
 def _months(earlier: date, later: date) -> int:
-    """Whole months between two days; zero when the earlier one is not earlier."""
+    """Whole months between two days; zero when `earlier` is not before `later`."""
     months = (later.year - earlier.year) * 12 + later.month - earlier.month
     return max(0, months - (later.day < earlier.day))
 
@@ -134,27 +134,24 @@ def _within(day: date, as_of: date, months: int) -> bool:
 
 
 def _share(part: int, whole: int) -> Decimal | None:
-    return _ratio(Decimal(part), Decimal(whole)) if whole else None
-
-
-def _ratio(part: Decimal, whole: Decimal) -> Decimal:
-    return (part / whole).quantize(Decimal("0.000001"), ROUND_HALF_UP)
+    return ratio(Decimal(part), Decimal(whole)) if whole else None
 
 
 def _utilization(trades: Iterable[Tradeline]) -> Decimal | None:
-    """Balances over limits. Accounts without a limit say nothing about how full they are."""
+    """Balances over limits. Accounts without a limit are ignored."""
     revolving = [trade for trade in trades if trade.type is TradelineType.REVOLVING and trade.limit]
     limits = sum((trade.limit or _ZERO for trade in revolving), _ZERO)
     if not limits:
         return None
-    return _ratio(sum((max(trade.balance, _ZERO) for trade in revolving), _ZERO), limits)
+    return ratio(sum((max(trade.balance, _ZERO) for trade in revolving), _ZERO), limits)
 
 
 def _worst_dpd(trade: Tradeline, as_of: date, months: int) -> int:
-    """The worst class of lateness in a window.
+    """The worst days-past-due class of an account within a window.
 
-    The bureau counts over the whole life and dates only the last one, so a trade that was
-    late within the window is taken at its worst; one without a date counts as within.
+    The bureau counts over the whole life of the account and dates only the last delinquency. So
+    an account that was late within the window counts with its worst class. A delinquency without
+    a date counts as within the window.
     """
     classes = (
         (90, trade.dpd_90_count or trade.status in _LOST),
@@ -174,23 +171,23 @@ def _since_delinquency(trade: Tradeline, as_of: date) -> int | None:
 
 
 def _unpaid_collections(report: BureauReport, own: Iterable[Tradeline], as_of: date) -> Decimal:
-    collected = sum(
+    unpaid = sum(
         (
-            one.amount
-            for one in report.collections
-            if not one.paid and _within(one.reported_on, as_of, 12)
+            collection.amount
+            for collection in report.collections
+            if not collection.paid and _within(collection.reported_on, as_of, 12)
         ),
         _ZERO,
     )
     for trade in own:
         when = trade.last_delinquency or trade.closed_on or as_of
         if trade.status is TradelineStatus.CHARGED_OFF and _within(when, as_of, 12):
-            collected += max(trade.balance, _ZERO)
-    return collected
+            unpaid += max(trade.balance, _ZERO)
+    return unpaid
 
 
 def _is_recent(record: PublicRecord, as_of: date) -> bool:
-    """Filed or discharged within 24 months, or still open."""
+    """Whether a record is open, or was filed or discharged within 24 months."""
     if record.status is PublicRecordStatus.OPEN:
         return True
     latest = max(record.filed_on, record.discharged_on or record.filed_on)
@@ -202,7 +199,7 @@ def _is_mortgage(trade: Tradeline) -> bool:
 
 
 def _payment(trade: Tradeline) -> Decimal:
-    """The monthly payment; a revolving balance that reports none costs five percent of it."""
+    """The monthly payment. A revolving balance without a reported payment counts with 5 %."""
     if trade.payment_monthly == 0 and trade.type is TradelineType.REVOLVING and trade.balance > 0:
         return trade.balance * _REVOLVING_MINIMUM
     return trade.payment_monthly

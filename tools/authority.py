@@ -1,4 +1,4 @@
-"""Who may approve what: the lender's authority matrix, as the desk ships it."""
+"""Loads the lender's authority matrix: which role may approve which amount."""
 
 from __future__ import annotations
 

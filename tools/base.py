@@ -1,7 +1,7 @@
-"""What every tool has in common: a span, a time limit, a record of the call, one kind of error.
+"""The base of every tool: a span, a time limit, a record of the call, and one kind of error.
 
-A tool is a plain function, sync or async. Whoever calls an agent may listen to the tools
-that it uses (`recorded_calls`); the tool itself has never heard of a run.
+A tool is a plain function, sync or async. The caller of an agent can collect the tool calls with
+`recorded_calls`. The tool itself knows nothing about runs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _tracer = trace.get_tracer("credit_desk.tools")
 
 @dataclass(frozen=True)
 class ToolCall:
-    """That a tool was used, how long it took and how it ended. Never with what."""
+    """One use of a tool: its duration and its outcome, without its arguments."""
 
     name: str
     outcome: str
@@ -44,7 +44,7 @@ _calls: ContextVar[list[ToolCall] | None] = ContextVar("tool_calls", default=Non
 
 @contextmanager
 def recorded_calls() -> Iterator[list[ToolCall]]:
-    """Collect the calls of all tools used inside the block, in the order they end."""
+    """Collect the calls of all tools used inside the block, in the order in which they end."""
     calls: list[ToolCall] = []
     token = _calls.set(calls)
     try:
@@ -56,11 +56,10 @@ def recorded_calls() -> Iterator[list[ToolCall]]:
 def tool(
     *, name: str | None = None, timeout_seconds: float = 10.0
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Make a function a tool: traced, recorded, and failing with a `ToolError` of its name.
+    """Make a function a tool: traced, recorded, with errors that name the tool.
 
-    An async tool that takes longer than `timeout_seconds` fails with `ToolUnavailableError`,
-    which whoever asked the agent may try again. A sync tool is a calculation or a look-up in
-    memory and has no limit.
+    An async tool that takes longer than `timeout_seconds` raises ToolUnavailableError, and the
+    caller may try again. A sync tool is a calculation or a look-up in memory and has no limit.
     """
 
     def decorate(fn: Callable[P, R]) -> Callable[P, R]:

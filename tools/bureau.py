@@ -1,4 +1,4 @@
-"""The credit bureau, as its files answer: a report is an answer, also an empty or frozen one."""
+"""The credit bureau. An empty or a frozen file is also an answer."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ STALE_AFTER_DAYS = 30
 async def fetch_bureau_report(
     case: CaseFile, role: ApplicantRole = ApplicantRole.PRIMARY
 ) -> BureauReport:
-    """The bureau's report on one applicant.
+    """The bureau's report on one applicant: hit, thin, no hit, frozen or locked.
 
-    Hit, thin, no hit, frozen and locked are answers. Raises ToolUnavailableError, which is
-    worth another try, when the bureau reports an error or has sent nothing.
+    Raises ToolUnavailableError when the bureau reports an error or has sent no report. The caller
+    may try again.
     """
     report = dict(case.reports).get(role)
     if report is None:
@@ -36,7 +36,7 @@ def usable_score(report: BureauReport) -> BureauScore | None:
 
 
 def report_problem(report: BureauReport, ssn: str, as_of: date) -> str | None:
-    """Why a report must not be used, as a code: another person's file, or from the future."""
+    """A code that says why the desk must not use a report; None for a usable report."""
     found = report.subject_ssn_last4
     if found is not None and found != ssn[-4:]:
         return "other_persons_file"
@@ -44,7 +44,7 @@ def report_problem(report: BureauReport, ssn: str, as_of: date) -> str | None:
 
 
 def report_warnings(report: BureauReport, as_of: date) -> tuple[str, ...]:
-    """What a reader should know about a report that is used all the same, as codes."""
+    """Codes for peculiarities of a report that the desk still uses."""
     warnings = []
     if (as_of - report.report_date).days > STALE_AFTER_DAYS:
         warnings.append("report_stale")

@@ -1,4 +1,4 @@
-"""Cases on file: a persona or a bundle, by its id, from the data folder."""
+"""Case files in the data folder, found by their id: a persona, or a plain case file."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from data.contracts.errors import (
     RecordCorruptError,
     RecordNotFoundError,
 )
+from data.strict_json import StrictJsonError, parse_json
 from tools.base import tool
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 _PERSONA_ONLY = frozenset(Persona.model_fields) - frozenset(CaseFile.model_fields)
 
-Read = TypeVar("Read", bound=Contract)
+FileContract = TypeVar("FileContract", bound=Contract)
 
 
 @tool()
 def load_case(data_dir: Path, case_id: str) -> CaseFile:
-    """The case filed as `synthetic/<id>.json`, without what a persona is expected to end in.
+    """The case filed as `synthetic/<id>.json`, without the expected results of a persona.
 
     Raises RecordNotFoundError naming the id, or RecordCorruptError naming file and field.
     """
@@ -39,7 +40,7 @@ def load_case(data_dir: Path, case_id: str) -> CaseFile:
 
 @tool()
 def load_persona(data_dir: Path, persona_id: str) -> Persona:
-    """A persona with its expected end. Raises as `load_case` does."""
+    """A persona with its expected results. Raises the errors of `load_case`."""
     content, path = _content(data_dir, persona_id)
     return _held_to(Persona, content, path)
 
@@ -50,7 +51,7 @@ def case_ids(data_dir: Path) -> tuple[str, ...]:
 
 
 def _content(data_dir: Path, case_id: str) -> tuple[dict[str, Any], Path]:
-    """The parsed file. An id is a plain name: nothing outside of the folder can be reached."""
+    """The parsed file. An id is a plain name, so it cannot name a file outside the folder."""
     if not _ID.fullmatch(case_id):
         raise RecordNotFoundError("no case is filed under an id of this form")
     folder = (data_dir / "synthetic").resolve()
@@ -58,30 +59,17 @@ def _content(data_dir: Path, case_id: str) -> tuple[dict[str, Any], Path]:
     if path.is_symlink() or not path.is_file():
         raise RecordNotFoundError(f"no case is filed under {case_id}")
     try:
-        content = json.loads(
-            path.read_bytes(), object_pairs_hook=_unique, parse_constant=_no_constant
-        )
-    except (ValueError, RecursionError):
-        raise RecordCorruptError(f"{path.name}: not well-formed JSON") from None
+        content = parse_json(path.read_bytes(), "the file")
+    except StrictJsonError as error:
+        raise RecordCorruptError(f"{path.name}: {error.message}") from None
     if not isinstance(content, dict):
         raise RecordCorruptError(f"{path.name}: not a JSON object")
     return content, path
 
 
-def _held_to(contract: type[Read], content: dict[str, Any], path: Path) -> Read:
+def _held_to(contract: type[FileContract], content: dict[str, Any], path: Path) -> FileContract:
     try:
         return contract.model_validate_json(json.dumps(content))
     except ValidationError as error:
         violation = ContractViolationError.of(path.name, error)
         raise RecordCorruptError(violation.message) from None
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key is given twice")
-    return found
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

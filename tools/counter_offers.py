@@ -1,14 +1,14 @@
-"""The loans that could be offered instead: the largest amount that passes, for each longer term.
+"""Counter-offers: the largest amount that passes the policy, for the requested and longer terms.
 
-Every option is priced and put to the whole policy again, so that what is offered is what the
-policy would have approved.
+Every option is priced and evaluated by the whole policy, so the policy would approve every
+counter-offer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from functools import partial
 
 from data.contracts.decision import Grade, Offer
@@ -17,8 +17,8 @@ from data.contracts.facts import PolicyFacts
 from data.contracts.findings import AffordabilityFinding
 from data.contracts.policy import RulePack
 from data.contracts.prices import PriceTable
+from data.rounding import cents, whole_steps
 from tools.affordability import affordable_principal, with_other_terms
-from tools.amortization import to_cents
 from tools.base import tool
 from tools.facts import facts_with_terms
 from tools.policy import evaluate, hits_on_terms
@@ -37,9 +37,9 @@ def search_counter_offers(
     grade: Grade | None,
     as_of: date,
 ) -> tuple[Offer, ...]:
-    """Up to three options, that of the requested term first, each larger than the one before.
+    """Up to three options, the requested term first, each with a larger amount than the last.
 
-    Empty when the request itself passes every rule on its terms, or nothing smaller does.
+    Empty when the request itself passes every rule about its terms, or when no smaller loan does.
     """
 
     def option(term_months: int, amount: Decimal) -> Offer | None:
@@ -66,9 +66,9 @@ def _largest(
 ) -> Offer | None:
     """The option for the largest multiple of `step` that passes.
 
-    Relies on a smaller amount never failing where a larger one passes.
+    The binary search assumes that an amount passes whenever a larger amount passes.
     """
-    low, high = _steps(least + step - Decimal("0.01"), step), _steps(most, step)
+    low, high = whole_steps(least + step - Decimal("0.01"), step), whole_steps(most, step)
     if low > high:
         return None
     if (best := option(high * step)) is not None:
@@ -83,10 +83,6 @@ def _largest(
     return best
 
 
-def _steps(amount: Decimal, step: Decimal) -> int:
-    return int((amount / step).to_integral_value(ROUND_FLOOR))
-
-
 def _most(
     pack: RulePack,
     prices: PriceTable,
@@ -95,7 +91,7 @@ def _most(
     grade: Grade | None,
     term_months: int,
 ) -> Decimal:
-    """An amount beyond which it is not worth looking."""
+    """An upper limit for the search."""
     affordable = affordable_principal(
         ability.verified_income,
         ability.obligations + ability.housing,
@@ -120,7 +116,7 @@ def _passing_offer(
     try:
         offer = priced(
             prices,
-            amount=to_cents(amount),
+            amount=cents(amount),
             term_months=term_months,
             grade=grade,
             state=facts.state,

@@ -1,4 +1,4 @@
-"""How long a gate waits, and what is declared then: the lender's deadlines, by gate and role."""
+"""The lender's deadlines, by gate and role: how long a gate waits, and what it declares then."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WHOLE_SECOND = timedelta(seconds=1)
 
 
 class Deadline(Contract):
-    """What a request is told about its time. Seconds count from the moment it is made."""
+    """The deadline of one request, in seconds from its creation."""
 
     timeout_seconds: int
     remind_after_seconds: int | None = None
@@ -29,11 +29,11 @@ class Deadline(Contract):
     escalate_to: Role | None = None
     on_timeout: HitlOnTimeout
     deadlines_version: str
-    """Name and version of the file that it comes from."""
+    """Name and version of the deadlines file."""
 
 
 class GateDeadline(Contract):
-    """One entry of the file: what happens when to a request that nobody answers."""
+    """One entry of the file: reminder, escalation and end of an unanswered request."""
 
     due_after: timedelta
     remind_after: timedelta | None = None
@@ -44,11 +44,13 @@ class GateDeadline(Contract):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if (self.escalate_after is None) != (self.escalate_to is None):
-            raise ValueError("escalate_after and escalate_to go together")
+            raise ValueError("escalate_after and escalate_to need each other")
         steps = [self.remind_after, self.escalate_after, self.due_after]
-        told = [_AT_ONCE, *(step for step in steps if step is not None)]
-        if any(later - earlier < _WHOLE_SECOND for earlier, later in pairwise(told)):
-            raise ValueError("a reminder comes first, then the next role, then the end")
+        times = [_AT_ONCE, *(step for step in steps if step is not None)]
+        if any(later - earlier < _WHOLE_SECOND for earlier, later in pairwise(times)):
+            raise ValueError(
+                "times must be in ascending order: remind_after, escalate_after, due_after"
+            )
         return self
 
 
@@ -63,12 +65,12 @@ class DeadlinePolicy(Contract):
     def _passed_on_to_others(self) -> Self:
         for roles in self.gates.values():
             if any(entry.escalate_to is role for role, entry in roles.items()):
-                raise ValueError("a request is passed on to another role")
+                raise ValueError("escalate_to must name another role")
         return self
 
     @property
     def asked(self) -> Iterator[tuple[str, Role]]:
-        """Every gate with every role that the file lets it ask, sooner or later."""
+        """Every gate with every role that can receive its requests, by escalation too."""
         for gate, roles in self.gates.items():
             for role, entry in roles.items():
                 yield gate, role
@@ -85,13 +87,13 @@ class DeadlinePolicy(Contract):
     ) -> Deadline:
         """The deadline of a request to a role at a gate.
 
-        `timeout_seconds` and `on_timeout` go before what the file says; reminder and next role
-        then keep their share of the time. Raises RecordNotFoundError for a gate or role that
-        the file does not know.
+        `timeout_seconds` and `on_timeout` replace the values of the file. Reminder and escalation
+        then keep their share of the time. Raises RecordNotFoundError for a gate or role that the
+        file does not contain.
         """
         entry = self.gates.get(gate, {}).get(role)
         if entry is None:
-            raise RecordNotFoundError(f"the deadlines know no {role.value} at '{gate}'")
+            raise RecordNotFoundError(f"the deadlines file has no {role.value} at '{gate}'")
         planned = entry.due_after // _WHOLE_SECOND
         seconds = timeout_seconds or planned
 
@@ -109,11 +111,10 @@ class DeadlinePolicy(Contract):
 
 
 def load_deadlines(data_dir: Path, may_answer: Mapping[str, Collection[Role]]) -> DeadlinePolicy:
-    """Read `policy/deadlines.yaml`, and hold it to who may answer at each gate at all.
+    """Read `policy/deadlines.yaml`. `may_answer` gives the roles that may answer at each gate.
 
-    A request that goes to another role is answered by it: a file that passes one on to whom the
-    gate does not know would give away what the gate is there to guard. Raises
-    RecordNotFoundError or RecordCorruptError.
+    A role that receives a request may answer it. So the file must not send a request to a role
+    that the gate does not allow. Raises RecordNotFoundError or RecordCorruptError.
     """
     path = data_dir / "policy" / "deadlines.yaml"
     policy = load_versioned(path, DeadlinePolicy)

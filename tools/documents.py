@@ -1,7 +1,6 @@
-"""Papers: from bytes to a typed document, or a code that says why it cannot be used.
+"""Documents: from bytes to typed content, or a code that says why a document is unusable.
 
-What stands in a paper is data. A sentence in it that tells the desk what to do is compared,
-counted or ignored like any other text.
+The text of a document is data. The desk never follows an instruction that a document contains.
 """
 
 from __future__ import annotations
@@ -23,16 +22,16 @@ from data.contracts.documents import (
     BankStatement,
     BenefitsLetter,
     Document,
+    DocumentContent,
     DocumentKind,
     IdentityDocument,
-    Paper,
     Paystub,
 )
 from data.contracts.errors import ToolError
 from tools.base import tool
 
 STALE_AFTER = timedelta(days=60)
-"""A paystub, statement or letter older than this at the as-of date must be renewed."""
+"""A paystub or statement that is older than this on the as-of date must be renewed."""
 
 _JSON = "application/json"
 
@@ -45,7 +44,7 @@ _FIRST_BYTES = {
     "image/tiff": b"II*\x00",
 }
 
-_READERS: dict[DocumentKind, TypeAdapter[Paper]] = {
+_READERS: dict[DocumentKind, TypeAdapter[DocumentContent]] = {
     DocumentKind.DRIVERS_LICENSE: TypeAdapter(IdentityDocument),
     DocumentKind.PASSPORT: TypeAdapter(IdentityDocument),
     DocumentKind.STATE_ID: TypeAdapter(IdentityDocument),
@@ -58,7 +57,7 @@ _READERS: dict[DocumentKind, TypeAdapter[Paper]] = {
 
 
 class DocumentUnusableError(ToolError, ValueError):
-    """A paper that cannot be read, with a `problem` code that says why.
+    """A document that cannot be read. `problem` is a code that says why:
 
     `empty` `not_base64` `size_mismatch` `sha256_mismatch` `wrong_first_bytes` `encrypted`
     `unsupported_media` `unsupported_kind` `malformed`
@@ -71,31 +70,31 @@ class DocumentUnusableError(ToolError, ValueError):
         self.problem = problem
 
 
-def paper_in(document: Document) -> Paper:
-    """The paper in a document. Raises DocumentUnusableError naming the document."""
-    content = _content(document)
-    problem = _media_problem(document.media_type, content)
+def content_of(document: Document) -> DocumentContent:
+    """The typed content of a document. Raises DocumentUnusableError, which names the document."""
+    raw = _bytes_of(document)
+    problem = _media_problem(document.media_type, raw)
     if problem is not None:
         raise DocumentUnusableError(document.document_id, problem)
     reader = _READERS.get(document.kind)
     if reader is None:
         raise DocumentUnusableError(document.document_id, "unsupported_kind")
     try:
-        return reader.validate_json(content.removeprefix(b"\xef\xbb\xbf"))
+        return reader.validate_json(raw.removeprefix(b"\xef\xbb\xbf"))
     except (ValidationError, RecursionError):
         raise DocumentUnusableError(document.document_id, "malformed") from None
 
 
-read_document = tool(name="read_document")(paper_in)
-"""The same as a tool: in the trace, and among the calls of whoever asks."""
+read_document = tool(name="read_document")(content_of)
+"""`content_of` as a tool: traced and recorded."""
 
 
-def papers_of(
+def readable_documents(
     case: CaseFile, role: ApplicantRole, *kinds: DocumentKind
-) -> Iterator[tuple[Document, Paper]]:
-    """One applicant's readable papers of some kinds, in the order in which they were handed in.
+) -> Iterator[tuple[Document, DocumentContent]]:
+    """One applicant's readable documents of some kinds with their content, in file order.
 
-    Papers that cannot be read are passed over here: naming them is the business of intake.
+    Skips documents that cannot be read. The intake agent reports those.
     """
     for document in case.documents:
         if document.applicant is role and document.kind in kinds:
@@ -105,53 +104,53 @@ def papers_of(
                 continue
 
 
-def staleness(document: Document, paper: Paper, as_of: date) -> str | None:
-    """`dated_after_as_of`, `document_stale`, or None for a paper of the right age.
+def staleness(document: Document, content: DocumentContent, as_of: date) -> str | None:
+    """`dated_after_as_of`, `document_stale`, or None for a document of the right age.
 
-    Identity documents do not age; they expire, which `tools.identity` judges. An annual proof
-    counts for the two years that follow its own.
+    Identity documents do not become stale. They expire, which `tools.identity` checks. An annual
+    proof is accepted for the two years after its tax year.
     """
     if document.received_at.date() > as_of:
         return "dated_after_as_of"
-    match paper:
+    match content:
         case Paystub():
-            dated = paper.pay_date
+            dated = content.pay_date
         case BankStatement():
-            dated = paper.period_end
+            dated = content.period_end
         case BenefitsLetter():
-            # A letter of benefits is written once a year.
-            return _age_problem(paper.letter_date, as_of, timedelta(days=366))
+            # Payers write a letter of benefits once a year.
+            return _age_problem(content.letter_date, as_of, timedelta(days=366))
         case AnnualIncomeProof():
-            if paper.tax_year >= as_of.year:
+            if content.tax_year >= as_of.year:
                 return "dated_after_as_of"
-            return "document_stale" if paper.tax_year < as_of.year - 2 else None
+            return "document_stale" if content.tax_year < as_of.year - 2 else None
         case IdentityDocument():
-            return "dated_after_as_of" if paper.issue_date > as_of else None
+            return "dated_after_as_of" if content.issue_date > as_of else None
     return _age_problem(dated, as_of, STALE_AFTER)
 
 
-def inconsistencies(paper: Paper) -> tuple[str, ...]:
-    """Codes for what cannot be true inside one paper, at any date."""
-    match paper:
+def inconsistencies(content: DocumentContent) -> tuple[str, ...]:
+    """Codes for contradictions within one document."""
+    match content:
         case Paystub():
             found = {
-                "period_reversed": paper.period_end < paper.period_start,
-                "net_above_gross": paper.net > paper.gross,
-                "ytd_below_period": paper.ytd_gross < paper.gross,
+                "period_reversed": content.period_end < content.period_start,
+                "net_above_gross": content.net > content.gross,
+                "ytd_below_period": content.ytd_gross < content.gross,
             }
         case BankStatement():
-            moved = sum((one.amount for one in paper.transactions), Decimal(0))
+            moved = sum((transaction.amount for transaction in content.transactions), Decimal(0))
             inside = all(
-                paper.period_start <= one.posted_on <= paper.period_end
-                for one in paper.transactions
+                content.period_start <= transaction.posted_on <= content.period_end
+                for transaction in content.transactions
             )
             found = {
-                "period_reversed": paper.period_end < paper.period_start,
-                "does_not_foot": paper.opening_balance + moved != paper.closing_balance,
+                "period_reversed": content.period_end < content.period_start,
+                "does_not_foot": content.opening_balance + moved != content.closing_balance,
                 "transaction_outside_period": not inside,
             }
         case IdentityDocument():
-            found = {"period_reversed": paper.expiry_date <= paper.issue_date}
+            found = {"period_reversed": content.expiry_date <= content.issue_date}
         case _:
             found = {}
     return tuple(code for code, is_so in found.items() if is_so)
@@ -164,7 +163,7 @@ def statement_breaks(statements: Iterable[BankStatement]) -> tuple[str, ...]:
         accounts.setdefault(statement.account_last4, []).append(statement)
     found: set[str] = set()
     for account in accounts.values():
-        account.sort(key=lambda one: (one.period_start, one.period_end))
+        account.sort(key=lambda statement: (statement.period_start, statement.period_end))
         for earlier, later in pairwise(account):
             if later.period_start <= earlier.period_end:
                 found.add("statements_overlap")
@@ -181,30 +180,30 @@ def _age_problem(dated: date, as_of: date, limit: timedelta) -> str | None:
     return "document_stale" if as_of - dated > limit else None
 
 
-def _content(document: Document) -> bytes:
-    """The bytes, when they are the ones that the reference promises."""
+def _bytes_of(document: Document) -> bytes:
+    """The decoded bytes, checked against the size and the digest of the document."""
     try:
-        content = base64.b64decode(document.content_base64, validate=True)
+        raw = base64.b64decode(document.content_base64, validate=True)
     except (binascii.Error, ValueError):
         raise DocumentUnusableError(document.document_id, "not_base64") from None
-    if not content:
+    if not raw:
         raise DocumentUnusableError(document.document_id, "empty")
-    if len(content) != document.size_bytes:
+    if len(raw) != document.size_bytes:
         raise DocumentUnusableError(document.document_id, "size_mismatch")
-    if hashlib.sha256(content).hexdigest() != document.sha256:
+    if hashlib.sha256(raw).hexdigest() != document.sha256:
         raise DocumentUnusableError(document.document_id, "sha256_mismatch")
-    return content
+    return raw
 
 
-def _media_problem(media_type: str, content: bytes) -> str | None:
-    """Judge by the first bytes, not by what the sender calls it; nothing is ever unpacked."""
-    known = next((media for media, head in _FIRST_BYTES.items() if content.startswith(head)), None)
-    if known is None and content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+def _media_problem(media_type: str, raw: bytes) -> str | None:
+    """Compare the first bytes with the declared media type. Archives are never unpacked."""
+    known = next((media for media, head in _FIRST_BYTES.items() if raw.startswith(head)), None)
+    if known is None and raw.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         known = _JSON
     if known != media_type:
         return (
             "unsupported_media" if media_type not in {_JSON, *_FIRST_BYTES} else "wrong_first_bytes"
         )
-    if known == "application/pdf" and b"/Encrypt" in content:
+    if known == "application/pdf" and b"/Encrypt" in raw:
         return "encrypted"
     return None if known == _JSON else "unsupported_media"

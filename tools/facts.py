@@ -1,4 +1,4 @@
-"""From findings to facts: the one place where the policy's vocabulary is filled in."""
+"""Turns the findings of the agents into the facts that the policy uses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from data.contracts.application import Application
-from data.contracts.bureau import BureauAlert
+from data.contracts.bureau import IDENTITY_ALERTS
 from data.contracts.facts import PolicyFacts
 from data.contracts.findings import (
     AffordabilityFinding,
@@ -21,12 +21,6 @@ from data.contracts.findings import (
 from data.contracts.policy import AffordabilityTerms
 from tools.affordability import income_limit
 
-_DEMAND_IDENTITY = {
-    BureauAlert.FRAUD_INITIAL,
-    BureauAlert.FRAUD_EXTENDED,
-    BureauAlert.ACTIVE_DUTY,
-}
-
 
 def policy_facts(
     application: Application,
@@ -35,7 +29,7 @@ def policy_facts(
     bureau: BureauFinding | None = None,
     risk: RiskFinding | None = None,
 ) -> PolicyFacts:
-    """Everything the policy may look at; what has not been answered stays None."""
+    """All facts for the policy. A fact without a finding stays None."""
     day = application.as_of_date
     verified = verification or Verification()
     known: dict[str, Any] = {
@@ -43,8 +37,10 @@ def policy_facts(
         "amount_requested": application.amount_requested,
         "term_months": application.term_months,
         "state": application.state,
-        "youngest_age": min(one.age_on(day) for one in application.applicants),
-        "covered_borrower": any(one.military_covered_borrower for one in application.applicants),
+        "youngest_age": min(applicant.age_on(day) for applicant in application.applicants),
+        "covered_borrower": any(
+            applicant.military_covered_borrower for applicant in application.applicants
+        ),
     }
     if verified.kyc is not None:
         known |= _identity(verified.kyc)
@@ -63,7 +59,7 @@ def policy_facts(
 def facts_with_terms(
     facts: PolicyFacts, ability: AffordabilityFinding | None, *, amount: Decimal, term_months: int
 ) -> PolicyFacts:
-    """The same case with another loan; `ability` must have been reckoned for that loan."""
+    """The facts of the same case with another loan. `ability` must be computed for that loan."""
     changed: dict[str, Any] = {"amount_requested": amount, "term_months": term_months}
     if facts.income_limit is not None:
         changed["amount_over_income_limit"] = amount - facts.income_limit
@@ -102,7 +98,7 @@ def _bureau(bureau: BureauFinding, kyc: KycFinding | None, as_of: date) -> dict[
         "bureau_status": bureau.bureau_status,
         "bureau_score": bureau.score.value if bureau.score else None,
         "bureau_alerts": bureau.alerts,
-        "unanswered_alerts": len((set(bureau.alerts) & _DEMAND_IDENTITY) - handled),
+        "unanswered_alerts": len((set(bureau.alerts) & IDENTITY_ALERTS) - handled),
     }
     if bureau.report_date is not None:
         known["bureau_report_age_days"] = max(0, (as_of - bureau.report_date).days)

@@ -1,7 +1,7 @@
-"""Fraud signals: what is unusual about an application, weighed and added up to 0..1000.
+"""Fraud signals of an application. Their weights add up to a score from 0 to 1000.
 
-The weights are an expert's. Each signal that was seen is in the answer with its weight, so the
-score can be recomputed by hand.
+An expert has set the weights. The finding lists every signal with its weight, so that a reader
+can check the score.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from datetime import date
 
 from data.contracts.application import Applicant, Residency
-from data.contracts.bureau import BureauAlert, BureauReport, BureauStatus, EcoaDesignator
+from data.contracts.bureau import READABLE_FILES, BureauAlert, BureauReport, EcoaDesignator
 from data.contracts.case import CaseFile
 from data.contracts.documents import BankStatement, DocumentKind
 from data.contracts.findings import FraudBand, FraudSignal, Typology
 from data.contracts.fraud import FraudSignals, PhoneType, SharedTrait
 from data.contracts.ssn import is_itin, issued_after_2011
 from tools.base import tool
-from tools.documents import inconsistencies, papers_of, statement_breaks
+from tools.documents import inconsistencies, readable_documents, statement_breaks
 from tools.names import same_person_by_name
 
 HIGHEST = 1000
@@ -25,7 +25,7 @@ HIGHEST = 1000
 _BANDS = ((700, FraudBand.CRITICAL), (500, FraudBand.HIGH), (250, FraudBand.MEDIUM))
 
 _RANDOM_ASSIGNMENT = date(2011, 6, 25)
-"""Since this day numbers are drawn at random, and areas are in use that never were before."""
+"""The day on which random assignment of SSNs began, with areas that were unused before."""
 
 _DISPOSABLE_DOMAINS = frozenset(
     {
@@ -47,7 +47,7 @@ _ALERT_WEIGHTS = {
     BureauAlert.FRAUD_INITIAL: 150,
     BureauAlert.ADDRESS_DISCREPANCY: 50,
 }
-"""An active-duty alert protects its owner and is no sign of fraud."""
+"""An active-duty alert has no weight: it protects the applicant and is no sign of fraud."""
 
 _SHARED_FROM = {
     SharedTrait.SSN: (2, 300),
@@ -56,7 +56,7 @@ _SHARED_FROM = {
     SharedTrait.ADDRESS: (6, 100),
     SharedTrait.EMAIL: (2, 150),
 }
-"""From how many identities on sharing counts, and how much. Families share addresses."""
+"""For each trait: how many identities must share it, and the weight. Families share addresses."""
 
 _THIN_COVER = frozenset({"authorized_user_only", "phone_shared", "file_newer_than_person"})
 _TAKEN_OVER = frozenset(
@@ -67,13 +67,13 @@ _FIRST_PARTY = frozenset({"statement_altered", "bank_account_of_other_person"})
 
 @tool()
 def score_fraud_signals(case: CaseFile) -> tuple[FraudSignal, ...]:
-    """Every signal in a case, the heaviest first. Says nothing about whom it was seen on."""
+    """All signals of a case, the heaviest first. A signal does not name the applicant."""
     seen: dict[str, FraudSignal] = {}
     for signal in _all_signals(case):
         known = seen.get(signal.code)
         if known is None or signal.weight > known.weight:
             seen[signal.code] = signal
-    return tuple(sorted(seen.values(), key=lambda one: (-one.weight, one.code)))
+    return tuple(sorted(seen.values(), key=lambda signal: (-signal.weight, signal.code)))
 
 
 def fraud_score(signals: tuple[FraudSignal, ...]) -> int:
@@ -87,7 +87,7 @@ def fraud_band(score: int) -> FraudBand:
 
 
 def fraud_typology(signals: tuple[FraudSignal, ...]) -> Typology | None:
-    """What kind of fraud the signals fit, if any."""
+    """The type of fraud that the signals suggest, if any."""
     codes = {signal.code for signal in signals}
     if "ssn_newer_than_person" in codes and codes & _THIN_COVER:
         return Typology.SYNTHETIC
@@ -102,9 +102,9 @@ def _all_signals(case: CaseFile) -> Iterator[FraudSignal]:
     reports = dict(case.reports)
     for applicant in case.application.applicants:
         yield from _about_person(applicant)
-        yield from _about_papers(case, applicant)
+        yield from _about_documents(case, applicant)
         report = reports.get(applicant.role)
-        if report is not None and report.status in {BureauStatus.HIT, BureauStatus.THIN}:
+        if report is not None and report.status in READABLE_FILES:
             yield from _about_file(applicant, report, case.application.as_of_date)
     if case.fraud_signals is not None:
         yield from _about_device(case.fraud_signals)
@@ -112,7 +112,7 @@ def _all_signals(case: CaseFile) -> Iterator[FraudSignal]:
 
 
 def _about_person(applicant: Applicant) -> Iterator[FraudSignal]:
-    # People who came to the country as adults have young numbers for a good reason.
+    # Immigrants receive their SSN as adults, so the check applies to citizens only.
     old_enough = applicant.dob.year < _RANDOM_ASSIGNMENT.year - 18
     if (
         applicant.residency is Residency.CITIZEN
@@ -125,21 +125,21 @@ def _about_person(applicant: Applicant) -> Iterator[FraudSignal]:
         yield _signal("email_disposable", 150, "domain")
 
 
-def _about_papers(case: CaseFile, applicant: Applicant) -> Iterator[FraudSignal]:
+def _about_documents(case: CaseFile, applicant: Applicant) -> Iterator[FraudSignal]:
     statements = [
-        paper
-        for _, paper in papers_of(case, applicant.role, DocumentKind.BANK_STATEMENT)
-        if isinstance(paper, BankStatement)
+        content
+        for _, content in readable_documents(case, applicant.role, DocumentKind.BANK_STATEMENT)
+        if isinstance(content, BankStatement)
     ]
-    names = [one.full_name for one in case.application.applicants]
-    strange = [
-        one
-        for one in statements
-        if not any(same_person_by_name(name, one.holder_name) for name in names)
+    names = [holder.full_name for holder in case.application.applicants]
+    of_others = [
+        statement
+        for statement in statements
+        if not any(same_person_by_name(name, statement.holder_name) for name in names)
     ]
-    if strange:
-        yield _signal("bank_account_of_other_person", 200, str(len(strange)))
-    altered = {code for one in statements for code in inconsistencies(one)}
+    if of_others:
+        yield _signal("bank_account_of_other_person", 200, str(len(of_others)))
+    altered = {code for statement in statements for code in inconsistencies(statement)}
     altered |= {code for code in statement_breaks(statements) if code != "statements_gap"}
     if altered:
         yield _signal("statement_altered", 250, ",".join(sorted(altered)))

@@ -1,4 +1,4 @@
-"""Does an identity document describe the person who applied, and is it in force?"""
+"""Checks an identity document, and compares it with the applicant."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from data.contracts.findings import (
     IdentityStatus,
     MatchLevel,
 )
+from data.rounding import match_score
 from tools.base import tool
 from tools.mrz import mrz_is_consistent
 from tools.names import likeness, name_tokens, same_person_by_name
@@ -27,10 +28,10 @@ _UNCHECKED = FieldMatch(level=MatchLevel.NOT_CHECKED)
 
 @tool()
 def verify_identity_document(document: IdentityDocument, as_of: date) -> IdentityDocumentStatus:
-    """Whether a document can be trusted and is in force on a day; its last day counts.
+    """Whether a document is genuine and valid on a day. It is still valid on its expiry date.
 
-    A broken machine-readable zone, impossible dates or a scanner's tamper score of 0.5 and more
-    mean tampered, which weighs more than expired.
+    A wrong machine-readable zone, impossible dates, or a tamper score of 0.5 or more give
+    TAMPERED, also for an expired document.
     """
     tampered = (
         document.issue_date > as_of
@@ -56,7 +57,7 @@ def match_identity(
     document_id: str | None = None,
     bureau_ssn_last4: str | None = None,
 ) -> IdentityMatch:
-    """Compare an applicant with their document, and their number with the bureau's file."""
+    """Compare an applicant with their document, and their SSN with the bureau file."""
     return IdentityMatch(
         applicant=applicant.role,
         name=_match_name(applicant.full_name, document.full_name) if document else _UNCHECKED,
@@ -69,10 +70,10 @@ def match_identity(
 
 
 def identity_status(matches: tuple[IdentityMatch, ...]) -> IdentityStatus:
-    """Verified when it holds for every applicant; failed when anything contradicts one of them.
+    """VERIFIED when every applicant is verified; FAILED when anything contradicts an applicant.
 
-    Partial is what lies between: an address that has changed, a document that has expired or
-    is missing, a date of birth with day and month exchanged.
+    PARTIAL otherwise: for example a changed address, an expired or missing document, or a date of
+    birth with day and month exchanged.
     """
     each = [_status_of(match) for match in matches]
     if IdentityStatus.FAILED in each:
@@ -94,12 +95,12 @@ def _status_of(match: IdentityMatch) -> IdentityStatus:
 
 
 def _match_name(stated: str, shown: str) -> FieldMatch:
-    alike = likeness(stated, shown)
+    similarity = likeness(stated, shown)
     if name_tokens(stated) == name_tokens(shown):
-        return _match(MatchLevel.EXACT, alike.sorted_ratio)
+        return _match(MatchLevel.EXACT, similarity.sorted_ratio)
     if same_person_by_name(stated, shown):
-        return _match(MatchLevel.CLOSE, alike.best)
-    return _match(MatchLevel.NONE, alike.best)
+        return _match(MatchLevel.CLOSE, similarity.best)
+    return _match(MatchLevel.NONE, similarity.best)
 
 
 def _match_dob(stated: date, shown: date) -> FieldMatch:
@@ -110,7 +111,7 @@ def _match_dob(stated: date, shown: date) -> FieldMatch:
 
 
 def _match_address(stated: tuple[Address, ...], shown: Address | None) -> FieldMatch:
-    """Against every stated address: a licence often carries the last but one."""
+    """Compare with every stated address, because a licence often shows an earlier address."""
     if shown is None:
         return _UNCHECKED
     best = max(address_likeness(address, shown) for address in stated)
@@ -126,4 +127,4 @@ def _match_ssn(stated: str, on_file: str | None) -> FieldMatch:
 
 
 def _match(level: MatchLevel, score: float) -> FieldMatch:
-    return FieldMatch(level=level, score=Decimal(str(round(score, 2))))
+    return FieldMatch(level=level, score=match_score(score))

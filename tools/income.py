@@ -1,15 +1,15 @@
-"""Income: what an applicant says they earn, against what the papers show.
+"""Income verification: the stated income against the documents.
 
-All amounts are US dollars per month, gross unless said otherwise, half-up to the cent. Pay is
-annualised with 52, 26, 24 or 12 periods. Where sources disagree the lower one counts, and never
-more than was stated. Where money comes from never lowers its worth.
+All amounts are US dollars per month, gross unless said otherwise, rounded half up to the cent.
+Pay is annualised with 52, 26, 24 or 12 periods. When sources disagree, the lower figure counts,
+and never more than the stated income. The source of an income never lowers its value.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from enum import StrEnum
 from statistics import median
 
@@ -20,29 +20,29 @@ from data.contracts.documents import (
     BankStatement,
     BenefitsLetter,
     Document,
+    DocumentContent,
     DocumentKind,
-    Paper,
     Paystub,
 )
 from data.contracts.findings import IncomeStability, IncomeVerdict
 from data.contracts.policy import Stipulation
+from data.rounding import cents, four_places
 from tools.base import tool
-from tools.documents import inconsistencies, papers_of, staleness
+from tools.documents import inconsistencies, readable_documents, staleness
 from tools.names import same_person_by_name
 from tools.payroll import (
     monthly_from_pay,
     pay_stability,
     payroll_deposits,
     recurring_monthly,
-    to_cents,
 )
 
 ACCEPTED_DEVIATION = Decimal("0.10")
 REFERRED_DEVIATION = Decimal("0.25")
-"""Between the two the lower figure counts and an explanation is asked for."""
+"""Between these deviations the lower figure counts, and the applicant has to explain."""
 
 _YEARLY_FROM = 8
-"""Stating eight times what is shown looks like a year's income in a month's place."""
+"""A stated income of eight times the verified income looks like a yearly figure."""
 
 _INCOME_CATEGORIES = frozenset(
     {"benefits", "pension", "alimony", "child_support", "rental", "part_time"}
@@ -73,12 +73,12 @@ CONFIDENCE = {
 
 @dataclass(frozen=True)
 class VerifiedIncome:
-    """What the papers of one applicant show."""
+    """The income of one applicant that the documents prove."""
 
     stated: Decimal
     paystub: Decimal | None = None
     bank: Decimal | None = None
-    """Net, as it arrives."""
+    """Net deposits, as they arrive."""
     other: Decimal | None = None
     verified: Decimal | None = None
     net: Decimal | None = None
@@ -93,20 +93,22 @@ class VerifiedIncome:
 
 @tool()
 def verify_income(case: CaseFile, role: ApplicantRole) -> VerifiedIncome:
-    """One applicant's income as the papers show it. Papers that cannot be trusted are set aside.
+    """Verify one applicant's income with their documents.
 
-    A paper is set aside, with a warning, when it is stale, contradicts itself or belongs to
-    somebody else. `verified` is None when something was stated and nothing could be shown.
+    A document is ignored, with a warning, when it is stale, contradicts itself or belongs to
+    another person. `verified` is None when the applicant stated an income and proved none.
     """
-    applicant = next(one for one in case.application.applicants if one.role is role)
-    papers = _TrustedDocuments.of(case, applicant)
-    stub = max(papers.paystubs, key=lambda one: (one.pay_date, one.gross), default=None)
-    pay, cadence = payroll_deposits(papers.statements, applicant.employment.employer)
+    applicant = next(person for person in case.application.applicants if person.role is role)
+    documents = _TrustedDocuments.of(case, applicant)
+    stub = max(
+        documents.paystubs, key=lambda content: (content.pay_date, content.gross), default=None
+    )
+    pay, cadence = payroll_deposits(documents.statements, applicant.employment.employer)
     paystub = _monthly_of(stub, applicant) if stub else None
     bank = recurring_monthly(pay, cadence)
-    annual = _newest_annual(papers.annual)
+    annual = _newest_annual(documents.annual)
     earned, method = _earned(applicant, stub, paystub, bank, annual)
-    other = _other_income(applicant, papers)
+    other = _other_income(documents)
     shown = _sum(earned, other)
     stated = applicant.stated_monthly_income
     verified = min(stated, shown) if shown is not None else None
@@ -121,25 +123,29 @@ def verify_income(case: CaseFile, role: ApplicantRole) -> VerifiedIncome:
         net=_net(stub, bank, other),
         method=_overall(method, other),
         stability=pay_stability(pay, cadence),
-        garnishment=any(cut.garnishment for one in papers.paystubs for cut in one.deductions),
-        nsf_count=sum(one.nsf_count for one in papers.statements),
-        overdraft_days=sum(one.overdraft_days for one in papers.statements),
-        evidence=papers.evidence,
-        warnings=tuple(sorted({*papers.warnings, *_ytd_warning(stub, applicant)})),
+        garnishment=any(
+            deduction.garnishment
+            for document in documents.paystubs
+            for deduction in document.deductions
+        ),
+        nsf_count=sum(statement.nsf_count for statement in documents.statements),
+        overdraft_days=sum(statement.overdraft_days for statement in documents.statements),
+        evidence=documents.evidence,
+        warnings=tuple(sorted({*documents.warnings, *_ytd_warning(stub, applicant)})),
     )
 
 
 def deviation(stated: Decimal, verified: Decimal | None) -> Decimal | None:
-    """(stated - verified) / stated to four places; None without a verified figure."""
+    """(stated - verified) / stated, to four places; None without a verified income."""
     if verified is None:
         return None
     if stated == 0:
         return Decimal("0.0000")
-    return ((stated - verified) / stated).quantize(Decimal("0.0001"), ROUND_HALF_UP)
+    return four_places((stated - verified) / stated)
 
 
 def verdict(stated: Decimal, verified: Decimal | None) -> IncomeVerdict:
-    """Discrepant above 25 % deviation, unverifiable without any evidence."""
+    """DISCREPANT above a deviation of 25 %, UNVERIFIABLE without a verified income."""
     gap = deviation(stated, verified)
     if gap is None:
         return IncomeVerdict.UNVERIFIABLE
@@ -147,7 +153,7 @@ def verdict(stated: Decimal, verified: Decimal | None) -> IncomeVerdict:
 
 
 def income_stipulations(stated: Decimal, verified: Decimal | None) -> tuple[Stipulation, ...]:
-    """What the applicant should explain: a gap of 10 to 25 %, or a year's figure for a month."""
+    """What the applicant has to explain: a gap of 10 to 25 %, or a yearly figure."""
     if verified is None:
         return ()
     if verified > 0 and stated >= _YEARLY_FROM * verified:
@@ -170,6 +176,8 @@ def income_stipulations(stated: Decimal, verified: Decimal | None) -> tuple[Stip
 
 @dataclass(frozen=True)
 class _TrustedDocuments:
+    """The documents of one applicant that the desk accepts, by kind."""
+
     paystubs: tuple[Paystub, ...]
     statements: tuple[BankStatement, ...]
     annual: tuple[AnnualIncomeProof, ...]
@@ -179,9 +187,9 @@ class _TrustedDocuments:
 
     @classmethod
     def of(cls, case: CaseFile, applicant: Applicant) -> _TrustedDocuments:
-        kept: list[tuple[Document, Paper]] = []
+        kept: list[tuple[Document, DocumentContent]] = []
         warnings: list[str] = []
-        for document, paper in papers_of(
+        for document, content in readable_documents(
             case,
             applicant.role,
             DocumentKind.PAYSTUB,
@@ -190,68 +198,69 @@ class _TrustedDocuments:
             DocumentKind.TAX_RETURN,
             DocumentKind.BENEFITS_LETTER,
         ):
-            doubts = _doubts(document, paper, case)
+            doubts = _doubts(document, content, case)
             if doubts:
                 warnings += [f"{document.document_id}:{code}" for code in doubts]
             else:
-                kept.append((document, paper))
-        papers = [paper for _, paper in kept]
+                kept.append((document, content))
+        contents = [content for _, content in kept]
         return cls(
-            paystubs=tuple(one for one in papers if isinstance(one, Paystub)),
-            statements=tuple(one for one in papers if isinstance(one, BankStatement)),
-            annual=tuple(one for one in papers if isinstance(one, AnnualIncomeProof)),
-            letters=tuple(one for one in papers if isinstance(one, BenefitsLetter)),
+            paystubs=tuple(found for found in contents if isinstance(found, Paystub)),
+            statements=tuple(found for found in contents if isinstance(found, BankStatement)),
+            annual=tuple(found for found in contents if isinstance(found, AnnualIncomeProof)),
+            letters=tuple(found for found in contents if isinstance(found, BenefitsLetter)),
             evidence=tuple(document.document_id for document, _ in kept),
             warnings=tuple(warnings),
         )
 
 
-def _doubts(document: Document, paper: Paper, case: CaseFile) -> tuple[str, ...]:
-    found = list(inconsistencies(paper))
-    stale = staleness(document, paper, case.application.as_of_date)
-    # An older statement is not renewed but still shows how regularly pay arrives.
-    if stale is not None and not (isinstance(paper, BankStatement) and stale == "document_stale"):
+def _doubts(document: Document, content: DocumentContent, case: CaseFile) -> tuple[str, ...]:
+    found = list(inconsistencies(content))
+    stale = staleness(document, content, case.application.as_of_date)
+    # A stale bank statement still counts, because it shows how regularly pay arrives.
+    if stale is not None and not (isinstance(content, BankStatement) and stale == "document_stale"):
         found.append(stale)
-    if not _is_theirs(document, paper, case):
+    if not _is_theirs(document, content, case):
         found.append("of_other_person")
     return tuple(found)
 
 
-def _is_theirs(document: Document, paper: Paper, case: CaseFile) -> bool:
-    """Pay is one's own; an account may be in the name of either of two joint applicants."""
+def _is_theirs(document: Document, content: DocumentContent, case: CaseFile) -> bool:
+    """Whether a document belongs to its applicant. An account may belong to the co-applicant."""
     applicants = case.application.applicants
-    own = [one.full_name for one in applicants if one.role is document.applicant]
-    match paper:
+    own = [person.full_name for person in applicants if person.role is document.applicant]
+    match content:
         case Paystub():
-            return any(same_person_by_name(name, paper.employee_name) for name in own)
+            return any(same_person_by_name(name, content.employee_name) for name in own)
         case BankStatement():
-            everybody = [one.full_name for one in applicants]
-            return any(same_person_by_name(name, paper.holder_name) for name in everybody)
+            return any(
+                same_person_by_name(person.full_name, content.holder_name) for person in applicants
+            )
         case AnnualIncomeProof() | BenefitsLetter():
-            return any(same_person_by_name(name, paper.recipient_name) for name in own)
+            return any(same_person_by_name(name, content.recipient_name) for name in own)
         case _:
             return True
 
 
 def _monthly_of(stub: Paystub, applicant: Applicant) -> Decimal:
-    """Annualised pay, or what the year so far comes to per month when that is clearly less."""
+    """Annualised pay per month, or year-to-date pay per month when that is clearly less."""
     regular = monthly_from_pay(stub.gross, stub.pay_frequency)
     so_far = _ytd_monthly(stub, applicant)
     return min(regular, so_far) if _ytd_warning(stub, applicant) else regular
 
 
 def _ytd_monthly(stub: Paystub, applicant: Applicant) -> Decimal:
-    """Year-to-date pay over the part of the year that was worked, per month."""
+    """Year-to-date pay per month, over the part of the year that the applicant worked."""
     first_day = date(stub.period_end.year, 1, 1)
     start = applicant.employment.start_date
     if start is not None and start > first_day:
         first_day = min(start, stub.period_start)
     days_worked = (stub.period_end - first_day).days + 1
-    return to_cents(stub.ytd_gross / days_worked * Decimal("365") / 12)
+    return cents(stub.ytd_gross / days_worked * Decimal("365") / 12)
 
 
 def _ytd_warning(stub: Paystub | None, applicant: Applicant) -> tuple[str, ...]:
-    """A year so far that is more than ten per cent below the regular pay deserves a look."""
+    """`ytd_below_pay` when year-to-date pay is more than 10 % below the regular pay."""
     if stub is None:
         return ()
     regular = monthly_from_pay(stub.gross, stub.pay_frequency)
@@ -266,12 +275,12 @@ def _earned(
     bank: Decimal | None,
     annual: Decimal | None,
 ) -> tuple[Decimal | None, IncomeMethod]:
-    """What the job brings. The bank shows net pay, so it is compared with the net of the stub."""
+    """Earned income, and how it was verified. Bank deposits are compared with the net pay."""
     if stub is not None and paystub is not None:
         net = monthly_from_pay(stub.net, stub.pay_frequency)
         if bank is None or net == 0:
             return paystub, IncomeMethod.PAYSTUB
-        return to_cents(paystub * min(Decimal(1), bank / net)), IncomeMethod.PAYSTUB_AND_BANK
+        return cents(paystub * min(Decimal(1), bank / net)), IncomeMethod.PAYSTUB_AND_BANK
     if annual is not None:
         return annual, IncomeMethod.ANNUAL_PROOF
     if bank is not None and applicant.employment.status in _EARNERS:
@@ -280,36 +289,36 @@ def _earned(
 
 
 def _newest_annual(proofs: tuple[AnnualIncomeProof, ...]) -> Decimal | None:
-    """A twelfth of the newest year; several employers of one year add up."""
+    """A twelfth of the income of the newest year. Several employers of one year add up."""
     if not proofs:
         return None
-    newest = max(one.tax_year for one in proofs)
-    total = sum((one.gross_income for one in proofs if one.tax_year == newest), Decimal(0))
-    return to_cents(total / 12)
+    newest = max(proof.tax_year for proof in proofs)
+    total = sum((proof.gross_income for proof in proofs if proof.tax_year == newest), Decimal(0))
+    return cents(total / 12)
 
 
-def _other_income(applicant: Applicant, papers: _TrustedDocuments) -> Decimal | None:
-    """Letters of benefits, and income of other kinds that arrives month after month.
+def _other_income(documents: _TrustedDocuments) -> Decimal | None:
+    """Income of other kinds, from letters of benefits and from bank deposits of several months.
 
-    A payment that is both announced by a letter and seen in the bank is counted once.
+    A letter and the bank statements may show the same payment, so the larger sum counts.
     """
-    letters = sum((one.monthly_amount for one in papers.letters), Decimal(0))
+    letters = sum((letter.monthly_amount for letter in documents.letters), Decimal(0))
     monthly: dict[str, dict[tuple[int, int], Decimal]] = {}
-    for statement in papers.statements:
-        for one in statement.transactions:
-            if one.amount > 0 and one.category in _INCOME_CATEGORIES:
-                months = monthly.setdefault(one.category, {})
-                month = (one.posted_on.year, one.posted_on.month)
-                months[month] = months.get(month, Decimal(0)) + one.amount
+    for statement in documents.statements:
+        for transaction in statement.transactions:
+            if transaction.amount > 0 and transaction.category in _INCOME_CATEGORIES:
+                months = monthly.setdefault(transaction.category, {})
+                month = (transaction.posted_on.year, transaction.posted_on.month)
+                months[month] = months.get(month, Decimal(0)) + transaction.amount
     seen = sum(
         (Decimal(median(months.values())) for months in monthly.values() if len(months) >= 2),
         Decimal(0),
     )
-    return to_cents(max(letters, seen)) or None
+    return cents(max(letters, seen)) or None
 
 
 def _net(stub: Paystub | None, bank: Decimal | None, other: Decimal | None) -> Decimal | None:
-    """What is paid out: pay after deductions, and other income as it comes."""
+    """Net income: pay after deductions, and other income without deductions."""
     paid = [monthly_from_pay(stub.net, stub.pay_frequency)] if stub else []
     if bank is not None:
         paid.append(bank)
@@ -323,5 +332,5 @@ def _overall(method: IncomeMethod, other: Decimal | None) -> IncomeMethod:
 
 
 def _sum(*amounts: Decimal | None) -> Decimal | None:
-    known = [one for one in amounts if one is not None]
+    known = [amount for amount in amounts if amount is not None]
     return sum(known, Decimal(0)) if known else None

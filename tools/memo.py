@@ -1,6 +1,6 @@
-"""The decision memo: one page of Markdown from the content of a decision, without a name in it.
+"""The decision memo: one page of Markdown from the content of a decision, without names.
 
-Fixed sentences and figures only, so that equal decisions have equal memos.
+It has only fixed sentences and figures, so equal decisions have equal memos.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _STATUS = {RuleStatus.HIT: "hit", RuleStatus.NOT_EVALUABLE: "not evaluable"}
 
 
 def compose_memo(content: DecisionContent, risk: RiskFinding | None) -> str:
-    """What was asked, what was found, which rules spoke, and what came of it."""
+    """Write the memo: request, findings, rules, offer, rulings and versions."""
     sections = (
         ("Decision", _decision(content)),
         ("Risk", _risk(risk)),
@@ -37,12 +37,12 @@ def percent(rate: Decimal) -> str:
 
 
 def dollars(amount: Decimal) -> str:
-    """An amount as it is written in letters."""
+    """An amount as letters show it, for example `$1,234.50`."""
     return f"${amount:,.2f}"
 
 
 def with_article(name: str) -> str:
-    """An identifier as words: `auto_loan` becomes `an auto loan`."""
+    """An identifier as words with an article: `auto_loan` becomes `an auto loan`."""
     return f"{'an' if name[:1] in 'aeiou' else 'a'} {_words(name)}"
 
 
@@ -89,15 +89,15 @@ def _ability(ability: AffordabilityFinding | None) -> Iterator[str]:
 
 
 def _rules(content: DecisionContent) -> Iterator[str]:
-    spoken = [one for one in content.rule_results if one.status in _STATUS]
+    listed = [result for result in content.rule_results if result.status in _STATUS]
     if not content.rule_results:
         return
-    yield f"{len(content.rule_results)} rules evaluated, {len(spoken)} to be named."
-    if spoken:
+    yield f"{len(content.rule_results)} rules evaluated, {len(listed)} to be named."
+    if listed:
         yield "\n| rule | result | asks for | on |\n|---|---|---|---|"
-    for one in spoken:
-        values = ", ".join(f"{name} {value or 'unknown'}" for name, value in one.inputs.items())
-        yield f"| {one.rule_id} | {_STATUS[one.status]} | {one.outcome} | {values} |"
+    for result in listed:
+        values = ", ".join(f"{name} {value or 'unknown'}" for name, value in result.inputs.items())
+        yield f"| {result.rule_id} | {_STATUS[result.status]} | {result.outcome} | {values} |"
 
 
 def _offers(content: DecisionContent) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The machine-readable zone of a passport (ICAO 9303, size TD3): are its check digits right?"""
+"""Check digits of the machine-readable zone of a passport (ICAO 9303, size TD3)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ _WEIGHTS = (7, 3, 1)
 
 
 def check_digit(text: str) -> int:
-    """Weights 7-3-1, modulo 10; digits count as themselves, A to Z as 10 to 35, `<` as 0.
+    """The check digit with weights 7-3-1, modulo 10. A to Z count as 10 to 35, `<` as 0.
 
-    Raises ValueError for any other sign.
+    Raises ValueError for any other character.
     """
-    return sum(_value(sign) * _WEIGHTS[place % 3] for place, sign in enumerate(text)) % 10
+    return sum(_value(character) * _WEIGHTS[place % 3] for place, character in enumerate(text)) % 10
 
 
 def mrz_is_consistent(lines: tuple[str, ...], dob: date, expiry: date) -> bool:
-    """Whether all five check digits hold and both dates are those printed on the page."""
+    """Whether all five check digits are right and both dates equal the printed dates."""
     if len(lines) != 2 or any(len(line) != _LENGTH for line in lines):
         return False
     line = lines[1]
@@ -36,13 +36,13 @@ def mrz_is_consistent(lines: tuple[str, ...], dob: date, expiry: date) -> bool:
 
 
 def _holds(text: str, digit: str) -> bool:
-    # An empty optional field may carry `<` in the place of its digit.
+    # An empty optional field may have `<` instead of a check digit.
     return check_digit(text) == (0 if digit == "<" else _value(digit))
 
 
-def _value(sign: str) -> int:
-    if sign == "<":
+def _value(character: str) -> int:
+    if character == "<":
         return 0
-    if sign.isascii() and (sign.isdigit() or sign.isupper()):
-        return int(sign, 36)
-    raise ValueError("not a sign of a machine-readable zone")
+    if character.isascii() and (character.isdigit() or character.isupper()):
+        return int(character, 36)
+    raise ValueError("not a character of a machine-readable zone")

@@ -1,4 +1,4 @@
-"""Names of people as they can be compared: one normal form for every script and spelling."""
+"""Compares names of people in a normal form, for every script and spelling."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import NamedTuple
 from rapidfuzz import fuzz
 
 _JOINED_BY = "'’ʼ`´"
-"""O'Neill is one word, and so is ONeill."""
+"""Characters that do not separate words: O'Neill equals ONeill."""
 
 _TITLES = frozenset({"mr", "mrs", "ms", "dr", "jr", "sr", "ii", "iii", "iv"})
 
 
 class Likeness(NamedTuple):
-    """How alike two names are, from 0 to 100, by two measures."""
+    """The similarity of two names from 0 to 100, by two measures."""
 
     token_set: float
-    """High when one name is contained in the other; 0 when either has a single word."""
+    """High when one name contains the other; 0 when either name has a single word."""
     sorted_ratio: float
-    """High when the same letters stand in the sorted words."""
+    """High when the sorted words have the same letters."""
 
     @property
     def best(self) -> float:
@@ -27,25 +27,25 @@ class Likeness(NamedTuple):
 
 
 def name_tokens(name: str) -> tuple[str, ...]:
-    """The words of a name in alphabetical order, without case, accents, marks and titles.
+    """The words of a name in alphabetical order, without case, accents, punctuation and titles.
 
-    A name that consists of titles only keeps them.
+    A name that has only titles keeps them.
     """
     letters = unicodedata.normalize("NFKD", name.casefold())
     spaced = "".join(
-        sign if sign.isalnum() else " "
-        for sign in letters
-        if not unicodedata.combining(sign) and sign not in _JOINED_BY
+        letter if letter.isalnum() else " "
+        for letter in letters
+        if not unicodedata.combining(letter) and letter not in _JOINED_BY
     )
     words = spaced.split()
     return tuple(sorted([word for word in words if word not in _TITLES] or words))
 
 
-def likeness(one: str, other: str) -> Likeness:
-    """Compare two names in normal form, whatever the order of their words."""
-    mine, theirs = name_tokens(one), name_tokens(other)
-    several = len(mine) >= 2 and len(theirs) >= 2
-    left, right = " ".join(mine), " ".join(theirs)
+def likeness(first: str, second: str) -> Likeness:
+    """Compare two names in normal form. The order of their words does not matter."""
+    left_words, right_words = name_tokens(first), name_tokens(second)
+    several = len(left_words) >= 2 and len(right_words) >= 2
+    left, right = " ".join(left_words), " ".join(right_words)
     if not left or not right:
         return Likeness(0.0, 0.0)
     return Likeness(
@@ -54,7 +54,7 @@ def likeness(one: str, other: str) -> Likeness:
     )
 
 
-def same_person_by_name(one: str, other: str) -> bool:
-    """Whether a name on a paper can be the applicant's: an initial or a middle name may differ."""
-    alike = likeness(one, other)
-    return alike.token_set >= 90 or alike.sorted_ratio >= 85
+def same_person_by_name(first: str, second: str) -> bool:
+    """Whether two names can be of one person. An initial or a middle name may differ."""
+    similarity = likeness(first, second)
+    return similarity.token_set >= 90 or similarity.sorted_ratio >= 85

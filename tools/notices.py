@@ -1,8 +1,8 @@
 """Letters from a decision's content: approval, counter-offer, adverse action, incompleteness.
 
-The sentences follow the sense of the sample forms of Regulation B (C-1, C-4, C-6) and of the
-Fair Credit Reporting Act, section 615. A letter holds reasons in words, never a code, and
-nothing of what compliance or fraud found.
+The sentences follow the sample forms of Regulation B (C-1, C-4, C-6) and section 615 of the Fair
+Credit Reporting Act. A letter gives reasons in words and never as codes. It does not mention the
+findings of compliance or fraud.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def load_notice_terms(data_dir: Path) -> NoticeTerms:
 
 @tool()
 def compose_notice(content: DecisionContent, terms: NoticeTerms) -> Notice | None:
-    """The letter that a decision calls for; None for an application that was withdrawn."""
+    """The letter for a decision; None for a withdrawn application."""
     kind = _KINDS.get(content.outcome)
     if kind is None:
         return None
@@ -156,7 +156,7 @@ def _conditions(title: str, content: DecisionContent) -> Iterator[str]:
 
 
 def _rights(content: DecisionContent, terms: NoticeTerms) -> Iterator[str]:
-    """The consumer report's part only when a report was used and reasons are given at all."""
+    """The applicant's rights. Those about a consumer report need a report and a reason."""
     if content.principal_reasons and _report_was_used(content):
         yield _REPORT_RIGHTS
         yield from _bureaus(terms)

@@ -1,9 +1,9 @@
-"""Pay: what a period's pay comes to per month, and which deposits in the bank are pay."""
+"""Pay per month, and the bank deposits that are pay."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from itertools import pairwise
 from statistics import median
 
@@ -11,6 +11,7 @@ from rapidfuzz import fuzz
 
 from data.contracts.documents import BankStatement, PayFrequency, Transaction
 from data.contracts.findings import IncomeStability
+from data.rounding import cents, four_places
 from tools.names import name_tokens
 
 _CADENCES = (
@@ -21,25 +22,20 @@ _CADENCES = (
 )
 
 
-def to_cents(amount: Decimal) -> Decimal:
-    """Half-up, as on a paystub."""
-    return amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
-
-
 def monthly_from_pay(gross: Decimal, frequency: PayFrequency) -> Decimal:
-    """One period's pay times the periods of a year, over twelve."""
-    return to_cents(gross * frequency.periods_per_year / 12)
+    """Monthly pay in dollars: the pay of one period * periods per year / 12."""
+    return cents(gross * frequency.periods_per_year / 12)
 
 
 def payroll_deposits(
     statements: Iterable[BankStatement], employer: str
 ) -> tuple[tuple[Transaction, ...], PayFrequency | None]:
-    """The pay that arrived, oldest first, and how often it arrives; None when irregular."""
+    """The pay deposits, oldest first, and their frequency; None when it is irregular."""
     found = {
-        (one.posted_on, one.amount, one.description): one
+        (deposit.posted_on, deposit.amount, deposit.description): deposit
         for statement in statements
-        for one in statement.transactions
-        if one.amount > 0 and _is_payroll(one, employer)
+        for deposit in statement.transactions
+        if deposit.amount > 0 and _is_payroll(deposit, employer)
     }
     pay = tuple(found[key] for key in sorted(found))
     gaps = [(later.posted_on - earlier.posted_on).days for earlier, later in pairwise(pay)]
@@ -50,26 +46,26 @@ def payroll_deposits(
 
 
 def recurring_monthly(pay: tuple[Transaction, ...], cadence: PayFrequency | None) -> Decimal | None:
-    """The median of the last three to six deposits per month; None when it does not recur."""
+    """Monthly pay from the median of the last three to six deposits; None when irregular."""
     if cadence is None or len(pay) < 3:
         return None
-    return monthly_from_pay(Decimal(median(one.amount for one in pay[-6:])), cadence)
+    return monthly_from_pay(Decimal(median(deposit.amount for deposit in pay[-6:])), cadence)
 
 
 def pay_stability(
     pay: tuple[Transaction, ...], cadence: PayFrequency | None
 ) -> IncomeStability | None:
-    """How regularly pay arrives and how much it varies; None when none was seen."""
+    """How regularly pay arrives and how much it varies; None without pay deposits."""
     if not pay:
         return None
-    amounts = [one.amount for one in pay]
+    amounts = [deposit.amount for deposit in pay]
     mean = sum(amounts, Decimal(0)) / len(amounts)
-    variance = sum(((one - mean) ** 2 for one in amounts), Decimal(0)) / len(amounts)
+    variance = sum(((amount - mean) ** 2 for amount in amounts), Decimal(0)) / len(amounts)
     return IncomeStability(
-        months=len({(one.posted_on.year, one.posted_on.month) for one in pay}),
+        months=len({(deposit.posted_on.year, deposit.posted_on.month) for deposit in pay}),
         deposits=len(pay),
         cadence=cadence.value if cadence else "irregular",
-        cv=(variance.sqrt() / mean).quantize(Decimal("0.0001"), ROUND_HALF_UP),
+        cv=four_places(variance.sqrt() / mean),
     )
 
 
@@ -78,5 +74,6 @@ def _is_payroll(transaction: Transaction, employer: str) -> bool:
         return True
     if transaction.category != "other" or not employer:
         return False
-    mine, theirs = " ".join(name_tokens(employer)), " ".join(name_tokens(transaction.description))
-    return " " in mine and fuzz.token_set_ratio(mine, theirs) >= 90
+    name = " ".join(name_tokens(employer))
+    description = " ".join(name_tokens(transaction.description))
+    return " " in name and fuzz.token_set_ratio(name, description) >= 90

@@ -1,8 +1,7 @@
-"""What people write about a case, held against what is personal in the case.
+"""Finds personal data of a case in a text that a user writes.
 
-A reason that somebody types at a gate is kept in the record, and an id that somebody chooses
-stands in names, logs and addresses. Both can do without the applicant's tax number; what repeats
-it is refused.
+The desk stores the reason that a reviewer types at a gate. Names, logs and URLs show the ids that
+a caller chooses. The desk refuses such a text when it repeats personal data of the case.
 """
 
 from __future__ import annotations
@@ -12,16 +11,17 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import date
-from itertools import pairwise, permutations
+from itertools import pairwise
+from typing import NamedTuple
 
 from data.contracts.base import Contract
 from data.contracts.case import CaseFile
 from data.contracts.errors import ContractViolationError, Problem
 from data.contracts.personal import Kind, personal_fields
 from data.contracts.ssn import has_shape_of_ssn
-from tools.documents import DocumentUnusableError, paper_in
+from tools.documents import DocumentUnusableError, content_of
 
-_WORDS: dict[Kind, str] = {
+_LABELS: dict[Kind, str] = {
     "ssn": "tax number",
     "account": "account or document number",
     "dob": "date of birth",
@@ -29,14 +29,14 @@ _WORDS: dict[Kind, str] = {
     "email": "mail address",
     "street": "street",
 }
-"""The kinds that are looked for, in words. Names are not: people are spoken of by name."""
+"""The kinds that the filter looks for, with their names in errors. Names of people are allowed."""
 
 _SHORTEST = 6
-"""Signs of a value that identifies anybody; four digits of an account occur by chance."""
+"""The least number of characters of a value. Shorter values occur by chance."""
 _PHONE_DIGITS = 10
-"""Without the country's code, which is often left out."""
+"""The digits of a telephone number without the country code, which writers often omit."""
 
-_NOT_A_SIGN = re.compile(r"[\W_]+")
+_SEPARATORS = re.compile(r"[\W_]+")
 
 _MONTH_NAMES = (
     *("january", "february", "march", "april", "may", "june", "july"),
@@ -49,15 +49,59 @@ _MONTHS = {
 } | {"sept": 9}
 
 _PART = re.compile(r"\d+|[^\W\d]+")
-_BESIDE_A_PART = re.compile(r"_|(?<=\d)(?:st|nd|rd|th)|\b(?:of|the)\b")
-"""What people write between the parts of a date."""
+_IGNORED = re.compile(r"_|(?<=\d)(?:st|nd|rd|th)|\b(?:of|the)\b")
+"""Text between the parts of a date that carries no meaning: `the 17th of June`."""
 
 _Reading = tuple[str, int, int]
-"""A date as somebody wrote it: a year of four digits or of two, a month and a day."""
+"""A date as a text gives it: a year of four or two digits, a month and a day."""
+
+
+class _DateFormat(NamedTuple):
+    """One accepted way to write a date."""
+
+    example: str
+    month_is_name: bool
+    year_digits: int
+    separators: frozenset[str] | None = None
+    """The separators, of which the text must use the same one twice; None allows all texts."""
+
+    def read(self, written: Mapping[str, str], separators: set[str]) -> _Reading | None:
+        """The date in the parts `year`, `month` and `day`; None when this format does not fit."""
+        year, month, day = written["year"], written["month"], written["day"]
+        if self.separators is not None and not (
+            len(separators) == 1 and separators <= self.separators
+        ):
+            return None
+        if not (year.isdecimal() and len(year) == self.year_digits):
+            return None
+        if not (day.isdecimal() and len(day) <= 2):
+            return None
+        if self.month_is_name:
+            number = _MONTHS.get(month, 0)
+        else:
+            number = int(month) if month.isdecimal() and len(month) <= 2 else 0
+        return (year, number, int(day)) if number else None
+
+
+_ORDERS = (
+    ("year", "month", "day"),
+    ("year", "day", "month"),
+    ("month", "day", "year"),
+    ("day", "month", "year"),
+)
+
+_DATE_FORMATS = (
+    _DateFormat("June 17, 1984", month_is_name=True, year_digits=4),
+    _DateFormat("17 Jun 84", month_is_name=True, year_digits=2),
+    _DateFormat("1984-06-17", month_is_name=False, year_digits=4),
+    _DateFormat("06/17/84", month_is_name=False, year_digits=2, separators=frozenset("/.-")),
+)
+"""The accepted formats, each in every order. A short year with a numeric month needs the same
+separator twice: `6.17%, 84 months` is no date."""
 
 
 class PersonalDataFilter:
-    """What may not be repeated about one case. Hold as long as needed, and never store it."""
+    """The personal data of one case, to find it in texts. Do not store this object."""
 
     def __init__(self, case: CaseFile) -> None:
         self._withheld: dict[str, Kind] = {}
@@ -71,27 +115,31 @@ class PersonalDataFilter:
                     self._withheld[spelling] = kind
 
     def find(self, text: str) -> str | None:
-        """What a text repeats, in words such as `tax number`; None for a text that may stand.
+        """The kind of personal data in a text, such as `tax number`; None when there is none.
 
-        Gaps, capitals and the forms of digits make no difference, nor does the way in which a
-        date is written. Of tax numbers none is let through, whoever's it may be.
+        Spaces, punctuation, capital letters and the script of digits make no difference. Dates
+        are found in every format of `_DATE_FORMATS`. Every tax number counts, also the number of
+        another person.
         """
         plain = _plain(text)
-        signs = _NOT_A_SIGN.sub("", plain)
-        repeated = next((kind for value, kind in self._withheld.items() if value in signs), None)
+        joined = _SEPARATORS.sub("", plain)
+        repeated = next((kind for value, kind in self._withheld.items() if value in joined), None)
         if repeated is None and not self._birthdays.isdisjoint(_dates_in(plain)):
             repeated = "dob"
         if repeated is None and has_shape_of_ssn(plain):
             repeated = "ssn"
-        return None if repeated is None else _WORDS[repeated]
+        return None if repeated is None else _LABELS[repeated]
 
 
-def require_no_personal_data(case: CaseFile, told: Mapping[str, str]) -> None:
-    """Raise ContractViolationError when any of these texts, by pointer, tells what is personal."""
+def require_no_personal_data(case: CaseFile, texts: Mapping[str, str]) -> None:
+    """Raise ContractViolationError when a text contains personal data of the case.
+
+    `texts` maps the JSON pointer of each field to its text.
+    """
     withheld = PersonalDataFilter(case)
     problems = [
-        Problem(pointer, "personal_data", f"leave out the {repeated}: this is repeated to others")
-        for pointer, text in told.items()
+        Problem(pointer, "personal_data", f"leave out the {repeated}: other people read this text")
+        for pointer, text in texts.items()
         if (repeated := withheld.find(text))
     ]
     if problems:
@@ -99,65 +147,55 @@ def require_no_personal_data(case: CaseFile, told: Mapping[str, str]) -> None:
 
 
 def _values_in_file(case: CaseFile) -> Iterator[tuple[Kind, object]]:
-    """Of the application, of what services said, and of every paper that can be read."""
+    """The personal values of the application, the reports, and every readable document."""
     yield from _values(case)
     for document in case.documents:
-        with suppress(DocumentUnusableError):  # not as a tool: a span would name what is refused
-            yield from _values(paper_in(document))
+        # Not `read_document`: its span would name the document whose id the desk may refuse.
+        with suppress(DocumentUnusableError):
+            yield from _values(content_of(document))
 
 
 def _values(value: object) -> Iterator[tuple[Kind, object]]:
     if isinstance(value, tuple):
-        for one in value:
-            yield from _values(one)
+        for item in value:
+            yield from _values(item)
     elif isinstance(value, Contract):
         marked = personal_fields(type(value))
         for name in type(value).model_fields:
             held = getattr(value, name)
             if name not in marked:
                 yield from _values(held)
-            elif held is not None and marked[name] in _WORDS:
+            elif held is not None and marked[name] in _LABELS:
                 yield marked[name], held
 
 
 def _spellings(kind: Kind, value: object) -> Iterator[str]:
-    signs = _NOT_A_SIGN.sub("", _plain(str(value)))
-    yield signs
+    joined = _SEPARATORS.sub("", _plain(str(value)))
+    yield joined
     if kind == "phone":
-        yield signs[-_PHONE_DIGITS:]
+        yield joined[-_PHONE_DIGITS:]
     if isinstance(value, date):
         yield from (f"{value:%m%d%Y}", f"{value:%d%m%Y}")
 
 
 def _dates_in(text: str) -> Iterator[_Reading]:
-    """Every date that three neighbouring parts of a text can be read as, the year at either end.
-
-    A year of two digits counts beside the name of a month, or where `/`, `.` or `-` parts all
-    three: a rate before a number of months is no date.
-    """
-    told = _BESIDE_A_PART.sub(" ", text)
-    parts = list(_PART.finditer(told))
+    """Every date that three neighbouring parts of a text can mean in an accepted format."""
+    cleaned = _IGNORED.sub(" ", text)
+    parts = list(_PART.finditer(cleaned))
     for three in zip(parts, parts[1:], parts[2:], strict=False):
         start, end = three[0].start(), three[2].end()
-        if told[max(start - 1, 0) : start].isalnum() or told[end : end + 1].isalnum():
-            continue  # of a longer word, as the 17 of R17 is
-        first, second, third = (part[0] for part in three)
-        gaps = {told[one.end() : other.start()] for one, other in pairwise(three)}
-        short = bool(_MONTHS.keys() & {first, second, third}) or gaps in ({"/"}, {"."}, {"-"})
-        for year, *others in ((first, second, third), (third, first, second)):
-            if year.isdecimal() and len(year) in ({2, 4} if short else {4}):
-                for month, day in permutations(others):
-                    if (number := _month(month)) and day.isdecimal() and len(day) <= 2:
-                        yield year, number, int(day)
-
-
-def _month(part: str) -> int | None:
-    """The number of a month, given by name or by number."""
-    return int(part) if part.isdecimal() and len(part) <= 2 else _MONTHS.get(part)
+        if cleaned[max(start - 1, 0) : start].isalnum() or cleaned[end : end + 1].isalnum():
+            continue  # a part of a longer word, such as the 17 of R17
+        separators = {cleaned[left.end() : right.start()] for left, right in pairwise(three)}
+        for order in _ORDERS:
+            written = dict(zip(order, (part[0] for part in three), strict=True))
+            for accepted in _DATE_FORMATS:
+                if (found := accepted.read(written, separators)) is not None:
+                    yield found
 
 
 def _plain(text: str) -> str:
-    """In the one form that all spellings of a text share, digits of all scripts included."""
+    """The normal form of a text: lower case, with ASCII digits, without invisible characters."""
     same = unicodedata.normalize("NFKC", text).casefold()
-    seen = (sign for sign in same if unicodedata.category(sign) != "Cf")
-    return "".join(str(unicodedata.decimal(sign, sign)) for sign in seen)
+    visible = (letter for letter in same if unicodedata.category(letter) != "Cf")
+    return "".join(str(unicodedata.decimal(letter, letter)) for letter in visible)

@@ -1,15 +1,14 @@
-"""The credit policy: every rule of a versioned pack against the facts of one case.
+"""The credit policy: evaluates every rule of a versioned pack on the facts of one case.
 
-A rule is hit, not hit, or not evaluable because a fact is missing; nothing is cut short, so
-that all reasons are known. From the rules that hit follows the recommendation:
+A rule is hit, not hit, or not evaluable because a fact is missing. All rules are evaluated, so
+that all reasons are known. The rules that hit give the recommendation, in this order:
 
 decline > incomplete > refer > counter_offer > approve
 
-A decline stays one even where a person would have been asked too. A frozen file waits for the
-applicant before any person looks. A referral outranks a counter-offer, because a
-counter-offer is an approval of less and must not be made past a question that only a person
-can answer. A decline or refer rule, or a cap, that could not be evaluated refers: what is not
-known never approves.
+A decline outranks a referral. A frozen file first waits for the applicant, and only then for a
+reviewer. A referral outranks a counter-offer: a counter-offer is an approval of a smaller amount,
+and a reviewer must first answer the open question. A rule that is not evaluable refers the case,
+unless it only adds a stipulation: an unknown fact never approves.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ from tools.base import tool
 from tools.versioned_data import load_versioned
 
 MOST_REASONS = 4
-"""More principal reasons than this are unlikely to help an applicant (Regulation B)."""
+"""More than four principal reasons are not likely to help the applicant (Regulation B)."""
 
 _ORDERED = {Operator.LT, Operator.LE, Operator.GT, Operator.GE}
 _GATE = "underwriter"
@@ -56,7 +55,7 @@ _LISTED = {Operator.IN, Operator.NOT_IN}
 
 
 def load_policy(data_dir: Path, name: str = "personal-loan") -> RulePack:
-    """Read `policy/<name>.yaml` and refuse a pack that could not be meant.
+    """Read `policy/<name>.yaml` and refuse a pack with contradictions.
 
     Raises RecordNotFoundError, or RecordCorruptError naming the file and the rule.
     """
@@ -69,12 +68,12 @@ def load_policy(data_dir: Path, name: str = "personal-loan") -> RulePack:
 
 @lru_cache(maxsize=16)
 def pack_sha256(pack: RulePack) -> str:
-    """The digest that a run pins."""
+    """The digest of a rule pack. A run pins it."""
     return sha256_of(pack)
 
 
 def pack_problems(pack: RulePack) -> Iterator[str]:
-    """Everything wrong with a pack that its contract cannot see, one sentence each."""
+    """The problems of a pack that its contract cannot find, one text each."""
     seen: set[str] = set()
     for rule in pack.rules:
         if rule.id in seen:
@@ -88,14 +87,16 @@ def evaluate(
 ) -> PolicyResult:
     """Evaluate every rule that is in force on a day.
 
-    `factors` are the scorecards' key factors, the dearest first: they are the reasons of the
-    rules that only say that a score was not reached.
+    `factors` are the scorecards' key factors, the most expensive first. They are the reasons of
+    rules that only compare a score with a limit. Raises ToolError when no rule is in force.
     """
     rules = [rule for rule in pack.rules if _in_force(rule, as_of)]
     if not rules:
         raise ToolError("no rule of the pack is in force on the as-of date")
     results = tuple(_result(rule, facts) for rule in rules)
-    hits = [rule for rule, one in zip(rules, results, strict=True) if one.status is RuleStatus.HIT]
+    hits = [
+        rule for rule, result in zip(rules, results, strict=True) if result.status is RuleStatus.HIT
+    ]
     caps = tuple(
         Cap(rule_id=rule.id, amount=amount)
         for rule in hits
@@ -117,32 +118,32 @@ def evaluate(
 
 
 evaluate_policy = tool(name="evaluate_policy")(evaluate)
-"""The same as a tool: in the trace, and among the calls of whoever asks."""
+"""`evaluate` as a tool: traced and recorded."""
 
 
 def hard_stop(result: PolicyResult) -> bool:
-    """Whether a rule that nobody may override declines: nothing more need be asked."""
+    """Whether a hard rule declines. No reviewer may override it, so the case can end."""
     return any(
-        one.status is RuleStatus.HIT
-        and one.severity is Severity.HARD
-        and one.outcome is RuleOutcome.DECLINE
-        for one in result.results
+        rule.status is RuleStatus.HIT
+        and rule.severity is Severity.HARD
+        and rule.outcome is RuleOutcome.DECLINE
+        for rule in result.results
     )
 
 
 def hits_on_terms(result: PolicyResult) -> tuple[RuleResult, ...]:
-    """The rules that hit and that another amount or term might cure."""
+    """The rules that hit and that could pass with another amount or term."""
     return tuple(
-        one
-        for one in result.results
-        if one.status is RuleStatus.HIT
-        and one.outcome is not RuleOutcome.STIPULATE
-        and not TERM_FACTS.isdisjoint(one.inputs)
+        rule
+        for rule in result.results
+        if rule.status is RuleStatus.HIT
+        and rule.outcome is not RuleOutcome.STIPULATE
+        and not TERM_FACTS.isdisjoint(rule.inputs)
     )
 
 
 def principal_reasons(reasons: Iterable[ReasonCode]) -> tuple[ReasonCode, ...]:
-    """At most four reasons that a notice may show, in their order, without repetition."""
+    """At most four different reasons that a notice may show, in their order."""
     shown = dict.fromkeys(
         on_notice for reason in reasons if (on_notice := reason.on_notice) is not None
     )
@@ -179,8 +180,8 @@ def _recommendation(
     if RuleOutcome.INCOMPLETE in outcomes:
         return Recommendation.INCOMPLETE
     unknown = any(
-        one.status is RuleStatus.NOT_EVALUABLE and one.outcome is not RuleOutcome.STIPULATE
-        for one in results
+        result.status is RuleStatus.NOT_EVALUABLE and result.outcome is not RuleOutcome.STIPULATE
+        for result in results
     )
     if RuleOutcome.REFER in outcomes or unknown:
         return Recommendation.REFER
@@ -202,20 +203,20 @@ _GIVES_REASONS = {
 def _reasons(
     recommendation: Recommendation, hits: Sequence[Rule], factors: Sequence[KeyFactor]
 ) -> tuple[ReasonCode, ...]:
-    """Reasons of the rules that led here: hard before soft, then in the order of the pack."""
+    """The reasons for the recommendation: hard rules first, then in the order of the pack."""
     if any(rule.reason is ReasonCode.SANCTIONS_MATCH for rule in hits):
         return (ReasonCode.SANCTIONS_MATCH,)
     reasons: list[ReasonCode] = []
     for outcome in _GIVES_REASONS[recommendation]:
         concerned = [rule for rule in hits if rule.outcome is outcome]
-        for rule in sorted(concerned, key=lambda one: one.severity is not Severity.HARD):
+        for rule in sorted(concerned, key=lambda rule: rule.severity is not Severity.HARD):
             explained = rule.explained_by_factors and factors
             reasons += [factor.code for factor in factors] if explained else [rule.reason]
     return tuple(dict.fromkeys(reasons))
 
 
 def _gates(recommendation: Recommendation, hits: Sequence[Rule]) -> tuple[str, ...]:
-    """The gates of what was referred, or of a decline of which every rule lets a person look."""
+    """The gates of a referral, or of a decline for which every declining rule names a gate."""
     if recommendation is Recommendation.REFER:
         referring = [rule for rule in hits if rule.outcome is RuleOutcome.REFER]
         return tuple(dict.fromkeys(rule.gate or _GATE for rule in referring)) or (_GATE,)
@@ -226,7 +227,7 @@ def _gates(recommendation: Recommendation, hits: Sequence[Rule]) -> tuple[str, .
 
 
 def _holds(expression: Expression, facts: PolicyFacts) -> bool | None:
-    """Three-valued: None when the facts that are known do not settle it."""
+    """Whether an expression is true; None when the known facts do not decide it."""
     match expression:
         case Comparison():
             return _compare(expression, facts)
@@ -291,23 +292,23 @@ def _as_text(value: object) -> str | None:
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, tuple):
-        return ",".join(str(one) for one in value)
+        return ",".join(str(item) for item in value)
     return str(value)
 
 
 def _rule_problems(rule: Rule) -> Iterator[str]:
     if rule.effective_to is not None and rule.effective_to < rule.effective_from:
-        yield "it ends before it begins"
+        yield "it ends before it begins: effective_to is before effective_from"
     if (rule.outcome is RuleOutcome.CAP) != (rule.cap_fact is not None):
-        yield "a cap, and only a cap, names its cap_fact"
+        yield "a cap needs a cap_fact, and other outcomes must not have one"
     if rule.cap_fact is not None and _kind(rule.cap_fact) is not Decimal:
         yield f"cap_fact {rule.cap_fact} is not an amount"
     if rule.outcome is RuleOutcome.STIPULATE and rule.stipulation is None:
-        yield "a stipulation says what is asked for"
+        yield "a stipulation says what is asked for: add `stipulation`"
     if rule.outcome not in _ASKING and rule.stipulation is not None:
-        yield "only a stipulation, or an incomplete case, asks for something"
+        yield "a rule that asks for something needs the outcome stipulate or incomplete"
     if rule.outcome is RuleOutcome.DECLINE and rule.severity is Severity.HARD and rule.gate:
-        yield "nobody may be asked about a hard decline"
+        yield "a hard decline must not name a gate"
     for comparison in _comparisons(rule.when):
         problem = _comparison_problem(comparison)
         if problem:
@@ -321,7 +322,7 @@ def _kind(fact: str) -> type | None:
 def _comparison_problem(comparison: Comparison) -> str | None:
     kind, op, value = _kind(comparison.fact), comparison.op, comparison.value
     if kind is None:
-        return "there is no such fact"
+        return "no such fact: see data/contracts/facts.py"
     if op is Operator.MISSING:
         return None if value is None else "takes no value"
     if op is Operator.CONTAINS:
@@ -329,7 +330,7 @@ def _comparison_problem(comparison: Comparison) -> str | None:
             return "needs a list"
         return _text_problem(fact_item_type(comparison.fact), Operator.EQ, value)
     if kind is tuple:
-        return "a list can only be asked what it contains"
+        return "a list needs the operator contains"
     if kind is bool:
         fits = op in (Operator.EQ, Operator.NE) and isinstance(value, bool)
         return None if fits else "needs true or false, and eq or ne"
@@ -341,11 +342,11 @@ def _comparison_problem(comparison: Comparison) -> str | None:
 
 def _text_problem(kind: type, op: Operator, value: object) -> str | None:
     if op in _ORDERED:
-        return "texts have no order"
+        return "text has no order: use eq, ne, in or not_in"
     if isinstance(value, tuple) != (op in _LISTED):
         return "needs a list for in and not_in, and one text otherwise"
     values = value if isinstance(value, tuple) else (value,)
-    allowed = {str(one) for one in kind} if issubclass(kind, StrEnum) else None
-    if not all(isinstance(one, str) and (allowed is None or one in allowed) for one in values):
-        return "no fact ever has this value"
+    allowed = {str(member) for member in kind} if issubclass(kind, StrEnum) else None
+    if not all(isinstance(text, str) and (allowed is None or text in allowed) for text in values):
+        return "no fact ever has this value: check the spelling"
     return None

@@ -1,4 +1,4 @@
-"""Postal addresses of the United States as they can be compared, and what is wrong with them."""
+"""Compares and checks postal addresses of the United States."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FIRST_DIGIT = {
     "8": "AZ CO ID NM NV TX UT WY",
     "9": "AK AS CA GU HI MP OR WA",
 }
-"""Which states a first digit can belong to; a handful of ZIP codes cross a state line."""
+"""The states for each first digit of a ZIP code. A few ZIP codes cross a state line."""
 
 _SHORT = {
     "st": "street",
@@ -45,7 +45,7 @@ _SHORT = {
 
 
 def is_po_box(address: Address) -> bool:
-    """Whether the line names a box, where nobody can live."""
+    """Whether the address is a post office box, which cannot be a residence."""
     return _PO_BOX.search(address.line1) is not None
 
 
@@ -54,11 +54,11 @@ def postal_code_fits_state(address: Address) -> bool:
     return address.state in _FIRST_DIGIT[address.postal_code[0]].split()
 
 
-def address_likeness(one: Address, other: Address) -> float:
-    """From 0 to 100; 0 when state or ZIP code differ, whatever the street is called."""
-    if one.state != other.state or one.postal_code[:5] != other.postal_code[:5]:
+def address_likeness(first: Address, second: Address) -> float:
+    """The similarity of two addresses from 0 to 100; 0 when state or ZIP code differ."""
+    if first.state != second.state or first.postal_code[:5] != second.postal_code[:5]:
         return 0.0
-    return fuzz.ratio(_normal_line(one.line1), _normal_line(other.line1))
+    return fuzz.ratio(_normal_line(first.line1), _normal_line(second.line1))
 
 
 def _normal_line(line: str) -> str:

@@ -1,7 +1,7 @@
-"""The price of a loan, and the largest loan that could be offered instead.
+"""The price of a loan: rate, fee, payments, finance charge and APR.
 
-The disclosed total, finance charge and APR reckon with equal payments, as Regulation Z allows
-(12 CFR 1026.17(c)(3)): the few cents that the last payment differs by are disregarded.
+The disclosed total, finance charge and APR assume equal payments and ignore the few cents by which
+the last payment differs, as Regulation Z allows (12 CFR 1026.17(c)(3)).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 from data.contracts.decision import AdjustedTerms, Grade, Offer
 from data.contracts.errors import AnswerRejectedError, ToolError
 from data.contracts.prices import PriceTable
-from tools.amortization import level_payment, schedule, to_cents
+from data.rounding import cents
+from tools.amortization import level_payment, schedule
 from tools.apr import annual_percentage_rate, finance_charge
 from tools.base import tool
 from tools.versioned_data import load_versioned
@@ -38,11 +39,11 @@ def priced(
     as_of: date,
     rate: Decimal | None = None,
 ) -> Offer:
-    """Price one loan at the table's rate, or at `rate` where a person set it.
+    """Price one loan at the rate of the table, or at `rate` when a reviewer set it.
 
-    A rate of the table is lowered, by whole basis points, until the APR respects every
-    ceiling; a person's rate is not touched. Raises ToolError when no rate is low enough, or
-    when a person's rate breaks a ceiling.
+    A rate of the table is lowered by whole basis points until the APR is within every cap. A
+    reviewer's rate is not changed. Raises ToolError when no rate is low enough, or when a
+    reviewer's rate gives an APR above the cap.
     """
     priced_as = grade or prices.ungraded_as
     cap = prices.apr_caps.for_loan(state, covered_borrower=covered_borrower)
@@ -53,14 +54,14 @@ def priced(
     if rate is not None:
         offer = offer_at(rate)
         if offer.apr > cap:
-            raise ToolError("the APR at this rate is above its ceiling")
+            raise ToolError("the APR at this rate is above its ceiling: choose a lower rate")
         return offer
     offer = offer_at(prices.base_rate(priced_as, term_months))
     return offer if offer.apr <= cap else _capped(offer_at, offer.rate, prices.lowest_rate, cap)
 
 
 price_offer = tool(name="price_offer")(priced)
-"""The same as a tool: in the trace, and among the calls of whoever asks."""
+"""`priced` as a tool: traced and recorded."""
 
 
 def price_adjusted(
@@ -74,18 +75,21 @@ def price_adjusted(
     covered_borrower: bool,
     as_of: date,
 ) -> Offer:
-    """Price the terms a person chose; what they left alone stays as it was asked for.
+    """Price the terms that a reviewer chose. Other terms stay as requested.
 
-    Raises AnswerRejectedError, naming the field, when the term has no price, the rate leaves
-    the lender's range, or the APR its ceiling: with a rate of the table, the term is too short.
+    Raises AnswerRejectedError, which names the field, when the term has no price, when the rate
+    is outside the lender's range, or when the APR is above its cap. With a rate of the table, the
+    field is the term, because the term is too short.
     """
     months = adjusted.term_months or term_months
     shortest, longest = prices.terms[0], prices.terms[-1]
     if not shortest <= months <= longest:
-        raise AnswerRejectedError(f"from {shortest} to {longest} months", field="term_months")
+        raise AnswerRejectedError(
+            f"the term must be from {shortest} to {longest} months", field="term_months"
+        )
     lowest, highest = prices.lowest_rate, prices.highest_rate
     if adjusted.rate is not None and not lowest <= adjusted.rate <= highest:
-        raise AnswerRejectedError(f"from {lowest} to {highest}", field="rate")
+        raise AnswerRejectedError(f"the rate must be from {lowest} to {highest}", field="rate")
     try:
         return price_offer(
             prices,
@@ -105,10 +109,10 @@ def price_adjusted(
 def _capped(
     offer_at: Callable[[Decimal], Offer], too_high: Decimal, lowest: Decimal, cap: Decimal
 ) -> Offer:
-    """The offer at the highest rate, in whole basis points, whose APR is within the cap."""
+    """The offer at the highest rate in whole basis points whose APR is within the cap."""
     low, high = int(lowest / _BASIS_POINT), int(too_high / _BASIS_POINT)
     if offer_at(low * _BASIS_POINT).apr > cap:
-        raise ToolError("no rate of this lender respects the ceiling of the APR")
+        raise ToolError("no rate of this lender keeps the APR within its ceiling")
     while high - low > 1:
         middle = (low + high) // 2
         if offer_at(middle * _BASIS_POINT).apr > cap:
@@ -128,7 +132,7 @@ def _offer(
 ) -> Offer:
     payment = level_payment(amount, rate, term_months)
     payments = [payment] * term_months
-    fee = to_cents(amount * prices.origination_fee[grade])
+    fee = cents(amount * prices.origination_fee[grade])
     return Offer(
         amount=amount,
         term_months=term_months,

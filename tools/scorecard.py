@@ -1,8 +1,8 @@
 """Points, score and probability of default of one applicant on one card.
 
 score = offset + factor * ln((1 - PD) / PD), with factor = PDO / ln 2 and
-offset = base score - factor * ln(base odds). The card fails closed: a value that it has
-no bin for raises, and is never scored as zero.
+offset = base score - factor * ln(base odds). A value without a bin raises an error and is never
+scored as zero.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tools.versioned_data import load_versioned
 
 @dataclass(frozen=True)
 class ScoreFactor:
-    """How many points an attribute cost, against the best bin it has."""
+    """The points that an attribute cost, compared with its best bin."""
 
     attribute: str
     reason: ReasonCode
@@ -30,12 +30,12 @@ class ScoreFactor:
 
 @dataclass(frozen=True)
 class CardScore:
-    """What a card says: points, the probability of its target event, and why."""
+    """The result of a card: score, probability of its target event, and factors."""
 
     score: float
     pd: float
     factors: tuple[ScoreFactor, ...]
-    """All attributes that cost points, the dearest first."""
+    """All attributes that cost points, the most expensive first."""
 
 
 def load_scorecard(path: Path) -> Scorecard:
@@ -47,8 +47,8 @@ def load_scorecard(path: Path) -> Scorecard:
 def score_applicant(card: Scorecard, attributes: Mapping[str, AttributeValue]) -> CardScore:
     """Add up the points of every attribute of the card.
 
-    None takes the attribute's missing bin. Raises ToolError, naming the attribute, when one
-    is absent, is not a number, or is a category that the card has never seen.
+    None gives the attribute's points for a missing value. Raises ToolError, which names the
+    attribute, when an attribute is absent, is not a number, or has an unknown category.
     """
     lost, score = [], card.base_points
     for attribute in card.attributes:
@@ -63,15 +63,15 @@ def score_applicant(card: Scorecard, attributes: Mapping[str, AttributeValue]) -
 
 
 def pd_of(score: float, card: Scorecard) -> float:
-    """The probability of default that a score stands for on the card's scale."""
+    """The probability of default for a score on the card's scale."""
     factor, offset = _scale(card)
     return 1 / (1 + math.exp((score - offset) / factor))
 
 
 def score_of(pd: float, card: Scorecard) -> float:
-    """The score that stands for a probability of default strictly between 0 and 1."""
+    """The score for a probability of default, which must be strictly between 0 and 1."""
     if not 0 < pd < 1:
-        raise ValueError("a probability of default lies strictly between 0 and 1")
+        raise ValueError("a probability of default must lie strictly between 0 and 1")
     factor, offset = _scale(card)
     return offset + factor * math.log((1 - pd) / pd)
 
@@ -83,7 +83,7 @@ def _scale(card: Scorecard) -> tuple[float, float]:
 
 def _points(attribute: CardAttribute, values: Mapping[str, AttributeValue]) -> float:
     if attribute.name not in values:
-        raise ToolError(f"attribute {attribute.name} was not derived")
+        raise ToolError(f"attribute {attribute.name} is missing")
     value = values[attribute.name]
     if value is None:
         return attribute.missing
@@ -91,7 +91,7 @@ def _points(attribute: CardAttribute, values: Mapping[str, AttributeValue]) -> f
         for part in attribute.bins:
             if any(type(value) is type(known) and value == known for known in part.values or ()):
                 return part.points
-        raise ToolError(f"attribute {attribute.name} has a category the card has never seen")
+        raise ToolError(f"attribute {attribute.name} has an unknown category")
     if isinstance(value, bool | str) or not math.isfinite(value):
         raise ToolError(f"attribute {attribute.name} is not a number")
     return next(part.points for part in attribute.bins if part.below is None or value < part.below)

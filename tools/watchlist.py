@@ -1,8 +1,8 @@
-"""Sanctions screening: is an applicant, under any of their names, on the list?
+"""Sanctions screening: compares the applicants with all names and aliases of a list.
 
-The rule is the one measured best on a real list: nearly the same set of words, or nearly the
-same letters, and a date of birth within a year or unknown. The date, not a tight threshold,
-is what clears namesakes. A list that is missing, empty or too old never clears anybody.
+An entry matches with nearly the same set of words or nearly the same letters, and a date of birth
+within a year or unknown. This rule gave the best results on a real list. The date of birth clears
+namesakes, not a tight threshold. A list that is missing, empty or too old clears no applicant.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +20,8 @@ from data.contracts.application import ApplicantRole
 from data.contracts.errors import ToolError
 from data.contracts.findings import WatchlistCandidate, WatchlistScreening, WatchlistStatus
 from data.contracts.watchlist import ListedCandidate, Watchlist, WatchlistEntry
+from data.rounding import match_score
+from data.strict_json import StrictJsonError, parse_json
 from tools.base import tool
 from tools.names import name_tokens
 
@@ -32,21 +33,21 @@ _GRAVITY = {WatchlistStatus.CLEAR: 0, WatchlistStatus.POTENTIAL: 1, WatchlistSta
 
 
 class WatchlistUnavailableError(ToolError):
-    """There is no list that could clear anybody: missing, unreadable, empty or too old."""
+    """The list is missing, unreadable, empty or too old, so it cannot clear an applicant."""
 
     code = "watchlist_unavailable"
 
 
 @dataclass(frozen=True)
 class ScreeningIndex:
-    """One edition of a list with all its names in normal form, ready to be compared."""
+    """One edition of a list with all its names in normal form."""
 
     watchlist: Watchlist
     names: tuple[str, ...]
     owners: tuple[WatchlistEntry, ...]
-    """Whose name stands at the same place in `names`."""
+    """The entry of each name, in the order of `names`."""
     of_several_words: dict[int, str]
-    """The names that may be compared word by word. One-word names would match everybody."""
+    """The names for comparison by words. A one-word name would match too many applicants."""
 
     @classmethod
     def of(cls, watchlist: Watchlist) -> ScreeningIndex:
@@ -64,7 +65,7 @@ class ScreeningIndex:
         )
 
     def scores(self, name: str) -> dict[str, tuple[WatchlistEntry, float, bool]]:
-        """Entries whose name is alike: the entry, its likeness, and whether a name is equal."""
+        """Entries with a similar name, by id: the entry, its score, and whether a name is equal."""
         sought = " ".join(name_tokens(name))
         hits = process.extract(
             sought, self.names, scorer=fuzz.ratio, score_cutoff=SORTED_FROM, limit=None
@@ -86,9 +87,9 @@ class ScreeningIndex:
 
 
 def load_watchlist(path: Path, as_of: date, max_age_days: int) -> ScreeningIndex:
-    """The list in a file, read again only when the file changes.
+    """The list in a file. The file is read again only when it changes.
 
-    Raises WatchlistUnavailableError when nobody can be cleared by it.
+    Raises WatchlistUnavailableError when the list cannot clear an applicant.
     """
     index = _in_file(path)
     if not index.watchlist.entries:
@@ -100,23 +101,23 @@ def load_watchlist(path: Path, as_of: date, max_age_days: int) -> ScreeningIndex
 
 
 def watchlist_file(data_dir: Path) -> Path:
-    """Where the list in force lies."""
+    """The path of the current list."""
     return data_dir / "watchlists" / "sanctions.json"
 
 
 def compare_with_list(
     path: Path, screening: WatchlistScreening, dobs: Mapping[ApplicantRole, date]
 ) -> tuple[ListedCandidate, ...]:
-    """What a person needs to tell an applicant from somebody on the list.
+    """The details that compliance needs to compare an applicant with listed people.
 
-    The candidates are those of the screening; their entries are what the list says now. Holds
-    names: it is shown to whoever has to compare them, and kept nowhere.
+    The candidates come from the screening, and their entries from the current list. The result
+    has names of people: show it to compliance only and do not store it.
     """
     try:
         watchlist: Watchlist | None = _in_file(path).watchlist
     except WatchlistUnavailableError:
         watchlist = None
-    entries = {one.entry_id: one for one in watchlist.entries} if watchlist else {}
+    entries = {entry.entry_id: entry for entry in watchlist.entries} if watchlist else {}
     return tuple(
         ListedCandidate(
             **candidate.model_dump(),
@@ -135,13 +136,14 @@ def _in_file(path: Path) -> ScreeningIndex:
     try:
         state = path.stat()
         return _read(path, state.st_mtime_ns, state.st_size)
-    except (OSError, ValidationError):
+    except (OSError, StrictJsonError, ValidationError):
         raise WatchlistUnavailableError(f"{path.name} is missing or cannot be read") from None
 
 
 @lru_cache(maxsize=8)
 def _read(path: Path, mtime_ns: int, size: int) -> ScreeningIndex:
-    return ScreeningIndex.of(Watchlist.model_validate_json(path.read_bytes()))
+    content = parse_json(path.read_bytes(), "the list")
+    return ScreeningIndex.of(Watchlist.model_validate(content))
 
 
 @tool()
@@ -153,9 +155,9 @@ def screen_watchlist(
 ) -> WatchlistScreening:
     """Screen people (role, full name, date of birth) against all names and aliases of a list.
 
-    A true match has an equal name, whatever the order of its words, and an equal date of birth.
-    Namesakes whom the date clears stay in the record as clear candidates. Raises
-    WatchlistUnavailableError when the list cannot clear anybody.
+    A true match has an equal name, in any order of its words, and an equal date of birth. A
+    namesake whom the date clears stays in the record as a clear candidate. Raises
+    WatchlistUnavailableError when the list cannot clear an applicant.
     """
     index = load_watchlist(path, as_of, max_age_days)
     candidates = tuple(
@@ -165,11 +167,13 @@ def screen_watchlist(
                 for role, name, dob in people
                 for entry, score, equal in index.scores(name).values()
             ),
-            key=lambda one: (one.applicant, one.entry_id),
+            key=lambda candidate: (candidate.applicant, candidate.entry_id),
         )
     )
     worst = max(
-        (one.status for one in candidates), key=_GRAVITY.__getitem__, default=WatchlistStatus.CLEAR
+        (candidate.status for candidate in candidates),
+        key=_GRAVITY.__getitem__,
+        default=WatchlistStatus.CLEAR,
     )
     return WatchlistScreening(
         status=worst,
@@ -196,6 +200,6 @@ def _candidate(
         applicant=role,
         entry_id=entry.entry_id,
         status=status,
-        score=Decimal(str(round(score, 2))),
+        score=match_score(score),
         dob_agrees=agrees,
     )

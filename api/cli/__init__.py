@@ -1,7 +1,7 @@
 """`credit-desk`: the desk on the command line.
 
-Commands that ask a running desk talk to its API and know nothing else of it. Whatever is heavy
-is imported inside the command that needs it, so that help and errors come at once.
+Commands for a running desk call its API and use nothing else of it. Heavy modules are imported
+inside the commands that need them, so that help and errors appear at once.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ app.command(rich_help_panel=_CASES)(reviews.inbox)
 app.command(rich_help_panel=_CASES)(reviews.answer)
 app.command(rich_help_panel=_CASES)(reviews.claim)
 app.command(rich_help_panel=_CASES)(reviews.release)
-app.command(rich_help_panel=_CASES)(documents.paper)
+app.command(rich_help_panel=_CASES)(documents.document)
+app.command(name="paper", hidden=True)(documents.document)
 app.command(rich_help_panel=_CASES)(letters.decision)
 app.command(rich_help_panel=_CASES)(letters.notice)
 app.command(rich_help_panel=_CASES)(runs.resume)
@@ -66,10 +67,10 @@ app.command(rich_help_panel=_ROLES)(roles.deploy)
 
 @app.callback()
 def everywhere(key: options.Key = "") -> None:
-    """What goes before any command."""
+    """Options that stand before any command."""
     options.given_key.set(key)
 
 
 def main() -> None:
-    """The console script."""
+    """Run the command line; the entry point of the console script."""
     app(prog_name="credit-desk")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from api.cli import options
+from api.cli.asking import ask
 from api.cli.errors import DeskGroup
 
 app = typer.Typer(
-    cls=DeskGroup, no_args_is_help=True, help="A run's whole record, signed; and the proof of it."
+    cls=DeskGroup, no_args_is_help=True, help="The whole record of a run, signed; and its proof."
 )
 
 
@@ -23,19 +23,11 @@ def export(
     api: options.Api = None,
     home: options.Home = None,
 ) -> None:
-    """Write everything about a run into one signed file."""
-    from api.cli.client import find_desk
-    from data.contracts.errors import ContractViolationError
+    """Write the whole record of a run into one signed file."""
+    from api.cli.files import write_file
 
-    async def asked() -> str:
-        async with find_desk(api, home) as desk:
-            return await desk.text(f"/runs/{run_id}/audit")
-
-    pack = asyncio.run(asked())
-    try:
-        out.write_bytes(pack.encode())
-    except OSError as error:
-        raise ContractViolationError(f"{out} cannot be written: {error.strerror}") from None
+    pack = ask(api, home, lambda desk: desk.text(f"/runs/{run_id}/audit"))
+    write_file(out, pack)
     typer.echo(f"Wrote {out}")
     typer.echo(f"  credit-desk audit verify {out} --key PUBLIC")
 
@@ -53,19 +45,19 @@ def verify(
     ],
     as_json: options.AsJson = False,
 ) -> None:
-    """Prove a pack offline; name the first journal entry that was altered."""
+    """Verify a pack offline; name the first journal entry that was altered."""
     from dataclasses import asdict
 
+    from api.cli.files import read_file
     from api.cli.output import print_json
     from flows.runtime.audit.key import read_public_key
     from flows.runtime.audit.pack import AuditError
     from flows.runtime.audit.pack import verify as proven_by
 
-    public = read_public_key(
-        _file(Path(key)).decode(errors="replace") if Path(key).is_file() else key
-    )
+    named = Path(key)
+    public = read_public_key(read_file(named).decode(errors="replace") if named.is_file() else key)
     try:
-        proven = proven_by(_file(pack), public)
+        proven = proven_by(read_file(pack), public)
     except AuditError as error:
         if as_json:
             print_json({"valid": False, "problem": error.message, "entry": error.entry})
@@ -80,17 +72,8 @@ def verify(
 
 @app.command()
 def key(home: options.Home = None) -> None:
-    """Print the public part of this desk's signing key; the key is made when there is none."""
+    """Print the public part of this desk's signing key; make the key if there is none."""
     from api.cli.client import chosen_settings
     from flows.runtime.audit.key import public_text, signing_key
 
     typer.echo(public_text(signing_key(chosen_settings(home=home).folder)))
-
-
-def _file(path: Path) -> bytes:
-    from data.contracts.errors import ContractViolationError
-
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ContractViolationError(f"{path} cannot be read: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""The running desk as the commands see it: its API, found by folder or address."""
+"""A client of the running desk's API, which commands find by folder or address."""
 
 from __future__ import annotations
 
@@ -23,21 +23,25 @@ from flows.runtime.host.desk_lock import running_desk
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 STREAM_TIMEOUT = httpx.Timeout(30.0, connect=5.0, read=45.0)
-"""A stream says something every 15 seconds, if only that it is there."""
+"""A stream sends something at least every 15 seconds."""
 PATIENCE_SECONDS = 60.0
-"""How long a stream that broke is asked for again."""
+"""How long the client tries to open a broken stream again."""
 PAUSE_SECONDS = 0.5
-"""Between two such attempts."""
+"""The pause between two such tries."""
+
+_TEMPORARY = frozenset({"unavailable", "too_many_requests"})
+"""Codes of refusals after which the client tries to open a stream again."""
 
 _NEXT_STEP = {
-    "record_not_found": "`credit-desk runs` lists what there is",
-    "gate_not_found": "`credit-desk inbox` lists what waits for an answer",
-    "claimed": "`credit-desk inbox` shows what is free",
-    "already_answered": "`credit-desk follow RUN` shows how it went on",
+    "record_not_found": "`credit-desk runs` lists the runs",
+    "gate_not_found": "`credit-desk inbox` lists the open requests",
+    "claimed": "`credit-desk inbox` shows the requests that are free",
+    "already_answered": "`credit-desk follow RUN` shows how the run went on",
+    "stale_request": "`credit-desk inbox` shows what the run asks now",
     "conflict": "submit it under another id with --as",
-    "checkpoint_not_found": "the run's state lists its checkpoints",
-    "beyond_authority": "somebody with more authority has to answer",
-    "review_expired": "`credit-desk follow RUN` shows what was declared instead",
+    "checkpoint_not_found": "`credit-desk checkpoints RUN` lists the checkpoints",
+    "beyond_authority": "a reviewer with more authority has to answer",
+    "review_expired": "`credit-desk follow RUN` shows what the desk declared instead",
     "unauthenticated": "give one with --key or CREDIT_DESK_API_KEY",
     "not_allowed": "`credit-desk keys create` makes a key with other roles",
     "unavailable": "try again in a moment",
@@ -46,16 +50,15 @@ _NEXT_STEP = {
 
 
 class AnsweredError(CreditDeskError):
-    """The desk answered, and not as hoped; carries the problem's code."""
+    """The desk answered with an error; carries the code of the problem."""
 
     def __init__(self, status: int, problem: dict[str, Any]) -> None:
         self.code = str(problem.get("code", "unknown"))
         self.status = status
-        self.pointers = tuple(str(one.get("pointer")) for one in problem.get("errors", ()))
-        fields = "; ".join(
-            f"{one.get('pointer')}: {one.get('message')}" for one in problem.get("errors", ())
-        )
-        said = fields or str(problem.get("detail") or problem.get("title") or f"status {status}")
+        fields = problem.get("errors", ())
+        self.pointers = tuple(str(field.get("pointer")) for field in fields)
+        listed = "; ".join(f"{field.get('pointer')}: {field.get('message')}" for field in fields)
+        said = listed or str(problem.get("detail") or problem.get("title") or f"status {status}")
         hint = _NEXT_STEP.get(self.code)
         super().__init__(f"{said} ({hint})" if hint else said)
 
@@ -65,10 +68,10 @@ class AnsweredError(CreditDeskError):
 
 
 class DeskClient:
-    """Asks one desk. Use it as an async context manager.
+    """Calls the API of one desk. Use it as an async context manager.
 
     Every call raises AnsweredError for an answer of 400 and above, and UnavailableError when
-    nobody answers.
+    no desk answers.
     """
 
     def __init__(
@@ -80,7 +83,7 @@ class DeskClient:
             headers={"X-Desk-Channel": "cli"} | ({"Authorization": f"Bearer {key}"} if key else {}),
             timeout=TIMEOUT,
             transport=transport,
-            # A proxy has no business between us and this machine.
+            # Requests to this machine go there directly, also where a proxy is configured.
             trust_env=urlsplit(url).hostname not in {"127.0.0.1", "localhost", "::1"},
         )
 
@@ -96,31 +99,34 @@ class DeskClient:
         await self._http.aclose()
 
     async def get(self, path: str, **query: str | int | None) -> Any:
-        """What a path answers, as JSON."""
+        """The answer of a path, as JSON."""
         return (await self._ask("GET", path, query)).json()
 
     async def text(self, path: str, **query: str | int | None) -> str:
-        """What a path answers, as it is."""
+        """The answer of a path, as text."""
         return (await self._ask("GET", path, query)).text
 
     async def letter(self, path: str) -> str:
-        """What a path answers as plain text, where it can answer as JSON too."""
+        """The answer of a path as plain text, where the path can also answer in JSON."""
         return (await self._ask("GET", path, {}, Accept="text/plain")).text
 
     async def delete(self, path: str, **query: str | int | None) -> None:
-        """Take something back."""
+        """Delete at a path."""
         await self._ask("DELETE", path, query)
 
     async def post(
         self, path: str, body: bytes | dict[str, Any], *, idempotency_key: str | None = None
     ) -> Any:
-        """What a path answers to a JSON body."""
+        """The answer of a path to a JSON body."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         more = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return (await self._ask("POST", path, {}, content, **more)).json()
 
     async def follow(self, run_id: str, after: int = 0) -> AsyncIterator[Event]:
-        """A run's events to its end, over any number of broken connections."""
+        """A run's events to its end, over any number of broken connections.
+
+        Raises UnavailableError when the desk does not answer for `PATIENCE_SECONDS`.
+        """
         last, broken_since = after, 0.0
         while True:
             try:
@@ -132,11 +138,11 @@ class DeskClient:
                     return
                 broken_since = 0.0
             except (httpx.TransportError, UnavailableError, AnsweredError) as error:
-                if isinstance(error, AnsweredError) and error.code != "unavailable":
+                if isinstance(error, AnsweredError) and error.code not in _TEMPORARY:
                     raise
                 broken_since = broken_since or time.monotonic()
                 if time.monotonic() - broken_since > PATIENCE_SECONDS:
-                    raise _nobody(self.url) from error
+                    raise _no_desk(self.url) from error
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _stream(self, run_id: str, after: int) -> AsyncIterator[Event]:
@@ -170,15 +176,15 @@ class DeskClient:
                 headers=headers,
             )
         except httpx.TransportError:
-            raise _nobody(self.url) from None
+            raise _no_desk(self.url) from None
         _raise_for(response)
         return response
 
 
 def chosen_settings(**given: Any) -> Settings:
-    """The settings, with what was given on the command line.
+    """The settings, with the values of the command line.
 
-    Raises ContractViolationError naming what is wrong in the environment or `.env`.
+    Raises ContractViolationError naming the wrong values of the environment or of `.env`.
     """
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
@@ -187,10 +193,10 @@ def chosen_settings(**given: Any) -> Settings:
 
 
 def find_desk(api: str | None, home: Path | None) -> DeskClient:
-    """The desk at an address, or the one that runs on a folder.
+    """A client of the desk at an address, or of the desk that runs on a folder.
 
-    Raises ContractViolationError for an address that is none, UnavailableError when no desk
-    runs on the folder.
+    Raises ContractViolationError for an invalid address, UnavailableError when no desk runs on
+    the folder.
     """
     if api is not None:
         parts = urlsplit(api)
@@ -209,14 +215,14 @@ def find_desk(api: str | None, home: Path | None) -> DeskClient:
 
 
 def local_key_file(folder: Path) -> Path:
-    """Where the key of whoever may read this desk's folder is kept."""
+    """The file with the key for users who may read this desk's folder."""
     return folder / "local.key"
 
 
 def key_for(settings: Settings, *, local: bool = False) -> str:
-    """The key that was given, or set; on this machine's own desk the one in its folder.
+    """The API key of the command line or the settings; `local` allows the one in the folder.
 
-    That one is for this desk alone, and goes to no other address.
+    The key in the folder is for the desk on this folder. The client sends it to no other address.
     """
     chosen = given_key.get() or settings.api_key.get_secret_value()
     if chosen or not local:
@@ -237,7 +243,7 @@ def _raise_for(response: httpx.Response) -> None:
     raise AnsweredError(response.status_code, problem if isinstance(problem, dict) else {})
 
 
-def _nobody(url: str) -> UnavailableError:
+def _no_desk(url: str) -> UnavailableError:
     return UnavailableError(
         f"no desk answers at {url}: start one with `credit-desk up`, or name one with --api URL"
     )

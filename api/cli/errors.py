@@ -1,4 +1,4 @@
-"""Errors as one line on stderr, with 2 for bad input and 1 for a failure."""
+"""Errors as one line on stderr, with exit code 2 for bad input and 1 for a failure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BAD_INPUT, FAILURE = 2, 1
 
 
 class DeskGroup(TyperGroup):
-    """The commands, behind one border where errors become a line and an exit code."""
+    """A group of commands that turns errors into a line and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -27,7 +27,7 @@ class DeskGroup(TyperGroup):
 
 
 def exit_code(error: Exception) -> int:
-    """2 when the caller can put it right by other input, 1 otherwise."""
+    """2 when other input can correct the error, 1 otherwise."""
     from data.contracts.errors import ContractViolationError
 
     code: int | None = getattr(error, "exit_code", None)

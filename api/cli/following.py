@@ -1,9 +1,9 @@
-"""Follow one run to its end: bars on a terminal, lines elsewhere, JSON for machines."""
+"""Follow one run to its end: bars on a terminal, lines elsewhere, JSON for programs."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -13,14 +13,26 @@ from rich.live import Live
 
 from api.cli.client import DeskClient
 from api.cli.demo.board import Board, stages_of
-from api.cli.output import event_line, run_lines
+from api.cli.output import event_line, print_json, run_lines
 from data.contracts.events import Event
 
 _GOOD_END = "completed"
 
 
+async def show_run(
+    desk: DeskClient, run: dict[str, Any], lines: Sequence[str], *, follow: bool, as_json: bool
+) -> None:
+    """Follow a run to its end; without `follow`, print it: as JSON, or the lines for people."""
+    if follow:
+        await follow_to_end(desk, run["run_id"], as_json=as_json)
+    elif as_json:
+        print_json(run)
+    else:
+        typer.echo("\n".join(lines))
+
+
 async def follow_to_end(desk: DeskClient, run_id: str, *, as_json: bool) -> None:
-    """Show a run's events as they happen, then what came of it.
+    """Show a run's events as they happen, then its result.
 
     Exits with 1 when the run failed or was cancelled. As JSON, every line is one event.
     """
@@ -38,6 +50,7 @@ async def follow_to_end(desk: DeskClient, run_id: str, *, as_json: bool) -> None
 async def _display(
     desk: DeskClient, run_id: str, shown: ExitStack, *, as_json: bool
 ) -> Callable[[Event], None]:
+    """How to show one event. A live display stays open as long as the stack."""
     if as_json:
         return lambda event: typer.echo(event.model_dump_json())
     if not sys.stdout.isatty():

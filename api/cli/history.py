@@ -1,18 +1,17 @@
-"""A run's past from the command line: its checkpoints, what differs, who said what."""
+"""The history of a run: its checkpoints, their differences, and the messages in it."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from api.cli import options
+from api.cli.asking import ask
 
 _LONGEST = 60
-"""Characters of one value in a table; `--json` has all of it."""
+"""Characters of one value in a table. `--json` prints the whole value."""
 
 
 def checkpoints(
@@ -24,7 +23,7 @@ def checkpoints(
     """List a run's checkpoints, in the order they were saved."""
     from api.cli.output import print_json, print_table
 
-    entries = asyncio.run(_asked(api, home, f"/runs/{run_id}/checkpoints"))
+    entries = ask(api, home, lambda desk: desk.get(f"/runs/{run_id}/checkpoints"))
     if as_json:
         print_json(entries)
         return
@@ -49,20 +48,20 @@ def diff(
     before: Annotated[str, typer.Argument(metavar="A", help="A checkpoint of the run.")],
     after: Annotated[str, typer.Argument(metavar="B", help="The checkpoint to compare it with.")],
     other: Annotated[
-        str | None, typer.Option(metavar="RUN", help="B is this run's, a fork's for example.")
+        str | None, typer.Option(metavar="RUN", help="The run of B, if it is another run.")
     ] = None,
     as_json: options.AsJson = False,
     api: options.Api = None,
     home: options.Home = None,
 ) -> None:
-    """Show what differs between two checkpoints: of a run, or of a run and its fork.
+    """Show the differences between two checkpoints: of a run, or of a run and its fork.
 
-    A checkpoint is a label (the last one of it), or label and version: `policy`, `policy/1`.
+    A checkpoint is a label (its last version), or label and version: `policy`, `policy/1`.
     """
     from api.cli.output import print_json, print_table
 
-    path = f"/runs/{run_id}/diff"
-    compared = asyncio.run(_asked(api, home, path, **{"from": before, "to": after}, other=other))
+    path, ends = f"/runs/{run_id}/diff", {"from": before, "to": after}
+    compared = ask(api, home, lambda desk: desk.get(path, **ends, other=other))
     if as_json:
         print_json(compared)
         return
@@ -79,45 +78,29 @@ def diff(
 
 def memory(
     run_id: options.RunId,
-    agent: Annotated[str | None, typer.Option(help="Only what this author said.")] = None,
-    stage: Annotated[str | None, typer.Option(help="Only what was said in this stage.")] = None,
-    text: Annotated[str | None, typer.Option(help="Only what holds this text.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Only messages of this author.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Only messages of this stage.")] = None,
+    text: Annotated[str | None, typer.Option(help="Only messages that hold this text.")] = None,
     checkpoint: Annotated[
-        str | None, typer.Option(metavar="LABEL", help="As it stood at this checkpoint.")
+        str | None, typer.Option(metavar="LABEL", help="The messages at this checkpoint.")
     ] = None,
     as_json: options.AsJson = False,
     api: options.Api = None,
     home: options.Home = None,
 ) -> None:
-    """Show what agents and people said in a run."""
+    """Show the messages of agents and people in a run."""
     from api.cli.output import print_json, print_table
 
-    said = asyncio.run(
-        _asked(
-            api,
-            home,
-            f"/runs/{run_id}/memory",
-            agent=agent,
-            stage=stage,
-            text=text,
-            checkpoint=checkpoint,
-        )
-    )
+    wanted = {"agent": agent, "stage": stage, "text": text, "checkpoint": checkpoint}
+    messages = ask(api, home, lambda desk: desk.get(f"/runs/{run_id}/memory", **wanted))
     if as_json:
-        print_json(said)
+        print_json(messages)
         return
     print_table(
         ("No.", "Stage", "Who", "What"),
-        [(str(one["n"]), one["stage"], one["author"], one["text"]) for one in said],
-        empty="Nothing like that has been said.",
+        [(str(said["n"]), said["stage"], said["author"], said["text"]) for said in messages],
+        empty="There is no such message.",
     )
-
-
-async def _asked(api: str | None, home: Path | None, path: str, **query: str | None) -> Any:
-    from api.cli.client import find_desk
-
-    async with find_desk(api, home) as desk:
-        return await desk.get(path, **query)
 
 
 def _short(value: Any) -> str:

@@ -1,15 +1,19 @@
-"""Housekeeping from the command line: what would go, what went, and what is held back."""
+"""Housekeeping from the command line: deadlines, retention, legal holds."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from api.cli import options
+from api.cli.asking import ask
+
+if TYPE_CHECKING:
+    from api.cli.client import DeskClient
 
 
 def housekeeping(
@@ -20,17 +24,16 @@ def housekeeping(
     api: options.Api = None,
     home: options.Home = None,
 ) -> None:
-    """Enforce deadlines and retention now; of a desk that is closed, retention only."""
+    """Enforce deadlines and retention now; while the desk is down, retention only."""
     from api.cli.client import chosen_settings
     from api.cli.output import print_json
     from flows.runtime.host.desk_lock import running_desk
 
-    closed = api is None and running_desk(chosen_settings(home=home).folder) is None
-    report = (
-        asyncio.run(_behind_closed_doors(home, dry_run=dry_run))
-        if closed
-        else asyncio.run(_at_the_desk(api, home, dry_run=dry_run))
-    )
+    if api is None and running_desk(chosen_settings(home=home).folder) is None:
+        report = asyncio.run(_without_a_desk(home, dry_run=dry_run))
+    else:
+        path = "/housekeeping"
+        report = ask(api, home, lambda desk: desk.get(path) if dry_run else desk.post(path, {}))
     if as_json:
         print_json(report)
     else:
@@ -44,20 +47,17 @@ def hold(
     api: options.Api = None,
     home: options.Home = None,
 ) -> None:
-    """Put a run under a legal hold: nothing of it is purged until it is released."""
-    from api.cli.client import find_desk
+    """Put a run under a legal hold: housekeeping purges nothing of it until its release."""
     from api.cli.output import print_json
 
-    async def asked() -> dict[str, Any]:
-        async with find_desk(api, home) as desk:
-            if release:
-                await desk.delete(f"/runs/{run_id}/hold")
-            else:
-                await desk.post(f"/runs/{run_id}/hold", {})
-            run: dict[str, Any] = await desk.get(f"/runs/{run_id}")
-            return run
+    async def change(desk: DeskClient) -> Any:
+        if release:
+            await desk.delete(f"/runs/{run_id}/hold")
+        else:
+            await desk.post(f"/runs/{run_id}/hold", {})
+        return await desk.get(f"/runs/{run_id}")
 
-    run = asyncio.run(asked())
+    run = ask(api, home, change)
     if as_json:
         print_json(run)
     else:
@@ -66,20 +66,20 @@ def hold(
 
 
 def report_lines(report: Mapping[str, Any]) -> list[str]:
-    """A round of housekeeping in a few lines, one for each checkpoint that goes."""
+    """A round of housekeeping in a few lines, one for each purged checkpoint."""
     storage, audit = report["storage"], report["audit"]
     would = "would be " if report["dry_run"] else ""
     lines = [
-        f"{one['run_id']}/{one['label']}/{one['version']}  {would}purged ({one['because']},"
-        f" {one['bytes']:,} bytes)"
-        for one in storage["purged"]
+        f"{purged['run_id']}/{purged['label']}/{purged['version']}  {would}purged"
+        f" ({purged['because']}, {purged['bytes']:,} bytes)"
+        for purged in storage["purged"]
     ]
     lines.append(
         f"Checkpoints {would}purged: {len(storage['purged'])}"
         f" ({storage['freed_bytes']:,} bytes); bodies {would}swept: {len(storage['swept'])}"
     )
     if storage["kept"]:
-        lines.append(f"Kept, for the storage cannot delete: {len(storage['kept'])}")
+        lines.append(f"Kept, because the storage cannot delete: {len(storage['kept'])}")
     if not report["dry_run"]:
         lines.append(
             f"Requests reminded of: {report['reminded']}; passed on: {report['escalated']};"
@@ -91,7 +91,7 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
 
 def _verdict(audit: Mapping[str, Any]) -> str:
     if not audit["listed"]:
-        return "The storage cannot be listed, so nobody can say whether the index agrees with it"
+        return "The storage cannot be listed, so it is unknown whether the index agrees with it"
     if audit["missing"] or audit["unindexed"]:
         return (
             f"Index and storage differ: {len(audit['missing'])} bodies are missing,"
@@ -100,17 +100,11 @@ def _verdict(audit: Mapping[str, Any]) -> str:
     return "Index and storage agree"
 
 
-async def _at_the_desk(api: str | None, home: Path | None, *, dry_run: bool) -> dict[str, Any]:
-    from api.cli.client import find_desk
+async def _without_a_desk(home: Path | None, *, dry_run: bool) -> dict[str, Any]:
+    """Do housekeeping directly on the ledger in the folder.
 
-    async with find_desk(api, home) as desk:
-        answer = await (desk.get("/housekeeping") if dry_run else desk.post("/housekeeping", {}))
-        report: dict[str, Any] = answer
-        return report
-
-
-async def _behind_closed_doors(home: Path | None, *, dry_run: bool) -> dict[str, Any]:
-    """Directly on the ledger in the folder, which has to be there."""
+    Raises RecordNotFoundError when the folder has no ledger.
+    """
     import os
 
     from api.cli.client import chosen_settings
@@ -125,6 +119,7 @@ async def _behind_closed_doors(home: Path | None, *, dry_run: bool) -> dict[str,
     settings.cache_clear()
     apply_prefect_environment(chosen)
 
+    # Imported only now: Prefect reads its environment when it is imported.
     from flows.housekeeping import keep_house
     from flows.runtime.ledger.database import shared_ledger
 

@@ -1,6 +1,6 @@
-"""API keys from the command line: made, listed and revoked in the desk's own file.
+"""API keys from the command line: make, list and revoke them in the desk's own file.
 
-No running desk is needed, and one that runs sees the change with the next request.
+The commands need no running desk. A running desk sees the change with its next request.
 """
 
 from __future__ import annotations
@@ -13,28 +13,30 @@ from api.cli import options
 from api.cli.errors import DeskGroup
 
 app = typer.Typer(
-    cls=DeskGroup, no_args_is_help=True, help="Who may ask this desk: make, list, revoke API keys."
+    cls=DeskGroup, no_args_is_help=True, help="Make, list and revoke the API keys of this desk."
 )
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Option(help="Whose key it is; the record names them so.")],
+    name: Annotated[str, typer.Option(help="The holder of the key; the record uses this name.")],
     role: Annotated[
         list[str],
         typer.Option(
-            help="What they may do; may be repeated: intake, underwriter, senior_underwriter,"
+            help="A role of the holder; may be repeated: intake, underwriter, senior_underwriter,"
             " compliance, operator, viewer."
         ),
     ],
     local: Annotated[
         bool,
-        typer.Option("--local", help="Also let the commands on this folder use it, via local.key."),
+        typer.Option(
+            "--local", help="Also write it to local.key, for the commands on this folder."
+        ),
     ] = False,
     as_json: options.AsJson = False,
     home: options.Home = None,
 ) -> None:
-    """Make a key. It is shown once, and from then on nobody is served without one."""
+    """Make a key and show it once. From then on every request needs a key."""
     from api.cli.client import chosen_settings, local_key_file
     from api.cli.output import print_json
     from api.security.keys import KeyFile, write_private
@@ -47,12 +49,12 @@ def create(
         print_json(key.model_dump(mode="json", exclude={"secret_sha256"}) | {"key": token})
         return
     typer.echo(token)
-    typer.echo(f"Key {key.id} of {key.name}: keep it, it is not shown again.", err=True)
+    typer.echo(f"Key {key.id} of {key.name}: keep it, the desk does not show it again.", err=True)
 
 
 @app.command(name="list")
 def list_keys(as_json: options.AsJson = False, home: options.Home = None) -> None:
-    """List the keys, revoked ones too; the secrets are not kept."""
+    """List the keys, revoked ones too. The desk does not keep the secrets."""
     from api.cli.client import chosen_settings
     from api.cli.output import print_json, print_table
     from api.security.keys import KeyFile
@@ -73,7 +75,7 @@ def list_keys(as_json: options.AsJson = False, home: options.Home = None) -> Non
             )
             for key in keys
         ],
-        empty="No keys: everybody on this machine acts in every role.",
+        empty="No keys: every caller on this machine acts in every role.",
     )
 
 
@@ -82,7 +84,7 @@ def revoke(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as listed.")],
     home: options.Home = None,
 ) -> None:
-    """Make a key useless, at once and for ever."""
+    """Revoke a key, at once and for ever."""
     from api.cli.client import chosen_settings
     from api.security.keys import KeyFile
 

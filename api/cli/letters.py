@@ -1,14 +1,17 @@
-"""What came of a case, for the file: the decision's record, and the letter to the applicant."""
+"""The results of a case: the record of the decision, and the letter to the applicant."""
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from api.cli import options
+from api.cli.asking import ask
+
+if TYPE_CHECKING:
+    from api.cli.client import DeskClient
 
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="FILE", help="Write it there instead of printing.")
@@ -22,16 +25,10 @@ def decision(
     home: options.Home = None,
 ) -> None:
     """Print a run's decision in its envelope, as JSON."""
-    import json
+    from api.cli.output import as_lines
 
-    from api.cli.client import find_desk
-
-    async def asked() -> dict[str, Any]:
-        async with find_desk(api, home) as desk:
-            decided: dict[str, Any] = await desk.get(f"/runs/{run_id}/decision")
-            return decided
-
-    _hand_out(json.dumps(asyncio.run(asked()), indent=2, ensure_ascii=False) + "\n", out)
+    record = ask(api, home, lambda desk: desk.get(f"/runs/{run_id}/decision"))
+    _hand_out(as_lines(record), out)
 
 
 def notice(
@@ -42,28 +39,21 @@ def notice(
     home: options.Home = None,
 ) -> None:
     """Print the letter to the applicant, as text."""
-    import json
+    from api.cli.output import as_lines
 
-    from api.cli.client import find_desk
+    path = f"/runs/{run_id}/notice"
 
-    async def asked() -> str:
-        async with find_desk(api, home) as desk:
-            if as_json:
-                letter = await desk.get(f"/runs/{run_id}/notice")
-                return json.dumps(letter, indent=2, ensure_ascii=False) + "\n"
-            return await desk.letter(f"/runs/{run_id}/notice")
+    async def read(desk: DeskClient) -> str:
+        return as_lines(await desk.get(path)) if as_json else await desk.letter(path)
 
-    _hand_out(asyncio.run(asked()), out)
+    _hand_out(ask(api, home, read), out)
 
 
 def _hand_out(text: str, out: Path | None) -> None:
-    """Raises ContractViolationError when there is no writing to the file."""
-    from data.contracts.errors import ContractViolationError
+    """Print a text, or write it to a file."""
+    from api.cli.files import write_file
 
     if out is None:
         typer.echo(text, nl=False)
-        return
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ContractViolationError(f"{out} cannot be written: {error.strerror}") from None
+    else:
+        write_file(out, text)

@@ -1,4 +1,4 @@
-"""Options that several commands share, spelled once."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ Home = Annotated[
     Path | None,
     typer.Option("--home", metavar="DIR", help="The desk's folder; .credit-desk by default."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines, nothing else.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs, and nothing else.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A further value; may be repeated."),
 ]
-Follow = Annotated[bool, typer.Option("--follow", help="Show how it goes on, to the end.")]
+Follow = Annotated[bool, typer.Option("--follow", help="Show the events of the run, to its end.")]
 Key = Annotated[
     str,
     typer.Option(
         "--key",
         metavar="KEY",
-        help="The API key to ask the desk with; better set as CREDIT_DESK_API_KEY.",
+        help="The API key for the desk; better set it as CREDIT_DESK_API_KEY.",
     ),
 ]
 
 given_key: ContextVar[str] = ContextVar("given_key", default="")
-"""The key that the command line under way was given."""
+"""The key of the current command line."""

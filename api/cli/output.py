@@ -1,4 +1,4 @@
-"""How the commands speak: JSON for machines, tables and sentences for people."""
+"""The output of commands: JSON for programs, tables and sentences for people."""
 
 from __future__ import annotations
 
@@ -15,14 +15,21 @@ from data.contracts.events import Event
 from data.contracts.policy import ReasonCode
 
 
+def as_lines(value: Any) -> str:
+    """A value as JSON on several lines."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
 def print_json(value: Any) -> None:
-    """The only thing on stdout when a machine listens."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print a value for a program. A command with `--json` prints nothing else to stdout."""
+    typer.echo(as_lines(value), nl=False)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
-    """A table, or a sentence when there is nothing to show. Where it is no terminal, ids stay
-    whole: a table that is cut to a width cannot be worked with."""
+    """Print a table, or the sentence `empty` for no rows.
+
+    Without a terminal the columns are separated by tabs: a table of limited width cuts ids.
+    """
     console = Console()
     filled = [[escape(cell) for cell in row] for row in rows]
     if not filled:
@@ -40,12 +47,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty:
 
 
 def event_line(event: Event) -> str:
-    """One event on one line: share of the whole run, stage, what happened."""
+    """One event on one line: progress of the run, stage, message."""
     return f"{event.progress:>5.0%}  {event.phase:<14}{event.message}"
 
 
 def run_lines(run: Mapping[str, Any]) -> list[str]:
-    """A run in a few lines: where it stands, what it decided, what to do next."""
+    """A run in a few lines: status, decision, next step."""
     lines = [f"Run {run['run_id']} of {run['application_id']}: {run['status']}"]
     waiting = run.get("waiting_for")
     if run["status"] == "waiting" and waiting:
@@ -68,7 +75,7 @@ def run_lines(run: Mapping[str, Any]) -> list[str]:
 
 
 def offer_of(offer: Mapping[str, Any] | None) -> str:
-    """The terms in words; empty when there are none."""
+    """The terms of an offer in words; empty without an offer."""
     if not offer:
         return ""
     return (
@@ -84,7 +91,7 @@ def reasons_of(decision: Mapping[str, Any]) -> str:
 
 
 def _reason(code: str) -> str:
-    name = next((one.name for one in ReasonCode if one.value == code), "")
+    name = next((reason.name for reason in ReasonCode if reason.value == code), "")
     return f"{code.partition('_')[0]} {_words(name.lower())}" if name else code
 
 

@@ -1,52 +1,63 @@
-"""Reviews from the command line: what waits, who works on it, and an answer."""
+"""Reviews from the command line: the inbox, claims, and answers."""
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from api.cli import options
+from api.cli.asking import ask
+
+if TYPE_CHECKING:
+    from api.cli.client import DeskClient
 
 Reviewer = Annotated[
-    str, typer.Option(help="Who decides; where the desk has keys, your key says that.")
+    str, typer.Option(help="The name of the reviewer; where the desk has keys, the key's name.")
 ]
+Decision = Annotated[str, typer.Option(help="One of the gate's decisions; see above.")]
+Reason = Annotated[str, typer.Option(help="The reason; kept in the record.")]
+Gate = Annotated[
+    str | None, typer.Option(help="The gate; by default the one that the run waits at.")
+]
+ReasonCode = Annotated[
+    str | None, typer.Option(help="To decline: R08, R09, … To override: compensating_income, …")
+]
+Amount = Annotated[float | None, typer.Option(help="Adjusted amount, in dollars.")]
+Term = Annotated[int | None, typer.Option(help="Adjusted term, in months.")]
+Rate = Annotated[float | None, typer.Option(help="Adjusted yearly rate: 0.1299 is 12.99 %.")]
+Documents = Annotated[
+    list[str] | None,
+    typer.Option("--document", metavar="ID", help="A document on file; may be repeated."),
+]
+Papers = Annotated[list[str] | None, typer.Option("--paper", hidden=True)]
+Idempotency = Annotated[
+    str | None, typer.Option(help="The same key and answer again changes nothing.")
+]
+
+_NOTHING_OPEN = frozenset({404, 409, 410})
+_COLUMNS = (
+    *("Run", "Due in", "Waits", "Role", "Gate"),
+    *("Application", "Amount", "Grade", "Why", "Claim"),
+)
 
 
 def inbox(
-    role: Annotated[str | None, typer.Option(help="Only what waits for this role.")] = None,
+    role: Annotated[str | None, typer.Option(help="Only requests to this role.")] = None,
     as_json: options.AsJson = False,
     api: options.Api = None,
     home: options.Home = None,
 ) -> None:
-    """List what waits for somebody, most urgent first."""
-    from api.cli.client import find_desk
+    """List the open requests, the most urgent first."""
     from api.cli.output import print_json, print_table
 
-    async def asked() -> list[dict[str, Any]]:
-        async with find_desk(api, home) as desk:
-            items: list[dict[str, Any]] = await desk.get("/inbox", role=role)
-            return items
-
-    items = asyncio.run(asked())
+    items = ask(api, home, lambda desk: _open_requests(desk, role))
     if as_json:
         print_json(items)
         return
     print_table(
-        (
-            "Run",
-            "Due in",
-            "Waits",
-            "Role",
-            "Gate",
-            "Application",
-            "Amount",
-            "Grade",
-            "Why",
-            "Claim",
-        ),
+        _COLUMNS,
         [
             (
                 item["run_id"],
@@ -62,7 +73,7 @@ def inbox(
             )
             for item in items
         ],
-        empty="Nothing waits for anybody.",
+        empty="No request is open.",
     )
 
 
@@ -73,16 +84,11 @@ def claim(
     api: options.Api = None,
     home: options.Home = None,
 ) -> None:
-    """Keep a waiting run for yourself, for a while; again, to keep it longer."""
-    from api.cli.client import find_desk
+    """Reserve a waiting run for yourself for a while. Claim it again to keep it longer."""
     from api.cli.output import print_json
 
-    async def asked() -> dict[str, str]:
-        async with find_desk(api, home) as desk:
-            taken: dict[str, str] = await desk.post(f"/runs/{run_id}/claim", {"reviewer": reviewer})
-            return taken
-
-    taken = asyncio.run(asked())
+    path, body = f"/runs/{run_id}/claim", {"reviewer": reviewer}
+    taken = ask(api, home, lambda desk: desk.post(path, body))
     if as_json:
         print_json(taken)
     else:
@@ -96,41 +102,24 @@ def release(
     api: options.Api = None,
     home: options.Home = None,
 ) -> None:
-    """Give a run back that you have claimed."""
-    from api.cli.client import find_desk
-
-    async def asked() -> None:
-        async with find_desk(api, home) as desk:
-            await desk.delete(f"/runs/{run_id}/claim", reviewer=reviewer)
-
-    asyncio.run(asked())
-    typer.echo("Given back")
+    """Release a run that you have claimed."""
+    ask(api, home, lambda desk: desk.delete(f"/runs/{run_id}/claim", reviewer=reviewer))
+    typer.echo("Released")
 
 
 def answer(
     run_id: options.RunId,
-    decision: Annotated[str, typer.Option(help="One of the gate's decisions; see above.")],
+    decision: Decision,
     reviewer: Reviewer,
-    reason: Annotated[str, typer.Option(help="Why; kept in the record.")],
-    gate: Annotated[
-        str | None, typer.Option(help="Where; by default the gate that the run waits at.")
-    ] = None,
-    reason_code: Annotated[
-        str | None,
-        typer.Option(help="To decline: R08, R09, … To override: compensating_income, …"),
-    ] = None,
-    amount: Annotated[float | None, typer.Option(help="Adjusted amount, in dollars.")] = None,
-    term: Annotated[int | None, typer.Option(help="Adjusted term, in months.")] = None,
-    rate: Annotated[
-        float | None, typer.Option(help="Adjusted yearly rate: 0.1299 is 12.99 %.")
-    ] = None,
-    paper: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ID", help="A paper that was filed; may be repeated."),
-    ] = None,
-    idempotency_key: Annotated[
-        str | None, typer.Option(help="The same key and answer again changes nothing.")
-    ] = None,
+    reason: Reason,
+    gate: Gate = None,
+    reason_code: ReasonCode = None,
+    amount: Amount = None,
+    term: Term = None,
+    rate: Rate = None,
+    documents: Documents = None,
+    papers: Papers = None,
+    idempotency_key: Idempotency = None,
     set_: options.Settings = None,
     follow: options.Follow = False,
     as_json: options.AsJson = False,
@@ -139,7 +128,7 @@ def answer(
 ) -> None:
     """Answer a waiting run.
 
-    documents: `supplied` with --paper, or `withdraw`.
+    documents: `supplied` with --document, or `withdraw`.
 
     compliance: `clear` or `true_match`.
 
@@ -150,44 +139,74 @@ def answer(
 
     Against the policy (an override), `approve` and `adjust` need a --reason-code too.
     """
-    from api.cli.client import find_desk
-    from api.cli.following import follow_to_end
-    from api.cli.output import print_json
     from api.cli.values import parse_settings
 
-    given = {
-        "reason_code": reason_code,
-        "amount": amount,
-        "term_months": term,
-        "rate": rate,
-        "document_ids": paper or None,
-    }
-    fields = parse_settings(set_) | {
-        name: value for name, value in given.items() if value is not None
-    }
+    fields = parse_settings(set_) | _given(
+        decision=decision,
+        reviewer=reviewer,
+        reason=reason,
+        reason_code=reason_code,
+        amount=amount,
+        term_months=term,
+        rate=rate,
+        document_ids=[*(documents or ()), *(papers or ())] or None,
+    )
 
-    async def asked() -> None:
-        async with find_desk(api, home) as desk:
-            where = gate or (await desk.get(f"/runs/{run_id}/hitl"))["review"]["gate"]
-            run = await desk.post(
-                f"/runs/{run_id}/hitl",
-                fields
-                | {"gate": where, "decision": decision, "reviewer": reviewer, "reason": reason},
-                idempotency_key=idempotency_key,
-            )
-            if follow:
-                await follow_to_end(desk, run_id, as_json=as_json)
-            elif as_json:
-                print_json(run)
-            else:
-                typer.echo(f"Answered '{where}' of {run['application_id']}: {decision}")
-                typer.echo(f"  credit-desk follow {run_id}")
+    async def send(desk: DeskClient) -> None:
+        from api.cli.following import show_run
 
-    asyncio.run(asked())
+        body = fields | await _address(desk, run_id, gate)
+        path = f"/runs/{run_id}/hitl"
+        run = await desk.post(path, body, idempotency_key=idempotency_key)
+        lines = [
+            f"Answered '{body['gate']}' of {run['application_id']}: {decision}",
+            f"  credit-desk follow {run_id}",
+        ]
+        await show_run(desk, run, lines, follow=follow, as_json=as_json)
+
+    ask(api, home, send)
+
+
+async def _open_requests(desk: DeskClient, role: str | None) -> list[dict[str, Any]]:
+    """The open requests of all pages."""
+    items: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while True:
+        page = await desk.get("/inbox", role=role, cursor=cursor)
+        items += page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return items
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    """The values that are not None."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+async def _address(desk: DeskClient, run_id: str, gate: str | None) -> dict[str, str]:
+    """The gate of an answer, and the request that is open there now.
+
+    The answer then counts for this request only, and not for one that the run opens meanwhile. An
+    answer at a named gate that asks nothing now goes without a request: the desk refuses it, or
+    knows it from its idempotency key.
+    """
+    from api.cli.client import AnsweredError
+
+    try:
+        opened = await desk.get(f"/runs/{run_id}/hitl")
+    except AnsweredError as error:
+        if gate is None or error.status not in _NOTHING_OPEN:
+            raise
+        return {"gate": gate}
+    asking = str(opened["review"]["gate"])
+    if gate not in {None, asking}:
+        return {"gate": str(gate)}
+    return {"gate": asking, "request_id": opened["request_id"]}
 
 
 def _seconds_left(item: dict[str, Any]) -> float:
-    """Told by the desk's own clock, which need not be this machine's."""
+    """Counted by the desk's own clock, which may differ from this machine's."""
     opened, due = (datetime.fromisoformat(item[name]) for name in ("opened_at", "due_at"))
     return (due - opened).total_seconds() - float(item["age_seconds"])
 

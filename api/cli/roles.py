@@ -1,7 +1,7 @@
-"""The desk's processes one by one, as `up` starts them and as containers run them.
+"""The processes of the desk one by one, as `up` starts them and as containers run them.
 
-They read everything from the environment (`CREDIT_DESK_…`), and belong to one desk from their
-first line: Prefect reads its own variables when it is imported.
+Each process reads its settings from the environment (`CREDIT_DESK_…`). It sets Prefect's
+environment before it imports Prefect, because Prefect reads its variables at import.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def server() -> None:
 
 
 def worker() -> None:
-    """Run a warm worker: it executes runs as they come."""
+    """Run a worker, which executes runs as they come."""
     settings = _begin()
     from flows.runtime.worker.worker import serve_worker
 
@@ -53,7 +53,7 @@ def deploy() -> None:
 
 
 def _begin() -> Settings:
-    """This process's settings, with Prefect's environment made theirs."""
+    """The settings of this process. Sets Prefect's environment from them."""
     from pydantic import ValidationError
 
     from data.contracts.errors import ContractViolationError

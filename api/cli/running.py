@@ -1,4 +1,4 @@
-"""Start a whole desk on one machine and end it again: what `up` and `demo` share."""
+"""Start a whole desk on one machine and end it again, for `up` and `demo`."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _COLOURS = {
 def settings_for(
     home: Path | None, port: int | None, prefect_port: int | None, *, insist: bool = True
 ) -> Settings:
-    """The settings of a desk about to start, on ports that are free.
+    """The settings of a new desk, with free ports.
 
-    A port that nobody chose gives way to the next free one, and that is said aloud. Raises
-    ContractViolationError for a chosen port that is taken, unless nobody insists on it.
+    A default port that is taken is replaced by the next free one, with a message. Raises
+    ContractViolationError for a chosen port that is taken; without `insist` it is replaced too.
     """
     wished = chosen_settings(home=home, api_port=port, prefect_port=prefect_port)
     if wished.api_port == wished.prefect_port:
@@ -74,8 +74,8 @@ def roles_of(settings: Settings) -> list[Role]:
     Raises ContractViolationError for an address that needs a password.
     """
     require_guarded(settings)
-    # A checkout that was not installed is found by PYTHONPATH; -P keeps the folder one happens
-    # to stand in, which may hold an `api` or a `data` of its own, out of the way.
+    # PYTHONPATH leads to a checkout that was not installed. -P keeps the working folder out of
+    # the path: it may hold another `api` or `data`.
     env = prefect_environment(settings) | {
         "PYTHONPATH": str(_SOURCE),
         "CREDIT_DESK_HOME": str(settings.folder),
@@ -91,20 +91,20 @@ def roles_of(settings: Settings) -> list[Role]:
 async def running(
     settings: Settings, lock: DeskLock, states: RoleStates
 ) -> AsyncIterator[RunningDesk]:
-    """The desk, from the moment all of it is ready until the block is left.
+    """Start the desk, wait until all of it is ready, and end it after the block.
 
     Raises UnavailableError naming the log when a process does not start.
     """
-    # The board shows every state; without a handler warnings would be shown a second time.
+    # The table shows every state; without a handler, warnings would be shown a second time.
     logging.getLogger("flows").addHandler(logging.NullHandler())
     async with Supervisor(settings.folder, roles_of(settings), states.tell):
         yield lock.publish(api_url=settings.api_url, prefect_url=settings.prefect_url)
 
 
 async def until_told(work: Coroutine[Any, Any, None]) -> bool:
-    """Carry out some work unless SIGTERM or SIGINT comes first; whether it came to its end.
+    """Do some work to its end, or until SIGTERM or SIGINT; True when it came to its end.
 
-    The work is cancelled once and may clean up undisturbed: further signals change nothing.
+    The first signal cancels the work, which may then clean up. Further signals change nothing.
     """
     task = asyncio.ensure_future(work)
     told = asyncio.Event()
@@ -123,7 +123,7 @@ async def until_told(work: Coroutine[Any, Any, None]) -> bool:
 
 
 class RoleStates:
-    """The processes and their states: a live table on a terminal, lines elsewhere."""
+    """Shows the processes and their states: a live table on a terminal, lines elsewhere."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -139,7 +139,7 @@ class RoleStates:
         self._live.stop()
 
     def tell(self, role: str, state: RoleState, detail: str) -> None:
-        """Take in and show a change of state."""
+        """Show a new state of a process."""
         self._states[role] = (state, detail)
         if self._console.is_terminal:
             self._live.refresh()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from api.cli import options
+from api.cli.asking import ask
+
+if TYPE_CHECKING:
+    from api.cli.client import DeskClient
 
 
 def submit(
@@ -26,25 +29,18 @@ def submit(
     api: options.Api = None,
     home: options.Home = None,
 ) -> None:
-    """Submit an application; the same one again finds the same run."""
-    from api.cli.client import find_desk
-    from api.cli.following import follow_to_end
-    from api.cli.output import print_json, run_lines
+    """Submit an application. The same application again finds the same run."""
+    body = _body(case, {"as": as_id} if as_id else {})
 
-    body = _order(case, {"as": as_id} if as_id else {})
+    async def start(desk: DeskClient) -> None:
+        from api.cli.following import show_run
+        from api.cli.output import run_lines
 
-    async def asked() -> None:
-        async with find_desk(api, home) as desk:
-            run = await desk.post("/runs", body)
-            if follow:
-                await follow_to_end(desk, run["run_id"], as_json=as_json)
-            elif as_json:
-                print_json(run)
-            else:
-                typer.echo("\n".join(run_lines(run)))
-                typer.echo(f"  credit-desk follow {run['run_id']}")
+        run = await desk.post("/runs", body)
+        lines = [*run_lines(run), f"  credit-desk follow {run['run_id']}"]
+        await show_run(desk, run, lines, follow=follow, as_json=as_json)
 
-    asyncio.run(asked())
+    ask(api, home, start)
 
 
 def follow(
@@ -54,14 +50,9 @@ def follow(
     home: options.Home = None,
 ) -> None:
     """Show a run from its first event to its end; as JSON, one event a line."""
-    from api.cli.client import find_desk
     from api.cli.following import follow_to_end
 
-    async def asked() -> None:
-        async with find_desk(api, home) as desk:
-            await follow_to_end(desk, run_id, as_json=as_json)
-
-    asyncio.run(asked())
+    ask(api, home, lambda desk: follow_to_end(desk, run_id, as_json=as_json))
 
 
 def list_runs(
@@ -75,17 +66,13 @@ def list_runs(
     home: options.Home = None,
 ) -> None:
     """List runs, newest first."""
-    from api.cli.client import find_desk
     from api.cli.output import print_json, print_table
 
-    async def asked() -> dict[str, Any]:
-        async with find_desk(api, home) as desk:
-            page: dict[str, Any] = await desk.get(
-                "/runs", status=status, application_id=application, limit=limit
-            )
-            return page
-
-    page = asyncio.run(asked())
+    page = ask(
+        api,
+        home,
+        lambda desk: desk.get("/runs", status=status, application_id=application, limit=limit),
+    )
     if as_json:
         print_json(page)
         return
@@ -112,7 +99,7 @@ def resume(
     from_: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="LABEL", help="Go on from this checkpoint, as a new run (a fork)."
+            "--from", metavar="LABEL", help="Resume from this checkpoint, as a new run (a fork)."
         ),
     ] = None,
     set_: options.Settings = None,
@@ -124,30 +111,24 @@ def resume(
     api: options.Api = None,
     home: options.Home = None,
 ) -> None:
-    """Go on from the last checkpoint; with --from or --set, try a what-if in a fork.
+    """Resume from the last checkpoint; with --from or --set, start a what-if in a fork.
 
-    A what-if decides nothing, unless a senior underwriter says --decide.
+    A what-if does not decide, except when a senior underwriter gives --decide.
     """
-    from api.cli.client import find_desk
-    from api.cli.following import follow_to_end
-    from api.cli.output import print_json, run_lines
     from api.cli.values import parse_settings
 
-    order: dict[str, Any] = {"overrides": parse_settings(set_), "decide": decide}
+    body: dict[str, Any] = {"overrides": parse_settings(set_), "decide": decide}
     if from_ is not None:
-        order["checkpoint"] = from_
+        body["checkpoint"] = from_
 
-    async def asked() -> None:
-        async with find_desk(api, home) as desk:
-            run = await desk.post(f"/runs/{run_id}/resume", order)
-            if follow:
-                await follow_to_end(desk, run["run_id"], as_json=as_json)
-            elif as_json:
-                print_json(run)
-            else:
-                typer.echo("\n".join(run_lines(run)))
+    async def go_on(desk: DeskClient) -> None:
+        from api.cli.following import show_run
+        from api.cli.output import run_lines
 
-    asyncio.run(asked())
+        run = await desk.post(f"/runs/{run_id}/resume", body)
+        await show_run(desk, run, run_lines(run), follow=follow, as_json=as_json)
+
+    ask(api, home, go_on)
 
 
 def cancel(
@@ -156,24 +137,18 @@ def cancel(
     api: options.Api = None,
     home: options.Home = None,
 ) -> None:
-    """Stop a run for good, whether it is under way, waits or is queued."""
-    from api.cli.client import find_desk
+    """Cancel a run for good, whether it is queued, running or waiting."""
     from api.cli.output import print_json, run_lines
 
-    async def asked() -> dict[str, Any]:
-        async with find_desk(api, home) as desk:
-            run: dict[str, Any] = await desk.post(f"/runs/{run_id}/cancel", b"")
-            return run
-
-    run = asyncio.run(asked())
+    run = ask(api, home, lambda desk: desk.post(f"/runs/{run_id}/cancel", b""))
     if as_json:
         print_json(run)
     else:
         typer.echo("\n".join(run_lines(run)))
 
 
-def _order(case: str, chosen: dict[str, str]) -> bytes:
-    """The body of the request. The file's own text is sent, so that the desk judges all of it."""
+def _body(case: str, chosen: dict[str, str]) -> bytes:
+    """The body of the request. It holds the file's own text, so that the desk checks all of it."""
     import json
 
     from data.contracts.errors import ContractViolationError
@@ -199,7 +174,7 @@ def _order(case: str, chosen: dict[str, str]) -> bytes:
 
 
 def _is_file(case: str) -> bool:
-    """Whether a path is meant. Raises ContractViolationError when it is and leads nowhere."""
+    """Whether the argument is a file. Raises ContractViolationError for a missing file."""
     from data.contracts.errors import ContractViolationError
 
     if Path(case).is_file():

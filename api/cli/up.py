@@ -21,7 +21,7 @@ def up(
     prefect_port: PrefectPort = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Start Prefect server, worker and API, and keep them alive until told to stop."""
+    """Start Prefect server, worker and API, and keep them alive until Ctrl-C or SIGTERM."""
     from api.cli.client import chosen_settings
     from api.cli.output import print_json
     from api.cli.running import RoleStates, running, settings_for, until_told

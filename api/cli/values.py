@@ -8,15 +8,15 @@ from typing import Any
 
 
 def parse_settings(given: Iterable[str] | None) -> dict[str, Any]:
-    """Each value as JSON where it is JSON (a number, true, a list), else as the text it is.
+    """Each value as JSON if it is JSON (a number, true, a list), otherwise as text.
 
-    Raises ContractViolationError for one without a name.
+    Raises ContractViolationError for a pair without a name or a value.
     """
     from data.contracts.errors import ContractViolationError
 
     found: dict[str, Any] = {}
-    for one in given or ():
-        name, equals, value = one.partition("=")
+    for pair in given or ():
+        name, equals, value = pair.partition("=")
         if not name or not equals:
             raise ContractViolationError("--set takes KEY=VALUE, for example --set amount=9000")
         found[name] = _read(value)

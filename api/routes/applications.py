@@ -1,21 +1,28 @@
-"""Applications: what was asked for, as much of it as the caller's role may see."""
+"""Applications, masked for the role of the caller."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from fastapi import APIRouter, Response
 
-from fastapi import APIRouter, Path
-
-from api.deps import CallerDep, DeskDep
+from api.deps import ApplicationId, CallerDep, DeskDep
 from api.problems import answers
+from api.responses import as_stored
+from api.schemas import ApplicationView
 
-router = APIRouter(prefix="/applications", tags=["papers"])
+router = APIRouter(prefix="/applications", tags=["documents"])
 
 
-@router.get("/{application_id}", responses=answers(404, 503))
+@router.get(
+    "/{application_id}",
+    response_class=Response,
+    responses=answers(404, 422, 503) | {200: {"model": ApplicationView}},
+)
 async def read_application(
-    application_id: Annotated[str, Path(max_length=64)], desk: DeskDep, caller: CallerDep
-) -> dict[str, Any]:
-    """The application, masked: nobody reads numbers, addresses or more of a birthday than its
-    year here; underwriters and compliance read names."""
-    return await desk.application(application_id, caller)
+    application_id: ApplicationId, desk: DeskDep, caller: CallerDep
+) -> Response:
+    """The application with its personal data masked.
+
+    No role reads tax numbers, streets, or more of a birthday than its year here. Underwriters and
+    compliance read the names.
+    """
+    return as_stored(await desk.application(application_id, caller))

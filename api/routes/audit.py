@@ -1,26 +1,29 @@
-"""Audit: a run's whole record, signed, for readers who trust nobody."""
+"""The audit pack: the whole record of a run, signed."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
 from api.deps import DeskDep, RunId
-from api.problems import answers
+from api.problems import answers, header
+from api.schemas import AuditPack
 
 router = APIRouter(prefix="/runs", tags=["audit"])
+
+_DISPOSITION = header("Content-Disposition", "A file name for the pack.")
 
 
 @router.get(
     "/{run_id}/audit",
     response_class=Response,
-    responses=answers(404, 503)
-    | {200: {"description": "The signed pack", "content": {"application/json": {}}}},
+    responses=answers(404, 503) | {200: {"model": AuditPack, "headers": _DISPOSITION}},
 )
 async def export_audit(run_id: RunId, desk: DeskDep) -> Response:
-    """Everything about a run in one file: digests of the inputs, versions, the hash-chained
-    journal, what agents found, what people did, the decision. Ed25519-signed.
+    """The whole record of a run in one file, signed with Ed25519.
 
-    Its bytes are what is signed: keep them as they come. `credit-desk audit verify` proves them.
+    It holds the digests of the inputs, the versions, the hash-chained journal, the findings of
+    agents, the answers of people and the decision. The signature is about the bytes: keep them as
+    they are. `credit-desk audit verify` verifies them.
     """
     return Response(
         await desk.audit(run_id),

@@ -1,37 +1,36 @@
-"""Papers: what an applicant hands in after the application."""
+"""Documents that an applicant hands in after the application."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Response
 
-from api.deps import CallerDep, DeskDep
+from api.deps import ApplicationId, CallerDep, DeskDep
 from api.json_route import JsonRoute
 from api.problems import answers
 from flows.service.requests import FiledDocument, FileDocument
 
-router = APIRouter(prefix="/applications", tags=["papers"], route_class=JsonRoute)
+router = APIRouter(prefix="/applications", tags=["documents"], route_class=JsonRoute)
 
 
 @router.post(
     "/{application_id}/documents",
     status_code=HTTPStatus.CREATED,
     responses=answers(400, 403, 404, 409, 413, 415, 422, 503)
-    | {200: {"model": FiledDocument, "description": "On file already: the same paper"}},
+    | {200: {"model": FiledDocument, "description": "The same document was on file already"}},
 )
 async def file_document(
-    application_id: Annotated[str, Path(max_length=64)],
-    paper: FileDocument,
+    application_id: ApplicationId,
+    body: FileDocument,
     desk: DeskDep,
     caller: CallerDep,
     response: Response,
 ) -> FiledDocument:
-    """Add a paper. The `documents` gate's answer then names it by its id.
+    """Add a document. The answer at the `documents` gate names it by its id.
 
-    The same paper again is answered by 200; other content under the same id is a conflict.
+    The same document again answers 200. Other content under the same id is a conflict.
     """
-    filed, is_new = await desk.file_document(application_id, paper, caller)
+    filed, is_new = await desk.file_document(application_id, body, caller)
     response.status_code = HTTPStatus.CREATED if is_new else HTTPStatus.OK
     return filed

@@ -1,34 +1,33 @@
-"""Reviews: what waits for a person, and the person's answer."""
+"""Reviews: the requests that wait for a person, and the person's answers."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 
-from api.deps import CallerDep, DeskDep, IdempotencyKey, RunId
+from api.deps import CallerDep, DeskDep, IdempotencyKey, RequestNamed, RunId
 from api.json_route import JsonRoute
 from api.problems import answers, header
 from data.contracts.review import Claim, Role
 from data.contracts.runs import RunSummary
-from flows.service.requests import Answer, ClaimRequest, InboxItem, OpenRequest
+from flows.service.requests import Answer, ClaimRequest, InboxPage, OpenRequest
 
 router = APIRouter(tags=["reviews"], route_class=JsonRoute)
 
-_ETAG = "The request, as `If-Match` names it when it is answered."
-_IF_MATCH = "The `ETag` of the request that is answered; a stale one is refused."
+_ETAG = header("ETag", "The request; send it as `If-Match` with the answer.")
 
 
 @router.get(
-    "/runs/{run_id}/hitl", responses=answers(404, 503) | {200: {"headers": header("ETag", _ETAG)}}
+    "/runs/{run_id}/hitl", responses=answers(404, 409, 410, 503) | {200: {"headers": _ETAG}}
 )
 async def read_request(
     run_id: RunId, desk: DeskDep, caller: CallerDep, response: Response
 ) -> OpenRequest:
-    """The request that a waiting run has open, with the form to fill in.
+    """The open request of a waiting run, with the form to fill in.
 
-    At the `compliance` gate, compliance also reads the entries of the list that are in question.
+    At the `compliance` gate, compliance also reads the watchlist entries in question.
     """
     request = await desk.open_request(run_id, caller)
     response.headers["ETag"] = f'"{request.request_id}"'
@@ -46,22 +45,21 @@ async def answer_request(
     desk: DeskDep,
     caller: CallerDep,
     idempotency_key: IdempotencyKey = None,
-    if_match: Annotated[str | None, Header(max_length=128, description=_IF_MATCH)] = None,
+    request_id: RequestNamed = None,
 ) -> RunSummary:
-    """Answer for a person. The first valid answer counts, exactly once.
+    """Answer as a person. The first valid answer counts, exactly once.
 
-    An answer that names its request, in `request_id` or `If-Match`, counts for no other: 409
-    `stale_request` when the run asks something else by now.
+    An answer that names its request, in `request_id` or `If-Match`, counts for this request only:
+    409 `stale_request` when the run asks something else by now.
     """
-    named = if_match.removeprefix("W/").strip('"') if if_match not in {None, "*"} else None
-    return await desk.answer(run_id, body, caller, idempotency_key, named)
+    return await desk.answer(run_id, body, caller, idempotency_key, request_id)
 
 
 @router.post("/runs/{run_id}/claim", responses=answers(400, 403, 404, 409, 410, 413, 415, 422, 503))
 async def claim_request(
     run_id: RunId, body: ClaimRequest, desk: DeskDep, caller: CallerDep
 ) -> Claim:
-    """Take a request off the pile, so that nobody else works on it; again, to keep it longer."""
+    """Reserve a request for one reviewer for a while. Claim it again to keep it longer."""
     return await desk.claim(run_id, body, caller)
 
 
@@ -73,11 +71,16 @@ async def claim_request(
 async def release_request(
     run_id: RunId, claim: Annotated[ClaimRequest, Query()], desk: DeskDep, caller: CallerDep
 ) -> None:
-    """Put a request back onto the pile."""
+    """Release a claimed request, so that other reviewers may answer it."""
     await desk.release(run_id, claim, caller)
 
 
 @router.get("/inbox", responses=answers(422, 503))
-async def read_inbox(desk: DeskDep, role: Role | None = None) -> tuple[InboxItem, ...]:
-    """Everything that waits for somebody, most urgent first."""
-    return await desk.inbox(role)
+async def read_inbox(
+    desk: DeskDep,
+    role: Role | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 100,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> InboxPage:
+    """Open requests, the most urgent first."""
+    return await desk.inbox(role, limit, cursor)

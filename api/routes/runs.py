@@ -1,42 +1,37 @@
-"""Runs: start, look at, follow, resume."""
+"""Runs: start, read, follow, resume, cancel."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Body, Query, Response
 from fastapi.responses import PlainTextResponse
-from sse_starlette import EventSourceResponse
 
+from api import examples
 from api.deps import (
-    After,
     CallerDep,
     DeskDep,
     HubDep,
     IdempotencyKey,
+    KeyId,
+    Position,
+    PrefersText,
     RunId,
     StillAuthorized,
+    TicketsDep,
 )
 from api.json_route import JsonRoute
 from api.problems import LOCATION, answers
-from api.sse import RETRY
+from api.responses import as_stored
+from api.schemas import DecisionRecord, EventsTicket
+from api.sse import EventStream, stream
 from data.contracts.events import Event
 from data.contracts.notices import Notice
 from data.contracts.runs import RunStatus, RunSummary
 from flows.service.requests import ResumeRun, RunPage, RunState, StartRun
 
 router = APIRouter(prefix="/runs", tags=["runs"], route_class=JsonRoute)
-
-PING_SECONDS = 15
-SEND_SECONDS = 20
-
-
-class EventStream(EventSourceResponse):
-    """The library's response; its media type is said where the OpenAPI page looks for it."""
-
-    media_type = "text/event-stream"
 
 
 @router.post(
@@ -46,19 +41,22 @@ class EventStream(EventSourceResponse):
     | {
         200: {
             "model": RunSummary,
-            "description": "Known already: the same run",
+            "description": "The desk knew the application: the same run",
             "headers": LOCATION,
         },
         202: {"headers": LOCATION},
     },
 )
 async def start_run(
-    body: StartRun, desk: DeskDep, caller: CallerDep, response: Response
+    body: Annotated[StartRun, Body(openapi_examples=examples.OF_START)],
+    desk: DeskDep,
+    caller: CallerDep,
+    response: Response,
 ) -> RunSummary:
-    """Start underwriting and answer before it has finished.
+    """Start underwriting, and answer before it has finished.
 
-    The same application again answers 200 with the same run; other content under the same id
-    is a conflict.
+    The same application again answers 200 with the same run. Other content under the same id is a
+    conflict.
     """
     run, is_new = await desk.submit(body, caller)
     response.status_code = HTTPStatus.ACCEPTED if is_new else HTTPStatus.OK
@@ -80,7 +78,7 @@ async def list_runs(
 
 @router.get("/{run_id}", responses=answers(404, 503))
 async def read_run(run_id: RunId, desk: DeskDep) -> RunSummary:
-    """Where a run stands, what it has decided, and where to look next."""
+    """The status of a run, its decision, and links to read on."""
     return await desk.run(run_id)
 
 
@@ -90,54 +88,70 @@ async def read_run(run_id: RunId, desk: DeskDep) -> RunSummary:
     responses=answers(400, 404, 503)
     | {
         200: {"model": Event, "description": "One frame per event: `id`, `event`, `data`"},
-        204: {"description": "The run has ended and `Last-Event-ID` was its last event"},
+        204: {"description": "The run has ended, and the client has its last event"},
     },
 )
 async def follow_run(
-    run_id: RunId, hub: HubDep, after: After, still_authorized: StillAuthorized, request: Request
+    run_id: RunId, hub: HubDep, after: Position, still_authorized: StillAuthorized
 ) -> Response:
     """Every event of the run so far, then each new one as it happens.
 
-    Go on after event n with the header `Last-Event-ID: n`, or with `?after=n`. The stream ends
-    after the terminal event, and when the key is revoked that it was asked with.
+    Go on after event n with the header `Last-Event-ID: n` or with `?after=n`. The stream ends
+    after the terminal event, and when the caller's key is revoked. The name of a frame is the type
+    of its event, except `run.error` for the type `error`: EventSource uses `error` for itself.
     """
-    has_all = await hub.has_nothing_after(run_id, after)
-    if has_all and "last-event-id" in request.headers:
-        # The one answer upon which a browser stops to come back.
+    if await hub.has_nothing_after(run_id, after):
+        # 204 is the only answer after which a browser stops reconnecting.
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    frames = _frames(hub.follow(run_id, after, still_authorized))
-    return EventStream(frames, ping=PING_SECONDS, send_timeout=SEND_SECONDS)
+    return stream(hub.follow(run_id, after, still_authorized))
+
+
+@router.post("/{run_id}/events/ticket", responses=answers(404, 503))
+async def issue_ticket(
+    run_id: RunId, desk: DeskDep, tickets: TicketsDep, key_id: KeyId
+) -> EventsTicket:
+    """A ticket for `GET /runs/{run_id}/events?ticket=…`, for clients that cannot send a header.
+
+    It is valid for 60 seconds, for this run only, in the name of the caller's key.
+    """
+    run = await desk.run(run_id)
+    return tickets.issue(run.run_id, key_id)
 
 
 @router.get("/{run_id}/state", responses=answers(404, 503))
 async def read_state(run_id: RunId, desk: DeskDep) -> RunState:
-    """What the run knows so far, masked, with its checkpoints and its thread of messages."""
+    """The state of the run, masked, with its checkpoints and its messages."""
     return await desk.state(run_id)
 
 
-@router.get("/{run_id}/decision", responses=answers(404, 503))
-async def read_decision(run_id: RunId, desk: DeskDep) -> dict[str, Any]:
+@router.get(
+    "/{run_id}/decision",
+    response_class=Response,
+    responses=answers(404, 503) | {200: {"model": DecisionRecord}},
+)
+async def read_decision(run_id: RunId, desk: DeskDep) -> Response:
     """The decision's content in its envelope; 404 while the case is undecided."""
-    return await desk.decision(run_id)
+    return as_stored(await desk.decision(run_id))
 
 
 @router.get(
     "/{run_id}/notice",
     response_model=Notice,
     responses=answers(404, 503)
-    | {200: {"description": "As `Accept` prefers", "content": {"text/plain": {}}}},
+    | {
+        200: {
+            "description": "As `Accept` prefers; JSON by default",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        }
+    },
 )
-async def read_notice(
-    run_id: RunId, desk: DeskDep, accept: Annotated[str, Header()] = "*/*"
-) -> Notice | Response:
+async def read_notice(run_id: RunId, desk: DeskDep, prefers_text: PrefersText) -> Notice | Response:
     """The letter to the applicant: approval, counter-offer, adverse action, incompleteness.
 
-    As JSON; as plain text for whoever accepts `text/plain` and not JSON. 404 while the case is
-    undecided, and for an application that was withdrawn.
+    404 while the case is undecided, and for an application that was withdrawn.
     """
     letter = await desk.notice(run_id)
-    wants_text = "text/plain" in accept and "application/json" not in accept
-    return PlainTextResponse(letter.text) if wants_text else letter
+    return PlainTextResponse(letter.text) if prefers_text else letter
 
 
 @router.post(
@@ -153,7 +167,7 @@ async def resume_run(
     body: ResumeRun | None = None,
     idempotency_key: IdempotencyKey = None,
 ) -> RunSummary:
-    """Go on from the last checkpoint; with a checkpoint or overrides, as a fork with its own id.
+    """Resume from the last checkpoint. With a checkpoint or overrides, start a fork instead.
 
     The same `Idempotency-Key` again answers with the same fork.
     """
@@ -164,11 +178,5 @@ async def resume_run(
 
 @router.post("/{run_id}/cancel", status_code=HTTPStatus.ACCEPTED, responses=answers(404, 409, 503))
 async def cancel_run(run_id: RunId, desk: DeskDep, caller: CallerDep) -> RunSummary:
-    """Stop a run for good: under way, waiting or queued."""
+    """Cancel a run for good, whether it is queued, running or waiting."""
     return await desk.cancel(run_id, caller)
-
-
-async def _frames(journal: AsyncIterator[bytes]) -> Any:
-    yield RETRY
-    async for frames in journal:
-        yield frames

@@ -1,28 +1,30 @@
-"""The door: who asks, and may they? Answered before a body is read.
+"""Who the caller is, and whether the caller may do this. Decided before a body is read.
 
-Without keys only this machine is listened to (`api.app`), and everybody acts in every role,
-unproven. As soon as there are keys, every request but the probes and the API's own page needs
-one; what its holder may do stands in one table, and what is not in the table nobody may do.
+Without keys the API answers requests of this machine only, and every caller acts in every role,
+unproven. As soon as there are keys, every request needs one, except the probes and the API's own
+page. `PERMISSIONS` says which roles may do what. A route that is not in it is closed to all.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from urllib.parse import parse_qs
 
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.responses import Response
 from starlette.datastructures import Headers
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.problems import NotAllowedError, UnauthenticatedError, answers, plain, problem
+from api.methods import allow
+from api.problems import NotAllowedError, UnauthenticatedError, plain, problem
 from api.security.keys import ApiKey, KeyRing
-from api.security.limits import RateLimit
+from api.security.limits import RateLimit, is_stream
 from api.security.loopback import require_local_request
+from api.security.tickets import Tickets
 from data.contracts.errors import CreditDeskError
 from data.contracts.review import Channel, Role
 from data.settings import Settings
@@ -30,31 +32,32 @@ from flows.service.requests import Caller
 
 _CREDIT = frozenset({Role.UNDERWRITER, Role.SENIOR_UNDERWRITER})
 _DECIDES = _CREDIT | {Role.INTAKE, Role.COMPLIANCE}
-_EVERYBODY = frozenset(Role)
+_ALL = frozenset(Role)
 
 PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("POST", "/runs"): frozenset({Role.INTAKE}),
-    ("GET", "/runs"): _EVERYBODY,
-    ("GET", "/runs/{run_id}"): _EVERYBODY,
-    ("GET", "/runs/{run_id}/events"): _EVERYBODY,
-    ("GET", "/runs/{run_id}/state"): _EVERYBODY,
-    ("GET", "/runs/{run_id}/memory"): _EVERYBODY,
-    ("GET", "/runs/{run_id}/decision"): _EVERYBODY,
-    ("GET", "/runs/{run_id}/checkpoints"): _EVERYBODY,
-    ("GET", "/runs/{run_id}/checkpoints/{label}"): _EVERYBODY,
-    ("GET", "/runs/{run_id}/checkpoints/{label}/{version}"): _EVERYBODY,
-    ("GET", "/runs/{run_id}/diff"): _EVERYBODY,
-    ("GET", "/workflow/graph.{form}"): _EVERYBODY,
+    ("GET", "/runs"): _ALL,
+    ("GET", "/runs/{run_id}"): _ALL,
+    ("GET", "/runs/{run_id}/events"): _ALL,
+    ("POST", "/runs/{run_id}/events/ticket"): _ALL,
+    ("GET", "/runs/{run_id}/state"): _ALL,
+    ("GET", "/runs/{run_id}/memory"): _ALL,
+    ("GET", "/runs/{run_id}/decision"): _ALL,
+    ("GET", "/runs/{run_id}/checkpoints"): _ALL,
+    ("GET", "/runs/{run_id}/checkpoints/{label}"): _ALL,
+    ("GET", "/runs/{run_id}/checkpoints/{label}/{version}"): _ALL,
+    ("GET", "/runs/{run_id}/diff"): _ALL,
+    ("GET", "/workflow/graph.{form}"): _ALL,
     ("GET", "/runs/{run_id}/notice"): _DECIDES,
-    # Which of them may answer at which gate is a matter of the gate's own form.
-    ("GET", "/inbox"): _EVERYBODY,
-    ("GET", "/runs/{run_id}/hitl"): _EVERYBODY,
+    # The gate's own form decides which of these roles may answer at it.
+    ("GET", "/inbox"): _ALL,
+    ("GET", "/runs/{run_id}/hitl"): _ALL,
     ("POST", "/runs/{run_id}/hitl"): _DECIDES,
     ("POST", "/runs/{run_id}/claim"): _DECIDES,
     ("DELETE", "/runs/{run_id}/claim"): _DECIDES,
     ("GET", "/applications/{application_id}"): _DECIDES,
     ("POST", "/applications/{application_id}/documents"): _CREDIT | {Role.INTAKE},
-    # Going on and what-ifs; that a fork decides takes a senior underwriter (see the gateway).
+    # Resuming and what-ifs. The service lets only a senior underwriter start a fork that decides.
     ("POST", "/runs/{run_id}/resume"): _CREDIT | {Role.OPERATOR},
     ("POST", "/runs/{run_id}/cancel"): frozenset({Role.OPERATOR}),
     ("POST", "/runs/{run_id}/hold"): frozenset({Role.OPERATOR}),
@@ -63,7 +66,7 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("POST", "/housekeeping"): frozenset({Role.OPERATOR}),
     ("GET", "/housekeeping"): frozenset({Role.OPERATOR}),
 }
-"""Who may do what, by method and route. Answers hold no personal data, but for the application,
+"""The roles that may call each route. Answers hold no personal data, except the application,
 which is masked by role."""
 
 OPEN = frozenset(
@@ -72,103 +75,112 @@ OPEN = frozenset(
         *("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"),
     }
 )
-"""What a probe or a browser needs before anybody can show a key. No data of any case."""
-
-_SCHEMES = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "`cdk_<id>_<secret>`"},
-    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-}
-
+"""The paths that probes and browsers need before they can show a key. They hold no case data."""
 
 _PLACES: tuple[tuple[re.Pattern[str], str, frozenset[Role]], ...] = tuple(
     (compile_path(path)[0], method, roles) for (method, path), roles in PERMISSIONS.items()
 )
+_EVENTS = compile_path("/runs/{run_id}/events")[0]
 
 
 class AuthMiddleware:
-    """Middleware that lets a request in with its caller, or answers it itself.
+    """Middleware that passes a request on with its caller, or refuses it.
 
-    401 without a valid key, 429 beyond the key's rate, 403 when the caller's roles may not, or
-    when there are no keys and the request is not this machine's own; 404 and 405 for whatever is
-    not in the table.
+    It answers 401 without a valid key, 429 beyond the rate of the key, and 403 when the roles of
+    the caller do not suffice, or when there are no keys and the request is not of this machine.
+    It answers 404 and 405 for routes that are not in `PERMISSIONS`.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, tickets: Tickets) -> None:
         self._app = app
         self._settings = settings
+        self._tickets = tickets
         self._ring = KeyRing(settings.keys_file)
         self._rate = RateLimit(settings.rate_limit_per_minute)
-        self._closed = False
+        self._needs_keys = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         try:
-            caller, key, refused = self._admit(scope)
+            caller, key = self._identify(scope)
+            refusal = _refusal(scope["method"], scope["path"], key.roles) if key else None
         except CreditDeskError as error:
-            refused = problem(error, scope["path"])
-        if refused is not None:
-            await refused(scope, receive, send)
+            refusal = problem(error, scope["path"])
+        if refusal is not None:
+            await refusal(scope, receive, send)
             return
-        state = scope.setdefault("state", {})
-        state["caller"], state["still_authorized"] = caller, partial(self._may_stay, key)
+        scope.setdefault("state", {}).update(
+            caller=caller,
+            key_id=key.id if key else "",
+            still_authorized=partial(self._still_authorized, key),
+        )
         await self._app(scope, receive, send)
 
-    def _is_closed(self) -> bool:
-        # What was closed once stays closed: a key file that is lost lets nobody in.
-        self._closed = self._closed or self._settings.has_api_keys
-        return self._closed
-
-    def _may_stay(self, key: ApiKey | None) -> bool:
-        """Whether whoever was let in with this key, or without any, still would be."""
-        try:
-            return self._ring.still_holds(key) if key else not self._is_closed()
-        except CreditDeskError:
-            return False
-
-    def _admit(self, scope: Scope) -> tuple[Caller, ApiKey | None, Response | None]:
+    def _identify(self, scope: Scope) -> tuple[Caller, ApiKey | None]:
+        """The caller, and the key that proves it. The open paths need no key."""
         headers = Headers(scope=scope)
         channel = _channel(headers)
-        if not self._is_closed():
+        if not self._requires_keys():
             require_local_request(headers)
-            return Caller(name="", roles=tuple(Role), proven=False, channel=channel), None, None
+            return Caller(name="", roles=tuple(Role), proven=False, channel=channel), None
         if scope["path"] in OPEN:
-            return Caller(name="", roles=(), proven=False, channel=channel), None, None
-        key = self._ring.holder(_token(headers))
+            return Caller(name="", roles=(), proven=False, channel=channel), None
+        key = self._key_of(scope, headers)
         if key is None:
             raise UnauthenticatedError("this desk needs a valid API key")
         self._rate.take(key.id)
-        caller = Caller(name=key.name, roles=key.roles, proven=True, channel=channel)
-        return caller, key, _refused(scope["method"], scope["path"], key.roles)
+        return Caller(name=key.name, roles=key.roles, proven=True, channel=channel), key
+
+    def _key_of(self, scope: Scope, headers: Headers) -> ApiKey | None:
+        """The valid key of a request: from a header, or for an event stream from a ticket."""
+        token, ticket = _token(headers), _ticket(scope)
+        if token or ticket is None:
+            return self._ring.holder(token)
+        run = _EVENTS.match(scope["path"])
+        return self._ring.valid(self._tickets.key_id(ticket, run["run_id"])) if run else None
+
+    def _requires_keys(self) -> bool:
+        # A desk that has had keys stays closed: losing the key file must not open it.
+        self._needs_keys = self._needs_keys or self._settings.has_api_keys
+        return self._needs_keys
+
+    def _still_authorized(self, key: ApiKey | None) -> bool:
+        """Whether a caller with this key, or without one, would be let in now."""
+        try:
+            return self._ring.still_holds(key) if key else not self._requires_keys()
+        except CreditDeskError:
+            return False
 
 
-def _refused(method: str, path: str, roles: tuple[Role, ...]) -> Response | None:
+def _refusal(method: str, path: str, roles: tuple[Role, ...]) -> Response | None:
+    """The refusal of a request by its route. Raises NotAllowedError when the roles do not fit."""
     allowed = {verb: may for place, verb, may in _PLACES if place.match(path)}
     if not allowed:
         return plain(path, HTTPStatus.NOT_FOUND, {})
     if method not in allowed:
-        return plain(path, HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": ", ".join(sorted(allowed))})
+        return plain(path, HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": allow(allowed)})
     if not allowed[method] & set(roles):
         wanted = ", ".join(sorted(role.value for role in allowed[method]))
         raise NotAllowedError(f"this takes another role: {wanted}")
     return None
 
 
-def document(app: FastAPI) -> None:
-    """Say in the application's OpenAPI page what the door asks for and answers."""
-    described = app.openapi
-    app.openapi = lambda: _documented(described())  # type: ignore[method-assign]
-
-
 def caller_of(request: Request) -> Caller:
-    """Whom the door has let in."""
+    """The caller that the middleware has identified."""
     caller: Caller = request.state.caller
     return caller
 
 
+def key_id_of(request: Request) -> str:
+    """The id of the caller's key; empty on a desk without keys."""
+    key_id: str = request.state.key_id
+    return key_id
+
+
 def authorization_of(request: Request) -> Callable[[], bool]:
-    """What tells, at any later time, whether whom the door has let in may go on listening."""
+    """A function that tells at any later time whether the caller is still authorized."""
     still_authorized: Callable[[], bool] = request.state.still_authorized
     return still_authorized
 
@@ -179,39 +191,16 @@ def _channel(headers: Headers) -> Channel:
 
 
 def _token(headers: Headers) -> str:
-    """The key in either header; the two are never mixed."""
+    """The key in one of the two headers; `Authorization` counts first."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.casefold() == "bearer":
         return token.strip()
     return headers.get("x-api-key", "").strip()
 
 
-def _documented(page: dict[str, Any]) -> dict[str, Any]:
-    """The page with what the door may answer; written into it once."""
-    parts = page.setdefault("components", {})
-    if "securitySchemes" in parts:
-        return page
-    parts["securitySchemes"] = _SCHEMES
-    for path, operation in _operations(page):
-        if path in OPEN:
-            continue
-        operation["security"] = [{name: []} for name in _SCHEMES]
-        for status, answer in answers(401, 403, 429).items():
-            operation["responses"].setdefault(
-                str(status),
-                {
-                    "description": answer["description"],
-                    "content": {
-                        "application/problem+json": {
-                            "schema": {"$ref": "#/components/schemas/ProblemDetails"}
-                        }
-                    },
-                },
-            )
-    return page
-
-
-def _operations(page: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for path, methods in page["paths"].items():
-        for operation in methods.values():
-            yield path, operation
+def _ticket(scope: Scope) -> str | None:
+    """The ticket in the query of a request for an event stream."""
+    if not is_stream(scope):
+        return None
+    given = parse_qs(scope["query_string"].decode("latin-1")).get("ticket")
+    return given[0] if given else None

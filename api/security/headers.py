@@ -1,4 +1,4 @@
-"""Headers that every answer has: what a browser may do with it, and that nobody keeps it."""
+"""Headers of every answer: what a browser may do with it, and that no cache keeps it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PAGE = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none';"
     " form-action 'self'; frame-ancestors 'none'"
 )
-# FastAPI's page loads its program from a public host, and starts it in a line of its own.
+# FastAPI's page loads its program from a public host, and starts it by an inline script.
 _API_PAGE = (
     "default-src 'none'; connect-src 'self'; worker-src blob:;"
     " script-src 'unsafe-inline' https://cdn.jsdelivr.net;"
@@ -30,7 +30,7 @@ _API_PAGE = (
 
 
 class SecurityHeaders:
-    """Middleware that adds what an answer, errors included, does not say itself."""
+    """Middleware that adds the headers that an answer, errors included, does not set itself."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,7 +1,7 @@
-"""API keys at rest: who holds one, in which roles, and nothing that could be used as one.
+"""API keys in their file: the holder and the roles of each key, and the digest of its secret.
 
 A key is `cdk_<id>_<secret>`. The secret has 256 random bits, so its plain digest tells nothing
-about it and no slow hash is needed; it is shown once, when it is made.
+about it and needs no slow hash. The desk shows the key once, when it makes it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,16 +30,16 @@ from data.contracts.personal import Signature
 from data.contracts.review import Role
 
 _MARK = "cdk"
-_NOBODY = hashlib.sha256(b"").hexdigest()
-"""What the secret of an unknown id is compared with, so that it takes as long as any other."""
+_NO_DIGEST = hashlib.sha256(b"").hexdigest()
+"""The digest for unknown ids, so that a key with an unknown id takes as long to check as any."""
 
 
 class ApiKey(Contract):
-    """One key as it is kept."""
+    """One key as the file holds it."""
 
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
     name: Annotated[Signature, Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$")]
-    """Whose it is: what the record says of whoever answers with it."""
+    """The name of the holder. The record names the holder so for each answer with this key."""
     roles: Annotated[tuple[Role, ...], Field(min_length=1)]
     secret_sha256: Sha256
     created_at: Moment
@@ -58,21 +58,21 @@ class Keys(Contract):
 
 
 class KeyFile:
-    """Makes and revokes keys; every change replaces the file at once, readable by its owner."""
+    """Makes and revokes keys. Every change replaces the whole file, readable by its owner only."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def create(self, name: str, roles: Sequence[str]) -> tuple[ApiKey, str]:
-        """A new key and its token, which nobody can show again.
+        """A new key and its token, which the desk cannot show again.
 
-        Raises ContractViolationError for an empty name, no role, or one that there is not.
+        Raises ContractViolationError for an empty name, no role, or an unknown role.
         """
         secret = secrets.token_hex(32)
-        with self._alone():
+        with self._locked():
             known = self.read()
             taken = {key.id for key in known.keys}
-            key_id = next(one for one in iter(lambda: secrets.token_hex(4), "") if one not in taken)
+            key_id = _unused_id(taken)
             try:
                 made = ApiKey.model_validate(
                     {
@@ -89,11 +89,12 @@ class KeyFile:
         return made, f"{_MARK}_{key_id}_{secret}"
 
     def revoke(self, key_id: str) -> ApiKey:
-        """Make a key useless for ever. Raises RecordNotFoundError, ConflictError if it is already.
+        """Revoke a key for ever.
 
-        It stays in the file: the record names it, and its id is never given again.
+        The key stays in the file: the record names it, and no other key gets its id. Raises
+        RecordNotFoundError, and ConflictError when the key has been revoked already.
         """
-        with self._alone():
+        with self._locked():
             known = self.read()
             found = next((key for key in known.keys if key.id == key_id), None)
             if found is None:
@@ -107,7 +108,7 @@ class KeyFile:
         return revoked
 
     def read(self) -> Keys:
-        """All keys; none when there is no file. Raises UnavailableError when it cannot be read."""
+        """All keys; none without a file. Raises UnavailableError for a file it cannot read."""
         try:
             return Keys.model_validate_json(self.path.read_bytes())
         except FileNotFoundError:
@@ -118,8 +119,8 @@ class KeyFile:
             ) from None
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Between reading and replacing, nobody else changes the file."""
+    def _locked(self) -> Iterator[None]:
+        """Keep other processes from changing the file between reading and replacing it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(self.path.with_name(f"{self.path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -133,7 +134,7 @@ class KeyFile:
 
 
 class KeyRing:
-    """The keys as a running API knows them: read again whenever the file has changed."""
+    """The keys of a running API, which reads the file again whenever it has changed."""
 
     def __init__(self, path: Path) -> None:
         self._file = KeyFile(path)
@@ -141,20 +142,26 @@ class KeyRing:
         self._keys: dict[str, ApiKey] = {}
 
     def holder(self, token: str) -> ApiKey | None:
-        """Whose valid key this is, if it is one.
+        """The valid key that this token is, if any.
 
-        Raises UnavailableError while the file cannot be read: nobody is let in by a broken lock.
+        Raises UnavailableError while the file cannot be read: a broken file opens nothing.
         """
         self._refresh()
         mark, _, rest = token.partition("_")
         key_id, _, secret = rest.partition("_")
         key = self._keys.get(key_id)
-        expected = key.secret_sha256 if key else _NOBODY
+        expected = key.secret_sha256 if key else _NO_DIGEST
         matches = hmac.compare_digest(_digest(secret), expected)
         return key if key and key.is_valid and matches and mark == _MARK else None
 
+    def valid(self, key_id: str) -> ApiKey | None:
+        """The valid key with this id, if any. Raises UnavailableError as `holder` does."""
+        self._refresh()
+        key = self._keys.get(key_id)
+        return key if key and key.is_valid else None
+
     def still_holds(self, key: ApiKey) -> bool:
-        """Whether a key that was shown before is valid still. Cheap: asked for every stream.
+        """Whether a key is still valid with the same roles. Cheap: called for every stream.
 
         Raises UnavailableError as `holder` does.
         """
@@ -174,7 +181,7 @@ class KeyRing:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Put a file in place whole or not at all; nobody but its owner may read it."""
+    """Replace a file as a whole or not at all, readable by its owner only."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     draft.unlink(missing_ok=True)
@@ -183,6 +190,12 @@ def write_private(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
+
+
+def _unused_id(taken: Collection[str]) -> str:
+    while (key_id := secrets.token_hex(4)) in taken:
+        pass
+    return key_id
 
 
 def _digest(secret: str) -> str:

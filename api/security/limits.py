@@ -1,10 +1,11 @@
-"""What one caller may take: so many requests a minute, so many seconds a request."""
+"""What one caller may use: requests a minute, seconds a request, open streams."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,12 +15,20 @@ from data.contracts.errors import UnavailableError
 
 SECONDS = 30.0
 """How long a request may take that is not a stream."""
+STREAM_RETRY_SECONDS = 5
+"""After how many seconds a client may ask for a refused stream again."""
+
+
+def is_stream(scope: Scope) -> bool:
+    """Whether an HTTP request asks for an event stream, which may stay open."""
+    path: str = scope["path"]
+    return scope["method"] == "GET" and path.endswith("/events")
 
 
 class RateLimit:
-    """A bucket of tokens per name: full at first, refilled evenly, one request takes one.
+    """A bucket of tokens per name: full at first, refilled evenly, one request takes one token.
 
-    Kept in this process; several API processes each grant the whole rate.
+    The buckets are kept in this process. Several API processes each grant the whole rate.
     """
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -29,9 +38,10 @@ class RateLimit:
         self._buckets: dict[str, tuple[float, float]] = {}
 
     def take(self, name: str) -> None:
-        """Raises TooManyRequestsError with the seconds until the next one is welcome."""
+        """Raises TooManyRequestsError with the seconds until the bucket has a token again."""
         now = self._clock()
         tokens, since = self._buckets.get(name, (self._capacity, now))
+        # The bucket was last looked at `since`; it has been refilled in the meantime.
         tokens = min(self._capacity, tokens + (now - since) * self._per_second)
         if tokens < 1:
             self._buckets[name] = (tokens, now)
@@ -40,15 +50,60 @@ class RateLimit:
         self._buckets[name] = (tokens - 1, now)
 
 
+class StreamLimit:
+    """Middleware that bounds the open event streams of one key and of this process.
+
+    It counts from the request to the end of the answer, so that a client that leaves before its
+    stream has begun is counted off too.
+    """
+
+    def __init__(self, app: ASGIApp, per_key: int, per_process: int) -> None:
+        self._app = app
+        self._per_key = per_key
+        self._per_process = per_process
+        self._open: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not is_stream(scope):
+            await self._app(scope, receive, send)
+            return
+        key_id: str = scope["state"]["key_id"]
+        try:
+            self._require_room(key_id)
+        except TooManyRequestsError as error:
+            await problem(error, scope["path"])(scope, receive, send)
+            return
+        self._open[key_id] += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._open[key_id] -= 1
+            if not self._open[key_id]:
+                del self._open[key_id]
+
+    def _require_room(self, key_id: str) -> None:
+        if self._open.total() >= self._per_process:
+            raise TooManyRequestsError(
+                f"this API process serves {self._per_process} streams at most",
+                retry_after=STREAM_RETRY_SECONDS,
+            )
+        # Without keys all callers share the empty id, and only the bound of the process counts.
+        if key_id and self._open[key_id] >= self._per_key:
+            raise TooManyRequestsError(
+                f"one key may have {self._per_key} streams open at most",
+                retry_after=STREAM_RETRY_SECONDS,
+            )
+
+
 class TimeLimit:
-    """Middleware that gives a request up after a while, its slow body included. Not a stream."""
+    """Middleware that ends a request after a while, its slow body included. Not a stream."""
 
     def __init__(self, app: ASGIApp, seconds: float = SECONDS) -> None:
         self._app = app
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].endswith("/events"):
+        if scope["type"] != "http" or is_stream(scope):
             await self._app(scope, receive, send)
             return
         begun = False
@@ -62,6 +117,7 @@ class TimeLimit:
             async with asyncio.timeout(self._seconds) as limit:
                 await self._app(scope, receive, noting)
         except TimeoutError:
+            # Either a timeout of the application itself, or an answer that has begun already.
             if begun or not limit.expired():
                 raise
             late = UnavailableError(f"the request took longer than {self._seconds:g} s")

@@ -1,7 +1,8 @@
-"""This machine only: what a desk without keys answers, and to whom.
+"""A desk without keys answers this machine only.
 
-Listening on loopback is not enough. A page of some other site, open in a browser of this machine,
-can send requests here, and under a name that it has pointed at this machine also read the answers.
+Listening on loopback is not enough. A page of another site, open in a browser of this machine,
+can send requests to the API. Under a name that it has pointed at this machine, it can also read
+the answers.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from flows.runtime.host.loopback import is_loopback
 
 
 def require_loopback(host: str) -> None:
-    """Without keys everybody is everybody, so only this machine may call.
+    """Without keys every caller acts in every role, so only this machine may call.
 
     Raises ContractViolationError for any other address.
     """
@@ -28,7 +29,7 @@ def require_loopback(host: str) -> None:
 
 
 def require_local_request(headers: Headers) -> None:
-    """Raises NotAllowedError for a request under another machine's name, or by another's page."""
+    """Raises NotAllowedError for a request to another host name, or from a page of another host."""
     origin = headers.get("origin")
     for address in (f"//{headers.get('host', '')}", *([origin] if origin else [])):
         if not is_loopback(_host_of(address)):

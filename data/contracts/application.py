@@ -1,8 +1,8 @@
-"""What a person asks for, and what they say about themselves.
+"""A credit application: the requested loan, and the applicants' own statements.
 
-Impossible things are refused here, field by field and without repeating a value. Things that
-are possible but not wanted (17 years old, too large an amount, a state we do not serve) pass:
-the policy answers those with a reason.
+The contract refuses impossible values field by field, and its errors do not repeat a value.
+Values that are possible but not wanted (an age of 17, too large an amount, a state that the
+lender does not serve) pass. The policy declines those with a reason.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ NonNegativeMoney = Annotated[Money, Field(ge=0)]
 
 
 class Address(PersonalRecord):
-    """Where somebody lives or lived. `until` is None for the present address."""
+    """A present or past address of an applicant. `until` is None for the present address."""
 
     line1: StreetLine
     city: Line
@@ -114,7 +114,7 @@ class Address(PersonalRecord):
 
 
 class Employment(Contract):
-    """What somebody lives on. Gross and per month, as the applicant states it."""
+    """The applicant's employment as stated. Amounts are gross, per month."""
 
     status: EmploymentStatus
     employer: Line = ""
@@ -124,31 +124,31 @@ class Employment(Contract):
 
 
 class OtherIncome(Contract):
-    """Income that is not earned at the employer. Its source never lowers its worth."""
+    """Income from another source than the employer. The desk never discounts it for its source."""
 
     type: OtherIncomeType
     monthly: NonNegativeMoney
     continues_months: Months | None = None
-    """How long it is known to go on; None when it has no end."""
+    """For how many months the income is known to continue; None when it has no known end."""
 
 
 class Applicant(PersonalRecord):
-    """One person who asks for credit, in their own words."""
+    """One applicant, as described in the application."""
 
     role: ApplicantRole = ApplicantRole.PRIMARY
     first_name: PersonName = ""
-    """Empty for a person whose whole name is one word."""
+    """Empty when the applicant's whole name is one word."""
     middle_name: PersonName = ""
     last_name: RequiredName
     suffix: PersonName = ""
     dob: Dob
     residency: Residency = Residency.CITIZEN
     ssn: Annotated[str, Personal("ssn")]
-    """Social security number as `AAA-GG-SSSS`, or an ITIN of somebody who is not a citizen."""
+    """Social security number as `AAA-GG-SSSS`, or the ITIN of an applicant who is not a citizen."""
     email: Email | None = None
     phone: Phone | None = None
     addresses: Annotated[tuple[Address, ...], Field(min_length=1, max_length=10)]
-    """The present address first."""
+    """The present address comes first."""
     employment: Employment
     other_income: Annotated[tuple[OtherIncome, ...], Field(max_length=20)] = ()
     housing_payment_monthly: NonNegativeMoney = Decimal("0.00")
@@ -168,13 +168,13 @@ class Applicant(PersonalRecord):
 
     @property
     def full_name(self) -> str:
-        """All parts of the name in the order in which they are spoken."""
+        """First, middle and last name and suffix, joined by spaces."""
         parts = (self.first_name, self.middle_name, self.last_name, self.suffix)
         return " ".join(part.strip() for part in parts if part.strip())
 
     @property
     def stated_monthly_income(self) -> Money:
-        """Gross, per month, all sources, as stated."""
+        """Stated income from all sources, gross, per month."""
         return sum(
             (income.monthly for income in self.other_income), self.employment.gross_monthly_stated
         )
@@ -186,7 +186,7 @@ class Applicant(PersonalRecord):
 
 
 class Consent(Contract):
-    """What the applicant agreed to, and when."""
+    """When the applicant gave each consent; None where the applicant did not."""
 
     credit_pull_at: Moment | None = None
     e_sign_at: Moment | None = None
@@ -194,35 +194,39 @@ class Consent(Contract):
 
 
 class Application(PersonalRecord):
-    """One request for credit by one or two people."""
+    """One request for credit by one or two applicants."""
 
     schema_version: Literal[1] = 1
     application_id: ChosenId
     received_at: Moment
     as_of_date: date
-    """The day on which the case is judged. Every age and every expiry is counted from it."""
+    """The day for which the desk decides. Ages and expiry dates are measured on this day."""
     channel: Channel = Channel.WEB
     product: Product = Product.PERSONAL_LOAN
     purpose: Purpose = Purpose.OTHER
     amount_requested: Annotated[Money, Field(gt=0)]
     term_months: Annotated[Months, Field(ge=1)]
     state: StateCode
-    """Whose law applies: the state of the primary applicant's residence."""
+    """The state whose law applies: where the primary applicant lives."""
     applicants: Annotated[tuple[Applicant, ...], Field(min_length=1, max_length=2)]
     consent: Annotated[Consent | None, Field(validate_default=True)] = None
     collateral_value: Annotated[Money, Field(gt=0)] | None = None
-    """What the security is worth; only for secured products."""
+    """The value of the collateral; only for secured products."""
     partner_id: ChosenId | None = None
 
     @property
     def primary(self) -> Applicant:
-        """The applicant who is asked first and written to."""
-        return next(one for one in self.applicants if one.role is ApplicantRole.PRIMARY)
+        """The primary applicant, who receives the letters."""
+        return next(
+            applicant for applicant in self.applicants if applicant.role is ApplicantRole.PRIMARY
+        )
 
     @property
     def co_applicant(self) -> Applicant | None:
         """The second applicant of a joint application."""
-        return next((one for one in self.applicants if one.role is ApplicantRole.CO), None)
+        return next(
+            (applicant for applicant in self.applicants if applicant.role is ApplicantRole.CO), None
+        )
 
     @field_validator("as_of_date")
     @classmethod
@@ -237,15 +241,18 @@ class Application(PersonalRecord):
     def _possible_people(
         cls, applicants: tuple[Applicant, ...], info: ValidationInfo
     ) -> tuple[Applicant, ...]:
-        if [one.role for one in applicants] != list(ApplicantRole)[: len(applicants)]:
+        if [applicant.role for applicant in applicants] != list(ApplicantRole)[: len(applicants)]:
             raise PydanticCustomError(
                 "applicant_roles", "the first applicant is primary, the second is co"
             )
-        if len({one.ssn for one in applicants}) != len(applicants):
+        if len({applicant.ssn for applicant in applicants}) != len(applicants):
             raise PydanticCustomError(
                 "duplicate_applicant", "both applicants carry the same social security number"
             )
-        if len({(one.full_name.casefold(), one.dob) for one in applicants}) != len(applicants):
+        names_and_dobs = {
+            (applicant.full_name.casefold(), applicant.dob) for applicant in applicants
+        }
+        if len(names_and_dobs) != len(applicants):
             raise PydanticCustomError(
                 "duplicate_applicant", "both applicants carry the same name and dob"
             )
@@ -253,8 +260,8 @@ class Application(PersonalRecord):
         if as_of is not None:
             problems = [
                 problem
-                for place, one in enumerate(applicants)
-                for problem in _impossible_dates(place, one, as_of)
+                for place, applicant in enumerate(applicants)
+                for problem in _impossible_dates(place, applicant, as_of)
             ]
             if problems:
                 raise ValidationError.from_exception_data(cls.__name__, problems)
@@ -265,7 +272,8 @@ class Application(PersonalRecord):
     def _consent_was_given(cls, consent: Consent | None) -> Consent | None:
         if consent is None or consent.credit_pull_at is None:
             raise PydanticCustomError(
-                "consent_missing", "credit_pull_at is required before a bureau is asked"
+                "consent_missing",
+                "credit_pull_at is required before a bureau is asked",
             )
         return consent
 
@@ -280,7 +288,7 @@ class Application(PersonalRecord):
 
 
 def _impossible_dates(place: int, applicant: Applicant, as_of: date) -> Iterator[InitErrorDetails]:
-    """What cannot be in a life. An age below 18 can, and is for the policy to answer."""
+    """Dates that no applicant can have. An age below 18 is possible: the policy declines it."""
     if applicant.dob > as_of or applicant.age_on(as_of) > _OLDEST_AGE:
         yield _at((place, "dob"), "dob_impossible", "lies in the future or too long ago")
     start = applicant.employment.start_date
@@ -298,5 +306,5 @@ def _impossible_dates(place: int, applicant: Applicant, as_of: date) -> Iterator
 def _at(
     where: tuple[str | int, ...], code: LiteralString, message: LiteralString
 ) -> InitErrorDetails:
-    """A problem with a field further inside, without the value that stands there."""
+    """A problem with a nested field, without the value of the field."""
     return InitErrorDetails(type=PydanticCustomError(code, message), loc=where, input=None)

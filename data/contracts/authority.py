@@ -1,4 +1,4 @@
-"""Who may approve what, as data: the lender's authority matrix, by role, grade and override."""
+"""The lender's authority matrix: which role may approve which amount, by grade and override."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RoleAuthority(Contract):
 
 
 class ProvenIdentity(Contract):
-    """What needs a proven identity once the desk has API keys."""
+    """Which answers need a proven identity once the desk has API keys."""
 
     gates: tuple[str, ...]
     overrides: bool
@@ -43,14 +43,14 @@ class AuthorityMatrix(Contract):
     matrix: str
     version: str
     unproven: Limit
-    """The most that a reviewer whose identity is not proven may approve."""
+    """The largest amount that a reviewer without a proven identity may approve."""
     proven_identity: ProvenIdentity
     roles: dict[str, RoleAuthority]
 
     def limit(
         self, role: str, grade: str | None, *, override: bool = False, proven: bool = True
     ) -> Decimal:
-        """The largest amount in dollars that somebody in this role may approve.
+        """The largest amount in dollars that a reviewer in this role may approve.
 
         Zero for a role without authority. `grade` is None for an ungraded application,
         `override` marks an approval against a soft decline of the policy.

@@ -1,4 +1,4 @@
-"""What every contract has in common: frozen, closed, exact."""
+"""The base of every contract: frozen, without unknown fields, with exact numbers."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _PLAIN_NUMBER = re.compile(r"-?\d{1,12}(\.\d{1,6})?")
 
 
 def _plain_decimal(value: object) -> object:
-    """Accept a number written plainly; refuse '12,000.00', '1e4', NaN and booleans."""
+    """Accept a plain number. Refuse '12,000.00', '1e4', NaN and booleans."""
     if isinstance(value, bool):
         raise ValueError("a number is required")
     if isinstance(value, float):
         value = repr(value)
     if isinstance(value, str) and not _PLAIN_NUMBER.fullmatch(value):
-        raise ValueError("write the number plainly, for example 12000.00")
+        raise ValueError("write a plain number, for example 12000.00")
     return value
 
 
@@ -40,8 +40,8 @@ def _as_written(value: Decimal) -> str:
     return f"{value.normalize():f}"
 
 
-# What is computed must look like what was stored and loaded again: equal Decimals with other
-# exponents print differently, and a run that was taken up again would decide in other bytes.
+# A computed value must have the same form as a stored value that was loaded again. Equal Decimals
+# with different exponents print differently, and a resumed run would write other decision bytes.
 def _in_cents(value: Decimal) -> Decimal:
     return Decimal(_two_places(value)) + 0
 
@@ -74,13 +74,13 @@ Moment = AwareDatetime
 
 
 class Contract(BaseModel):
-    """A value that crosses a border: it cannot be changed and has no unknown fields."""
+    """A value that passes between layers: immutable, without unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def canonical_json(value: Contract | dict[str, Any] | list[Any]) -> bytes:
-    """One spelling per value: sorted keys, no spaces, UTF-8. Equal values give equal bytes."""
+    """JSON with sorted keys and no spaces, as UTF-8. Equal values give equal bytes."""
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
     return json.dumps(
         plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False

@@ -1,4 +1,4 @@
-"""What a credit bureau says about somebody: the report as it arrives, nothing derived yet."""
+"""The credit report of one applicant, as the bureau delivers it."""
 
 from __future__ import annotations
 
@@ -31,6 +31,18 @@ class BureauAlert(StrEnum):
     ADDRESS_DISCREPANCY = "address_discrepancy"
     SSN_DECEASED = "ssn_deceased"
     SSN_NOT_ISSUED = "ssn_not_issued"
+
+
+READABLE_FILES = frozenset({BureauStatus.HIT, BureauStatus.THIN})
+"""Files whose accounts the desk can see."""
+
+CLOSED_FILES = frozenset({BureauStatus.FROZEN, BureauStatus.LOCKED})
+"""Files that stay closed until the applicant opens them."""
+
+IDENTITY_ALERTS = frozenset(
+    {BureauAlert.FRAUD_INITIAL, BureauAlert.FRAUD_EXTENDED, BureauAlert.ACTIVE_DUTY}
+)
+"""Alerts that require a proof of identity before a lender grants credit (FCRA 605A)."""
 
 
 class TradelineType(StrEnum):
@@ -72,14 +84,14 @@ class PublicRecordStatus(StrEnum):
 
 
 class ScoreFactor(Contract):
-    """Why the bureau's score is not higher, in the bureau's own code and words."""
+    """A reason why the score is not higher, with the bureau's own code and text."""
 
     code: Annotated[str, Field(pattern=r"^[A-Z0-9]{1,8}$")]
     text: Line
 
 
 class BureauScore(Contract):
-    """A score as delivered. A value outside the range, or from 9000 on, says 'no score'."""
+    """A score as delivered. A value outside the range, such as 9000 or more, means 'no score'."""
 
     value: Annotated[int, Field(strict=True, ge=0, le=9999)]
     model: Line
@@ -90,7 +102,7 @@ class BureauScore(Contract):
 
     @property
     def is_scored(self) -> bool:
-        """Whether `value` is a score rather than a special code."""
+        """Whether `value` is a score and not a special code."""
         return self.range_min <= self.value <= self.range_max
 
 
@@ -112,7 +124,7 @@ class Tradeline(Contract):
     dpd_60_count: Count = 0
     dpd_90_count: Count = 0
     last_delinquency: date | None = None
-    """When the account was last 30 or more days late."""
+    """The last day on which the account was 30 or more days late."""
     designator: EcoaDesignator = EcoaDesignator.INDIVIDUAL
 
 
@@ -136,14 +148,14 @@ class Collection(Contract):
 
 
 class BureauReport(PersonalRecord):
-    """One bureau's answer about one person."""
+    """One bureau's answer about one applicant."""
 
     schema_version: Literal[1] = 1
     bureau: Line
     report_date: date
     status: BureauStatus
     subject_ssn_last4: Last4 | None = None
-    """Whose file the bureau found. It may be another person's."""
+    """Last four digits of the SSN in the file. The file may belong to another person."""
     score: BureauScore | None = None
     alerts: tuple[BureauAlert, ...] = ()
     tradelines: Annotated[tuple[Tradeline, ...], Field(max_length=500)] = ()

@@ -1,4 +1,4 @@
-"""One case with everything that was handed in: the question that the agents answer."""
+"""One case: the application with its documents and reports. The agents' questions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from data.contracts.policy import ReasonCode, Recommendation
 
 
 class CaseFile(PersonalRecord):
-    """The bundle: an application, its papers and what outside services said about it."""
+    """An application, its documents, and the reports of outside services."""
 
     schema_version: Literal[1] = 1
     application: Application
@@ -30,7 +30,7 @@ class CaseFile(PersonalRecord):
     fraud_signals: FraudSignals | None = None
 
     @model_validator(mode="after")
-    def _papers_belong_together(self) -> Self:
+    def _documents_and_reports_belong_to_applicants(self) -> Self:
         ids = [document.document_id for document in self.documents]
         if len(set(ids)) != len(ids):
             raise PydanticCustomError("duplicate_document", "two documents share a document_id")
@@ -58,73 +58,73 @@ class CaseFile(PersonalRecord):
 
     @property
     def reports(self) -> Iterator[tuple[ApplicantRole, BureauReport]]:
-        """The bureau's reports with whose they are, the primary applicant's first."""
+        """The bureau's reports by applicant, the primary applicant's first."""
         if self.bureau_report is not None:
             yield ApplicantRole.PRIMARY, self.bureau_report
         if self.co_bureau_report is not None:
             yield ApplicantRole.CO, self.co_bureau_report
 
     def inputs_sha256(self) -> str:
-        """The digest of everything handed in, without the id it was filed under.
+        """The digest of the whole case file except the application id.
 
-        A copy of a case under another id has equal inputs.
+        A copy of a case under another id has the same digest.
         """
         inputs = self.model_dump(mode="json", include=set(CaseFile.model_fields))
         del inputs["application"]["application_id"]
         return sha256_of(inputs)
 
     def renamed(self, application_id: str) -> CaseFile:
-        """A copy under another id, otherwise equal. Raises ValidationError when it is no slug."""
+        """An equal copy under another id. Raises ValidationError when the id is not a slug."""
         content = self.model_dump(include=set(CaseFile.model_fields))
         content["application"]["application_id"] = application_id
         return CaseFile.model_validate(content)
 
     def with_document(self, document: Document) -> CaseFile:
-        """A copy with one more paper."""
+        """A copy with one more document."""
         content = self.model_dump(include=set(CaseFile.model_fields))
         content["documents"] = (*content["documents"], document.model_dump())
         return CaseFile.model_validate(content)
 
 
 class PersonaCard(Contract):
-    """Whom a synthetic case invents, and which branch it is there to show."""
+    """The invented applicant of a synthetic case, and the branch of the workflow that it shows."""
 
     name: str
     branch: str
 
 
 class Expected(Contract):
-    """What must come out, before any person but the applicant has spoken.
+    """The expected results before a reviewer has answered.
 
-    Where papers are asked for, it is what comes out once `later_documents` have arrived.
+    Where the desk asks for documents, these are the results after `later_documents` arrived.
     """
 
     recommendation: Recommendation | None
-    """None when the case stops before the policy is asked."""
+    """None when the case stops before the policy runs."""
     outcome: Outcome | None = None
-    """None when a person has to decide first."""
+    """None when a reviewer has to decide first."""
     grade: Grade | None = None
     gates: tuple[str, ...] = ()
     """The gates that open, in order."""
     reasons: tuple[ReasonCode, ...] = ()
-    """Reasons that must be among the principal ones."""
+    """Codes that must be among the principal reasons."""
     refer_reasons: tuple[ReasonCode, ...] = ()
-    """Reasons of refer rules that must be among those that hit."""
+    """Reason codes of refer rules that must hit."""
     offer_amount: Money | None = None
-    """Of the offer, or of the best counter-offer."""
+    """The amount of the offer, or of the best counter-offer."""
     agent_codes: tuple[Slug, ...] = ()
-    """Codes that must appear among the agents' signals, readings, warnings or verdicts."""
+    """Codes that must appear in the agents' signals, readings, warnings or verdicts."""
 
 
 class Persona(CaseFile):
-    """A synthetic case file together with what must come out of it."""
+    """A synthetic case file together with its expected results."""
 
     persona: PersonaCard
     expected: Expected
     later_documents: tuple[Document, ...] = ()
-    """What the applicant hands in when asked at the `documents` gate."""
+    """The documents that the applicant sends when the `documents` gate asks."""
 
     @property
     def case(self) -> CaseFile:
-        """The case alone, as it would be handed in."""
+        """The case file alone, as it would be submitted."""
         return CaseFile.model_validate(self.model_dump(include=set(CaseFile.model_fields)))

@@ -1,4 +1,4 @@
-"""What the desk decided: the content, which is reproducible, and the envelope, which is not."""
+"""The decision: its content, which is reproducible, and its envelope, which is not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Grade(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How an application ended."""
+    """How the desk decided on an application."""
 
     APPROVE = "approve"
     DECLINE = "decline"
@@ -38,7 +38,7 @@ class Outcome(StrEnum):
 
 
 class Offer(Contract):
-    """Terms the lender stands by until they expire. All amounts in US dollars."""
+    """Terms that bind the lender until they expire. All amounts in US dollars."""
 
     amount: Annotated[Money, Field(gt=0)]
     term_months: Annotated[Months, Field(ge=1)]
@@ -49,7 +49,7 @@ class Offer(Contract):
     payment: Money
     final_payment: Money
     fee: Money
-    """Withheld from the proceeds."""
+    """Withheld from the amount paid out."""
     finance_charge: Money
     total_of_payments: Money
     grade: Grade
@@ -69,7 +69,7 @@ class ConditionStatus(StrEnum):
 
 
 class Condition(Contract):
-    """A stipulation that goes along with the decision."""
+    """A stipulation attached to the decision."""
 
     code: Annotated[str, Field(pattern=r"^[a-z_]{1,48}$")]
     text: str
@@ -79,7 +79,7 @@ class Condition(Contract):
 
 
 class AdjustedTerms(Contract):
-    """What a person changed; None leaves a term as it was asked for."""
+    """Terms that a reviewer changed; None keeps the requested term."""
 
     amount: Annotated[Money, Field(gt=0)] | None = None
     term_months: Annotated[Months, Field(ge=1)] | None = None
@@ -87,7 +87,7 @@ class AdjustedTerms(Contract):
 
 
 class HumanRuling(Contract):
-    """What a person decided at a gate. Without clock times: those belong to the journal."""
+    """What a reviewer decided at a gate. Times are in the journal, not here."""
 
     gate: str
     decision: str
@@ -96,7 +96,7 @@ class HumanRuling(Contract):
     proven: bool = False
     """Whether the reviewer's identity was proven by a key."""
     reason_code: str
-    """Why, from the gate's own list; obligatory for an override."""
+    """A code from the gate's own list; required for an override."""
     override: bool = False
     """Whether the ruling goes against a soft rule of the policy."""
     adjusted: AdjustedTerms | None = None
@@ -104,7 +104,7 @@ class HumanRuling(Contract):
 
 
 class Versions(Contract):
-    """What was in force. None where a run never came that far."""
+    """The versions in force. None where the run did not use that part."""
 
     workflow: str | None = None
     policy: str | None = None
@@ -117,7 +117,7 @@ class Versions(Contract):
 
 
 class ScoreDisclosure(Contract):
-    """The bureau score that was used, in the form in which a notice discloses it (FCRA 615)."""
+    """The bureau score that the desk used, as a notice discloses it (FCRA 615)."""
 
     value: Count
     model: Line
@@ -129,7 +129,7 @@ class ScoreDisclosure(Contract):
 
 
 class RequestedTerms(Contract):
-    """What was asked for, so that a notice can name it."""
+    """The requested terms, so that a notice can name them."""
 
     product: Product
     amount: Money
@@ -139,7 +139,7 @@ class RequestedTerms(Contract):
 class DecisionContent(Contract):
     """The reproducible part: equal inputs, versions, dates and rulings give equal bytes.
 
-    It holds neither the application's nor the run's id, nor any time of the clock.
+    It holds no application id, no run id and no clock time.
     """
 
     schema_version: Literal[1] = 1
@@ -148,14 +148,14 @@ class DecisionContent(Contract):
     versions: Versions
     requested: RequestedTerms
     recommendation: Recommendation | None
-    """None when the case ended before the policy was asked."""
+    """None when the case ended before the policy ran."""
     outcome: Outcome
     pd: Share | None = None
     grade: Grade | None = None
     dti_after: Rate | None = None
     rule_results: tuple[RuleResult, ...] = ()
     principal_reasons: Annotated[tuple[ReasonCode, ...], Field(max_length=4)] = ()
-    """In the order of weight; only codes that may be printed."""
+    """The weightiest first; only codes that a notice may print."""
     offer: Offer | None = None
     alternatives: tuple[Offer, ...] = ()
     conditions: tuple[Condition, ...] = ()
@@ -176,21 +176,21 @@ class DecisionContent(Contract):
 
 
 class Decision(Contract):
-    """The content in its envelope: which run decided, for whom, and when."""
+    """The content with its envelope: run, application and time of the decision."""
 
     decision_id: Slug
     run_id: str
     application_id: Slug
     decided_at: Moment
     copy_of: Slug | None = None
-    """The application whose case file was decided under another id."""
+    """The application whose case file this one copies under another id."""
     batch_id: str | None = None
     content: DecisionContent
     content_sha256: Sha256
 
     @classmethod
     def of(cls, content: DecisionContent, **envelope: Any) -> Decision:
-        """Put a content into its envelope."""
+        """Build a decision from its content and the envelope's fields."""
         return cls(content=content, content_sha256=content.content_sha256, **envelope)
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The papers of a case: how they arrive, and what stands in them once they are read."""
+"""The documents of a case: the file with its bytes, and the typed content read from it."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ IDENTITY_KINDS = frozenset(
 
 
 class DocumentRef(Contract):
-    """What is known of a paper without opening it."""
+    """The properties of a document that are known without reading it."""
 
     document_id: ChosenId
     kind: DocumentKind
     applicant: ApplicantRole = ApplicantRole.PRIMARY
-    """Whose paper it is."""
+    """The applicant to whom the document belongs."""
     media_type: Annotated[str, Field(pattern=r"^[a-z]+/[a-z0-9.+-]+$")]
     size_bytes: Count
     sha256: Sha256
@@ -55,13 +55,13 @@ class DocumentRef(Contract):
 
 
 class Document(PersonalRecord, DocumentRef):
-    """A paper with its bytes. Whether they are what the reference promises is seen on reading."""
+    """A document with its bytes. The reader checks them against size and digest."""
 
     content_base64: Annotated[str, Field(max_length=8_000_000), Personal("text")] = ""
 
 
 class IdentityDocument(PersonalRecord):
-    """A licence, passport or state ID, as far as the desk compares it."""
+    """A licence, passport or state ID: the fields that the desk compares."""
 
     number: AccountNumber
     full_name: RequiredName
@@ -73,7 +73,7 @@ class IdentityDocument(PersonalRecord):
     mrz: Annotated[tuple[str, ...], Personal("text")] = ()
     """The machine-readable lines of a passport (ICAO 9303, two lines of 44)."""
     tamper_score: Share | None = None
-    """How likely the scanner holds a forgery; None when it did not say."""
+    """The scanner's probability of a forgery; None when the scanner gave none."""
 
 
 class PayFrequency(StrEnum):
@@ -96,7 +96,7 @@ class Deduction(Contract):
 
 
 class Paystub(PersonalRecord):
-    """One pay period of one employee, and the year so far."""
+    """One pay period of one employee, with the year-to-date gross pay."""
 
     employer: Line
     employee_name: RequiredName
@@ -111,7 +111,7 @@ class Paystub(PersonalRecord):
 
 
 class Transaction(PersonalRecord):
-    """One line of a statement; money in is positive, money out is negative."""
+    """One line of a bank statement. Money in is positive, money out is negative."""
 
     posted_on: date
     amount: Money
@@ -133,7 +133,7 @@ class BankStatement(PersonalRecord):
 
 
 class AnnualIncomeProof(PersonalRecord):
-    """A W-2 or a tax return: what one calendar year brought, gross."""
+    """A W-2 or a tax return: the gross income of one calendar year."""
 
     recipient_name: RequiredName
     payer: Line = ""
@@ -143,7 +143,7 @@ class AnnualIncomeProof(PersonalRecord):
 
 
 class BenefitsLetter(PersonalRecord):
-    """A public or private payer confirms what it pays each month."""
+    """A letter in which a public or private payer confirms a monthly payment."""
 
     recipient_name: RequiredName
     payer: Line
@@ -151,5 +151,5 @@ class BenefitsLetter(PersonalRecord):
     monthly_amount: NonNegativeMoney
 
 
-Paper = IdentityDocument | Paystub | BankStatement | AnnualIncomeProof | BenefitsLetter
-"""A document that has been read."""
+DocumentContent = IdentityDocument | Paystub | BankStatement | AnnualIncomeProof | BenefitsLetter
+"""The typed content of a document that the desk has read."""

@@ -2,6 +2,7 @@
 
 CreditDeskError
 ├── RecordNotFoundError (LookupError)       nothing is filed under that name
+│   └── RecordErasedError                   its personal data was erased; a tombstone is left
 ├── RecordCorruptError (ValueError)         a file is there and cannot be trusted
 ├── ContractViolationError (ValueError)     input or output breaks its contract; names the fields
 ├── ConflictError                           the request contradicts what is already recorded
@@ -112,6 +113,12 @@ class CreditDeskError(Exception):
 
 class RecordNotFoundError(CreditDeskError, LookupError):
     code = "record_not_found"
+
+
+class RecordErasedError(RecordNotFoundError):
+    """The personal data of an application was erased; only its tombstone is left."""
+
+    code = "erased"
 
 
 class RecordCorruptError(CreditDeskError, ValueError):

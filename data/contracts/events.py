@@ -1,4 +1,4 @@
-"""What a run tells about itself while it is under way.
+"""The events that a run writes while it is running.
 
 One schema for the journal, the SSE stream, Prefect's event feed and the OpenAPI page.
 """
@@ -50,20 +50,20 @@ class EventStatus(StrEnum):
 
 
 class Event(Contract):
-    """One entry of a run's journal. `id` is gapless per run from 1, and the SSE id."""
+    """One entry of a run's journal. `id` counts from 1 without gaps, and is also the SSE id."""
 
     id: Annotated[int, Field(ge=1)]
     run_id: str
     ts: Moment
     type: EventType
     phase: str
-    """The stage under way, by its name in the workflow map; empty before the first."""
+    """The current stage, by its name in the workflow map; empty before the first stage."""
     status: EventStatus
     message: str
     progress: Annotated[float, Field(ge=0, le=1)]
-    """Share of the whole run that is done. Never falls."""
+    """The finished share of the whole run. It never decreases."""
     step_progress: Annotated[float, Field(ge=0, le=1)]
-    """Share of the stage under way that is done."""
+    """The finished share of the current stage."""
     trace_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     span_id: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
     meta: dict[str, Any] = Field(default_factory=dict)

@@ -1,6 +1,6 @@
-"""What the policy may look at: one flat, closed list of facts about one case.
+"""The facts that the policy may use: one flat, closed list for one case.
 
-None always means that the answer is not known, never that the thing is absent.
+None always means "not known". It never means "does not exist".
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from data.contracts.quantities import Count, Months, Share
 
 
 class PolicyFacts(Contract):
-    """Amounts in US dollars, per month where not said otherwise; rates are fractions."""
+    """Amounts in US dollars, per month unless said otherwise. Rates are fractions."""
 
     product: Product
     amount_requested: Money
     term_months: Months
     state: StateCode
     youngest_age: Count
-    """Completed years on the as-of date, of the younger applicant."""
+    """Age of the younger applicant on the as-of date, in completed years."""
     covered_borrower: bool
 
     identity_status: IdentityStatus | None = None
@@ -47,14 +47,14 @@ class PolicyFacts(Contract):
     income_limit: Money | None = None
     """The largest amount that verified income supports."""
     amount_over_income_limit: Money | None = None
-    """What is asked for beyond it; negative when there is room."""
+    """The requested amount less `income_limit`; negative when the request is lower."""
 
     bureau_status: BureauStatus | None = None
     bureau_report_age_days: Count | None = None
     bureau_score: Count | None = None
     bureau_alerts: tuple[BureauAlert, ...] | None = None
     unanswered_alerts: Count | None = None
-    """Alerts that demand a proof of identity and got none."""
+    """How many alerts require a proof of identity that the applicant has not given."""
     trades_open: Count | None = None
     thin_file: bool | None = None
     worst_dpd_12m: Count | None = None
@@ -66,9 +66,9 @@ class PolicyFacts(Contract):
     bankruptcy_open: bool | None = None
     bankruptcy_discharged: bool | None = None
     months_since_bankruptcy_discharge: Months | None = None
-    """None also for somebody who never was bankrupt: ask `bankruptcy_discharged` first."""
+    """None also without any bankruptcy: check `bankruptcy_discharged` first."""
     utilization_revolving: Rate | None = None
-    """None also for somebody without a revolving limit."""
+    """None also without a revolving limit."""
 
     pd: Share | None = None
     grade: Grade | None = None
@@ -96,7 +96,7 @@ TERM_FACTS = frozenset(
         "residual_margin_stressed",
     }
 )
-"""The facts that another amount, term or rate would change."""
+"""The facts that depend on the amount, the term or the rate."""
 
 
 def fact_type(name: str) -> type:
@@ -106,7 +106,7 @@ def fact_type(name: str) -> type:
 
 
 def fact_item_type(name: str) -> type:
-    """What a list among the facts is a list of."""
+    """The type of the items of a fact that is a list."""
     return cast(type, get_args(_without_none(name))[0])
 
 

@@ -1,4 +1,4 @@
-"""What the agents answer. No finding holds personal data: results, scores, codes and ids only."""
+"""The agents' answers. A finding holds results, scores, codes and ids, and no personal data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import Field
 
 from data.contracts.application import ApplicantRole, NonNegativeMoney
 from data.contracts.base import Contract, Money, Rate, Sha256, Slug
-from data.contracts.bureau import BureauAlert, BureauScore, BureauStatus
+from data.contracts.bureau import CLOSED_FILES, BureauAlert, BureauScore, BureauStatus
 from data.contracts.decision import Grade, Offer
 from data.contracts.documents import DocumentKind
 from data.contracts.policy import ReasonCode, Stipulation
@@ -21,7 +21,7 @@ from data.contracts.quantities import Count, Months, Points, Share
 class FindingStatus(StrEnum):
     OK = "ok"
     DEGRADED = "degraded"
-    """Answered, with less to go on than there should be."""
+    """The agent answered, but with less information than it needs."""
     FAILED = "failed"
 
 
@@ -32,7 +32,7 @@ class Finding(Contract):
     agent_version: str
     status: FindingStatus = FindingStatus.OK
     evidence: tuple[str, ...] = ()
-    """Ids of the documents and entries the answer rests on."""
+    """Ids of the documents and list entries that support the answer."""
     warnings: tuple[str, ...] = ()
     """Codes."""
 
@@ -49,11 +49,11 @@ class Completeness(StrEnum):
     COMPLETE = "complete"
     INCOMPLETE = "incomplete"
     UNUSABLE = "unusable"
-    """What is required was sent, and cannot be read."""
+    """A required document was sent, but the desk cannot read it."""
 
 
 class ChecklistItem(Contract):
-    """One thing an applicant has to show, by any one of several kinds of paper."""
+    """One thing that an applicant has to prove, with any one of several kinds of document."""
 
     applicant: ApplicantRole
     purpose: str
@@ -65,12 +65,12 @@ class ChecklistItem(Contract):
 
 
 class DocumentReading(Contract):
-    """How reading one paper went."""
+    """The result of reading one document."""
 
     document_id: Slug
     kind: DocumentKind
     problem: str | None = None
-    """A code; None when the paper was read and is fit for use."""
+    """A problem code; None when the document was read and can be used."""
 
 
 class DocIntakeFinding(Finding):
@@ -96,7 +96,7 @@ class MatchLevel(StrEnum):
 class FieldMatch(Contract):
     level: MatchLevel
     score: Points | None = None
-    """Likeness from 0 to 100; None when nothing was compared."""
+    """Similarity from 0 to 100; None when nothing was compared."""
 
 
 class IdentityDocumentStatus(StrEnum):
@@ -126,18 +126,18 @@ class WatchlistStatus(StrEnum):
 
 
 class WatchlistCandidate(Contract):
-    """One entry that looks like one applicant."""
+    """One list entry that resembles one applicant."""
 
     applicant: ApplicantRole
     entry_id: Slug
     status: WatchlistStatus
     score: Points
     dob_agrees: bool | None
-    """None when the list knows no date of birth."""
+    """None when the list gives no date of birth."""
 
 
 class WatchlistScreening(Contract):
-    """The answer of one edition of one list."""
+    """The result of screening the applicants against one edition of one list."""
 
     status: WatchlistStatus
     candidates: tuple[WatchlistCandidate, ...] = ()
@@ -152,7 +152,7 @@ class KycFinding(Finding):
     """One per applicant, the primary first."""
     watchlist: WatchlistScreening
     alerts_handled: tuple[BureauAlert, ...] = ()
-    """Alerts that demand a proof of identity, and got one."""
+    """Alerts that require a proof of identity, which the applicant has given."""
 
 
 class FraudBand(StrEnum):
@@ -173,9 +173,9 @@ class Typology(StrEnum):
 class FraudSignal(Contract):
     code: str
     weight: Count
-    """What it adds to the score."""
+    """The points that it adds to the score."""
     value: str
-    """The number or code observed, never who it was observed about."""
+    """The observed number or code, without the person concerned."""
 
 
 class FraudFinding(Finding):
@@ -195,7 +195,7 @@ class IncomeStability(Contract):
     """How regularly pay arrives in the bank."""
 
     months: Months
-    """With at least one pay deposit."""
+    """Months with at least one pay deposit."""
     deposits: Count
     cadence: str
     """`weekly`, `biweekly`, `semimonthly`, `monthly` or `irregular`."""
@@ -209,17 +209,17 @@ class IncomeFinding(Finding):
     stated_monthly: NonNegativeMoney
     paystub_monthly: NonNegativeMoney | None = None
     bank_monthly: NonNegativeMoney | None = None
-    """Net, as it arrived."""
+    """Net deposits, as they arrived."""
     other_monthly: NonNegativeMoney | None = None
     """From W-2, tax return or a letter of benefits."""
     verified_monthly: NonNegativeMoney | None = None
-    """What the desk reckons with; None when nothing could be verified."""
+    """The income that the desk uses; None when nothing could be verified."""
     net_monthly: NonNegativeMoney | None = None
-    """What is paid out; None when unknown."""
+    """Income after deductions; None when unknown."""
     method: str
     """`paystub`, `paystub_and_bank`, `bank`, `annual_proof`, `benefits_letter`, `mixed`, `none`."""
     deviation: Rate | None = None
-    """(stated - verified) / stated; negative when more was verified than stated."""
+    """(stated - verified) / stated; negative when verified income exceeds stated income."""
     stability: IncomeStability | None = None
     confidence: Share
     verdict: IncomeVerdict
@@ -230,7 +230,7 @@ class IncomeFinding(Finding):
 
 
 class BureauAttributes(Contract):
-    """What is derived from a report, under fixed names, as of one day."""
+    """Attributes derived from a report as of one day, under fixed names."""
 
     version: str
     trades_open: Count
@@ -249,7 +249,7 @@ class BureauAttributes(Contract):
     months_since_bankruptcy_discharge: Months | None = None
     authorized_user_share: Share | None = None
     monthly_obligations: Money
-    """Payments on own open accounts, mortgages left out."""
+    """Payments on the applicant's own open accounts, without mortgages."""
     mortgage_payment_monthly: Money = Decimal("0.00")
     thin_file: bool
 
@@ -266,12 +266,12 @@ class BureauFinding(Finding):
 
     @property
     def is_frozen(self) -> bool:
-        """Whether the applicant has to open the file before anybody can read it."""
-        return self.bureau_status in {BureauStatus.FROZEN, BureauStatus.LOCKED}
+        """Whether the applicant has to open the file before the desk can read it."""
+        return self.bureau_status in CLOSED_FILES
 
 
 class KeyFactor(Contract):
-    """What cost the most points."""
+    """An attribute that cost points, with the reason that it stands for."""
 
     attribute: str
     code: ReasonCode
@@ -279,7 +279,7 @@ class KeyFactor(Contract):
 
 
 class MemberFinding(Finding):
-    """What one model says."""
+    """The result of one model."""
 
     model: str
     model_version: str
@@ -290,14 +290,14 @@ class MemberFinding(Finding):
 
 
 class AffordabilityFinding(Finding):
-    """Can they carry it? Amounts per month."""
+    """Whether the applicants can repay the loan. Amounts per month."""
 
     amount: Money
-    """Of the loan that is judged."""
+    """Of the loan that is assessed."""
     term_months: Months
     annual_rate: Rate
     payment: Money
-    """Of the loan that is judged."""
+    """Of the loan that is assessed."""
     verified_income: Money
     net_income: Money
     obligations: Money
@@ -326,19 +326,19 @@ class RiskFinding(Finding):
 
 class PricingFinding(Finding):
     offers: tuple[Offer, ...] = ()
-    """For the amount and term asked for."""
+    """Offers for the requested amount and term."""
     counter_offers: Annotated[tuple[Offer, ...], Field(max_length=3)] = ()
 
 
 class Unanswered(Contract):
-    """An agent that was asked and has not answered."""
+    """An agent that the desk asked and that did not answer."""
 
     agent: str
     code: str
 
 
 class Verification(Contract):
-    """Who are they, is it honest, what do they earn; or that nobody could say."""
+    """The findings on identity, fraud and income, and the agents that did not answer."""
 
     kyc: KycFinding | None = None
     fraud: FraudFinding | None = None
@@ -347,5 +347,5 @@ class Verification(Contract):
 
     @property
     def is_sanctioned(self) -> bool:
-        """Whether the applicant is certainly somebody on a sanctions list: the case ends there."""
+        """Whether an applicant is a person on a sanctions list. Such a case ends here."""
         return self.kyc is not None and self.kyc.watchlist.status is WatchlistStatus.TRUE_MATCH

@@ -1,4 +1,4 @@
-"""What device, network and consortium services say about an application."""
+"""Signals of device, network and consortium services about an application."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class PhoneType(StrEnum):
 
 
 class SharedTrait(StrEnum):
-    """What several identities have in common."""
+    """A trait that several identities can share."""
 
     SSN = "ssn"
     DEVICE = "device"
@@ -29,7 +29,7 @@ class SharedTrait(StrEnum):
 
 
 class Seen(Contract):
-    """How many applications carried a trait within the last day, week and thirty days."""
+    """How many applications had a trait within the last day, 7 days and 30 days."""
 
     days_1: Count = 0
     days_7: Count = 0
@@ -44,7 +44,7 @@ class Velocity(Contract):
 
 
 class IdentityLink(Contract):
-    """That one trait belongs to several identities."""
+    """One trait that several identities share."""
 
     trait: SharedTrait
     identities: Count
@@ -57,7 +57,7 @@ class FraudSignals(PersonalRecord):
     device_id: Annotated[str, Field(max_length=128), Personal("device")] | None = None
     ip_country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
     ip_distance_km: Count | None = None
-    """From the address of the network to the stated address."""
+    """Distance from the location of the IP address to the stated address."""
     email_age_days: Count | None = None
     phone_type: PhoneType | None = None
     velocity: Velocity = Velocity()

@@ -1,4 +1,4 @@
-"""Letters to applicants: what they are, and what a lender puts into all of them."""
+"""Letters to applicants, and the lender's details that appear in every letter."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from data.contracts.base import Contract, Slug
 class NoticeKind(StrEnum):
     APPROVAL = "approval"
     COUNTER_OFFER = "counter_offer"
-    """The combined form: an offer, and the reasons against what was asked for."""
+    """The combined form: an offer, and the reasons against the request."""
     ADVERSE_ACTION = "adverse_action"
     INCOMPLETENESS = "incompleteness"
 
 
 class Notice(Contract):
-    """One letter as plain text, without the name of its reader."""
+    """One letter as plain text, without the name of the applicant."""
 
     kind: NoticeKind
     due_by: date
@@ -28,7 +28,7 @@ class Notice(Contract):
 
 
 class Party(Contract):
-    """Somebody a letter refers its reader to."""
+    """A company or agency that a letter names."""
 
     name: str
     address: tuple[str, ...]
@@ -36,13 +36,13 @@ class Party(Contract):
 
 
 class NoticeTerms(Contract):
-    """The versioned particulars of one lender."""
+    """The versioned details of one lender."""
 
     id: Slug
     version: str
     creditor: Party
     agency: Party
-    """Which supervises the lender under the Equal Credit Opportunity Act."""
+    """The agency that supervises the lender under the Equal Credit Opportunity Act."""
     bureaus: Annotated[tuple[Party, ...], Field(min_length=1)]
     notice_due_days: Annotated[int, Field(strict=True, ge=1, le=30)]
     answer_due_days: Annotated[int, Field(strict=True, ge=1)]

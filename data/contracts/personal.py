@@ -1,7 +1,7 @@
-"""Which fields are about a person, said once, so that masking is derived and never forgotten.
+"""Marks for the fields that hold personal data. Masking is derived from the marks.
 
-A contract that holds personal data derives from `PersonalRecord` and marks the fields with
-one of the types below. `masked` gives the form that may be shown, logged or stored in a state.
+A contract with personal data derives from `PersonalRecord` and marks such fields with one of the
+types below. `masked` gives the form that the desk may show, log or store in a state.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u20
 
 @dataclass(frozen=True)
 class Personal:
-    """Marks a field as personal data of one kind; the kind decides what a mask leaves over."""
+    """Marks a field as personal data of one kind. The kind decides what a mask keeps."""
 
     kind: Kind
 
 
 class PersonalRecord(Contract):
-    """A contract with personal data: neither its repr nor its errors show any."""
+    """A contract with personal data, which its repr and its errors do not show."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
@@ -44,13 +44,18 @@ class PersonalRecord(Contract):
 
 
 _CONTROLS = frozenset({"Cc", "Zl", "Zp"})
-"""Categories that end a line, or tell a terminal what to do."""
+"""Unicode categories that end a line or control a terminal."""
 
 
 def _without_controls(text: str) -> str:
     if any(unicodedata.category(sign) in _CONTROLS or sign in _BIDI_CONTROLS for sign in text):
         raise PydanticCustomError("control_character", "control characters are not allowed")
     return text
+
+
+def _composed(text: str) -> str:
+    """The text in NFC, so that a name has the same characters from every keyboard."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _not_blank(text: str) -> str:
@@ -66,11 +71,11 @@ def _no_tax_number(text: str) -> str:
 
 
 ChosenId = Annotated[Slug, AfterValidator(_no_tax_number)]
-"""An id that somebody outside has chosen. Ids stand in names, logs and addresses, so none may be
-what is kept out of those."""
+"""An id that a caller has chosen. It must not be a tax number, because names, logs and URLs show
+ids."""
 
-Signature = Annotated[str, AfterValidator(_without_controls)]
-"""How somebody at the desk calls themselves: it is repeated to others, on one line."""
+Signature = Annotated[str, AfterValidator(_without_controls), AfterValidator(_composed)]
+"""The name that a reviewer gives. The desk shows it to other people, on one line."""
 
 Line = Annotated[str, Field(max_length=300), AfterValidator(_without_controls)]
 """One line of free text; may be empty."""
@@ -89,12 +94,12 @@ Email = Annotated[
 ]
 Phone = Annotated[str, Field(pattern=r"^\+?[0-9][0-9 ().-]{6,20}$"), Personal("phone")]
 PersonalText = Annotated[Line, Personal("text")]
-"""Free text in which anything about a person may stand."""
+"""Free text that may contain any personal data."""
 
 
 @cache
 def personal_fields(contract: type[BaseModel]) -> Mapping[str, Kind]:
-    """The names of a contract's own personal fields and what they hold."""
+    """The personal fields of a contract by name, without those of nested contracts."""
     found: dict[str, Kind] = {}
     for name, field in contract.model_fields.items():
         for mark in (*field.metadata, *_marks(field.annotation)):
@@ -104,16 +109,16 @@ def personal_fields(contract: type[BaseModel]) -> Mapping[str, Kind]:
 
 
 def _marks(annotation: object) -> Iterator[object]:
-    """Everything inside an annotation: the mark of `Phone | None` sits one level deeper."""
+    """All parts of an annotation. The mark of `Phone | None` is one level deeper."""
     for part in get_args(annotation):
         yield part
         yield from _marks(part)
 
 
 def masked(contract: Contract, shown_kinds: Collection[Kind] = ()) -> dict[str, Any]:
-    """The JSON form of a contract in which no personal value can be read.
+    """The JSON form of a contract with its personal values masked.
 
-    Except those kinds that whoever it is shown to has to see.
+    `shown_kinds` are the kinds that stay readable, because the reader needs them.
     """
     shown = contract.model_dump(mode="json")
     hidden = personal_fields(type(contract))
@@ -130,7 +135,7 @@ def _masked_inside(value: object, shown: Any, shown_kinds: Collection[Kind]) -> 
         return masked(value, shown_kinds)
     if isinstance(value, tuple | list):
         return [
-            _masked_inside(one, form, shown_kinds) for one, form in zip(value, shown, strict=True)
+            _masked_inside(item, form, shown_kinds) for item, form in zip(value, shown, strict=True)
         ]
     if isinstance(value, dict):
         return {key: _masked_inside(value[key], shown[key], shown_kinds) for key in shown}
@@ -141,7 +146,7 @@ def _tokens(kind: Kind, shown: Any) -> Any:
     if shown is None:
         return None
     if isinstance(shown, list):
-        return [_tokens(kind, one) for one in shown]
+        return [_tokens(kind, item) for item in shown]
     return _token(kind, str(shown))
 
 

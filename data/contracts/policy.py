@@ -1,4 +1,4 @@
-"""Credit policy as data: reasons, rules, and what a pack of rules says about one case."""
+"""Credit policy as data: reasons, rules, and the result of a rule pack for one case."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from data.contracts.base import Contract, Money, Rate, Sha256, Slug
 
 
 class ReasonCode(StrEnum):
-    """Why credit is refused or questioned.
+    """Why the desk declines or questions a request for credit.
 
     R01 to R23 follow the sample form C-1 of Regulation B, R99 is its 'other, specify'.
     Codes that begin with X are internal and are never printed.
@@ -58,12 +58,12 @@ class ReasonCode(StrEnum):
 
     @property
     def printable(self) -> bool:
-        """Whether the code itself may stand on a notice."""
+        """Whether a notice may print this code."""
         return not self.value.startswith("X")
 
     @property
     def on_notice(self) -> ReasonCode | None:
-        """The code that a notice shows in its place; None when nothing may be shown."""
+        """The code that a notice shows instead of this one; None when it may show none."""
         if self.printable:
             return self
         return None if self is ReasonCode.SANCTIONS_MATCH else ReasonCode.IDENTITY_UNVERIFIABLE
@@ -72,7 +72,7 @@ class ReasonCode(StrEnum):
     def notice_text(self) -> str:
         """The sentence for the applicant. Raises ValueError for an internal code."""
         if not self.printable:
-            raise ValueError("an internal reason has no text for a notice")
+            raise ValueError("an internal reason has no text for a notice: use `on_notice` first")
         return _REASONS[self].text
 
     @property
@@ -150,7 +150,7 @@ class RuleOutcome(StrEnum):
 
 
 class Severity(StrEnum):
-    """A hard rule binds everybody; a soft one may be overridden with a reason."""
+    """A hard rule has no exception. A reviewer may override a soft rule with a reason."""
 
     HARD = "hard"
     SOFT = "soft"
@@ -175,7 +175,7 @@ class Comparison(Contract):
 
     fact: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]{0,63}$")]
     op: Operator
-    # A number first: pinned rules write it as text, and must come back as what they were.
+    # The number comes first: pinned rules store it as text, and it must become a number again.
     value: Annotated[
         StrictBool | Rate | str | tuple[str, ...] | None, Field(union_mode="left_to_right")
     ] = None
@@ -193,7 +193,7 @@ Expression = Comparison | AllOf | AnyOf
 
 
 class Stipulation(Contract):
-    """Something the applicant must still show or confirm."""
+    """Something that the applicant must still prove or confirm."""
 
     code: Annotated[str, Field(pattern=r"^[a-z_]{1,48}$")]
     text: str
@@ -210,14 +210,14 @@ class Rule(Contract):
     severity: Severity = Severity.SOFT
     reason: ReasonCode
     cap_fact: str | None = None
-    """For a cap: the fact that holds the largest amount."""
+    """For a cap: the fact that holds the largest allowed amount."""
     explained_by_factors: bool = False
-    """Whether the scorecards' factors are the reasons, and `reason` only stands in for them."""
+    """Whether the scorecards' factors are the reasons. `reason` is used when there are none."""
     stipulation: Stipulation | None = None
-    """What the applicant is asked for."""
+    """What the desk asks of the applicant."""
     gate: Slug | None = None
-    """Where a person answers a referral (the underwriter's gate unless said otherwise), or
-    looks at a soft decline before it goes out."""
+    """The gate where a reviewer answers a referral (by default the underwriter's gate), or checks
+    a soft decline before the notice goes out."""
     owner: str
     effective_from: date
     effective_to: date | None = None
@@ -227,19 +227,19 @@ class AffordabilityTerms(Contract):
     """How the lender judges ability to repay. Amounts in US dollars per month."""
 
     dti_cap: Annotated[Rate, Field(gt=0, le=1)]
-    """The debt-to-income ratio up to which the largest principal is reckoned."""
+    """The debt-to-income ratio that limits the largest principal."""
     rate_stress: Annotated[Rate, Field(ge=0)]
     """Added to the yearly rate for the stressed payment."""
     net_of_gross: Annotated[Rate, Field(gt=0, le=1)]
-    """Share of gross income that is paid out, where no paper shows it."""
+    """Net income as a share of gross income, used where no document shows the net income."""
     living_floor: Annotated[Money, Field(ge=0)]
     living_floor_per_dependent: Annotated[Money, Field(ge=0)]
     income_multiple: Annotated[Rate, Field(gt=0)]
     """The largest amount as a share of yearly verified income."""
     smallest_amount: Annotated[Money, Field(gt=0)]
-    """The smallest loan of the product; less is never offered."""
+    """The smallest loan of the product. The desk never offers less."""
     largest_amount: Annotated[Money, Field(gt=0)]
-    """The largest loan of the product, whoever approves it."""
+    """The largest loan of the product, for every approver."""
 
 
 class RulePack(Contract):
@@ -260,7 +260,7 @@ class RuleStatus(StrEnum):
 
 
 class RuleResult(Contract):
-    """What one rule said, and the values it looked at."""
+    """The result of one rule, with the facts that it used."""
 
     rule_id: Slug
     rule_version: int
@@ -273,7 +273,7 @@ class RuleResult(Contract):
 
 
 class Recommendation(StrEnum):
-    """What the policy asks for, before any person has spoken."""
+    """The result of the policy, before any reviewer has decided."""
 
     APPROVE = "approve"
     REFER = "refer"
@@ -292,13 +292,13 @@ class PolicyResult(Contract):
 
     recommendation: Recommendation
     results: tuple[RuleResult, ...]
-    """Every rule of the pack, also those that did not hit."""
+    """Every rule of the pack, including rules that did not hit."""
     reasons: tuple[ReasonCode, ...] = ()
-    """Ranked, the weightiest first; internal ones included."""
+    """The weightiest first, including internal reasons."""
     refer_reasons: tuple[str, ...] = ()
     """Ids of the refer rules that hit."""
     gates: tuple[Slug, ...] = ()
-    """Where people are asked, in the order of the rules; empty when nobody is."""
+    """The gates where reviewers must answer, in the order of the rules."""
     caps: tuple[Cap, ...] = ()
     stipulations: tuple[Stipulation, ...] = ()
     pack_id: Slug

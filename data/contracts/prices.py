@@ -1,4 +1,4 @@
-"""What a loan costs, as data: base rates by grade and term, fees, and the ceilings of the law."""
+"""The price of a loan as data: base rates by grade and term, fees, and legal APR caps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TermMonths = Annotated[Months, Field(ge=1)]
 
 
 class AprCaps(Contract):
-    """The highest annual percentage rate, fee included."""
+    """The highest allowed annual percentage rate, including the fee."""
 
     lender: YearlyRate
     covered_borrower: YearlyRate
@@ -24,7 +24,7 @@ class AprCaps(Contract):
     states: dict[StateCode, YearlyRate]
 
     def for_loan(self, state: str, *, covered_borrower: bool) -> Rate:
-        """The lowest ceiling that applies to a borrower."""
+        """The lowest cap that applies to a borrower."""
         caps = [self.lender, self.states.get(state, self.lender)]
         return min([*caps, self.covered_borrower] if covered_borrower else caps)
 
@@ -36,12 +36,12 @@ class PriceTable(Contract):
     version: str
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     terms: Annotated[tuple[TermMonths, ...], Field(min_length=1)]
-    """Terms that a counter-offer may have; a person may choose any from the shortest to the
-    longest, at the price of the next one."""
+    """Terms that a counter-offer may have, in months. A reviewer may choose any term from the
+    shortest to the longest, at the price of the next listed term."""
     rates: dict[Grade, dict[TermMonths, YearlyRate]]
     origination_fee: dict[Grade, Annotated[Rate, Field(ge=0, lt=1)]]
     indicative_grade: Grade
-    """Assumed while no grade is known."""
+    """The grade that the affordability check assumes while the grade is not known."""
     ungraded_as: Grade
     lowest_rate: YearlyRate
     highest_rate: YearlyRate
@@ -53,7 +53,7 @@ class PriceTable(Contract):
     @model_validator(mode="after")
     def _every_grade_has_a_price_for_every_term(self) -> Self:
         if list(self.terms) != sorted(set(self.terms)):
-            raise ValueError("terms must rise")
+            raise ValueError("terms must be different and in ascending order")
         if set(self.rates) != set(Grade) or set(self.origination_fee) != set(Grade):
             raise ValueError("every grade needs rates and a fee")
         if any(set(by_term) != set(self.terms) for by_term in self.rates.values()):
@@ -65,7 +65,7 @@ class PriceTable(Contract):
         return self
 
     def base_rate(self, grade: Grade | None, term_months: int) -> Rate:
-        """The rate of a grade: that of the shortest listed term that is long enough.
+        """The rate of a grade for the shortest listed term that is long enough.
 
         A term beyond the longest is priced as the longest.
         """

@@ -1,4 +1,4 @@
-"""What the credit-risk and underwriting agents are asked, where a whole case would be too much."""
+"""The questions to the credit-risk and underwriting agents that need only a part of a case."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ScoringQuestion(Contract):
 
 
 class AffordabilityQuestion(Contract):
-    """Can this income carry this loan? Amounts in US dollars, per month."""
+    """Can this income repay this loan? Amounts in US dollars, per month."""
 
     amount: Money
     """Of the loan."""
@@ -48,12 +48,12 @@ class AffordabilityQuestion(Contract):
 
 
 class PricingQuestion(Contract):
-    """What does this loan cost, and what could be offered instead?"""
+    """What does this loan cost, and which offers are possible instead?"""
 
     facts: PolicyFacts
-    """Of the terms that were asked for."""
+    """The facts for the requested terms."""
     grade: Grade | None
-    """None when no card could score; such a loan has a price of its own."""
+    """None when no scorecard could score; such a loan has its own price."""
     ability: AffordabilityFinding | None
     state: StateCode
     covered_borrower: bool
@@ -61,7 +61,7 @@ class PricingQuestion(Contract):
 
 
 class DecisionQuestion(Contract):
-    """Everything that a decision rests on; the outcome is settled, here it is written down."""
+    """Everything that the decision depends on. The outcome is already decided."""
 
     inputs_sha256: Sha256
     as_of_date: date
@@ -69,11 +69,11 @@ class DecisionQuestion(Contract):
     requested: RequestedTerms
     outcome: Outcome
     policy: PolicyResult | None = None
-    """None when the case ended before the policy was asked."""
+    """None when the case ended before the policy ran."""
     risk: RiskFinding | None = None
     bureau: BureauFinding | None = None
     pricing: PricingFinding | None = None
     offer: Offer | None = None
-    """What is offered, where a person changed the terms; otherwise taken from the pricing."""
+    """The offer when a reviewer changed the terms; otherwise the offer comes from `pricing`."""
     rulings: tuple[HumanRuling, ...] = ()
     conditions: tuple[Condition, ...] = ()

@@ -1,4 +1,4 @@
-"""What a gate asks of a person, and what came back."""
+"""A gate's request to a reviewer, and the answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from data.settings import HitlOnTimeout
 
 
 class Role(StrEnum):
-    """What somebody may do at the desk. The policy's authority file says up to where."""
+    """The role of a user at the desk. The authority file sets the amounts for each role."""
 
     INTAKE = "intake"
     UNDERWRITER = "underwriter"
@@ -24,7 +24,7 @@ class Role(StrEnum):
 
 
 class Channel(StrEnum):
-    """Through which door an answer came."""
+    """The channel through which an answer came."""
 
     HTTP = "http"
     CLI = "cli"
@@ -34,44 +34,44 @@ class Channel(StrEnum):
 
 
 class Answerer(Contract):
-    """Who answered, and how far we can be sure of it."""
+    """The reviewer who answered, and how well their identity is known."""
 
     reviewer: Annotated[str, Field(min_length=1, max_length=100)]
     roles: tuple[Role, ...]
     channel: Channel
     proven: bool = False
-    """Whether a key proved the identity, or the name is just what somebody typed."""
+    """Whether an API key proved the identity. Otherwise the reviewer only typed the name."""
     keyed: bool = False
-    """Whether the desk had keys then, so that the identity could have been proven."""
+    """Whether the desk had API keys at that time, so that an identity could be proven."""
 
 
 class ReviewRequest(Contract):
-    """A question to a role: what is asked, why, and the facts needed to decide."""
+    """A request to a role: the question, the reasons, and the facts needed to decide."""
 
     role: Role
     title: str
     summary: str
-    """Markdown of under 15 lines without personal data; shown above the form."""
+    """Markdown of less than 15 lines without personal data; shown above the form."""
     reasons: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
-    """Marks by which people filter runs in Prefect, for example `grade:C`."""
+    """Tags to filter runs in Prefect, for example `grade:C`."""
     facts: dict[str, Any] = Field(default_factory=dict)
-    """What the validator measures an answer against, masked; for example the amount asked for."""
+    """The masked facts that an answer is validated against, for example the requested amount."""
     prefill: dict[str, Any] = Field(default_factory=dict)
-    """Defaults of the form's fields. Constraints stay in force."""
+    """Default values of the form's fields. Their constraints still apply."""
     timeout_seconds: int | None = None
-    """How long this request waits; None leaves it to the desk."""
+    """How long this request waits; None means the default of the desk."""
     remind_after_seconds: int | None = None
-    """When whoever is asked is reminded, counted from the request; None never."""
+    """When the desk reminds the role, counted from the request; None means never."""
     escalate_after_seconds: int | None = None
-    """When the request goes to `escalate_to`, counted from the request; None never."""
+    """When the request goes to `escalate_to`, counted from the request; None means never."""
     escalate_to: Role | None = None
     on_timeout: HitlOnTimeout = HitlOnTimeout.EXPIRE
-    """What the system declares when nobody answers. Never an approval."""
+    """What the desk declares when no answer arrives in time. Never an approval."""
     deadlines_version: str = ""
-    """Which deadlines these are, as `<name>/<version>`."""
+    """The deadlines file, as `<name>/<version>`."""
     remark: str = ""
-    """Why the last answer did not count, where this is asked again."""
+    """Why the desk rejected the last answer, when it asks again."""
 
 
 class ReviewStatus(StrEnum):
@@ -80,11 +80,11 @@ class ReviewStatus(StrEnum):
     REJECTED = "rejected"
     EXPIRED = "expired"
     CLOSED = "closed"
-    """Nobody need answer: the run has ended, or what led to the question does not count."""
+    """No answer is needed: the run has ended, or it no longer asks this question."""
 
 
 class Claim(Contract):
-    """Somebody has taken a request off the pile, for a while."""
+    """A reviewer has reserved a request for a limited time."""
 
     reviewer: str
     until: Moment
@@ -96,50 +96,50 @@ class Review(Contract):
     run_id: str
     gate: str
     attempt: Annotated[int, Field(ge=1)]
-    """Grows with every time this gate had to ask in this run."""
+    """How many requests this gate has made in this run, including this one."""
     visit: Annotated[int, Field(ge=1)]
-    """Which time the run came to this gate; several attempts may belong to one visit."""
+    """How many times the run has reached this gate. One visit may have several attempts."""
     status: ReviewStatus
     request: ReviewRequest
     opened_at: Moment
     due_at: Moment
     fields: dict[str, Any] | None = None
-    """The form as it was filled in."""
+    """The submitted form."""
     by: Answerer | None = None
     answered_at: Moment | None = None
     objection: str = ""
-    """Why the answer does not count, where it was rejected."""
+    """Why the desk rejected the answer."""
     claim: Claim | None = None
-    """Who works on it; None when nobody does, or no longer."""
+    """The current claim; None when no reviewer holds one."""
 
     @property
     def request_id(self) -> str:
-        """What an answer names to be bound to this request, unique in its run."""
+        """The id that an answer gives to name this request, unique in its run."""
         return f"{self.gate}-{self.attempt}"
 
     @property
     def is_overdue(self) -> bool:
-        """Whether it still waits although its time is up."""
+        """Whether the request is open after its deadline."""
         return self.status is ReviewStatus.OPEN and self.due_at < datetime.now(UTC)
 
     @property
     def is_void(self) -> bool:
-        """Whether no answer to it can count any more, so that the gate asks again."""
+        """Whether the request accepts no answer any more, so that the gate asks again."""
         return self.status in {ReviewStatus.REJECTED, ReviewStatus.CLOSED}
 
     @property
     def is_still_asked(self) -> bool:
-        """Whether to ask again is to go on asking this: no answer to it has ever counted."""
+        """Whether a new request would repeat this one: it was rejected and never answered."""
         return self.status is ReviewStatus.REJECTED and self.answered_at is None
 
     @property
     def changes(self) -> dict[str, dict[str, Any]]:
-        """What the answer says beyond a decision: each value with the one that was asked about."""
-        told = {"gate", "decision", "reviewer", "reason"}
+        """The values that the answer changes: each with the value before and after."""
+        not_terms = {"gate", "decision", "reviewer", "reason"}
         return {
             name: {"before": self.request.facts.get(name), "after": value}
             for name, value in (self.fields or {}).items()
-            if name not in told and value not in (None, "", [])
+            if name not in not_terms and value not in (None, "", [])
         }
 
     @property

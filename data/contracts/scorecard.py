@@ -1,4 +1,4 @@
-"""A points scorecard as data: attributes, bins, points, and the reason each one stands for."""
+"""A points scorecard as data: attributes, bins, points, and a reason for each attribute."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from data.contracts.quantities import Share
 
 Category = StrictBool | StrictInt | StrictStr
 AttributeValue = StrictBool | StrictInt | float | StrictStr | None
-"""What an attribute may be; None is a value too and has a bin of its own."""
+"""A value of an attribute. None means "not known" and has its own points."""
 
 
 class Bin(Contract):
-    """The points for a range of numbers, from the bin before up to `below`, or for categories."""
+    """The points for a range of numbers, from the previous bin up to `below`, or for categories."""
 
     below: float | None = None
-    """The first number that is outside; None in the last bin of a numeric attribute."""
+    """The first number above the range; None in the last bin of a numeric attribute."""
     values: tuple[Category, ...] | None = None
     points: float
 
 
 class CardAttribute(Contract):
-    """One line of the card."""
+    """One attribute of the card with its bins."""
 
     name: Annotated[str, Field(min_length=1)]
     reason: ReasonCode
-    """What an applicant is told when this attribute cost them the most points."""
+    """The reason that the applicant receives when this attribute cost the most points."""
     bins: Annotated[tuple[Bin, ...], Field(min_length=1)]
     missing: float
-    """Points when the value is not known."""
+    """The points when the value is not known."""
 
     @property
     def is_categorical(self) -> bool:
@@ -48,22 +48,24 @@ class CardAttribute(Contract):
     @model_validator(mode="after")
     def _bins_cover_everything_once(self) -> Self:
         if not self.reason.printable:
-            raise ValueError("a reason that may not be printed explains nothing")
+            raise ValueError("the reason may not be printed: use a printable reason code")
         if self.is_categorical:
             seen = [(type(value), value) for part in self.bins for value in part.values or ()]
             if any(not part.values or part.below is not None for part in self.bins):
-                raise ValueError("a categorical attribute has categories in every bin")
+                raise ValueError(
+                    "every bin of a categorical attribute needs `values` and no `below`"
+                )
             if len(set(seen)) < len(seen):
                 raise ValueError("bins overlap: a category is given twice")
             return self
         bounds = [part.below for part in self.bins]
         inner = [bound for bound in bounds[:-1] if bound is not None]
         if any(part.values is not None for part in self.bins):
-            raise ValueError("a numeric attribute has no categories")
+            raise ValueError("a numeric attribute must not have categories in `values`")
         if bounds[-1] is not None or len(inner) < len(bounds) - 1:
-            raise ValueError("only the last bin is open, and it must be")
+            raise ValueError("the last bin, and only the last bin, has no `below`")
         if any(low >= high for low, high in pairwise(inner)):
-            raise ValueError("bins overlap: bounds must rise")
+            raise ValueError("bins overlap: bounds must be in ascending order")
         return self
 
 
@@ -73,14 +75,14 @@ class Scorecard(Contract):
     name: Slug
     version: str
     provenance: Annotated[str, Field(min_length=1)]
-    """Where the points come from: the data and method of a fit, or whose judgement."""
+    """The source of the points: the data and method of a fit, or the expert who set them."""
     target: str
-    """The event whose probability the card states."""
+    """The event whose probability the card gives."""
     pdo: Annotated[float, Field(gt=0)]
     base_score: float
     base_odds: Annotated[float, Field(gt=0)]
     base_points: float = 0.0
-    """What everybody starts with."""
+    """The points with which every score begins."""
     attributes: Annotated[tuple[CardAttribute, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -92,7 +94,7 @@ class Scorecard(Contract):
 
 
 class GradeBand(Contract):
-    """A risk grade and the probability of default at which the next one begins."""
+    """A risk grade, and the probability of default at which the next grade begins."""
 
     grade: Grade
     pd_below: Annotated[Share, Field(gt=0)] | None
@@ -100,7 +102,7 @@ class GradeBand(Contract):
 
 
 class Ensemble(Contract):
-    """How the members' probabilities become one probability, one grade and one loss."""
+    """How the desk combines the members into one probability, one grade and one loss."""
 
     name: Slug
     version: str
@@ -112,9 +114,9 @@ class Ensemble(Contract):
         bounds = [band.pd_below for band in self.bands]
         inner = [bound for bound in bounds[:-1] if bound is not None]
         if bounds[-1] is not None or len(inner) < len(bounds) - 1:
-            raise ValueError("only the last band is open, and it must be")
+            raise ValueError("the last band, and only the last band, has no `pd_below`")
         if any(low >= high for low, high in pairwise(inner)):
-            raise ValueError("bands overlap: bounds must rise")
+            raise ValueError("bands overlap: bounds must be in ascending order")
         if tuple(band.grade for band in self.bands) != tuple(Grade):
-            raise ValueError("every grade has one band, the best first")
+            raise ValueError("every grade needs one band, with the best grade first")
         return self

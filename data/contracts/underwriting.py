@@ -1,4 +1,4 @@
-"""What a run knows of its case: one field per stage, filled in as the stages end."""
+"""The state of a run: one field per stage, set when the stage ends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, ValidationError
 
 from data.contracts.authority import AuthorityMatrix
 from data.contracts.base import Contract, Money, Rate, Slug
@@ -29,7 +29,7 @@ from data.settings import FanOutPolicy
 
 
 class Rulebook(Contract):
-    """Everything versioned that a decision rests on. A run pins one and keeps it."""
+    """All versioned data that a decision depends on. A run pins one rulebook and keeps it."""
 
     schema_version: Literal[2] = 2
     policy: RulePack
@@ -41,30 +41,30 @@ class Rulebook(Contract):
 
 
 class Intake(Contract):
-    """The papers on the desk, and whether the application alone settles the case."""
+    """The documents on file, and whether the application alone already decides the case."""
 
     finding: DocIntakeFinding
     stopped_by: tuple[str, ...] = ()
-    """Hard rules that the application by itself breaks; nothing is asked or pulled then."""
+    """Hard rules that the application breaks. The desk then asks no agent and pulls no report."""
 
     @property
     def needs_documents(self) -> bool:
-        """Whether the applicant has to send something before anything else is worth doing."""
+        """Whether the applicant has to send documents before the desk can continue."""
         return not self.stopped_by and self.finding.completeness is not Completeness.COMPLETE
 
 
 class Evidence(Contract):
-    """What was found out about a case; None where nobody was asked."""
+    """The findings about a case; None where no agent was asked."""
 
     verification: Verification | None = None
     bureau: BureauFinding | None = None
     risk: RiskFinding | None = None
     cleared: bool = False
-    """Compliance has found that the person on the list is another."""
+    """Compliance has found that the listed person is not the applicant."""
 
 
-class Papers(StrEnum):
-    """What came of asking an applicant for papers."""
+class DocumentsOutcome(StrEnum):
+    """How a request for documents at the `documents` gate ended."""
 
     SUPPLIED = "supplied"
     WITHDRAWN = "withdraw"
@@ -72,10 +72,10 @@ class Papers(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What the people at the gates made of a case."""
+    """The result of the review."""
 
     CLEAR = "clear"
-    """Another person than the one on the list: the policy goes on as if nobody were on it."""
+    """The applicant is not the listed person. The policy runs again without the watchlist hit."""
     APPROVE = "approve"
     ADJUST = "adjust"
     DECLINE = "decline"
@@ -84,38 +84,38 @@ class Verdict(StrEnum):
 
 
 class Review(Contract):
-    """What people decided, gate by gate."""
+    """The rulings of the reviewers at all gates, and their result."""
 
     verdict: Verdict
     rulings: tuple[HumanRuling, ...]
     adjusted: AdjustedTerms | None = None
     policy: PolicyResult | None = None
-    """What the policy says once compliance has cleared the applicant."""
+    """The policy result after compliance has cleared the applicant."""
 
 
 class Pricing(Contract):
-    """What is on offer."""
+    """The pricing finding and the final offer."""
 
     finding: PricingFinding
     offer: Offer | None = None
-    """The offer for the terms that a person chose; None when nobody changed them."""
+    """The offer for terms that a reviewer changed; None when no reviewer changed them."""
 
 
 def _several(names: object) -> object:
-    """Requests that have waited for long name one submitter, or nobody, as a plain text."""
+    """Read the older form: requests once stored one submitter as plain text, or empty text."""
     return ((names,) if names else ()) if isinstance(names, str) else names
 
 
 class ReviewFacts(Contract):
-    """What an answer at a gate is measured against. Nothing personal.
+    """The facts that an answer at a gate is validated against. No personal data.
 
-    Requests wait for days, across deployments: what is added here needs a default.
+    Requests wait for days and across deployments, so a new field needs a default.
     """
 
     amount: Money
     term_months: int
     rate: Rate | None = None
-    """What a first reviewer would grant, priced; None while nobody has ruled."""
+    """The rate of the first reviewer's terms; None before the first ruling."""
     grade: Grade | None = None
     smallest_amount: Money
     largest_amount: Money
@@ -126,21 +126,21 @@ class ReviewFacts(Contract):
     is_override: bool = False
     """Whether an approval goes against a soft rule that declines."""
     submitted_by: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()
-    """Who asked for this run, and for those that it goes on from: none of them may approve, or
-    clear."""
+    """The users who submitted this run and its parent runs. None of them may approve or clear."""
     first_reviewer: str = ""
-    """Who approved before; the second person must be another."""
+    """The reviewer of the first approval. The second reviewer must be a different person."""
 
     @classmethod
     def of(cls, request: ReviewRequest) -> ReviewFacts:
-        """The facts that a request carries. Raises AnswerRejectedError when they have a form that
-        is not known any more: no answer can be measured against them, and the gate asks anew.
+        """The facts of a request.
+
+        Raises AnswerRejectedError when this version cannot read them. The gate then asks again.
         """
         try:
             return cls.model_validate(request.facts)
         except ValidationError:
             raise AnswerRejectedError(
-                "what this request rests on cannot be read any more: it has to be asked anew",
+                "this version cannot read the facts of the request: wait until the gate asks again",
                 field="",
             ) from None
 
@@ -148,49 +148,56 @@ class ReviewFacts(Contract):
 class Underwriting(Contract):
     """The typed state of a run."""
 
+    model_config = ConfigDict(populate_by_name=True)
+
     doc_intake: Intake | None = None
-    papers: Papers | None = None
-    """What came of asking the applicant for papers, if it was necessary."""
+    documents: Annotated[
+        DocumentsOutcome | None, Field(validation_alias=AliasChoices("documents", "papers"))
+    ] = None
+    """How the request for documents ended; None when the desk asked for none.
+
+    Stored states of older versions have this field under the key `papers`.
+    """
     verification: Verification | None = None
     bureau: BureauFinding | None = None
     risk_ensemble: RiskFinding | None = None
     policy: PolicyResult | None = None
     rulings: tuple[HumanRuling, ...] = ()
-    """Of the review under way, in their order."""
+    """The rulings of the current review, in order."""
     second_needed: bool = False
-    """Whether the last ruling needs another person's."""
+    """Whether the last ruling needs a second reviewer."""
     review: Review | None = None
     pricing: Pricing | None = None
     decision: DecisionContent | None = None
 
     @property
     def evidence(self) -> Evidence:
-        """What has been found out, as the people at the gates have it before them."""
+        """The findings so far, as the reviewers at the gates see them."""
         asked = self.policy is not None and "compliance" in self.policy.gates
         return Evidence(
             verification=self.verification,
             bureau=self.bureau,
             risk=self.risk_ensemble,
-            cleared=asked and any(one.decision == Verdict.CLEAR for one in self.rulings),
+            cleared=asked and any(ruling.decision == Verdict.CLEAR for ruling in self.rulings),
         )
 
 
 class Overrides(Contract):
-    """What a what-if may change: an input, or a version that the parent has pinned."""
+    """What a what-if run may change: an input, or a version that the parent run pinned."""
 
     amount_requested: Annotated[Money, Field(gt=0)] | None = None
     term_months: Annotated[Months, Field(ge=1)] | None = None
     as_of_date: date | None = None
     fan_out_policy: FanOutPolicy | None = None
     policy: Slug | None = None
-    """File name of a rule pack in `data/policy`, without its ending."""
+    """File name of a rule pack in `data/policy`, without the suffix."""
     prices: Slug | None = None
-    """File name of a price table in `data/policy`, without its ending."""
+    """File name of a price table in `data/policy`, without the suffix."""
     scorecard: Slug | None = None
-    """File name of a card in `data/models`, without its ending."""
+    """File name of a scorecard in `data/models`, without the suffix."""
     challenger: Slug | None = None
 
     @property
     def given(self) -> dict[str, Any]:
-        """What was set, as plain JSON values."""
+        """The overrides that are set, as plain JSON values."""
         return self.model_dump(mode="json", exclude_none=True)

@@ -1,4 +1,4 @@
-"""A sanctions list: whom the desk may not do business with, and as of when."""
+"""A sanctions list: people with whom the lender may not do business."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from data.contracts.personal import Line
 
 
 class WatchlistEntry(Contract):
-    """One listed person, under all names by which they are known."""
+    """One listed person with all known names."""
 
     entry_id: Slug
     names: Annotated[tuple[Line, ...], Field(min_length=1)]
     aliases: tuple[Line, ...] = ()
     dobs: tuple[date, ...] = ()
-    """Every date of birth in circulation; empty when none is known."""
+    """Every reported date of birth; empty when none is known."""
     countries: tuple[Annotated[str, Field(pattern=r"^[A-Z]{2}$")], ...] = ()
     programme: Line
 
@@ -34,22 +34,22 @@ class Watchlist(Contract):
 
     @cached_property
     def version(self) -> str:
-        """The digest of the list, so that a record can say exactly what was screened against."""
+        """The digest of the list. A record names it to say exactly which list was used."""
         return sha256_of(self)
 
 
 class ListedCandidate(WatchlistCandidate):
-    """An entry that looks like an applicant, with all that the list says: for compliance's eyes.
+    """An entry that resembles an applicant, with all details of the list, for compliance only.
 
-    A screening as it is recorded knows entries by their ids only.
+    The recorded screening holds only the ids of the entries.
     """
 
     dob_is_equal: bool
-    """Whether the applicant was born on one of the entry's dates; `dob_agrees` allows a year."""
+    """Whether the date of birth is exactly one of the entry's. `dob_agrees` allows one year."""
     list_name: Slug
     list_date: date
-    """Of the edition that the applicant was screened against."""
+    """The date of the edition that the screening used."""
     list_has_changed: bool
-    """Whether there is another edition by now, or none: the entry may say something else."""
+    """Whether the list is now another edition or missing, so that the entry may differ."""
     entry: WatchlistEntry | None
-    """None when the list does not have it any more."""
+    """None when the list no longer has the entry."""

@@ -1,7 +1,7 @@
-"""The ordinary applicant, from whom every persona differs in a line or two.
+"""The ordinary applicant. Every persona differs from it in a few lines.
 
-Everything is invented: mail at example.com, telephone numbers reserved for fiction, streets
-and employers that do not exist. All papers agree with what is stated unless told otherwise.
+Everything is invented: mail at example.com, telephone numbers reserved for fiction, streets and
+employers that do not exist. By default all documents agree with the application.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import base64
 import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from decimal import ROUND_HALF_UP, ROUND_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 from data.contracts.application import (
@@ -47,24 +47,25 @@ from data.contracts.documents import (
     Transaction,
 )
 from data.contracts.fraud import FraudSignals, PhoneType, Seen, Velocity
+from data.rounding import cents, cents_up
 
 AS_OF = date(2026, 11, 2)
 RECEIVED = datetime(2026, 11, 2, 14, 5, tzinfo=UTC)
 CONSENTED = datetime(2026, 11, 2, 14, 0, tzinfo=UTC)
 
 _TAKE_HOME = Decimal("0.78")
-"""What is left of gross pay in every paystub below."""
+"""Net pay as a share of gross pay in every paystub below."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """One applicant as the personas describe them. Amounts are US dollars per month."""
+    """One applicant of the personas. Amounts are US dollars per month."""
 
     first: str
     last: str
     ssn: str
     income: str
-    """Gross, as stated and, unless a paper says otherwise, as earned."""
+    """Gross income as stated. The documents show the same income unless they say otherwise."""
     housing: str = "1100.00"
     dob: date = date(1984, 6, 17)
     employer: str = "Prairie Freight Cooperative"
@@ -72,7 +73,7 @@ class Person:
     street: str = "410 Alder Street"
     dependents: int = 0
     extra: dict[str, Any] = field(default_factory=dict)
-    """Fields of the applicant's contract that differ from the ordinary."""
+    """Further fields of the applicant's contract."""
 
     @property
     def name(self) -> str:
@@ -111,13 +112,13 @@ class Person:
         )
 
 
-def paper(
+def json_document(
     document_id: str,
     kind: DocumentKind,
     content: Contract,
     role: ApplicantRole = ApplicantRole.PRIMARY,
 ) -> Document:
-    """A JSON paper with a reference that fits its bytes."""
+    """A JSON document with the size and digest of its content."""
     body = canonical_json(content)
     return Document(
         document_id=document_id,
@@ -138,8 +139,8 @@ def licence(
     document_id: str = "licence",
     expires: date = date(2029, 6, 17),
 ) -> Document:
-    """A driver's licence that describes the person exactly."""
-    return paper(
+    """A driver's licence with the data of the person."""
+    return json_document(
         f"{document_id}-{role}",
         DocumentKind.DRIVERS_LICENSE,
         IdentityDocument(
@@ -164,14 +165,14 @@ def paystub(
     income: str | None = None,
     garnished: str | None = None,
 ) -> Document:
-    """The last fortnight's pay, and a year so far that goes with it. `income` is per month."""
+    """A paystub for the last two weeks, with a matching year-to-date sum. `income` is per month."""
     gross = _biweekly(income or person.income)
     deductions = [Deduction(label="Taxes and insurance", amount=gross - _net(gross))]
     if garnished is not None:
         deductions.append(
             Deduction(label="Court order", amount=Decimal(garnished), garnishment=True)
         )
-    return paper(
+    return json_document(
         f"{document_id}-{role}",
         DocumentKind.PAYSTUB,
         Paystub(
@@ -183,8 +184,8 @@ def paystub(
             pay_date=date(2026, 10, 30),
             gross=gross,
             net=_net(gross) - Decimal(garnished or 0),
-            # 296 days from the first of January to the end of the period.
-            ytd_gross=(gross * 296 / 14).quantize(Decimal("0.01"), ROUND_HALF_UP),
+            # There are 296 days from 1 January to the end of the pay period.
+            ytd_gross=cents(gross * 296 / 14),
             deductions=tuple(deductions),
         ),
         role,
@@ -194,8 +195,8 @@ def paystub(
 def wage_statement(
     person: Person, role: ApplicantRole = ApplicantRole.PRIMARY, *, income: str | None = None
 ) -> Document:
-    """The W-2 of last year. `income` is per month."""
-    return paper(
+    """The W-2 of the last year. `income` is per month."""
+    return json_document(
         f"w2-{role}",
         DocumentKind.W2,
         AnnualIncomeProof(
@@ -216,16 +217,16 @@ def bank_statement(
     nsf_count: int = 0,
     overdraft_days: int = 0,
 ) -> Document:
-    """Three months of one account: pay every fortnight, rent and living in between."""
+    """Three months of one account: pay every two weeks, and rent every month."""
     net = _net(_biweekly(income or person.income))
     paydays = [date(2026, 10, 30) - timedelta(days=14 * back) for back in range(6, -1, -1)]
-    moves = [
+    transactions = [
         Transaction(
             posted_on=day, amount=net, description=f"{person.employer} pay", category="payroll"
         )
         for day in paydays
     ]
-    moves += [
+    transactions += [
         Transaction(
             posted_on=date(2026, month, 3),
             amount=-Decimal(person.housing),
@@ -235,9 +236,9 @@ def bank_statement(
         for month in (8, 9, 10)
         if Decimal(person.housing) > 0
     ]
-    moves.sort(key=lambda one: one.posted_on)
+    transactions.sort(key=lambda transaction: transaction.posted_on)
     opening = Decimal("1850.00")
-    return paper(
+    return json_document(
         f"statement-{role}",
         DocumentKind.BANK_STATEMENT,
         BankStatement(
@@ -246,8 +247,9 @@ def bank_statement(
             period_start=date(2026, 8, 1),
             period_end=date(2026, 10, 31),
             opening_balance=opening,
-            closing_balance=opening + sum((one.amount for one in moves), Decimal(0)),
-            transactions=tuple(moves),
+            closing_balance=opening
+            + sum((transaction.amount for transaction in transactions), Decimal(0)),
+            transactions=tuple(transactions),
             nsf_count=nsf_count,
             overdraft_days=overdraft_days,
         ),
@@ -256,17 +258,17 @@ def bank_statement(
 
 
 def card(limit: str, balance: str, payment: str, **differs: Any) -> Tradeline:
-    """A credit card, eight years old."""
+    """A credit card account, eight years old by default."""
     return _line(TradelineType.REVOLVING, date(2018, 10, 1), limit, balance, payment, differs)
 
 
 def loan(amount: str, balance: str, payment: str, **differs: Any) -> Tradeline:
-    """A car loan, three years old."""
+    """A car loan, three years old by default."""
     return _line(TradelineType.AUTO, date(2023, 9, 1), amount, balance, payment, differs)
 
 
 def report(person: Person, score: int | None, *lines: Tradeline, **differs: Any) -> BureauReport:
-    """A file that is as old as the person's first account; no score where none is given."""
+    """A bureau report. The file is as old as the first account. `score` None gives no score."""
     found = {
         "bureau": "Meridian Credit Bureau",
         "report_date": AS_OF,
@@ -294,7 +296,7 @@ def bureau_score(value: int) -> BureauScore:
 
 
 def inquiries(count: int) -> tuple[Inquiry, ...]:
-    """So many hard inquiries, three weeks apart, the last three weeks ago."""
+    """Hard inquiries three weeks apart, the last one three weeks ago."""
     return tuple(
         Inquiry(inquired_on=AS_OF - timedelta(days=21 * back), purpose="Consumer credit")
         for back in range(1, count + 1)
@@ -302,7 +304,7 @@ def inquiries(count: int) -> tuple[Inquiry, ...]:
 
 
 def ordinary_signals(name: str, **differs: Any) -> FraudSignals:
-    """A known device at home, an old mail address, one application."""
+    """Ordinary fraud signals: a known device at home, an old mail address, one application."""
     once = Seen(days_1=1, days_7=1, days_30=1)
     seen = {
         "device_id": f"device-{hashlib.sha256(name.encode()).hexdigest()[:12]}",
@@ -331,13 +333,17 @@ def persona(
     signals: FraudSignals | None = None,
     later: tuple[Document, ...] = (),
 ) -> Persona:
-    """A complete case. Without other documents everybody shows licence, paystub, statement."""
+    """A complete case. By default each applicant has a licence, a paystub and a bank statement."""
     roles = list(zip(people, ApplicantRole, strict=False))
     if documents is None:
         documents = tuple(
-            one
-            for who, role in roles
-            for one in (licence(who, role), paystub(who, role), bank_statement(who, role))
+            document
+            for person, role in roles
+            for document in (
+                licence(person, role),
+                paystub(person, role),
+                bank_statement(person, role),
+            )
         )
     return Persona(
         persona=PersonaCard(name=name, branch=branch),
@@ -351,7 +357,7 @@ def persona(
             amount_requested=Decimal(amount),
             term_months=term,
             state="IL",
-            applicants=tuple(who.applicant(role) for who, role in roles),
+            applicants=tuple(person.applicant(role) for person, role in roles),
             consent=Consent(
                 credit_pull_at=CONSENTED, e_sign_at=CONSENTED, privacy_notice_at=CONSENTED
             ),
@@ -364,12 +370,12 @@ def persona(
 
 
 def _biweekly(monthly: str) -> Decimal:
-    # Rounded up, so that twenty-six of them are not a cent short of the year.
-    return (Decimal(monthly) * 12 / 26).quantize(Decimal("0.01"), ROUND_UP)
+    # Rounded up, so that 26 payments are not less than the yearly income.
+    return cents_up(Decimal(monthly) * 12 / 26)
 
 
 def _net(gross: Decimal) -> Decimal:
-    return (gross * _TAKE_HOME).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    return cents(gross * _TAKE_HOME)
 
 
 def _line(

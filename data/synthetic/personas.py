@@ -1,7 +1,8 @@
-"""The synthetic applicants, one for each way through the desk.
+"""The synthetic applicants, one for each path through the workflow.
 
-Each function tells only what makes its person different. `python -m data.synthetic.personas`
-writes the JSON files beside this module; the files are what the desk reads.
+Each function sets only what differs from the ordinary applicant. The command
+`python -m data.synthetic.personas` writes the JSON files beside this module. The desk reads these
+files.
 """
 
 from __future__ import annotations
@@ -45,10 +46,10 @@ from data.synthetic.builder import (
 _APPROVED = Expected(recommendation=Recommendation.APPROVE, outcome=Outcome.APPROVE)
 
 
-def _pristine(who: Person) -> BureauReport:
-    """Four old accounts, low balances, never late: the file of everybody who is not the point."""
+def _pristine(person: Person) -> BureauReport:
+    """A clean report: four old accounts, low balances, never late."""
     return report(
-        who,
+        person,
         785,
         card("12000.00", "640.00", "35.00", opened_on=date(2011, 4, 1)),
         card("9000.00", "310.00", "25.00", opened_on=date(2014, 2, 1)),
@@ -58,29 +59,29 @@ def _pristine(who: Person) -> BureauReport:
 
 
 def ada_prime() -> Persona:
-    who = Person("Ada", "Prime", "516-24-3907", income="7200.00")
+    person = Person("Ada", "Prime", "516-24-3907", income="7200.00")
     return persona(
         "ada-prime",
         "Ada Prime",
         "clean: straight through",
         _APPROVED.model_copy(update={"grade": Grade.A}),
-        (who,),
+        (person,),
         amount="10000.00",
-        bureau=_pristine(who),
+        bureau=_pristine(person),
     )
 
 
 def ben_midland() -> Persona:
-    who = Person("Ben", "Midland", "517-31-4418", income="5600.00", dob=date(1990, 1, 23))
+    person = Person("Ben", "Midland", "517-31-4418", income="5600.00", dob=date(1990, 1, 23))
     return persona(
         "ben-midland",
         "Ben Midland",
         "clean with grade C: approved at a worse rate",
         _APPROVED.model_copy(update={"grade": Grade.C}),
-        (who,),
+        (person,),
         amount="9000.00",
         bureau=report(
-            who,
+            person,
             682,
             card(
                 "5000.00",
@@ -98,7 +99,7 @@ def ben_midland() -> Persona:
 
 
 def theo_thinfile() -> Persona:
-    who = Person(
+    person = Person(
         "Theo",
         "Thinfile",
         "518-42-5526",
@@ -116,10 +117,10 @@ def theo_thinfile() -> Persona:
             gates=("underwriter",),
             refer_reasons=(ReasonCode.LIMITED_CREDIT_EXPERIENCE,),
         ),
-        (who,),
+        (person,),
         amount="6000.00",
         bureau=report(
-            who,
+            person,
             668,
             card("1200.00", "240.00", "25.00", opened_on=date(2026, 6, 1)),
             status=BureauStatus.THIN,
@@ -128,40 +129,40 @@ def theo_thinfile() -> Persona:
 
 
 def nora_nohit() -> Persona:
-    who = Person(
+    person = Person(
         "Nora", "Nohit", "519-53-6637", income="4200.00", housing="900.00", dob=date(1999, 12, 4)
     )
     return persona(
         "nora-nohit",
         "Nora Nohit",
-        "the bureau knows nobody of that name: an underwriter decides",
+        "the bureau has no file on the applicant: an underwriter decides",
         Expected(
             recommendation=Recommendation.REFER,
             gates=("underwriter",),
             refer_reasons=(ReasonCode.NO_CREDIT_FILE,),
         ),
-        (who,),
+        (person,),
         amount="5000.00",
-        bureau=report(who, None, status=BureauStatus.NO_HIT, subject_ssn_last4=None),
+        bureau=report(person, None, status=BureauStatus.NO_HIT, subject_ssn_last4=None),
     )
 
 
 def syd_synthetic() -> Persona:
-    who = Person("Syd", "Synthetic", "784-52-6093", income="6000.00", dob=date(1979, 4, 17))
+    person = Person("Syd", "Synthetic", "784-52-6093", income="6000.00", dob=date(1979, 4, 17))
     borrowed = {"designator": EcoaDesignator.AUTHORIZED_USER}
     return persona(
         "syd-synthetic",
         "Syd Synthetic",
-        "a number younger than its owner, borrowed accounts, a shared telephone",
+        "an SSN newer than the applicant, authorized-user accounts only, a shared telephone",
         Expected(
             recommendation=Recommendation.DECLINE,
             outcome=Outcome.DECLINE,
             reasons=(ReasonCode.IDENTITY_UNVERIFIABLE,),
         ),
-        (who,),
+        (person,),
         amount="18000.00",
         bureau=report(
-            who,
+            person,
             741,
             card("22000.00", "400.00", "0.00", opened_on=date(2009, 3, 1), **borrowed),
             card("18000.00", "250.00", "0.00", opened_on=date(2012, 8, 1), **borrowed),
@@ -178,29 +179,29 @@ def syd_synthetic() -> Persona:
 
 
 def erin_expired() -> Persona:
-    who = Person("Erin", "Expired", "520-64-7748", income="6400.00")
+    person = Person("Erin", "Expired", "520-64-7748", income="6400.00")
     return persona(
         "erin-expired",
         "Erin Expired",
-        "the licence expired forty days ago: the applicant is asked for a new one",
+        "the licence expired forty days ago: the desk asks for a new one",
         Expected(
             recommendation=Recommendation.APPROVE,
             gates=("documents",),
         ),
-        (who,),
+        (person,),
         amount="9000.00",
         documents=(
-            licence(who, expires=date(2026, 9, 23)),
-            paystub(who),
-            bank_statement(who),
+            licence(person, expires=date(2026, 9, 23)),
+            paystub(person),
+            bank_statement(person),
         ),
-        bureau=_pristine(who),
-        later=(licence(who, document_id="renewed-licence"),),
+        bureau=_pristine(person),
+        later=(licence(person, document_id="renewed-licence"),),
     )
 
 
 def ivan_mismatch() -> Persona:
-    who = Person("Ivan", "Mismatch", "521-75-8859", income="7500.00", housing="950.00")
+    person = Person("Ivan", "Mismatch", "521-75-8859", income="7500.00", housing="950.00")
     return persona(
         "ivan-mismatch",
         "Ivan Mismatch",
@@ -210,19 +211,19 @@ def ivan_mismatch() -> Persona:
             gates=("underwriter",),
             refer_reasons=(ReasonCode.INCOME_UNVERIFIABLE,),
         ),
-        (who,),
+        (person,),
         amount="8000.00",
         documents=(
-            licence(who),
-            paystub(who, income="5200.00"),
-            bank_statement(who, income="5200.00"),
+            licence(person),
+            paystub(person, income="5200.00"),
+            bank_statement(person, income="5200.00"),
         ),
-        bureau=_pristine(who),
+        bureau=_pristine(person),
     )
 
 
 def dee_debtor() -> Persona:
-    who = Person("Dee", "Debtor", "522-86-9960", income="4000.00", housing="1000.00")
+    person = Person("Dee", "Debtor", "522-86-9960", income="4000.00", housing="1000.00")
     return persona(
         "dee-debtor",
         "Dee Debtor",
@@ -232,10 +233,10 @@ def dee_debtor() -> Persona:
             outcome=Outcome.DECLINE,
             reasons=(ReasonCode.EXCESSIVE_OBLIGATIONS, ReasonCode.INCOME_INSUFFICIENT),
         ),
-        (who,),
+        (person,),
         amount="17000.00",
         bureau=report(
-            who,
+            person,
             691,
             card("9000.00", "4100.00", "140.00"),
             card("7000.00", "3000.00", "105.00", opened_on=date(2015, 3, 1)),
@@ -246,46 +247,46 @@ def dee_debtor() -> Persona:
 
 
 def sam_sanction() -> Persona:
-    who = Person("Sam", "Sanction", "523-17-1071", income="6800.00", dob=date(1971, 5, 9))
+    person = Person("Sam", "Sanction", "523-17-1071", income="6800.00", dob=date(1971, 5, 9))
     return persona(
         "sam-sanction",
         "Sam Sanction",
         "name and date of birth are on the sanctions list: the case stops",
         Expected(recommendation=Recommendation.DECLINE, outcome=Outcome.DECLINE),
-        (who,),
+        (person,),
         amount="10000.00",
-        bureau=_pristine(who),
+        bureau=_pristine(person),
     )
 
 
 def sam_namesake() -> Persona:
-    who = Person("Sam", "Sanction", "524-28-2182", income="6800.00", dob=date(1991, 5, 9))
+    person = Person("Sam", "Sanction", "524-28-2182", income="6800.00", dob=date(1991, 5, 9))
     return persona(
         "sam-namesake",
         "Sam Namesake",
         "the name of a listed person, twenty years younger: cleared by the date of birth",
         _APPROVED,
-        (who,),
+        (person,),
         amount="9000.00",
-        bureau=_pristine(who),
+        bureau=_pristine(person),
     )
 
 
 def pat_potential() -> Persona:
-    who = Person("Patricia", "Potential", "525-39-3293", income="6600.00", dob=date(1980, 3, 2))
+    person = Person("Patricia", "Potential", "525-39-3293", income="6600.00", dob=date(1980, 3, 2))
     return persona(
         "pat-potential",
         "Pat Potential",
         "nearly a listed name, born within a year: compliance decides",
         Expected(recommendation=Recommendation.REFER, gates=("compliance",)),
-        (who,),
+        (person,),
         amount="9000.00",
-        bureau=_pristine(who),
+        bureau=_pristine(person),
     )
 
 
 def fay_freeze() -> Persona:
-    who = Person("Fay", "Freeze", "526-40-4304", income="6100.00")
+    person = Person("Fay", "Freeze", "526-40-4304", income="6100.00")
     return persona(
         "fay-freeze",
         "Fay Freeze",
@@ -294,30 +295,30 @@ def fay_freeze() -> Persona:
             recommendation=Recommendation.INCOMPLETE,
             outcome=Outcome.INCOMPLETE,
         ),
-        (who,),
+        (person,),
         amount="8000.00",
-        bureau=report(who, None, status=BureauStatus.FROZEN),
+        bureau=report(person, None, status=BureauStatus.FROZEN),
     )
 
 
 def max_missing() -> Persona:
-    who = Person("Max", "Missing", "527-51-5415", income="5900.00")
+    person = Person("Max", "Missing", "527-51-5415", income="5900.00")
     return persona(
         "max-missing",
         "Max Missing",
-        "no proof of income among the papers: the applicant is asked for one",
+        "no proof of income among the documents: the desk asks for one",
         Expected(recommendation=Recommendation.APPROVE, gates=("documents",)),
-        (who,),
+        (person,),
         amount="8000.00",
-        documents=(licence(who), bank_statement(who)),
-        bureau=_pristine(who),
-        later=(wage_statement(who),),
+        documents=(licence(person), bank_statement(person)),
+        bureau=_pristine(person),
+        later=(wage_statement(person),),
     )
 
 
 def cora_corrupt() -> Persona:
-    who = Person("Cora", "Corrupt", "528-62-6526", income="6000.00")
-    whole = paystub(who)
+    person = Person("Cora", "Corrupt", "528-62-6526", income="6000.00")
+    whole = paystub(person)
     body = base64.b64decode(whole.content_base64)
     torn = whole.model_copy(
         update={"content_base64": base64.b64encode(body[: len(body) // 2]).decode()}
@@ -325,18 +326,18 @@ def cora_corrupt() -> Persona:
     return persona(
         "cora-corrupt",
         "Cora Corrupt",
-        "the paystub arrived torn: named by its id, and asked for again",
+        "the paystub is damaged: the desk names its id and asks for a new one",
         Expected(recommendation=Recommendation.APPROVE, gates=("documents",)),
-        (who,),
+        (person,),
         amount="8000.00",
-        documents=(licence(who), torn, bank_statement(who)),
-        bureau=_pristine(who),
-        later=(paystub(who, document_id="paystub-again"),),
+        documents=(licence(person), torn, bank_statement(person)),
+        bureau=_pristine(person),
+        later=(paystub(person, document_id="paystub-again"),),
     )
 
 
 def bora_borderline() -> Persona:
-    who = Person("Bora", "Borderline", "529-73-7637", income="4500.00", housing="1150.00")
+    person = Person("Bora", "Borderline", "529-73-7637", income="4500.00", housing="1150.00")
     return persona(
         "bora-borderline",
         "Bora Borderline",
@@ -346,11 +347,11 @@ def bora_borderline() -> Persona:
             gates=("underwriter",),
             refer_reasons=(ReasonCode.EXCESSIVE_OBLIGATIONS,),
         ),
-        (who,),
+        (person,),
         amount="12000.00",
         term=48,
         bureau=report(
-            who,
+            person,
             642,
             card(
                 "6000.00",
@@ -368,7 +369,7 @@ def bora_borderline() -> Persona:
 
 
 def leo_large() -> Persona:
-    who = Person(
+    person = Person(
         "Leo",
         "Large",
         "530-84-8748",
@@ -379,17 +380,17 @@ def leo_large() -> Persona:
     return persona(
         "leo-large",
         "Leo Large",
-        "45,000 with grade B: more than one underwriter may grant alone",
+        "45,000 with grade B: more than one underwriter may approve alone",
         Expected(
             recommendation=Recommendation.REFER,
             grade=Grade.B,
             gates=("underwriter", "second_approval"),
         ),
-        (who,),
+        (person,),
         amount="45000.00",
         term=60,
         bureau=report(
-            who,
+            person,
             728,
             card("15000.00", "4200.00", "130.00", opened_on=date(2012, 6, 1)),
             card("10000.00", "2400.00", "80.00", opened_on=date(2016, 1, 1)),
@@ -400,20 +401,20 @@ def leo_large() -> Persona:
 
 
 def connie_counter() -> Persona:
-    who = Person("Connie", "Counter", "531-95-9859", income="5200.00", housing="1200.00")
+    person = Person("Connie", "Counter", "531-95-9859", income="5200.00", housing="1200.00")
     return persona(
         "connie-counter",
         "Connie Counter",
-        "asks for 25,000 and can carry 12,526.78 over 48 months: offered 12,500",
+        "asks for 25,000 and can repay 12,526.78 over 48 months: offered 12,500",
         Expected(
             recommendation=Recommendation.COUNTER_OFFER,
             offer_amount=Decimal("12500.00"),
         ),
-        (who,),
+        (person,),
         amount="25000.00",
         term=48,
         bureau=report(
-            who,
+            person,
             712,
             card("11000.00", "4900.00", "150.00", opened_on=date(2013, 5, 1)),
             card("8000.00", "3300.00", "110.00", opened_on=date(2017, 11, 1)),
@@ -424,7 +425,7 @@ def connie_counter() -> Persona:
 
 
 def alma_alert() -> Persona:
-    who = Person(
+    person = Person(
         "Alma",
         "Alert",
         "532-16-1961",
@@ -439,9 +440,9 @@ def alma_alert() -> Persona:
             recommendation=Recommendation.REFER,
             gates=("underwriter",),
         ),
-        (who,),
+        (person,),
         amount="7000.00",
-        bureau=_pristine(who).model_copy(update={"alerts": (BureauAlert.ACTIVE_DUTY,)}),
+        bureau=_pristine(person).model_copy(update={"alerts": (BureauAlert.ACTIVE_DUTY,)}),
     )
 
 
@@ -482,7 +483,7 @@ def jo_kit_joint() -> Persona:
 
 
 def bella_bankrupt() -> Persona:
-    who = Person("Bella", "Bankrupt", "535-49-4294", income="5000.00")
+    person = Person("Bella", "Bankrupt", "535-49-4294", income="5000.00")
     return persona(
         "bella-bankrupt",
         "Bella Bankrupt",
@@ -492,10 +493,10 @@ def bella_bankrupt() -> Persona:
             outcome=Outcome.DECLINE,
             reasons=(ReasonCode.BANKRUPTCY, ReasonCode.DELINQUENT_OBLIGATIONS),
         ),
-        (who,),
+        (person,),
         amount="9000.00",
         bureau=report(
-            who,
+            person,
             561,
             card(
                 "3000.00",
@@ -533,32 +534,32 @@ def bella_bankrupt() -> Persona:
 
 
 def tim_timeout() -> Persona:
-    who = Person("Tim", "Timeout", "536-50-5305", income="5700.00")
+    person = Person("Tim", "Timeout", "536-50-5305", income="5700.00")
     return persona(
         "tim-timeout",
         "Tim Timeout",
-        "the bureau never answers: tried again, then an underwriter decides without it",
+        "the bureau never answers: after several tries an underwriter decides without it",
         Expected(recommendation=Recommendation.REFER, gates=("underwriter",)),
-        (who,),
+        (person,),
         amount="8000.00",
-        bureau=report(who, None, status=BureauStatus.ERROR, subject_ssn_last4=None),
+        bureau=report(person, None, status=BureauStatus.ERROR, subject_ssn_last4=None),
     )
 
 
 def uma_override() -> Persona:
-    who = Person("Uma", "Override", "537-61-6416", income="6900.00")
+    person = Person("Uma", "Override", "537-61-6416", income="6900.00")
     return persona(
         "uma-override",
         "Uma Override",
-        "one disputed collection against a soft rule: overridden by two people or not at all",
+        "one disputed collection breaks a soft rule: an override needs two reviewers",
         Expected(
             recommendation=Recommendation.DECLINE,
             gates=("underwriter", "second_approval"),
             reasons=(ReasonCode.COLLECTION_OR_JUDGMENT,),
         ),
-        (who,),
+        (person,),
         amount="9000.00",
-        bureau=_pristine(who).model_copy(
+        bureau=_pristine(person).model_copy(
             update={
                 "collections": (
                     Collection(amount=Decimal("940.00"), reported_on=date(2026, 3, 12)),
@@ -569,7 +570,7 @@ def uma_override() -> Persona:
 
 
 def minnie_minor() -> Persona:
-    who = Person(
+    person = Person(
         "Minnie",
         "Minor",
         "538-72-7527",
@@ -581,49 +582,49 @@ def minnie_minor() -> Persona:
     return persona(
         "minnie-minor",
         "Minnie Minor",
-        "seventeen years old: declined before anybody else is asked",
+        "seventeen years old: declined before any agent is asked",
         Expected(
             recommendation=Recommendation.DECLINE,
             outcome=Outcome.DECLINE,
             reasons=(ReasonCode.BELOW_LEGAL_AGE,),
         ),
-        (who,),
+        (person,),
         amount="1500.00",
         term=12,
     )
 
 
 def dora_duplicate() -> Persona:
-    who = Person("Dora", "Duplicate", "539-83-8638", income="6700.00")
+    person = Person("Dora", "Duplicate", "539-83-8638", income="6700.00")
     return persona(
         "dora-duplicate",
         "Dora Duplicate",
-        "an ordinary case that is handed in twice",
+        "an ordinary case that is submitted twice",
         _APPROVED,
-        (who,),
+        (person,),
         amount="9500.00",
-        bureau=_pristine(who),
+        bureau=_pristine(person),
     )
 
 
 def stella_stress() -> Persona:
-    who = Person(
+    person = Person(
         "Stella", "Stress", "540-94-9749", income="5000.00", housing="1280.00", dependents=4
     )
     return persona(
         "stella-stress",
         "Stella Stress",
-        "can pay today, and could not if rates rose by three points",
+        "can pay today, but not if rates rise by three points",
         Expected(
             recommendation=Recommendation.REFER,
             gates=("underwriter",),
             refer_reasons=(ReasonCode.RESIDUAL_INCOME_LOW,),
         ),
-        (who,),
+        (person,),
         amount="15000.00",
         term=48,
         bureau=report(
-            who,
+            person,
             752,
             card("10000.00", "1200.00", "60.00", opened_on=date(2011, 9, 1)),
             card("7000.00", "700.00", "45.00", opened_on=date(2015, 6, 1)),
@@ -662,18 +663,18 @@ PERSONAS: tuple[Callable[[], Persona], ...] = (
 
 
 def files() -> dict[str, str]:
-    """Every file by its name, as it must stand beside this module."""
+    """The text of every persona file, by file name."""
     return {
-        f"{one.application.application_id}.json": json.dumps(
-            one.model_dump(mode="json"), indent=2, ensure_ascii=False
+        f"{case.application.application_id}.json": json.dumps(
+            case.model_dump(mode="json"), indent=2, ensure_ascii=False
         )
         + "\n"
-        for one in (describe() for describe in PERSONAS)
+        for case in (describe() for describe in PERSONAS)
     }
 
 
 def write(folder: Path) -> None:
-    """Write all files into a folder, over what is there."""
+    """Write all files into a folder, and replace existing files."""
     for name, text in files().items():
         (folder / name).write_text(text, encoding="utf-8")
 

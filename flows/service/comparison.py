@@ -1,4 +1,4 @@
-"""Two checkpoints side by side: what differs, and which input it began with."""
+"""Compare two checkpoints: which values differ, and which changed input caused it first."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ class Comparison(Contract):
     patch: tuple[dict[str, Any], ...]
     """JSON Patch (RFC 6902) from one state to the other."""
     changes: tuple[Change, ...]
-    """The same for people, stage by stage."""
+    """The same differences for people, stage by stage."""
     summary: str
-    """One line: what changed in the decision, and which input caused it first."""
+    """One line: the change of the decision, and the input that caused it first."""
 
 
 def compare(
     before: Checkpoint,
     after: Checkpoint,
-    one: Mapping[str, Any],
-    other: Mapping[str, Any],
+    overrides_before: Mapping[str, Any],
+    overrides_after: Mapping[str, Any],
 ) -> Comparison:
     """Compare the states of two checkpoints, of one run or of a run and its fork.
 
-    `one` and `other` are what their runs were asked to change in what was applied for.
+    The overrides are the inputs that each of the two runs changes.
     """
     patch = json_patch(before.state, after.state)
     changes = [
@@ -58,7 +58,9 @@ def compare(
         after=after.name,
         patch=tuple(patch),
         changes=tuple(changes[:_MOST_ROWS]),
-        summary=_summary(before.state, after.state, changes, _differing(one, other)),
+        summary=_summary(
+            before.state, after.state, changes, _differing(overrides_before, overrides_after)
+        ),
     )
 
 
@@ -71,52 +73,52 @@ def _summary(
     seen = next((c.path for c in changes if not c.path.startswith("/decision")), changes[0].path)
     place = seen.lstrip("/").replace("/", ".")
     if cause := _cause(changes, inputs):
-        what = effect or "the decision is the same, what else differs"
+        what = effect or "the decision is the same, other values differ"
         return f"{what}: caused by {cause}, first seen in {place}."
     return f"{effect or 'The decision is the same'}: first difference in {place}."
 
 
 def _cause(changes: list[Change], inputs: dict[str, Any]) -> str:
-    """The input that the first stage with another finding reads, or the last one read before it.
+    """The changed input that the first different stage reads, or the last one read before it.
 
-    Several that one stage reads cannot be told apart: they are named together. Where only one
-    side has come to a stage, that is no finding.
+    Inputs that the same stage reads first are named together: their effects cannot be separated.
+    A stage that only one of the two runs has reached does not count as different.
     """
     found = [_stage_order(change.path) for change in changes if change.path.count("/") > 1]
     if not found or not inputs:
         return ""
     read_in = {name: WORKFLOW.stages.index(READ_FIRST_IN[name]) for name in inputs}
     before_it = [place for place in read_in.values() if place <= found[0]]
-    # A pack of rules shows before its own stage where only the terms of affordability changed.
+    # A policy with other affordability terms already changes a stage before `policy`.
     first = max(before_it, default=min(read_in.values()))
     return " and ".join(
         f"{name} = {value}" for name, value in inputs.items() if read_in[name] == first
     )
 
 
-def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """What two runs were asked to change differently, as the other has it."""
-    names = [*other, *(name for name in one if name not in other)]
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The overrides in which two runs differ, with the values of the second run."""
+    names = [*after, *(name for name in before if name not in after)]
     return {
-        name: other.get(name, "as applied for")
+        name: after.get(name, "as applied for")
         for name in names
-        if one.get(name) != other.get(name)
+        if before.get(name) != after.get(name)
     }
 
 
 def _effect(before: dict[str, Any], after: dict[str, Any]) -> str:
-    """What the applicant would notice; empty when that is nothing."""
+    """The differences that the applicant would notice. Empty when there are none."""
     old, new = before.get("decision") or {}, after.get("decision") or {}
-    told = []
+    noticed = []
     if old.get("outcome") != new.get("outcome"):
-        told.append(f"{old.get('outcome') or 'undecided'} → {new.get('outcome') or 'undecided'}")
+        noticed.append(f"{old.get('outcome') or 'undecided'} → {new.get('outcome') or 'undecided'}")
     terms = {"amount": "amount", "rate": "rate", "payment": "payment"}
     for name, title in terms.items():
-        one = (old.get("offer") or {}).get(name)
-        other = (new.get("offer") or {}).get(name)
-        if one != other:
-            told.append(f"{title} {one or 'none'} → {other or 'none'}")
-    return "; ".join(told)
+        offered = (old.get("offer") or {}).get(name)
+        offers = (new.get("offer") or {}).get(name)
+        if offered != offers:
+            noticed.append(f"{title} {offered or 'none'} → {offers or 'none'}")
+    return "; ".join(noticed)
 
 
 def _stage_order(path: str) -> int:
@@ -125,7 +127,7 @@ def _stage_order(path: str) -> int:
 
 
 def _at(document: Any, pointer: str) -> Any:
-    """The value a JSON pointer names, or None."""
+    """The value at a JSON pointer, or None."""
     for part in pointer.split("/")[1:]:
         if not isinstance(document, dict):
             return None

@@ -20,10 +20,11 @@ from data.contracts.errors import CreditDeskError, UnavailableError
 from data.contracts.review import Claim, Review
 from data.contracts.runs import RunSummary
 from data.settings import Settings
+from flows.case import document_sha256
 from flows.housekeeping import HousekeepingReport, keep_house
 from flows.runtime.checkpoints import retention
 from flows.runtime.execution.desk import this_desk
-from flows.runtime.ledger import cancellations, retries, runs
+from flows.runtime.ledger import cancellations, erasures, retries, runs
 from flows.runtime.ledger.database import Ledger, shared_ledger
 from flows.runtime.ledger.runs import Run
 from flows.runtime.prefect_api import cancel, deployments, feed, states
@@ -37,6 +38,7 @@ from flows.service.requests import (
     Answer,
     Caller,
     ClaimRequest,
+    Erased,
     FiledDocument,
     FileDocument,
     ResumeRun,
@@ -161,6 +163,17 @@ class DeskService(DeskQueries):
         """Add a document to an application's file; False when the same one is there already."""
         ledger, settings = self.ledger, self._settings
         return await documents.file_document(ledger, settings, application_id, request, caller)
+
+    async def erase(self, application_id: str) -> Erased:
+        """Erase an application's personal data for good; a tombstone with its digests stays.
+
+        Raises RecordNotFoundError, and ConflictError while a run of it goes on or is under a legal
+        hold.
+        """
+        erase, digest = erasures.erase, document_sha256
+        erased_at = await self.ledger.write(erase, application_id, digest)
+        log.info("application %s: personal data erased", application_id)
+        return Erased(application_id=application_id, erased_at=erased_at)
 
     # -- the desk itself -------------------------------------------------------------------
 

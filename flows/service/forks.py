@@ -1,8 +1,9 @@
-"""What-if: another run's past up to a checkpoint, with one thing changed.
+"""Forks: a run that goes on from another run's checkpoint, with some inputs changed.
 
-Everything is checked before anything starts: the checkpoint against today's map and contracts,
-each override against the contract of what it changes and against what is finished already, for a
-saved finding would go on speaking of the old value, and so would the ruling of a person.
+The desk checks everything before the fork starts: the checkpoint against the map and the contracts
+of today, each override against its contract, and each override against the finished stages. A
+finished stage keeps its finding, and a reviewer keeps the ruling, so an override that such a stage
+reads would have no effect.
 """
 
 from __future__ import annotations
@@ -56,24 +57,24 @@ READ_FIRST_IN = {
     "challenger": "risk_ensemble",
     "policy": "policy",
 }
-"""The first stage whose finding rests on what an override changes.
+"""The first stage whose finding depends on an override.
 
-Intake looks at amount and policy too, to ask for papers or to stop at once. Where it did neither,
-policy sees to the same rules again.
+Intake reads amount and policy too, to ask for documents or to stop at once. When it did neither,
+the stage `policy` applies the same rules again.
 """
 
 
 async def fork(
     ledger: Ledger, parent: Run, request: ResumeRun, caller: Caller, idempotency_key: str | None
 ) -> tuple[Run, bool]:
-    """Enter a run that goes on from another's checkpoint; True when this call entered it.
+    """Enter a fork in the ledger; True when this call entered it.
 
-    The same idempotency key again is the same run. Raises AuthorityError when a caller who may not
-    wants the fork to decide, AlreadyDecidedError, and as `prepare_fork` does.
+    The same idempotency key again is the same run. Raises AuthorityError when the caller may not
+    let a fork decide, AlreadyDecidedError, and as `prepare_fork` does.
     """
     if request.decide:
         if Role.SENIOR_UNDERWRITER not in caller.roles:
-            raise AuthorityError("a fork that decides needs a senior underwriter")
+            raise AuthorityError("only a senior underwriter may start a fork that decides")
         if await ledger.read(decisions.is_decided, parent.application_id):
             raise AlreadyDecidedError(f"application {parent.application_id} has been decided")
     lineage = await prepare_fork(
@@ -102,15 +103,14 @@ async def prepare_fork(
     *,
     may_decide: bool,
 ) -> Lineage:
-    """Check everything a fork needs, and fix what it decides by.
+    """Check everything that a fork needs, and pin the rulebook that it decides by.
 
-    A fork of a fork keeps what its parent changed, as far as it is not changed again. One that
-    cannot decide by what its parent pinned can begin at the start, by what is in force now.
+    A fork of a fork keeps the overrides of its parent, unless it changes them again.
 
-    Raises CheckpointNotFoundError for a label that the parent does not have, ConflictError
-    while the parent is under way or when the map has changed under its finished stages,
-    ContractViolationError naming the override that cannot be or, as the wish to decide, comes
-    too late.
+    Raises CheckpointNotFoundError for a label that the parent does not have. Raises ConflictError
+    while the parent is under way, and when the map has changed under its finished stages. Raises
+    ContractViolationError with each override that is invalid or too late, and with `decide` when
+    the parent's decision stage is finished.
     """
     if parent.status in {RunStatus.QUEUED, RunStatus.RUNNING}:
         raise ConflictError(f"run {parent.run_id} is still {parent.status.value}: wait for its end")
@@ -121,20 +121,10 @@ async def prepare_fork(
         saved = await load_checkpoint(ledger, parent, checkpoint)
         require_unchanged(saved)
     _require_possible(await ledger.read(applications.filed, parent.application_id), together)
-    data_dir = settings().data_dir
-    try:
-        parents = await pinned_rulebook(ledger, parent)
-        rulebook = _rulebook(parents, given, data_dir)
-    except ConflictError:
-        if saved is not None:
-            raise
-        rulebook = _rulebook(current_rulebook(data_dir), together, data_dir)
-    if saved is not None:
-        readers = _readers(saved, parents, rulebook)
-        needed = {f"/overrides/{name}": readers[name] for name in given.given}
-        if may_decide:
-            needed["/decide"] = "decision"
-        _require_in_time(saved, needed, await ledger.read(checkpoint_index.entries, parent.run_id))
+    if saved is None:
+        rulebook = await _rulebook_from_start(ledger, parent, given, together)
+    else:
+        rulebook = await _rulebook_from(ledger, parent, saved, given, may_decide=may_decide)
     return Lineage(
         parent_run_id=parent.run_id,
         forked_at=f"{saved.label}/{saved.version}" if saved else START,
@@ -144,12 +134,45 @@ async def prepare_fork(
     )
 
 
-async def require_able_to_go_on(ledger: Ledger, run: Run) -> None:
-    """Refuse an answer to a run, or to resume it, when that could come to no good end.
+async def _rulebook_from_start(
+    ledger: Ledger, parent: Run, given: Overrides, together: Overrides
+) -> Rulebook:
+    """The rulebook of a fork that begins at the start.
 
-    Raises AlreadyDecidedError when another run has decided its application, ConflictError with
-    both versions when what it has done or decides by cannot be gone on from, and
-    CheckpointSchemaError. A checkpoint that is lost is no obstacle: then it starts over.
+    A parent whose rulebook cannot be read is no obstacle: the fork then uses today's rulebook,
+    with the overrides of the parent too.
+    """
+    data_dir = settings().data_dir
+    try:
+        parents = await pinned_rulebook(ledger, parent)
+    except ConflictError:
+        return _rulebook(current_rulebook(data_dir), together, data_dir)
+    return _rulebook(parents, given, data_dir)
+
+
+async def _rulebook_from(
+    ledger: Ledger, parent: Run, saved: Checkpoint, given: Overrides, *, may_decide: bool
+) -> Rulebook:
+    """The rulebook of a fork that begins at a checkpoint.
+
+    Raises ContractViolationError when a finished stage has read what the fork changes already.
+    """
+    parents = await pinned_rulebook(ledger, parent)
+    rulebook = _rulebook(parents, given, settings().data_dir)
+    readers = _readers(saved, parents, rulebook)
+    needed = {f"/overrides/{name}": readers[name] for name in given.given}
+    if may_decide:
+        needed["/decide"] = "decision"
+    _require_in_time(saved, needed, await ledger.read(checkpoint_index.entries, parent.run_id))
+    return rulebook
+
+
+async def require_able_to_go_on(ledger: Ledger, run: Run) -> None:
+    """Refuse to answer or resume a run that could not go on.
+
+    Raises AlreadyDecidedError when another run has decided its application. Raises ConflictError
+    with both versions when its checkpoint or its rulebook cannot be used any more, and
+    CheckpointSchemaError. A lost checkpoint is no obstacle: the run then starts over.
     """
     if run.lineage is None or run.lineage["may_decide"]:
         await ledger.read(decisions.require_undecided, run)
@@ -163,17 +186,17 @@ async def require_able_to_go_on(ledger: Ledger, run: Run) -> None:
 
 
 async def pinned_rulebook(ledger: Ledger, run: Run) -> Rulebook:
-    """What a run decides by. Raises ConflictError when it has pinned nothing that can be read."""
+    """The rulebook that a run has pinned. Raises ConflictError when it cannot be read."""
     if "pinned" not in run.versions:
-        raise ConflictError(f"run {run.run_id} was never executed: nothing is fixed that it did")
+        raise ConflictError(f"run {run.run_id} was never executed: it has pinned no rulebook")
     body = await ledger.read(pinned.pinned_body, run.versions["pinned"])
     return pinned.migrate(Rulebook, body)
 
 
 def require_unchanged(saved: Checkpoint) -> None:
-    """Refuse to go on from stages that would no longer mean the same.
+    """Refuse a checkpoint with finished stages that have another meaning today.
 
-    Raises ConflictError with both versions of the map and the way out, a fork from an earlier
+    Raises ConflictError with both versions of the map. The error advises a fork from an earlier
     checkpoint.
     """
     checkpoints.require_usable(saved, WORKFLOW, Underwriting)
@@ -183,20 +206,21 @@ def _overrides(overrides: dict[str, Any]) -> Overrides:
     try:
         return Overrides.model_validate(overrides)
     except ValidationError as error:
-        raise _named_in_the_order(ContractViolationError.of("overrides", error)) from None
+        raise _named_in_the_request(ContractViolationError.of("overrides", error)) from None
 
 
 async def load_checkpoint(ledger: Ledger, parent: Run, checkpoint: str) -> Checkpoint:
-    """A run's checkpoint by label, the last of it, or by `label/version`.
+    """A run's checkpoint by label (its last version) or by `label/version`.
 
-    Raises CheckpointNotFoundError naming those that there are, or what keeps it from being read.
+    Raises CheckpointNotFoundError with the checkpoints that the run has, or with the reason why
+    the checkpoint cannot be read.
     """
     label, slash, version = checkpoint.partition("/")
     number = int(version) if version.isdecimal() and len(version) < _LONGEST_NUMBER else None
     found = await ledger.read(checkpoint_index.locate, parent.run_id, label, number)
     if found is None or (slash and number is None):
         entries = await ledger.read(checkpoint_index.entries, parent.run_id)
-        known = ", ".join(f"{one.label}/{one.version}" for one in entries) or "none"
+        known = ", ".join(f"{entry.label}/{entry.version}" for entry in entries) or "none"
         raise CheckpointNotFoundError(
             f"run {parent.run_id} has no such checkpoint; it has: {known}"
         )
@@ -205,29 +229,28 @@ async def load_checkpoint(ledger: Ledger, parent: Run, checkpoint: str) -> Check
 
 
 _LONGEST_NUMBER = 10
-"""Digits, below which every number fits into a database's integer."""
+"""A number with fewer digits fits into an integer column."""
 
 
 def _require_in_time(
     saved: Checkpoint, needed: Mapping[str, str], entries: list[CheckpointEntry]
 ) -> None:
-    """Refuse what would change nothing: `needed` says which stage has yet to come for what."""
+    """Refuse changes that come too late: `needed` names the stage that has yet to read each."""
     finished = {key.partition("#")[0] for key in saved.outputs}
     problems = []
     for pointer, stage in needed.items():
         if stage in finished:
-            told = (
-                f"{stage} is finished there: fork from '{_last_before(stage, entries)}' or before"
-            )
-            problems.append(Problem(pointer, "too_late", told))
+            earlier = _last_before(stage, entries)
+            message = f"{stage} is finished there: fork from '{earlier}' or before"
+            problems.append(Problem(pointer, "too_late", message))
     if problems:
         names = ", ".join(problem.pointer.rpartition("/")[2] for problem in problems)
-        message = f"{names} from '{saved.label}/{saved.version}': {problems[0].message}"
-        raise ContractViolationError(message, problems)
+        where = f"{names} from '{saved.label}/{saved.version}'"
+        raise ContractViolationError(f"{where}: {problems[0].message}", problems)
 
 
 def _readers(saved: Checkpoint, old: Rulebook, new: Rulebook) -> dict[str, str]:
-    """Which stage reads each override first, in a run that has come this far."""
+    """The first stage that reads each override, in a run with this checkpoint."""
     intake = Underwriting.model_validate(saved.state).doc_intake
     if intake and (intake.stopped_by or intake.needs_documents):
         return dict.fromkeys(READ_FIRST_IN, "doc_intake")
@@ -237,7 +260,7 @@ def _readers(saved: Checkpoint, old: Rulebook, new: Rulebook) -> dict[str, str]:
 
 
 def _last_before(stage: str, entries: list[CheckpointEntry]) -> str:
-    """The last checkpoint of a run before a stage first ended."""
+    """The last checkpoint of a run before a stage ended for the first time."""
     last = START
     for entry in entries:
         if entry.label == WORKFLOW.checkpoint_of(stage):
@@ -247,24 +270,24 @@ def _last_before(stage: str, entries: list[CheckpointEntry]) -> str:
 
 
 def _require_possible(filed: applications.Filed, given: Overrides) -> None:
-    """Refuse inputs that do not go with the rest of the application."""
+    """Refuse inputs that do not fit the rest of the application."""
     try:
         with_overrides(case_on_file(filed), given.given)
     except ContractViolationError as error:
-        raise _named_in_the_order(error, "/application") from None
+        raise _named_in_the_request(error, "/application") from None
 
 
-def _named_in_the_order(error: ContractViolationError, place: str = "") -> ContractViolationError:
-    """The same problems, named as whoever asks has spelled them."""
+def _named_in_the_request(error: ContractViolationError, place: str = "") -> ContractViolationError:
+    """The same problems, with pointers into the client's request."""
     problems = [
-        Problem(f"/overrides{one.pointer.removeprefix(place)}", one.code, one.message)
-        for one in error.problems
+        Problem(f"/overrides{problem.pointer.removeprefix(place)}", problem.code, problem.message)
+        for problem in error.problems
     ]
     return ContractViolationError(error.message, problems)
 
 
 def _rulebook(pinned: Rulebook, given: Overrides, data_dir: Path) -> Rulebook:
-    """The parent's rulebook with other versions in place of some of its parts."""
+    """A rulebook with the versions that the overrides name."""
     loaders: dict[str, Callable[[str], Contract]] = {
         "policy": lambda name: load_policy(data_dir, name),
         "prices": lambda name: load_prices(data_dir, name),

@@ -1,4 +1,4 @@
-"""What the desk answers from the ledger alone: all of it goes on while Prefect is away."""
+"""The questions that the desk answers from the ledger alone, also while Prefect is down."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from data.contracts.decision import DecisionContent
-from data.contracts.errors import (
-    RecordNotFoundError,
-)
+from data.contracts.errors import RecordNotFoundError
 from data.contracts.notices import Notice
 from data.contracts.personal import Kind, masked
 from data.contracts.review import Review, Role
@@ -20,8 +18,7 @@ from data.contracts.runs import CheckpointEntry, Message, RunStatus, RunSummary
 from data.contracts.underwriting import Underwriting
 from data.contracts.watchlist import ListedCandidate
 from data.settings import Settings
-from flows import case
-from flows.case import case_on_file, document_sha256
+from flows.case import case_on_file, document_sha256, overrides_of
 from flows.review_forms import form_at
 from flows.runtime.audit import pack as audit
 from flows.runtime.audit.key import signing_key
@@ -33,13 +30,7 @@ from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.runs import Run
 from flows.service import forks, summaries
 from flows.service.comparison import Comparison, compare
-from flows.service.requests import (
-    Caller,
-    InboxItem,
-    OpenRequest,
-    RunPage,
-    RunState,
-)
+from flows.service.requests import Caller, InboxPage, OpenRequest, RunPage, RunState
 from flows.workflow import WORKFLOW
 from tools.notices import compose_notice, load_notice_terms
 from tools.watchlist import compare_with_list, watchlist_file
@@ -50,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 class DeskQueries:
-    """The desk's books: everything that routes can ask for without waking anybody."""
+    """Everything that routes can read. Nothing here changes a run."""
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -83,11 +74,11 @@ class DeskQueries:
         return RunPage(items=tuple(found[:limit]), next_cursor=more)
 
     async def run(self, run_id: str) -> RunSummary:
-        """Where a run stands."""
+        """The summary of a run. Raises RecordNotFoundError."""
         return await self.ledger.read(summaries.summary, self._settings, run_id)
 
     async def state(self, run_id: str) -> RunState:
-        """What a run knows and what was said in it; findings hold nothing personal."""
+        """The state, checkpoints and messages of a run. Findings hold no personal data."""
 
         def read(connection: sa.Connection) -> RunState:
             run = runs.find(connection, run_id)
@@ -103,11 +94,11 @@ class DeskQueries:
         return await self.ledger.read(read)
 
     async def decision(self, run_id: str) -> dict[str, Any]:
-        """The decision in its envelope. Raises RecordNotFoundError while there is none."""
+        """The decision in its envelope. Raises RecordNotFoundError while the run has none."""
         return await self.ledger.read(decisions.find, run_id)
 
     async def notice(self, run_id: str) -> Notice:
-        """The letter that a run's decision calls for.
+        """The letter to the applicant that a run's decision requires.
 
         Raises RecordNotFoundError while the case is undecided, and when no letter is due.
         """
@@ -120,13 +111,13 @@ class DeskQueries:
         return letter
 
     async def application(self, application_id: str, caller: Caller) -> dict[str, Any]:
-        """What was applied for, masked; whoever decides about a person reads the names."""
+        """The application, masked. Underwriters and compliance also read the names."""
         filed = await self.ledger.read(applications.filed, application_id)
         shown: tuple[Kind, ...] = ("name",) if _READ_NAMES & set(caller.roles) else ()
         return masked(case_on_file(filed).application, shown)
 
     async def graph(self, fmt: Literal["svg", "dot", "json"], run_id: str | None = None) -> str:
-        """The map as a drawing, with a run's states on it."""
+        """The map of the workflow, with the progress of a run on it."""
         statuses = await self.ledger.read(summaries.node_statuses, run_id) if run_id else {}
         draw = {"svg": drawing.to_svg, "dot": drawing.to_dot, "json": drawing.to_json}[fmt]
         return await asyncio.to_thread(draw, WORKFLOW, statuses)
@@ -141,20 +132,20 @@ class DeskQueries:
         text: str | None = None,
         checkpoint: str | None = None,
     ) -> tuple[Message, ...]:
-        """What agents and people said in a run's thread, now or at a checkpoint."""
+        """The messages of agents and people in a run, now or at a checkpoint."""
         if checkpoint is not None:
             said = (await self.checkpoint(run_id, checkpoint)).memory
-            return tuple(m for m in said if messages.fits(m, agent, stage, text))
+            return tuple(message for message in said if messages.fits(message, agent, stage, text))
 
         def read(connection: sa.Connection) -> tuple[Message, ...]:
             runs.find(connection, run_id)
             said = messages.of_run(connection, run_id)
-            return tuple(m for m in said if messages.fits(m, agent, stage, text))
+            return tuple(message for message in said if messages.fits(message, agent, stage, text))
 
         return await self.ledger.read(read)
 
     async def checkpoints(self, run_id: str) -> tuple[CheckpointEntry, ...]:
-        """A run's checkpoints, in the order they were saved."""
+        """The checkpoints of a run, oldest first."""
 
         def read(connection: sa.Connection) -> tuple[CheckpointEntry, ...]:
             runs.find(connection, run_id)
@@ -163,23 +154,23 @@ class DeskQueries:
         return await self.ledger.read(read)
 
     async def checkpoint(self, run_id: str, name: str) -> Checkpoint:
-        """One checkpoint by label, the last of it, or by `label/version`."""
+        """A checkpoint by label (its last version) or by `label/version`."""
         run = await self.ledger.read(runs.find, run_id)
         return await forks.load_checkpoint(self.ledger, run, name)
 
     async def diff(self, run_id: str, before: str, after: str, other: str | None) -> Comparison:
-        """Two checkpoints of one run, or of a run and another, side by side."""
-        one = await self.ledger.read(runs.find, run_id)
-        two = await self.ledger.read(runs.find, other) if other else one
+        """Compare two checkpoints of one run, or one of this run with one of another."""
+        run = await self.ledger.read(runs.find, run_id)
+        other_run = await self.ledger.read(runs.find, other) if other else run
         return compare(
-            await forks.load_checkpoint(self.ledger, one, before),
-            await forks.load_checkpoint(self.ledger, two, after),
-            case.overrides_of(one),
-            case.overrides_of(two),
+            await forks.load_checkpoint(self.ledger, run, before),
+            await forks.load_checkpoint(self.ledger, other_run, after),
+            overrides_of(run),
+            overrides_of(other_run),
         )
 
     async def audit(self, run_id: str) -> bytes:
-        """A run's whole record as a signed file. Raises UnavailableError without a key."""
+        """The whole record of a run as a signed file. Raises UnavailableError without a key."""
         code = version("credit-desk-lite")
         pack = await self.ledger.read(audit.collect, run_id, code, document_sha256)
         key = await asyncio.to_thread(signing_key, self._settings.folder)
@@ -188,9 +179,9 @@ class DeskQueries:
     # -- people ----------------------------------------------------------------------------
 
     async def open_request(self, run_id: str, caller: Caller) -> OpenRequest:
-        """What a run asks right now, and the form to answer with.
+        """The open request of a run, and the form for the answer.
 
-        Compliance is shown whom on the list an applicant may be, as far as they are asked.
+        At the `compliance` gate, compliance also sees the possible matches on the watchlist.
         """
 
         def read(connection: sa.Connection) -> tuple[Review, tuple[ListedCandidate, ...]]:
@@ -214,15 +205,14 @@ class DeskQueries:
         if known.verification is None or known.verification.kyc is None:
             return ()
         case = case_on_file(applications.filed(connection, run.application_id))
-        dobs = {one.role: one.dob for one in case.application.applicants}
+        dobs = {applicant.role: applicant.dob for applicant in case.application.applicants}
         path = watchlist_file(self._settings.data_dir)
         return compare_with_list(path, known.verification.kyc.watchlist, dobs)
 
-    async def inbox(self, role: Role | None = None) -> tuple[InboxItem, ...]:
-        """What waits for somebody, the most urgent first."""
-
-        def read(connection: sa.Connection) -> tuple[InboxItem, ...]:
-            found = summaries.inbox(connection, self._settings)
-            return tuple(item for item in found if role in {None, item.role})
-
-        return await self.ledger.read(read)
+    async def inbox(
+        self, role: Role | None = None, limit: int = 100, cursor: str | None = None
+    ) -> InboxPage:
+        """A page of open requests, the most urgent first."""
+        return await self.ledger.read(
+            summaries.inbox, self._settings, role=role, limit=limit, cursor=cursor
+        )

@@ -1,4 +1,4 @@
-"""What clients send and what the desk answers, beyond the contracts that stages share too."""
+"""The requests of clients and the answers of the desk, apart from the contracts of the stages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -33,7 +32,7 @@ from tools.personal_data_filter import PersonalDataFilter
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: as far as a key proves it, or as far as somebody says so."""
+    """Who sends a request. `proven` says whether an API key proves the name."""
 
     name: str
     roles: tuple[Role, ...]
@@ -42,13 +41,13 @@ class Caller:
 
 
 _BUNDLED = frozenset(CaseFile.model_fields) - frozenset(Application.model_fields)
-"""What only a bundle has."""
+"""The fields that a bundle has and an application has not."""
 
 
 def _as_case(value: object) -> object:
-    """Read the three forms of a case: an application, a bundle, a persona file.
+    """Read one of the three forms of a case: an application, a bundle, a persona file.
 
-    Each is checked by its own contract, so that a pointer fits what was sent.
+    Its own contract checks each form, so the pointers of errors fit the client's document.
     """
     if not isinstance(value, dict):
         return value
@@ -60,22 +59,25 @@ def _as_case(value: object) -> object:
 
 
 def _with_discreet_ids(case: CaseFile, *inside: str) -> CaseFile:
-    """The case, unless an id that came with it tells what is personal in it."""
-    withheld, asked = PersonalDataFilter(case), case.application
+    """The case. Refuses ids that repeat personal data of the case."""
+    withheld, application = PersonalDataFilter(case), case.application
     ids: dict[tuple[str | int, ...], str] = {
-        (*inside, "application_id"): asked.application_id,
-        (*inside, "partner_id"): asked.partner_id or "",
-    } | {("documents", n, "document_id"): one.document_id for n, one in enumerate(case.documents)}
+        (*inside, "application_id"): application.application_id,
+        (*inside, "partner_id"): application.partner_id or "",
+    } | {
+        ("documents", position, "document_id"): document.document_id
+        for position, document in enumerate(case.documents)
+    }
     problems = [
         InitErrorDetails(
             type=PydanticCustomError(
-                "personal_data", "leave out the {repeated}: ids are repeated to others", told
+                "personal_data", "leave out the {repeated}: other people read ids", found
             ),
             loc=where,
             input=None,
         )
         for where, chosen in ids.items()
-        if (told := {"repeated": withheld.find(chosen)})["repeated"]
+        if (found := {"repeated": withheld.find(chosen)})["repeated"]
     ]
     if problems:
         raise ValidationError.from_exception_data("CaseFile", problems)
@@ -83,24 +85,12 @@ def _with_discreet_ids(case: CaseFile, *inside: str) -> CaseFile:
 
 
 Case = Annotated[
-    CaseFile,
-    BeforeValidator(_as_case),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "title": "Case",
-            "description": (
-                "An application alone, or a bundle `{application, documents, bureau_report,"
-                " fraud_signals}`, which is also the form of a persona file."
-            ),
-        },
-        mode="validation",
-    ),
+    CaseFile, BeforeValidator(_as_case, json_schema_input_type=Application | CaseFile | Persona)
 ]
 
 
 class StartOptions(Contract):
-    """What may differ in one run. Nothing else is accepted here."""
+    """The options of one run."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -110,18 +100,18 @@ class StartOptions(Contract):
     ] = None
     fan_out_policy: FanOutPolicy | None = None
     bundle: Slug | None = None
-    """The version of the decision bundle to decide by, instead of the one in force."""
+    """The version of the decision bundle. The desk accepts only the version in force."""
     as_of_date: date | None = None
-    """Decide as of this day instead of the application's own."""
+    """Decide as of this date instead of the application's own."""
 
     @property
     def run_options(self) -> RunOptions:
-        """The part of them that goes along with the run."""
+        """The options that the run keeps."""
         return RunOptions(fan_out_policy=self.fan_out_policy, as_of_date=self.as_of_date)
 
 
 class StartRun(Contract):
-    """An application by the id it is on file under, or in full; one of the two."""
+    """Start a run: the id of an application on file, or an application in full."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -139,7 +129,7 @@ class StartRun(Contract):
 
     @property
     def chosen_ids(self) -> dict[str, str]:
-        """What the application is to be filed under, by pointer. The ids in it are its own."""
+        """The ids that the client chose for the application, by pointer."""
         given = {"/application_id": self.application_id, "/options/as": self.options.as_}
         return {pointer: chosen for pointer, chosen in given.items() if chosen}
 
@@ -153,7 +143,7 @@ class StartRun(Contract):
 
 
 class Answer(Contract):
-    """A person's answer at a gate. Further fields are those of the gate's own form."""
+    """A person's answer at a gate. Further fields are the fields of the gate's own form."""
 
     model_config = ConfigDict(
         extra="allow",
@@ -174,16 +164,16 @@ class Answer(Contract):
     reviewer: Annotated[Signature, Field(max_length=200)]
     reason: Annotated[str, Field(max_length=5000)]
     request_id: Annotated[str, Field(max_length=80)] | None = None
-    """The request that is answered, as `GET /runs/{id}/hitl` names it."""
+    """The request that this answers, as `GET /runs/{id}/hitl` names it."""
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What the gate's form is filled in with: everything but the gate itself."""
+        """The fields of the gate's form."""
         return self.model_dump(exclude={"gate", "request_id"})
 
 
 class ClaimRequest(Contract):
-    """Who takes a request off the pile. A proven caller is who the key says, whatever is here."""
+    """The reviewer who claims a request. With an API key, the name of the key counts instead."""
 
     model_config = ConfigDict(
         str_strip_whitespace=True, json_schema_extra={"examples": [{"reviewer": "underwriter-1"}]}
@@ -193,7 +183,7 @@ class ClaimRequest(Contract):
 
 
 class FileDocument(Contract):
-    """One paper for an application's file. What can be counted is counted when it is left out."""
+    """A document for an application. The desk computes size and digest when they are left out."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -214,47 +204,61 @@ class FileDocument(Contract):
     media_type: Annotated[str, Field(max_length=100)] = "application/json"
     content_base64: Annotated[str, Field(min_length=1, repr=False)]
     received_at: Moment | None = None
-    """When it came in; by default the day that the application is decided as of."""
+    """When the document came in. By default the date that the application is decided as of."""
     pages: Annotated[int, Field(strict=True, ge=1)] = 1
     size_bytes: Annotated[int, Field(strict=True, ge=0)] | None = None
     sha256: Sha256 | None = None
 
     def document(self, as_of: date) -> Document:
-        """The paper as a case holds it.
+        """The document as a case holds it.
 
-        Raises ContractViolationError naming the field that does not fit the content.
+        Raises ContractViolationError with the field that does not fit the content.
         """
         try:
             content = base64.b64decode(self.content_base64, validate=True)
         except ValueError:
-            raise _unfit("content_base64", "not_base64", "this is not base64") from None
+            raise _unfit("content_base64", "not_base64", "the content is not base64") from None
         digest = hashlib.sha256(content).hexdigest()
         if self.size_bytes not in {None, len(content)}:
-            raise _unfit("size_bytes", "size_mismatch", "the content has another size")
+            raise _unfit("size_bytes", "size_mismatch", f"the content has {len(content)} bytes")
         if self.sha256 not in {None, digest}:
-            raise _unfit("sha256", "sha256_mismatch", "the content has another digest")
+            raise _unfit("sha256", "sha256_mismatch", f"the content has the digest {digest}")
         received = self.received_at or datetime.combine(as_of, time(), UTC)
         counted = {"size_bytes": len(content), "sha256": digest, "received_at": received}
         try:
             return Document.model_validate(self.model_dump() | counted)
         except ValidationError as error:
-            raise ContractViolationError.of("paper", error) from None
+            raise ContractViolationError.of("document", error) from None
 
 
 def _unfit(field: str, code: str, message: str) -> ContractViolationError:
     return ContractViolationError(
-        f"paper: /{field}: {message}", [Problem(f"/{field}", code, message)]
+        f"document: /{field}: {message}", [Problem(f"/{field}", code, message)]
     )
 
 
 class FiledDocument(DocumentRef):
-    """A paper on file, without its content."""
+    """A document on file, without its content."""
 
     application_id: str
 
 
+class InboxPage(Contract):
+    """Some open requests, the most urgent first; `next_cursor` asks for the ones after them."""
+
+    items: tuple[InboxItem, ...]
+    next_cursor: str | None = None
+
+
+class Erased(Contract):
+    """The tombstone of an application whose personal data is gone."""
+
+    application_id: str
+    erased_at: Moment
+
+
 class ResumeRun(Contract):
-    """Go on from the last checkpoint; with a checkpoint or overrides, go on in a fork."""
+    """Resume a run from its last checkpoint. With a checkpoint or overrides, fork it instead."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{}, {"checkpoint": "verification/1", "overrides": {}}]}
@@ -266,12 +270,12 @@ class ResumeRun(Contract):
     """Inputs or pinned versions to change: amount_requested, term_months, as_of_date,
     fan_out_policy, policy, prices, scorecard, challenger."""
     decide: bool = False
-    """Whether the fork may issue the application's decision; otherwise it is a what-if."""
+    """Whether the fork may issue the application's decision. Otherwise it is a what-if."""
 
     @model_validator(mode="after")
     def _only_a_fork_decides(self) -> Self:
         if self.decide and not self.makes_a_fork:
-            raise ValueError("say where a fork that decides begins: a checkpoint, or 'start'")
+            raise ValueError("name the checkpoint where the fork begins, or 'start'")
         return self
 
     @property
@@ -280,14 +284,14 @@ class ResumeRun(Contract):
 
 
 class RunPage(Contract):
-    """Some runs, newest first; `next_cursor` asks for the ones before them."""
+    """A page of runs, newest first. `next_cursor` asks for the next page."""
 
     items: tuple[RunSummary, ...]
     next_cursor: str | None = None
 
 
 class RunState(Contract):
-    """What a run knows so far, masked, and what its agents and people said."""
+    """The state of a run, masked, and the messages of its agents and people."""
 
     run_id: str
     status: RunStatus
@@ -298,21 +302,21 @@ class RunState(Contract):
 
 
 class OpenRequest(Contract):
-    """What a waiting run asks, with the JSON Schema of the form to fill in."""
+    """The open request of a waiting run, with the JSON Schema of its form."""
 
     model_config = ConfigDict(populate_by_name=True)
 
     request_id: str
-    """What an answer names to be bound to this request."""
+    """An answer that names this id counts for this request only."""
     review: Review
     form_schema: Annotated[dict[str, Any], Field(alias="schema")]
-    """Holds this request's defaults; constraints are those that the answer is checked by."""
+    """The form with the defaults of this request and the constraints that the answer must meet."""
     candidates: tuple[ListedCandidate, ...] = ()
-    """At the `compliance` gate, and for compliance alone: whom on the list an applicant may be."""
+    """The possible matches on the watchlist: at the `compliance` gate, and for compliance only."""
 
 
 class InboxItem(Contract):
-    """One open request, as it lies in somebody's inbox."""
+    """An open request in the inbox."""
 
     run_id: str
     application_id: str
@@ -324,6 +328,6 @@ class InboxItem(Contract):
     due_at: Moment
     age_seconds: float
     claim: Claim | None = None
-    """Who works on it already."""
+    """The reviewer who has claimed the request, if any."""
     facts: dict[str, Any] = Field(default_factory=dict)
     links: Links

@@ -1,4 +1,4 @@
-"""What the ledger holds, as the API shows it."""
+"""Runs and requests of the ledger in the form that the API shows."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ import sqlalchemy as sa
 from data.contracts.base import sha256_of
 from data.contracts.errors import ContractViolationError, Problem
 from data.contracts.events import EventType
-from data.contracts.review import Review
+from data.contracts.review import Review, Role
 from data.contracts.runs import Failure, Lineage, Links, RunStatus, RunSummary, WaitingFor
 from data.settings import Settings
 from flows.runtime.graph.drawing.drawing import NodeStatus
 from flows.runtime.graph.workflow import Kind
 from flows.runtime.host.links import run_links
 from flows.runtime.ledger import decisions, journal, reviews, runs
-from flows.runtime.ledger.runs import Run
-from flows.service.requests import InboxItem
+from flows.runtime.ledger.runs import Run, RunRef
+from flows.service.requests import InboxItem, InboxPage
 from flows.workflow import WORKFLOW
 
 
 def summaries(connection: sa.Connection, settings: Settings, page: list[Run]) -> list[RunSummary]:
-    """Runs with their decisions and what they wait for."""
+    """The summaries of runs, with their decisions and open requests."""
     decided = decisions.of_runs(connection, [run.run_id for run in page])
-    waiting = {review.run_id: review for review in reviews.open_reviews(connection)}
+    open_requests = reviews.open_of(connection, [run.run_id for run in page])
+    waiting = {review.run_id: review for review in open_requests}
     return [
         _summary(settings, run, decided.get(run.run_id), waiting.get(run.run_id)) for run in page
     ]
@@ -39,19 +40,33 @@ def summary(connection: sa.Connection, settings: Settings, run_id: str) -> RunSu
     return summaries(connection, settings, [runs.find(connection, run_id)])[0]
 
 
-def inbox(connection: sa.Connection, settings: Settings) -> list[InboxItem]:
-    """Everything that waits for somebody, the most urgent first."""
-    waiting = reviews.open_reviews(connection)
-    asking = runs.find_all(connection, [review.run_id for review in waiting])
-    return [_inbox_item(settings, review, asking[review.run_id]) for review in waiting]
+def inbox(
+    connection: sa.Connection,
+    settings: Settings,
+    *,
+    role: Role | None,
+    limit: int,
+    cursor: str | None,
+) -> InboxPage:
+    """A page of open requests, the most urgent first."""
+    after = place_of(cursor)
+    found = reviews.page(connection, limit=limit + 1, after=after, role=role)
+    asking = runs.references(connection, [review.run_id for review in found[:limit]])
+    more = reviews.place_of(found[limit - 1]) if len(found) > limit else None
+    return InboxPage(
+        items=tuple(
+            _inbox_item(settings, review, asking[review.run_id]) for review in found[:limit]
+        ),
+        next_cursor=cursor_of(*more) if more else None,
+    )
 
 
 def node_statuses(connection: sa.Connection, run_id: str) -> dict[str, NodeStatus]:
-    """How far a run is, node by node, told from its journal."""
+    """The status of each node of the map in a run, read from the run's journal."""
     run = runs.find(connection, run_id)
     status = {"start": NodeStatus.DONE}
     for body in journal.read(connection, run_id, limit=10_000):
-        status |= _told_by(json.loads(body))
+        status |= _statuses_from(json.loads(body))
     if run.status is RunStatus.COMPLETED:
         status["end"] = NodeStatus.DONE
     if run.status is RunStatus.FAILED:
@@ -64,13 +79,18 @@ def node_statuses(connection: sa.Connection, run_id: str) -> dict[str, NodeStatu
 
 
 def cursor_after(run: RunSummary) -> str:
-    """Where the next page begins."""
+    """The cursor of the page after this run."""
     stamp = run.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    return base64.urlsafe_b64encode(f"{stamp}|{run.run_id}".encode()).decode()
+    return cursor_of(stamp, run.run_id)
+
+
+def cursor_of(stamp: str, run_id: str) -> str:
+    """A place in a list, as clients hand it back."""
+    return base64.urlsafe_b64encode(f"{stamp}|{run_id}".encode()).decode()
 
 
 def place_of(cursor: str | None) -> tuple[str, str] | None:
-    """What a cursor stands for. Raises ContractViolationError for one that is not ours."""
+    """The place that a cursor stands for. Raises ContractViolationError for an invalid cursor."""
     if cursor is None:
         return None
     try:
@@ -78,8 +98,8 @@ def place_of(cursor: str | None) -> tuple[str, str] | None:
     except ValueError:
         stamp = run_id = ""
     if not run_id:
-        problem = Problem("cursor", "invalid_cursor", "use next_cursor of the page before")
-        raise ContractViolationError("the cursor is not one of ours", [problem])
+        problem = Problem("/query/cursor", "invalid_cursor", "use next_cursor of the previous page")
+        raise ContractViolationError("the cursor is not valid", [problem])
     return stamp, run_id
 
 
@@ -119,9 +139,9 @@ def _waiting_for(review: Review) -> WaitingFor:
 
 
 def _decision(run: Run, decided: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """What is settled so far: the policy's recommendation, then the outcome with its reasons.
+    """The policy's recommendation; after the decision also the outcome with its reasons.
 
-    A what-if has an outcome too, and says that it decides nothing.
+    A what-if run has an outcome too. `what_if` says that it decides nothing.
     """
     content = decided or run.state.get("decision")
     if content:
@@ -137,7 +157,7 @@ def _decision(run: Run, decided: Mapping[str, Any] | None) -> dict[str, Any] | N
     return {"recommendation": policy["recommendation"]} if policy else None
 
 
-def _links(settings: Settings, run: Run, decided: bool) -> Links:
+def _links(settings: Settings, run: RunRef, decided: bool) -> Links:
     here = f"{settings.api_url}/runs/{run.run_id}"
     return Links(
         self=here,
@@ -150,7 +170,7 @@ def _links(settings: Settings, run: Run, decided: bool) -> Links:
     )
 
 
-def _inbox_item(settings: Settings, review: Review, run: Run) -> InboxItem:
+def _inbox_item(settings: Settings, review: Review, run: RunRef) -> InboxItem:
     return InboxItem(
         run_id=run.run_id,
         application_id=run.application_id,
@@ -167,8 +187,8 @@ def _inbox_item(settings: Settings, review: Review, run: Run) -> InboxItem:
     )
 
 
-def _told_by(event: Mapping[str, Any]) -> dict[str, NodeStatus]:
-    """What one event says of the map's nodes."""
+def _statuses_from(event: Mapping[str, Any]) -> dict[str, NodeStatus]:
+    """The node statuses that follow from one event."""
     meta, phase = event["meta"], event["phase"]
     nodes = (
         [node.id for node in WORKFLOW.nodes_of(phase) if node.kind is not Kind.HITL]

@@ -29,7 +29,7 @@ async def issue_decision(
     pricing: Pricing | None = None,
     rulings: tuple[HumanRuling, ...] = (),
 ) -> DecisionContent:
-    """Write the decision and enter it in the ledger. The first decision of an application stands."""
+    """Write the decision and enter it in the ledger. An application's first decision stands."""
     application = case.application
     verified = evidence.verification
     screened = verified.kyc.watchlist if verified and verified.kyc else None

@@ -7,7 +7,7 @@ from data.contracts.errors import ReviewTimeoutError
 from data.contracts.findings import Presence
 from data.contracts.policy import RuleStatus, Severity
 from data.contracts.review import ReviewRequest, Role
-from data.contracts.underwriting import Evidence, Intake, Papers
+from data.contracts.underwriting import DocumentsOutcome, Evidence, Intake
 from flows.agent_registry import agents
 from flows.case import ReviewCase
 from flows.case_summary import document_summary
@@ -36,7 +36,7 @@ async def take_in(case: CaseFile) -> Intake:
     return Intake(finding=finding, stopped_by=broken if hard_stop(alone) else ())
 
 
-async def ask_for_documents(case: CaseFile, intake: Intake) -> Papers:
+async def ask_for_documents(case: CaseFile, intake: Intake) -> DocumentsOutcome:
     """Wait at the `documents` gate until intake answers, or until the request expires."""
     run = current_run()
     wanted = [
@@ -60,8 +60,8 @@ async def ask_for_documents(case: CaseFile, intake: Intake) -> Papers:
     try:
         answered = await run.request_hitl("documents", form, request)
     except ReviewTimeoutError:
-        outcome = Papers.EXPIRED
+        outcome = DocumentsOutcome.EXPIRED
     else:
-        outcome = Papers(answered.form.decision)
-    await run.update(papers=outcome)
+        outcome = DocumentsOutcome(answered.form.decision)
+    await run.update(documents=outcome)
     return outcome

@@ -38,7 +38,7 @@ _ASKED = {
 async def review_case(
     case: CaseFile, policy: PolicyResult, evidence: Evidence, submitted_by: tuple[str, ...]
 ) -> Review:
-    """Ask the gates that the policy names, in order, until one declines or is not answered in time."""
+    """Ask the gates that the policy names, in order, until one declines or times out."""
     ask_first = _compliance if "compliance" in policy.gates else _credit
     try:
         return await ask_first(ReviewCase(case, evidence, agents().rulebook), policy, submitted_by)

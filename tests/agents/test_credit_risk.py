@@ -1,4 +1,4 @@
-"""The four answers of the credit-risk agent and how they are put together."""
+"""The four findings of the credit-risk agent, and how they are combined."""
 
 from datetime import date
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Intake says what is missing, by person and purpose, and never stumbles over a paper."""
+"""Intake reports what is missing, by applicant and purpose, and handles every document."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ async def _intake(case: CaseFile) -> DocIntakeFinding:
     return await DocIntakeAgent().run(case)
 
 
-def _changed(case_id: str, without: str = "", **who: Any) -> CaseFile:
-    """A persona without the papers of one kind, and with another primary applicant."""
+def _changed(case_id: str, without: str = "", **applicant: Any) -> CaseFile:
+    """A persona without documents of one kind, and with changes to the primary applicant."""
     content = load_case(DATA, case_id).model_dump(mode="json")
-    content["documents"] = [one for one in content["documents"] if one["kind"] != without]
-    content["application"]["applicants"][0].update(who)
+    content["documents"] = [
+        document for document in content["documents"] if document["kind"] != without
+    ]
+    content["application"]["applicants"][0].update(applicant)
     return CaseFile.model_validate(content)
 
 
@@ -31,7 +33,7 @@ def _presence(finding: DocIntakeFinding) -> dict[str, Presence]:
     return {f"{item.applicant}:{item.purpose}": item.presence for item in finding.checklist}
 
 
-async def test_ada_has_shown_everything() -> None:
+async def test_the_case_of_ada_is_complete() -> None:
     finding = await _intake(load_case(DATA, "ada-prime"))
 
     assert finding.completeness is Completeness.COMPLETE
@@ -52,7 +54,7 @@ async def test_ada_has_shown_everything() -> None:
         ("cora-corrupt", "primary:income", Presence.UNUSABLE, Completeness.UNUSABLE),
     ],
 )
-async def test_what_is_lacking_is_named_and_accepted_once_it_is_handed_in(
+async def test_a_missing_document_is_named_and_accepted_once_it_arrives(
     case_id: str, item: str, presence: Presence, completeness: Completeness
 ) -> None:
     persona = load_persona(DATA, case_id)
@@ -67,20 +69,20 @@ async def test_what_is_lacking_is_named_and_accepted_once_it_is_handed_in(
     assert _presence(after)[item] is Presence.PRESENT
 
 
-async def test_a_torn_paper_is_named_with_its_problem() -> None:
+async def test_a_damaged_document_is_named_with_its_problem() -> None:
     finding = await _intake(load_case(DATA, "cora-corrupt"))
 
     assert finding.warnings == ("paystub-primary:size_mismatch",)
-    assert {one.document_id: one.problem for one in finding.readings} == {
+    assert {reading.document_id: reading.problem for reading in finding.readings} == {
         "licence-primary": None,
         "paystub-primary": "size_mismatch",
         "statement-primary": None,
     }
 
 
-async def test_each_of_two_applicants_shows_their_own_papers() -> None:
+async def test_each_of_two_applicants_needs_their_own_documents() -> None:
     case = load_case(DATA, "jo-kit-joint")
-    own = [one for one in case.documents if one.document_id != "licence-co"]
+    own = [document for document in case.documents if document.document_id != "licence-co"]
 
     finding = await _intake(case.model_copy(update={"documents": tuple(own)}))
 
@@ -88,7 +90,7 @@ async def test_each_of_two_applicants_shows_their_own_papers() -> None:
     assert _presence(finding)["co:identity"] is Presence.MISSING
 
 
-async def test_a_large_loan_is_also_shown_in_the_bank() -> None:
+async def test_a_large_loan_also_requires_a_bank_statement() -> None:
     complete = await _intake(load_case(DATA, "leo-large"))
     lacking = await _intake(_changed("leo-large", without="bank_statement"))
 
@@ -107,7 +109,7 @@ async def test_a_large_loan_is_also_shown_in_the_bank() -> None:
         ("unemployed", "0.00", True),
     ],
 )
-async def test_what_counts_as_proof_depends_on_what_one_lives_on(
+async def test_accepted_proof_depends_on_the_kind_of_income(
     status: str, monthly: str, accepted: bool
 ) -> None:
     employment = {"status": status, "gross_monthly_stated": monthly}
@@ -117,7 +119,7 @@ async def test_what_counts_as_proof_depends_on_what_one_lives_on(
     assert (finding.completeness is Completeness.COMPLETE) == accepted
 
 
-async def test_who_has_no_income_is_not_asked_to_prove_it() -> None:
+async def test_an_applicant_without_income_need_not_prove_it() -> None:
     employment = {"status": "unemployed", "gross_monthly_stated": "0.00"}
 
     finding = await _intake(_changed("ada-prime", employment=employment))
@@ -139,7 +141,7 @@ async def test_a_doubtful_address_is_asked_about(address: dict[str, str], codes:
 
     finding = await _intake(_changed("ada-prime", addresses=[home | address]))
 
-    assert [one.code for one in finding.stipulations] == codes
+    assert [stipulation.code for stipulation in finding.stipulations] == codes
 
 
 async def test_equal_cases_have_equal_findings() -> None:

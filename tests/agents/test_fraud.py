@@ -1,4 +1,4 @@
-"""The fraud agent adds up signals and says when it had little to go on."""
+"""The fraud agent adds up signals and reports missing signals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def test_an_ordinary_application_is_of_no_concern() -> None:
     assert finding.status is FindingStatus.OK
 
 
-async def test_syd_is_made_up() -> None:
+async def test_syd_is_a_synthetic_identity() -> None:
     finding = await FraudAgent().run(load_case(DATA, "syd-synthetic"))
 
     assert finding.score == 850

@@ -1,4 +1,4 @@
-"""The income agent adds up what both applicants can show."""
+"""The income agent adds up the income of both applicants."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def test_adas_income_is_confirmed_by_paystub_and_bank() -> None:
     assert finding.confidence == Decimal("0.95")
     assert finding.deviation == 0
     assert finding.net_monthly is not None
-    # The builder pays out 78 % of gross, rounded to the cent of each fortnight.
+    # The builder's net pay is 78 % of gross, rounded to the cent for every two weeks.
     assert abs(finding.net_monthly - Decimal("5616.00")) <= Decimal("0.05")
 
 
@@ -41,7 +41,7 @@ async def test_ivans_lower_figure_is_used_and_the_gap_is_named() -> None:
     assert finding.deviation == Decimal("0.3067")
 
 
-async def test_the_persona_who_affords_12_526_earns_exactly_5_200() -> None:
+async def test_the_persona_that_affords_12_526_earns_exactly_5_200() -> None:
     finding = await _income(load_case(DATA, "connie-counter"))
 
     assert finding.verified_monthly == Decimal("5200.00")
@@ -54,11 +54,11 @@ async def test_two_incomes_add_up() -> None:
     assert finding.verified_monthly == Decimal("8900.00")
 
 
-async def test_one_of_two_who_shows_nothing_lowers_the_sum() -> None:
+async def test_an_applicant_without_documents_lowers_the_sum() -> None:
     joint = load_case(DATA, "jo-kit-joint")
-    jos = tuple(one for one in joint.documents if one.applicant == "primary")
+    of_jo = tuple(document for document in joint.documents if document.applicant == "primary")
 
-    finding = await _income(joint.model_copy(update={"documents": jos}))
+    finding = await _income(joint.model_copy(update={"documents": of_jo}))
 
     assert finding.verified_monthly == Decimal("5800.00")
     assert finding.verdict is IncomeVerdict.DISCREPANT
@@ -66,7 +66,7 @@ async def test_one_of_two_who_shows_nothing_lowers_the_sum() -> None:
     assert finding.confidence == 0
 
 
-async def test_nothing_to_show_is_unverifiable_and_degraded() -> None:
+async def test_income_without_documents_is_unverifiable_and_degraded() -> None:
     ada = load_case(DATA, "ada-prime").model_copy(update={"documents": ()})
 
     finding = await _income(ada)
@@ -91,9 +91,9 @@ async def test_a_wage_statement_in_place_of_a_paystub_is_enough() -> None:
 async def test_a_finding_tells_nothing_about_the_person(case_id: str) -> None:
     case = load_case(DATA, case_id)
 
-    told = (await _income(case)).model_dump_json()
+    written = (await _income(case)).model_dump_json()
 
-    for who in case.application.applicants:
-        assert who.last_name not in told
-        assert who.ssn[-4:] not in told
-        assert who.employment.employer not in told
+    for applicant in case.application.applicants:
+        assert applicant.last_name not in written
+        assert applicant.ssn[-4:] not in written
+        assert applicant.employment.employer not in written

@@ -1,4 +1,4 @@
-"""KYC verifies, doubts or stops; without a list in force it does not answer."""
+"""KYC verifies identities and screens the watchlist. Without a current list it fails."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def _kyc(case: CaseFile) -> KycFinding:
     return await KycAgent(SANCTIONS).run(case)
 
 
-async def test_ada_is_who_she_says() -> None:
+async def test_the_identity_of_ada_is_verified() -> None:
     finding = await _kyc(load_case(DATA, "ada-prime"))
 
     assert finding.identity_status is IdentityStatus.VERIFIED
@@ -61,7 +61,7 @@ async def test_the_list_finds_sam_doubts_pat_and_clears_the_namesake(
     assert len(finding.watchlist.candidates) == 1
 
 
-async def test_nobody_else_is_near_the_list() -> None:
+async def test_no_other_persona_is_near_the_list() -> None:
     listed = {"sam-sanction", "sam-namesake", "pat-potential"}
 
     for case_id in set(case_ids(DATA)) - listed:
@@ -83,10 +83,10 @@ async def test_a_renewed_licence_takes_the_place_of_the_expired_one() -> None:
 
 async def test_an_alert_is_handled_by_proving_the_identity() -> None:
     alma = load_case(DATA, "alma-alert")
-    papers = tuple(one for one in alma.documents if one.kind not in IDENTITY_KINDS)
+    others = tuple(document for document in alma.documents if document.kind not in IDENTITY_KINDS)
 
     proven = await _kyc(alma)
-    unproven = await _kyc(alma.model_copy(update={"documents": papers}))
+    unproven = await _kyc(alma.model_copy(update={"documents": others}))
 
     assert proven.alerts_handled == (BureauAlert.ACTIVE_DUTY,)
     assert proven.warnings == ()
@@ -95,7 +95,7 @@ async def test_an_alert_is_handled_by_proving_the_identity() -> None:
     assert unproven.matches[0].document_status is IdentityDocumentStatus.MISSING
 
 
-async def test_an_identity_paper_that_cannot_be_read_is_unsupported() -> None:
+async def test_an_identity_document_that_cannot_be_read_is_unsupported() -> None:
     ada = load_case(DATA, "ada-prime")
     scan = ada.documents[0].model_copy(update={"media_type": "application/pdf"})
 
@@ -108,8 +108,8 @@ async def test_an_identity_paper_that_cannot_be_read_is_unsupported() -> None:
 async def test_both_of_two_applicants_are_matched() -> None:
     finding = await _kyc(load_case(DATA, "jo-kit-joint"))
 
-    assert [one.applicant for one in finding.matches] == ["primary", "co"]
-    assert [one.ssn.level for one in finding.matches] == [MatchLevel.EXACT, MatchLevel.EXACT]
+    assert [match.applicant for match in finding.matches] == ["primary", "co"]
+    assert [match.ssn.level for match in finding.matches] == [MatchLevel.EXACT, MatchLevel.EXACT]
 
 
 @pytest.mark.parametrize("limit", [6, 7])
@@ -147,12 +147,18 @@ async def test_document_then_match_then_list() -> None:
 async def test_a_finding_tells_nothing_about_the_person() -> None:
     sam = load_case(DATA, "sam-sanction")
 
-    told = (await _kyc(sam)).model_dump_json()
+    written = (await _kyc(sam)).model_dump_json()
 
-    who = sam.application.primary
-    for secret in (who.first_name, who.last_name, who.ssn, who.dob.isoformat(), who.phone):
+    applicant = sam.application.primary
+    for secret in (
+        applicant.first_name,
+        applicant.last_name,
+        applicant.ssn,
+        applicant.dob.isoformat(),
+        applicant.phone,
+    ):
         assert secret
-        assert secret not in told
+        assert secret not in written
 
 
 async def test_a_question_of_another_type_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""Every persona through all agents and the policy, as plain calls: what must come out does."""
+"""Every persona runs through all agents and the policy, as plain calls, with expected results."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -59,7 +59,7 @@ OUTCOMES = {
     Recommendation.COUNTER_OFFER: Outcome.COUNTER_OFFER,
     Recommendation.INCOMPLETE: Outcome.INCOMPLETE,
 }
-"""As if every gate were answered with a refusal."""
+"""The outcomes when every reviewer declines."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Judged:
 
 
 async def decide(case: CaseFile) -> Judged:
-    """All stages in their order; nobody is asked."""
+    """All stages in their order, without gates."""
     application = case.application
     intake = await DocIntakeAgent().run(case)
     facts = policy_facts(application, PACK.affordability)
@@ -148,18 +148,18 @@ async def _risk(
 
 
 def _completed(persona: Persona) -> CaseFile:
-    """The case once the applicant has sent the paper that the `documents` gate asks for."""
+    """The case after the applicant has sent the documents that the `documents` gate asks for."""
     case = persona.case
     if "documents" not in persona.expected.gates:
         return case
-    who = case.application.primary
+    applicant = case.application.primary
     person = Person(
-        who.first_name,
-        who.last_name,
-        who.ssn,
-        str(who.employment.gross_monthly_stated),
-        dob=who.dob,
-        employer=who.employment.employer,
+        applicant.first_name,
+        applicant.last_name,
+        applicant.ssn,
+        str(applicant.employment.gross_monthly_stated),
+        dob=applicant.dob,
+        employer=applicant.employment.employer,
     )
     renewed = licence(person, document_id="renewed", expires=date(2030, 9, 23))
     stub = paystub(person).model_copy(update={"document_id": "paystub-again"})
@@ -194,7 +194,7 @@ async def test_every_persona_gets_the_recommendation_it_was_made_for(persona_id:
 
 
 @pytest.mark.parametrize("persona_id", IDS)
-async def test_only_who_lacks_a_paper_is_sent_to_the_documents_gate(persona_id: str) -> None:
+async def test_only_incomplete_cases_go_to_the_documents_gate(persona_id: str) -> None:
     persona = load_persona(DATA, persona_id)
 
     intake = await DocIntakeAgent().run(persona.case)
@@ -220,13 +220,19 @@ async def test_no_decision_names_the_applicant(persona_id: str) -> None:
 
     written = canonical_json(judged.content).decode().casefold()
 
-    for who in persona.application.applicants:
-        private = (who.full_name, who.ssn, who.email, who.phone, who.addresses[0].line1)
+    for applicant in persona.application.applicants:
+        private = (
+            applicant.full_name,
+            applicant.ssn,
+            applicant.email,
+            applicant.phone,
+            applicant.addresses[0].line1,
+        )
         assert not [value for value in private if value and value.casefold() in written]
 
 
 @pytest.mark.parametrize("persona_id", IDS)
-async def test_no_letter_tells_what_compliance_or_fraud_found(persona_id: str) -> None:
+async def test_no_letter_mentions_the_findings_of_compliance_or_fraud(persona_id: str) -> None:
     judged = await decide(_completed(load_persona(DATA, persona_id)))
 
     notice = compose_notice(judged.content, load_notice_terms(DATA))
@@ -236,7 +242,7 @@ async def test_no_letter_tells_what_compliance_or_fraud_found(persona_id: str) -
     assert not [word for word in ("fraud", "sanction", "watchlist", "x_", "r99") if word in text]
 
 
-async def test_whoever_is_on_the_sanctions_list_is_given_no_credit_reason() -> None:
+async def test_an_applicant_on_the_sanctions_list_gets_no_credit_reason() -> None:
     judged = await decide(load_persona(DATA, "sam-sanction").case)
 
     assert judged.policy.reasons == (ReasonCode.SANCTIONS_MATCH,)

@@ -1,4 +1,4 @@
-"""What the pricer offers and what the decision writer writes, or refuses to write."""
+"""The pricer's offers, and the decisions that the decision writer writes or refuses."""
 
 from datetime import date
 from decimal import Decimal
@@ -114,7 +114,7 @@ async def test_the_requested_loan_is_priced_even_without_a_known_income() -> Non
     assert found.counter_offers == ()
 
 
-async def test_where_no_lawful_price_exists_the_pricer_says_so() -> None:
+async def test_a_loan_without_a_lawful_price_gives_a_warning() -> None:
     caps = PRICES.apr_caps.model_copy(update={"lender": Decimal("0.01")})
     prices = PRICES.model_copy(update={"apr_caps": caps})
 

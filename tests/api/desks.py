@@ -1,4 +1,4 @@
-"""A desk of a few lines in place of the gateway: it answers what a test tells it to."""
+"""A desk of a few lines in place of the service: it answers as a test sets it up."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from data.contracts.errors import RecordNotFoundError
+from data.contracts.notices import Notice, NoticeKind
 from data.contracts.review import Review, ReviewRequest, ReviewStatus, Role
 from data.contracts.runs import Links, RunStatus, RunSummary
 from data.settings import Settings
@@ -21,7 +22,7 @@ from flows.service.desk import DeskService
 from flows.service.requests import (
     Answer,
     Caller,
-    InboxItem,
+    InboxPage,
     OpenRequest,
     ResumeRun,
     RunPage,
@@ -68,8 +69,18 @@ REVIEW = Review(
 )
 
 
+DECISION: dict[str, Any] = {
+    "decision_id": "3f1a3c52-7c57-5d1b-9a52-0f3a7a0c5f11",
+    "run_id": RUN_ID,
+    "application_id": "ada-prime",
+    "decided_at": MOMENT,
+    "content": {"outcome": "approve", "memo": "Größe"},
+    "content_sha256": "0" * 64,
+}
+
+
 class FakeDesk(DeskService):
-    """Knows one run, remembers what it was asked, and fails with `error` if one is set."""
+    """Knows one run, remembers its calls, and fails with `error` if one is set."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -77,11 +88,12 @@ class FakeDesk(DeskService):
         self.is_new = True
         self.status = RunStatus.COMPLETED
         self.checks = {"ledger": True, "prefect": True, "worker": True}
+        self.probes = 0
         self.asked: list[Any] = []
         self.woken: asyncio.Queue[str] = asyncio.Queue()
 
-    async def start(self, order: StartRun, caller: Caller) -> tuple[RunSummary, bool]:
-        self._note(order, caller)
+    async def submit(self, request: StartRun, caller: Caller) -> tuple[RunSummary, bool]:
+        self._note(request, caller)
         return summary(), self.is_new
 
     async def runs(
@@ -107,24 +119,39 @@ class FakeDesk(DeskService):
 
     async def decision(self, run_id: str) -> dict[str, Any]:
         self._note(run_id)
-        return {"content": {"outcome": "approve"}}
+        return DECISION
 
     async def open_request(self, run_id: str, caller: Caller) -> OpenRequest:
         self._note(run_id)
-        return OpenRequest(review=REVIEW, form_schema={"properties": {}})
+        return OpenRequest(
+            request_id=REVIEW.request_id, review=REVIEW, form_schema={"properties": {}}
+        )
 
     async def answer(
-        self, run_id: str, answer: Answer, caller: Caller, idempotency_key: str | None
+        self,
+        run_id: str,
+        answer: Answer,
+        caller: Caller,
+        idempotency_key: str | None = None,
+        request_id: str | None = None,
     ) -> RunSummary:
-        self._note(run_id, answer, caller, idempotency_key)
+        self._note(run_id, answer, caller, idempotency_key, request_id)
         return summary()
 
-    async def inbox(self, role: Role | None = None) -> tuple[InboxItem, ...]:
-        self._note(role)
-        return ()
+    async def inbox(
+        self, role: Role | None = None, limit: int = 100, cursor: str | None = None
+    ) -> InboxPage:
+        self._note(role, limit, cursor)
+        return InboxPage(items=(), next_cursor="next" if cursor is None else None)
 
-    async def resume(self, run_id: str, order: ResumeRun, caller: Caller) -> RunSummary:
-        self._note(run_id, order, caller)
+    async def notice(self, run_id: str) -> Notice:
+        self._note(run_id)
+        return Notice(kind=NoticeKind.APPROVAL, due_by=MOMENT.date(), text="Dear applicant")
+
+    async def resume(
+        self, run_id: str, request: ResumeRun, caller: Caller, idempotency_key: str | None = None
+    ) -> RunSummary:
+        self._note(run_id, request, caller, idempotency_key)
         return summary()
 
     async def graph(self, fmt: Literal["svg", "dot", "json"], run_id: str | None = None) -> str:
@@ -132,6 +159,7 @@ class FakeDesk(DeskService):
         return f"the map as {fmt}"
 
     async def is_ready(self) -> dict[str, bool]:
+        self.probes += 1
         return self.checks
 
     async def wakeups(self) -> AsyncIterator[str]:
@@ -144,14 +172,14 @@ class FakeDesk(DeskService):
             raise self.error
 
 
-def app_of(desk: FakeDesk) -> FastAPI:
+def app_of(desk: FakeDesk, settings: Settings | None = None) -> FastAPI:
     """The real application around a fake desk."""
 
     @asynccontextmanager
     async def open_desk(_settings: Settings) -> AsyncIterator[DeskService]:
         yield desk
 
-    return create_app(Settings(), open_desk)
+    return create_app(settings or Settings(), open_desk)
 
 
 @asynccontextmanager

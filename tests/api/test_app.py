@@ -79,7 +79,7 @@ async def test_the_openapi_page_has_examples_problems_and_the_event(
     follow = page["paths"]["/runs/{run_id}/events"]["get"]["responses"]
     examples = page["components"]["schemas"]["StartRun"]["examples"]
     problem = {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}
-    assert [one["application_id"] for one in examples] == [
+    assert [example["application_id"] for example in examples] == [
         "ada-prime",
         "dee-debtor",
         "bora-borderline",
@@ -123,7 +123,7 @@ SERVE = """
 import asyncio, contextlib, sys
 from api import app
 from data.settings import Settings
-from flows.runtime.ledger import Ledger
+from flows.runtime.ledger.database import Ledger
 from tests.api.desks import FakeDesk, RUN_ID
 from tests.api.journals import a_run
 

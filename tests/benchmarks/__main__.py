@@ -52,7 +52,7 @@ async def main(scale: int) -> bool:
             mark = {True: "[green]holds", False: "[red]missed", None: ""}[row.holds]
             table.add_row(row.what, row.measured, row.goal, mark)
             held = held and row.holds is not False
-    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    load = ", ".join(f"{average:.1f}" for average in os.getloadavg())
     table.caption = f"{os.cpu_count()} cores, load {load}"
     console.print(table)
     return held

@@ -1,4 +1,4 @@
-"""What is measured, on one real desk: each function returns the figures of a row or more."""
+"""The measurements on a real desk: each function returns one row of the report or more."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Row:
     measured: str
     goal: str
     holds: bool | None = None
-    """Whether the goal is met; None where there is none to meet on this machine."""
+    """Whether the goal is met. None when this machine has no goal."""
 
 
 async def straight_through(desk: Desk, runs: int = 20) -> list[Row]:
@@ -45,7 +45,9 @@ async def straight_through(desk: Desk, runs: int = 20) -> list[Row]:
             events = await run.events()
             assert events[-1].type is EventType.RUN_COMPLETED
             ours.append((events[-1].ts - events[0].ts).total_seconds())
-    ratios = [one / other for one, other in zip(ours, bare, strict=True)]
+    ratios = [
+        run_seconds / bare_seconds for run_seconds, bare_seconds in zip(ours, bare, strict=True)
+    ]
     ratio = statistics.median(ratios)
     refused = desk.log("server").count(" 503 ")
     return [
@@ -60,7 +62,7 @@ async def straight_through(desk: Desk, runs: int = 20) -> list[Row]:
 
 
 async def latency(desk: Desk, runs: int = 20) -> list[Row]:
-    """From the client's POST to the first stage event in its hands; and behind a gate."""
+    """From the client's POST to the first stage event; and from an answer to the next event."""
     first, after_gate = [], []
     for _ in range(runs):
         began = time.perf_counter()
@@ -95,7 +97,7 @@ async def latency(desk: Desk, runs: int = 20) -> list[Row]:
 
 
 async def burst(desk: Desk, runs: int = 20) -> list[Row]:
-    """Many at once: nothing lost, nothing failed."""
+    """Many runs at once: every run completes."""
     began = time.perf_counter()
     started = await asyncio.gather(*(desk.start("ada-prime") for _ in range(runs)))
     ends = await asyncio.gather(*(_end(run) for run in started))
@@ -112,7 +114,7 @@ async def burst(desk: Desk, runs: int = 20) -> list[Row]:
 
 
 async def streams(desk: Desk, clients: int = 200) -> list[Row]:
-    """From the moment an event is written to the clients that follow: one, and many on one run."""
+    """From the write of an event to the clients that follow: a single one, and many of one run."""
     alone: list[float] = []
     for _ in range(5):
         alone += await _lags(await desk.start("ada-prime"), 1)
@@ -133,7 +135,7 @@ async def streams(desk: Desk, clients: int = 200) -> list[Row]:
 
 
 async def disk(desk: Desk) -> list[Row]:
-    """What a run leaves in the ledger: journal, checkpoints and agents' answers."""
+    """The size of a run in the ledger: journal, checkpoints and the answers of agents."""
     run = await desk.start("ada-prime")
     await run.until(RunStatus.COMPLETED)
     with sqlite3.connect(desk.home / "ledger.db") as ledger:
@@ -157,7 +159,7 @@ def answer_text(answer: httpx.Response) -> str:
 
 
 async def _lags(run: StartedRun, clients: int) -> list[float]:
-    """For every event at every client: how long after it was written it was read."""
+    """The seconds between the write of an event and its arrival, for every event and client."""
 
     async def follow() -> list[float]:
         return [time.time() - event.ts.timestamp() async for event in run.follow()]
@@ -173,7 +175,7 @@ async def _end(run: StartedRun) -> RunStatus:
 
 
 async def _bare_flow() -> None:
-    """What Prefect itself takes for as many subflows and tasks that do nothing."""
+    """The same number of Prefect subflows and tasks, which do nothing."""
     from prefect import flow, task
 
     @task(persist_result=False)

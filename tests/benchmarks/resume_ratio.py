@@ -1,7 +1,7 @@
-"""What it costs to go on from the last of seven checkpoints, beside the stage that is left.
+"""The cost of a resume from the last of seven checkpoints, compared with the stage that is left.
 
 Both are measured in the worker: the whole flow body of a resumed run, from its first line to
-its end, and the decision stage alone in runs that nobody has interrupted.
+its end, and the decision stage alone in undisturbed runs.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ async def _reviewed(desk: Desk, stopwatch: Path, name: str, *, stop: bool) -> No
     if stop:
         await run.until(RunStatus.FAILED, seconds=_PATIENCE_SECONDS)
         saved = (await desk.http.get(f"{run.url}/checkpoints")).json()
-        assert [one["label"] for one in saved] == CHECKPOINTS
+        assert [checkpoint["label"] for checkpoint in saved] == CHECKPOINTS
         flag.unlink()
         answer = await desk.http.post(f"{run.url}/resume")
         assert answer.status_code == 202, answer.text

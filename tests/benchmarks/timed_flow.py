@@ -1,8 +1,8 @@
 """The product's own root flow with a stopwatch, in the worker that executes it.
 
-`CREDIT_DESK_TEST_STOPWATCH` names a folder. Into `times.jsonl` there goes how long each flow
-body and each decision stage took; while `stop-<application>` exists, that application's run
-fails on the way from its seventh checkpoint to the decision.
+`CREDIT_DESK_TEST_STOPWATCH` names a folder. Its file `times.jsonl` gets the seconds of each flow
+body and each decision stage. While the file `stop-<application>` exists, the run of that
+application fails between its seventh checkpoint and the decision.
 """
 
 from __future__ import annotations

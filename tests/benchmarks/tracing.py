@@ -1,4 +1,4 @@
-"""What tracing costs: the processor time of worker and API per run, with it and without."""
+"""The cost of tracing: the processor time of worker and API per run, with and without it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _ROUND = 5
 async def traced(rounds: int = 6) -> Row:
     """The row: two desks side by side, one exports every span to a real receiver."""
     with (
-        tempfile.TemporaryDirectory(prefix="credit-desk-traced-") as one,
-        tempfile.TemporaryDirectory(prefix="credit-desk-untraced-") as other,
+        tempfile.TemporaryDirectory(prefix="credit-desk-traced-") as traced_folder,
+        tempfile.TemporaryDirectory(prefix="credit-desk-untraced-") as untraced_folder,
         receiving() as receiver,
     ):
         async with (
-            desk_in(Path(one), OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url) as with_spans,
-            desk_in(Path(other), OTEL_SDK_DISABLED="true") as without,
+            desk_in(Path(traced_folder), OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url) as with_spans,
+            desk_in(Path(untraced_folder), OTEL_SDK_DISABLED="true") as without,
         ):
             for desk in (with_spans, without):
                 await _cpu_per_run(desk)  # the first runs load what later ones find loaded
@@ -34,7 +34,7 @@ async def traced(rounds: int = 6) -> Row:
             ]
         assert receiver.spans, "nothing was exported"
     on, off = (statistics.median(side) for side in zip(*pairs, strict=True))
-    ratio = statistics.median(one / other for one, other in pairs)
+    ratio = statistics.median(with_it / without_it for with_it, without_it in pairs)
     return Row(
         f"tracing on / off, processor time per run, {rounds * _ROUND} runs each",
         f"{ratio:.2f} ({on * 1000:.0f} / {off * 1000:.0f} ms)",
@@ -53,5 +53,5 @@ async def _cpu_per_run(desk: Desk) -> float:
 
 def _cpu(desk: Desk) -> float:
     times = [desk.role(name).cpu_times() for name in ("worker", "api")]
-    seconds: float = sum(one.user + one.system for one in times)
+    seconds: float = sum(spent.user + spent.system for spent in times)
     return seconds

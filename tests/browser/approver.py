@@ -1,4 +1,4 @@
-"""Somebody who works in the Prefect UI: opens a waiting run, fills in its form, submits it."""
+"""A person in the Prefect UI: opens a waiting run, fills in its form and submits it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Approver:
     async def open(self, run: StartedRun) -> None:
         """From the run's page, through the menu in its corner, to the form."""
         await asleep(run)
-        await self.page.goto(f"{run.desk.prefect_url}/v2/runs/flow-run/{run.run_id}")
+        await self.page.goto((await run.summary()).links.prefect)
         await self.page.locator("button[aria-haspopup=menu]").first.click()
         await self.page.get_by_role("menuitem", name="Resume").click()
         await expect(self.form.get_by_label("Your name")).to_be_visible()
@@ -45,7 +45,7 @@ class Approver:
         await self.write("Reason", reason)
 
     async def set_number(self, title: str, number: str) -> None:
-        """Fill in what may be left out: first say that it is not."""
+        """Fill in an optional number: the form wants a click on its tab first."""
         field = self._field(title)
         await field.get_by_role("tab").first.click()
         await field.locator("input").fill(number)
@@ -60,11 +60,11 @@ class Approver:
         await self.form.get_by_role("button", name="Resume").click()
 
     async def is_taken(self) -> None:
-        """Prefect has taken what was submitted."""
+        """Prefect has accepted the form."""
         await expect(self.page.get_by_text("Flow run resumed")).to_be_visible()
 
     async def is_told(self, words: str) -> None:
-        """A message says so, and the form stays open."""
+        """The form shows a message and stays open."""
         await expect(self.page.get_by_text(words)).to_be_visible()
         await expect(self.form.get_by_label("Your name")).to_be_visible()
 
@@ -76,12 +76,13 @@ class Approver:
 
 async def asleep(run: StartedRun) -> None:
     """Wait until Prefect has put the run to sleep; only then does its page offer to resume."""
+    address = f"/api/flow_runs/{await run.flow_run_id()}"
     async with (
         httpx.AsyncClient(base_url=run.desk.prefect_url) as prefect,
         asyncio.timeout(PATIENCE_SECONDS),
     ):
         while True:
-            flow_run = (await prefect.get(f"/api/flow_runs/{run.run_id}")).json()
+            flow_run = (await prefect.get(address)).json()
             if flow_run["state_name"] == "Suspended":
                 return
             await asyncio.sleep(0.1)

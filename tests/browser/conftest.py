@@ -21,7 +21,7 @@ async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         executable = _chromium(playwright)
         if executable is None:
-            missing = "no Chromium: nothing is known about the forms in the Prefect UI"
+            missing = "no Chromium: the forms in the Prefect UI are not tested"
             if os.environ.get("CREDIT_DESK_REQUIRE_BROWSER") == "1":
                 pytest.fail(missing)
             pytest.skip(missing)
@@ -34,7 +34,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def approver(browser: Browser, tmp_path: Path) -> AsyncIterator[Approver]:
-    """Somebody with a window of their own; what they saw last is kept in a picture."""
+    """A person with a window of their own. The last page is kept in a picture."""
     page = await browser.new_page(viewport={"width": 1280, "height": 720})
     page.set_default_timeout(20_000)
     yield Approver(page)

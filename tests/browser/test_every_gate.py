@@ -16,7 +16,7 @@ from data.settings import Settings
 from tests.browser.approver import Approver
 from tests.command_line import answered_from_the_command_line
 from tests.desk import Desk, StartedRun
-from tests.documents import file_later_papers
+from tests.documents import file_later_documents
 from tools.case_files import load_persona
 
 pytestmark = pytest.mark.timeout(400)  # a dozen runs, and a desk that starts again
@@ -25,18 +25,18 @@ REVIEWER = "second-person"
 
 @dataclass(frozen=True)
 class Answer:
-    """What somebody fills in at a gate so that the loan is granted."""
+    """The answer at a gate that grants the loan."""
 
     persona: str
     decision: str
     asks_for: str
-    """What the form calls the decision."""
+    """The title of the decision in the form."""
     reason_code: str = ""
-    papers: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
 
 
 ANSWERS = {
-    "documents": Answer("max-missing", "supplied", "What happened", papers=("w2-primary",)),
+    "documents": Answer("max-missing", "supplied", "What happened", documents=("w2-primary",)),
     "compliance": Answer("pat-potential", "clear", "Finding"),
     "underwriter": Answer("bora-borderline", "approve", "Decision"),
     "second_approval": Answer(
@@ -46,7 +46,7 @@ ANSWERS = {
 CHANNELS = (Channel.HTTP, Channel.CLI, Channel.PREFECT_UI)
 PLACES = list(product(ANSWERS, CHANNELS))
 SLOW = {("documents", Channel.PREFECT_UI), ("underwriter", Channel.PREFECT_UI)}
-"""Forms that `test_gates` fills in as well, on a desk that nobody has killed."""
+"""Forms that `test_gates` fills in as well, on a desk without kills."""
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ async def _at_gate(desk: Desk, gate: str) -> StartedRun:
         assert (await run.answer(**first)).status_code == 202
         await run.until(EventType.WAITING, seconds=120)
     if gate == "documents":
-        await file_later_papers(run, load_persona(Settings().data_dir, ANSWERS[gate].persona))
+        await file_later_documents(run, load_persona(Settings().data_dir, ANSWERS[gate].persona))
     await run.until(RunStatus.WAITING)
     return run
 
@@ -106,7 +106,7 @@ async def _by_http(run: StartedRun, answer: Answer) -> None:
         "decision": answer.decision,
         "reviewer": REVIEWER,
         **({"reason_code": answer.reason_code} if answer.reason_code else {}),
-        **({"document_ids": answer.papers} if answer.papers else {}),
+        **({"document_ids": answer.documents} if answer.documents else {}),
     }
     given = await run.answer(**fields)
     assert given.status_code == 202, given.text
@@ -116,8 +116,8 @@ async def _by_command(run: StartedRun, answer: Answer) -> None:
     arguments = ["--decision", answer.decision]
     if answer.reason_code:
         arguments += ["--reason-code", answer.reason_code]
-    for paper in answer.papers:
-        arguments += ["--paper", paper]
+    for document in answer.documents:
+        arguments += ["--paper", document]
     await answered_from_the_command_line(run, *arguments, reviewer=REVIEWER)
 
 
@@ -126,8 +126,8 @@ async def _by_form(run: StartedRun, answer: Answer, approver: Approver) -> None:
     await approver.choose(answer.asks_for, answer.decision)
     if answer.reason_code:
         await approver.write("Reason code (Optional)", answer.reason_code)
-    for paper in answer.papers:
-        await approver.add("Papers", paper)
+    for document in answer.documents:
+        await approver.add("Documents", document)
     await approver.sign(REVIEWER, "seen and considered")
     await approver.submit()
     await approver.is_taken()

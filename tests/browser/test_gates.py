@@ -10,7 +10,7 @@ from data.contracts.events import EventType
 from data.settings import Settings
 from tests.browser.approver import Approver
 from tests.desk import Desk
-from tests.documents import file_later_papers
+from tests.documents import file_later_documents
 from tools.case_files import load_persona
 
 pytestmark = pytest.mark.timeout(400)  # a browser and a desk share the machine
@@ -54,14 +54,16 @@ async def test_an_underwriter_s_bad_answer_is_asked_again_with_the_reason(
     await approver.open(run)
 
     assert rejected.meta["code"] == "answer_rejected"
-    told = approver.form.get_by_text("a decline needs a reason code that may stand on the notice")
+    told = approver.form.get_by_text("a decline needs a reason code of a notice")
     await expect(told).to_be_visible()
     await approver.choose("Decision", "approve")
     await approver.sign("underwriter-1", "income covers it")
     await approver.submit()
     decision = await run.decision()
     assert decision.outcome is Outcome.APPROVE
-    assert [(one.reviewer, one.proven) for one in decision.rulings] == [("underwriter-1", False)]
+    assert [(ruling.reviewer, ruling.proven) for ruling in decision.rulings] == [
+        ("underwriter-1", False)
+    ]
 
 
 async def test_an_adjusted_amount_is_what_is_offered(desk: Desk, approver: Approver) -> None:
@@ -78,24 +80,24 @@ async def test_an_adjusted_amount_is_what_is_offered(desk: Desk, approver: Appro
     assert decision.outcome is Outcome.COUNTER_OFFER
     assert decision.offer is not None
     assert (str(decision.offer.amount), decision.offer.term_months) == ("9000.00", 36)
-    resolved = next(e for e in await run.events() if e.type is EventType.HITL_RESOLVED)
+    resolved = next(event for event in await run.events() if event.type is EventType.HITL_RESOLVED)
     assert resolved.meta["channel"] == "prefect_ui"
 
 
-async def test_intake_names_a_paper_that_came_in(desk: Desk, approver: Approver) -> None:
+async def test_intake_names_a_document_that_came_in(desk: Desk, approver: Approver) -> None:
     run = await desk.start("max-missing")
     await approver.open(run)
     await approver.choose("What happened", "supplied")
-    await approver.add("Papers", "w2-primary")
+    await approver.add("Documents", "w2-primary")
     await approver.sign("intake-1", "came by mail")
     await approver.submit()
     await run.until(EventType.HITL_REJECTED)
     await approver.open(run)
     await expect(approver.form.get_by_text("are not on file")).to_be_visible()
 
-    await file_later_papers(run, load_persona(Settings().data_dir, "max-missing"))
+    await file_later_documents(run, load_persona(Settings().data_dir, "max-missing"))
     await approver.choose("What happened", "supplied")
-    await approver.add("Papers", "w2-primary")
+    await approver.add("Documents", "w2-primary")
     await approver.sign("intake-1", "now it is filed")
     await approver.submit()
 
@@ -131,4 +133,4 @@ async def test_a_second_person_agrees_to_an_override(desk: Desk, approver: Appro
 
     decision = await run.decision()
     assert decision.outcome is Outcome.APPROVE
-    assert [one.reviewer for one in decision.rulings] == ["underwriter-1", "senior-1"]
+    assert [ruling.reviewer for ruling in decision.rulings] == ["underwriter-1", "senior-1"]

@@ -1,4 +1,4 @@
-"""What may be asked for, and which impossible things are refused with a code and no echo."""
+"""Valid applications, and impossible values that are refused by code, without the value."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ADA: dict[str, Any] = load_case(Path("data"), "ada-prime").application.model_dum
 
 
 def _with(pointer: str, value: object) -> dict[str, Any]:
-    """Ada's application with one field changed."""
+    """Ada's application with one changed field."""
     changed = copy.deepcopy(ADA)
     *path, last = pointer.strip("/").split("/")
     place: Any = changed
@@ -161,7 +161,7 @@ def test_areas_that_were_first_used_in_2011(ssn: str, young: bool) -> None:
         ("/applicants/0/last_name", "  ", "/applicants/0/last_name", "blank"),
         ("/applicants/0/last_name", "a\x07b", "/applicants/0/last_name", "control_character"),
         ("/applicants/0/last_name", "a\u202eb", "/applicants/0/last_name", "control_character"),
-        ("/applicants/0/email", "nobody", "/applicants/0/email", "string_pattern_mismatch"),
+        ("/applicants/0/email", "no-address", "/applicants/0/email", "string_pattern_mismatch"),
         ("/applicants/0/addresses", [], "/applicants/0/addresses", "too_short"),
         ("/applicants", [], "/applicants", "too_short"),
         ("/as_of_date", "2026-11-01", "/as_of_date", "as_of_before_receipt"),
@@ -195,7 +195,7 @@ def test_an_application_without_any_consent_is_refused() -> None:
         ("/applicants/0/dob", "2009-03-14"),
     ],
 )
-def test_what_is_merely_unwanted_is_left_to_the_policy(pointer: str, value: object) -> None:
+def test_possible_but_unwanted_values_are_left_to_the_policy(pointer: str, value: object) -> None:
     content = _with(pointer, value)
     content["applicants"][0]["employment"]["start_date"] = None
 

@@ -1,4 +1,4 @@
-"""A case's inputs have one digest, whatever id they are filed under."""
+"""The inputs of a case have one digest, under every application id."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ def _refused(content: dict[str, object]) -> str:
     return refused.value.errors()[0]["type"]
 
 
-def test_two_papers_cannot_share_an_id() -> None:
+def test_two_documents_cannot_share_an_id() -> None:
     content = load_case(DATA, "ada-prime").model_dump(mode="json")
     content["documents"] *= 2
 
     assert _refused(content) == "duplicate_document"
 
 
-def test_a_paper_belongs_to_somebody_who_applied() -> None:
+def test_a_document_belongs_to_an_applicant() -> None:
     content = load_case(DATA, "ada-prime").model_dump(mode="json")
     content["documents"][0]["applicant"] = "co"
 
@@ -93,18 +93,18 @@ def test_consent_after_the_pull_is_no_consent() -> None:
     assert _refused(content) == "consent_missing"
 
 
-def test_another_paper_makes_another_case_and_leaves_the_first_alone() -> None:
+def test_a_further_document_makes_another_case_and_keeps_the_first() -> None:
     erin = load_persona(DATA, "erin-expired")
     renewed = erin.later_documents[0]
 
     later = erin.with_document(renewed)
 
-    assert [one.document_id for one in later.documents][-1] == "renewed-licence-primary"
+    assert [document.document_id for document in later.documents][-1] == "renewed-licence-primary"
     assert len(erin.documents) == 3
     assert later.inputs_sha256() != erin.inputs_sha256()
 
 
-def test_the_same_paper_cannot_be_added_twice() -> None:
+def test_the_same_document_cannot_be_added_twice() -> None:
     erin = load_case(DATA, "erin-expired")
 
     with pytest.raises(ValidationError):

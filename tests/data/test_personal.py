@@ -1,4 +1,4 @@
-"""Personal data is marked once and then never seen."""
+"""Marked personal data is never shown."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _contracts() -> list[type[Contract]]:
     ]
 
 
-def _someone() -> Applicant:
+def _applicant() -> Applicant:
     return Applicant(
         first_name="Zoltan",
         last_name="Quixley",
@@ -58,7 +58,7 @@ def _someone() -> Applicant:
 
 
 def test_a_mask_leaves_what_a_colleague_needs_to_tell_two_people_apart() -> None:
-    shown = masked(_someone())
+    shown = masked(_applicant())
 
     assert shown["first_name"] == "Z***"
     assert shown["middle_name"] == ""
@@ -87,11 +87,11 @@ def test_masking_reaches_into_lists_and_keeps_their_length() -> None:
     shown = masked(statement)
 
     assert shown["account_last4"] == "***9911"
-    assert [one["description"] for one in shown["transactions"]] == ["***"]
+    assert [transaction["description"] for transaction in shown["transactions"]] == ["***"]
 
 
 def test_an_absent_value_stays_absent() -> None:
-    assert masked(_someone().model_copy(update={"email": None}))["email"] is None
+    assert masked(_applicant().model_copy(update={"email": None}))["email"] is None
 
 
 @pytest.mark.parametrize("case_id", case_ids(DATA))
@@ -110,21 +110,25 @@ def test_no_persona_can_be_recognised_in_its_masked_case(case_id: str) -> None:
         ):
             assert secret
             assert secret not in shown
-    assert all(one.content_base64 not in shown for one in found.documents if one.content_base64)
+    for document in found.documents:
+        assert not document.content_base64 or document.content_base64 not in shown
 
 
 def test_neither_repr_nor_str_show_personal_data() -> None:
-    someone = _someone()
+    applicant = _applicant()
 
-    for text in (repr(someone), str(someone), repr((someone,))):
+    for text in (repr(applicant), str(applicant), repr((applicant,))):
         assert "Quixley" not in text
         assert "3907" not in text
         assert "Hidden" not in text
-    assert "Springfield" in repr(someone)
+    assert "Springfield" in repr(applicant)
 
 
 def test_an_error_about_personal_data_does_not_repeat_it() -> None:
-    wrong: dict[str, Any] = _someone().model_dump(mode="json") | {"ssn": "666-12-3456", "dob": "x"}
+    wrong: dict[str, Any] = _applicant().model_dump(mode="json") | {
+        "ssn": "666-12-3456",
+        "dob": "x",
+    }
 
     with pytest.raises(ValidationError) as refused:
         Applicant.model_validate(wrong)
@@ -133,8 +137,8 @@ def test_an_error_about_personal_data_does_not_repeat_it() -> None:
     assert "Quixley" not in str(refused.value)
 
 
-@pytest.mark.parametrize("contract", _contracts(), ids=lambda one: one.__name__)
-def test_whoever_holds_personal_data_also_hides_it(contract: type[Contract]) -> None:
+@pytest.mark.parametrize("contract", _contracts(), ids=lambda contract: contract.__name__)
+def test_every_contract_with_personal_data_hides_it(contract: type[Contract]) -> None:
     parts = [part for field in contract.model_fields.values() for part in _parts(field.annotation)]
     holds = bool(personal_fields(contract)) or any(
         issubclass(part, PersonalRecord) for part in parts
@@ -153,7 +157,7 @@ def test_whoever_holds_personal_data_also_hides_it(contract: type[Contract]) -> 
         and issubclass(found, BaseModel)
         and found.__module__ == module.__name__
     ],
-    ids=lambda one: one.__name__,
+    ids=lambda contract: contract.__name__,
 )
 def test_findings_and_decisions_have_no_place_for_personal_data(
     contract: type[BaseModel],

@@ -1,4 +1,4 @@
-"""The persona files are what their source says, and nobody in them is real."""
+"""The persona files equal their source, and all people in them are invented."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def test_every_person_has_a_number_of_their_own() -> None:
     assert len(set(numbers)) == 26
 
 
-@pytest.mark.parametrize("describe", PERSONAS, ids=lambda one: one.__name__)
-def test_mail_and_telephone_belong_to_nobody(describe: object) -> None:
+@pytest.mark.parametrize("describe", PERSONAS, ids=lambda describe: describe.__name__)
+def test_mail_addresses_and_telephone_numbers_are_invented(describe: object) -> None:
     assert callable(describe)
     persona: Persona = describe()
 

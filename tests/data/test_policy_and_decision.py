@@ -1,4 +1,4 @@
-"""Reasons may be printed or not; a decision's content says nothing of who, when and which run."""
+"""Printable and internal reasons, and the content of a decision without person, time and run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_reasons_follow_the_sample_form() -> None:
     assert ReasonCode.EXCESSIVE_OBLIGATIONS.lar_code == 1
     assert ReasonCode.LENGTH_OF_EMPLOYMENT.lar_code == 2
     assert ReasonCode.APPLICATION_INCOMPLETE.lar_code == 7
-    assert len([one for one in ReasonCode if one.value[1:].isdigit()]) == 24
+    assert len([code for code in ReasonCode if code.value[1:].isdigit()]) == 24
 
 
 @pytest.mark.parametrize("name", INTERNAL)
@@ -57,7 +57,7 @@ def test_fraud_is_called_unverifiable_identity_and_sanctions_are_not_mentioned()
 
 
 def test_no_text_gives_a_score_or_a_policy_as_the_reason() -> None:
-    texts = [one.notice_text.lower() for one in ReasonCode if one.printable]
+    texts = [code.notice_text.lower() for code in ReasonCode if code.printable]
 
     assert not [text for text in texts if "score" in text or "policy" in text or "fraud" in text]
 

@@ -1,4 +1,4 @@
-"""One desk for all faults that a desk survives without being opened anew."""
+"""One desk for all faults that a desk survives without being opened again."""
 
 from __future__ import annotations
 

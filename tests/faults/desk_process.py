@@ -1,4 +1,4 @@
-"""A desk that is killed, in parts or as a whole, and opened again on the same folder."""
+"""A desk whose processes are killed, one or all of them, and that starts again on its folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KINDS = (*ROLES, "roles", "supervisor", "everything")
 
 @dataclass
 class FaultyDesk:
-    """One folder and two ports, and whatever processes work there at the moment."""
+    """One folder and two ports, and the processes that work there at the moment."""
 
     folder: Path
     http: httpx.AsyncClient
@@ -43,11 +43,11 @@ class FaultyDesk:
 
     @property
     def faults(self) -> Path:
-        """Where files tell `sabotage` what to break."""
+        """The folder in which files tell `fault_injection` what to break."""
         return self.folder / "faults"
 
     async def open(self) -> None:
-        """Start the desk, on whatever the last one left in the folder."""
+        """Start the desk on the folder as the last desk left it."""
         self.process = await asyncio.to_thread(self._spawn)
         await self.ready()
 
@@ -78,7 +78,7 @@ class FaultyDesk:
                 victim.kill()
         if supervisor in victims:
             await asyncio.to_thread(self.process.wait)
-            # Whoever was not killed has lost its supervisor, and ends by itself.
+            # The other roles have lost their supervisor and end by themselves.
             _, alive = await asyncio.to_thread(psutil.wait_procs, list(roles.values()), 8)
             assert not alive, f"outlived their supervisor: {alive}"
             await self.open()
@@ -92,18 +92,18 @@ class FaultyDesk:
         try:
             await asyncio.to_thread(self.process.wait, 15)
         finally:
-            for one in [psutil.Process(self.process.pid)] if self.process.poll() is None else []:
-                one.kill()
-            for one in roles.values():
+            if self.process.poll() is None:
+                psutil.Process(self.process.pid).kill()
+            for role in roles.values():
                 with suppress(psutil.NoSuchProcess):
-                    one.kill()
+                    role.kill()
 
     def role(self, name: str) -> psutil.Process:
         """The process of a role that the supervisor has started."""
         return self._roles()[name]
 
     def start_worker(self) -> subprocess.Popen[bytes]:
-        """One more worker of the same desk, which nobody supervises."""
+        """One more worker of the same desk, without a supervisor."""
         with (self.home / "logs" / "second-worker.log").open("ab") as output:
             return subprocess.Popen(
                 [sys.executable, "-P", "-m", "api.cli", "worker"],
@@ -130,6 +130,18 @@ class FaultyDesk:
         """A run's events as the ledger holds them."""
         rows = self.ledger("select body from events where run_id = ? order by id", run_id)
         return [json.loads(row["body"]) for row in rows]
+
+    def flow_run_ids(self) -> dict[str, str]:
+        """The Prefect flow run that carries out each run, by the run's id."""
+        rows = self.ledger("select run_id, flow_run_id from runs where flow_run_id != ''")
+        return {row["run_id"]: row["flow_run_id"] for row in rows}
+
+    def state_in_prefect(self, run_id: str) -> str:
+        """The type of a run's state in Prefect's own database."""
+        (row,) = self.prefect(
+            "select state_type from flow_run where id = ?", self.flow_run_ids()[run_id]
+        )
+        return str(row["state_type"])
 
     def _roles(self) -> dict[str, psutil.Process]:
         assert self.process is not None
@@ -161,7 +173,7 @@ class FaultyDesk:
 
 @asynccontextmanager
 async def faulty_desk_in(folder: Path, **environment: str) -> AsyncIterator[FaultyDesk]:
-    """A desk that runs the held_runs flow, in a folder and on ports of its own."""
+    """A desk that runs the flow of `fault_injection`, in a folder and on ports of its own."""
     faults, declared = folder / "faults", folder / "prefect.yaml"
     faults.mkdir(parents=True)
     plan = yaml.safe_load((ROOT / "prefect.yaml").read_text())

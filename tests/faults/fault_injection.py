@@ -1,12 +1,12 @@
-"""The product's own root flow, in a process that can be told to fail.
+"""The product's own root flow, in a process that tests can make fail.
 
-A desk whose `prefect.yaml` names this module runs `flows.underwriting` unchanged. What goes
-wrong is chosen by files in the folder that `CREDIT_DESK_TEST_FAULTS` names, so that a test can
-begin and end it while the desk runs:
+A desk whose `prefect.yaml` names this module runs `flows.underwriting` unchanged. Files in the
+folder `CREDIT_DESK_TEST_FAULTS` choose the fault, so a test can begin and end it while the desk
+runs:
 
-- `kill-<application>`: whoever asks the fraud agent about that application dies of it
+- `kill-<application>`: the worker that asks the fraud agent about that application is killed
 - `hold-<application>`: the fraud agent answers only when the file is gone
-- `pages`: a number of pages beyond which the ledger's database file cannot grow
+- `pages`: the number of pages beyond which the ledger's database file cannot grow
 """
 
 from __future__ import annotations

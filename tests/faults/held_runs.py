@@ -1,4 +1,4 @@
-"""One run on a faulty_desk desk: started, held in the middle of a stage, let go, looked at."""
+"""One run on a faulty desk: start it, hold it in the middle of a stage, let it go, inspect it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ PATIENCE_SECONDS = 120.0
 
 
 async def start(faulty_desk: FaultyDesk, persona: str = "ada-prime", name: str = "") -> Case:
-    """Hand in a copy of a persona."""
+    """Submit a copy of a persona."""
     application_id = name or f"{persona}-{uuid4().hex[:8]}"
-    order = {"application_id": persona, "options": {"as": application_id}}
-    answer = await faulty_desk.http.post("/runs", json=order)
+    request = {"application_id": persona, "options": {"as": application_id}}
+    answer = await faulty_desk.http.post("/runs", json=request)
     assert answer.status_code == 202, answer.text
     return Case(persona, answer.json()["run_id"], application_id)
 
 
 async def start_held(faulty_desk: FaultyDesk) -> Case:
-    """A run that has saved its intake and waits, in the middle of verification, to be let go."""
+    """A run that has saved its intake and is held in the middle of verification."""
     name = f"ada-prime-{uuid4().hex[:8]}"
     (faulty_desk.faults / f"hold-{name}").touch()
     case = await start(faulty_desk, name=name)
@@ -40,14 +40,14 @@ def is_held(event: dict[str, Any]) -> bool:
 
 
 async def until(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
-    """Wait until something is so."""
+    """Wait until a condition holds."""
     async with asyncio.timeout(seconds):
-        while not await asyncio.to_thread(holds):  # noqa: ASYNC110 - it is so in other processes
+        while not await asyncio.to_thread(holds):  # noqa: ASYNC110 - other processes make it hold
             await asyncio.sleep(0.1)
 
 
 async def until_ended(faulty_desk: FaultyDesk, case: Case, status: str = "completed") -> None:
-    """Wait for the end of a run, which has to be this one."""
+    """Wait for the end of a run, and require this status."""
     await until(lambda: status_of(faulty_desk, case) in {"completed", "failed", "cancelled"})
     assert status_of(faulty_desk, case) == status
 
@@ -59,11 +59,13 @@ def status_of(faulty_desk: FaultyDesk, case: Case) -> str:
 
 def codes(faulty_desk: FaultyDesk, case: Case, type: str = "error") -> list[str]:
     """The codes of a run's events of one type, in their order."""
-    return [e["meta"]["code"] for e in faulty_desk.journal(case.run_id) if e["type"] == type]
+    return [
+        event["meta"]["code"] for event in faulty_desk.journal(case.run_id) if event["type"] == type
+    ]
 
 
 def content(faulty_desk: FaultyDesk, case: Case) -> tuple[str, str]:
-    """Digest and text of what was decided."""
+    """Digest and text of the decision."""
     (row,) = faulty_desk.ledger(
         "select content_sha256, body from decisions where application_id = ?", case.application_id
     )

@@ -1,4 +1,4 @@
-"""What the databases say when the dust has settled: everything once, nothing half done."""
+"""What has to hold in both databases after all faults: everything once, nothing half done."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _SETTLING_SECONDS = 45.0
 
 @dataclass(frozen=True)
 class Figures:
-    """What a random_kills came to."""
+    """The figures of one round of random kills."""
 
     runs: int
     executions: int
-    """How often a run was taken up, first times included."""
+    """How often a worker executed a run, first times included."""
     stages: int
-    """How often a stage was begun as a Prefect subflow."""
+    """How often a stage started as a Prefect subflow."""
     stages_again: int
-    """How many of those began one again that had been killed."""
+    """How many of these repeated a stage that was killed."""
 
 
 def contents(faulty_desk: FaultyDesk, cases: Iterable[Case]) -> dict[str, tuple[str, str]]:
-    """What was decided, by application: digest and text of the content."""
+    """Digest and text of each decision, by application."""
     found = faulty_desk.ledger("select application_id, content_sha256, body from decisions")
     wanted = {case.application_id for case in cases}
     decided = [row for row in found if row["application_id"] in wanted]
@@ -46,7 +46,7 @@ def contents(faulty_desk: FaultyDesk, cases: Iterable[Case]) -> dict[str, tuple[
 
 
 def require_whole_journal(faulty_desk: FaultyDesk, case: Case) -> None:
-    """Numbered from 1 without gap or double, progress never falls, one end, and that a good one."""
+    """Events are numbered without gaps, progress never falls, and the run ends once, completed."""
     rows = faulty_desk.ledger(
         "select id, key from events where run_id = ? order by id", case.run_id
     )
@@ -70,14 +70,17 @@ def require_whole_journal(faulty_desk: FaultyDesk, case: Case) -> None:
 
 
 def require_one_memo_each(faulty_desk: FaultyDesk, cases: Iterable[Case]) -> None:
-    """Every run has left its memo in Prefect, whoever was killed after that, and left it once."""
+    """Every run has published its memo in Prefect exactly once."""
     found = faulty_desk.prefect("select flow_run_id from artifact where key = 'decision-memo'")
     memos = Counter(row["flow_run_id"] for row in found)
-    assert {case.run_id: memos[case.run_id] for case in cases} == {case.run_id: 1 for case in cases}
+    flow_run_ids = faulty_desk.flow_run_ids()
+    assert {case.run_id: memos[flow_run_ids[case.run_id]] for case in cases} == {
+        case.run_id: 1 for case in cases
+    }
 
 
 async def until_settled(faulty_desk: FaultyDesk) -> None:
-    """Wait until nothing is left under way, neither in the ledger nor in Prefect."""
+    """Wait until no run is under way, neither in the ledger nor in Prefect."""
     left: list[str] = []
     for _ in range(int(_SETTLING_SECONDS / 0.5)):
         left = await asyncio.to_thread(_under_way, faulty_desk)
@@ -89,6 +92,8 @@ async def until_settled(faulty_desk: FaultyDesk) -> None:
 
 def figures(faulty_desk: FaultyDesk, cases: list[Case]) -> Figures:
     ids = {case.run_id for case in cases}
+    flow_run_ids = faulty_desk.flow_run_ids()
+    parents = {flow_run_ids[run_id] for run_id in ids}
     epochs = faulty_desk.ledger("select run_id, lease_epoch from runs")
     stages = [
         max(row["run_count"], 1)
@@ -96,7 +101,7 @@ def figures(faulty_desk: FaultyDesk, cases: list[Case]) -> Figures:
             "select f.run_count as run_count, t.flow_run_id as parent from flow_run f "
             "join task_run t on t.id = f.parent_task_run_id"
         )
-        if row["parent"] in ids
+        if row["parent"] in parents
     ]
     return Figures(
         runs=len(ids),

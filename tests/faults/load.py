@@ -1,4 +1,4 @@
-"""Applicants who hand in their papers twice, and reviewers who answer twice, whatever breaks."""
+"""Load: applicants who submit twice and reviewers who answer twice, whatever fails meanwhile."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ APPLICANTS = (
     "erin-expired",
     "minnie-minor",
 )
-"""Straight through, declined early and late, with a counter-offer, and with three gates."""
+"""Approved at once, declined early and late, with a counter-offer, and with three gates."""
 ANSWERS = {
     "underwriter": {"decision": "approve", "reviewer": "underwriter-1"},
     "compliance": {"decision": "clear", "reviewer": "compliance-1"},
@@ -31,22 +31,23 @@ _PATIENCE_SECONDS = 900.0
 
 @dataclass
 class Case:
-    """One applicant's way through the desk, as seen from outside."""
+    """One application on its way through the desk, as a client sees it."""
 
     persona: str
     run_id: str
     application_id: str
     answered: int = 0
-    """Answers that were accepted as new."""
+    """How many answers the desk accepted as new."""
 
 
 async def see_through(faulty_desk: FaultyDesk, persona: str, application_id: str) -> Case:
-    """Hand in a copy of a persona and answer its gates until the run has ended."""
+    """Submit a copy of a persona and answer its gates until the run has ended."""
     async with asyncio.timeout(_PATIENCE_SECONDS):
-        order = {"application_id": persona, "options": {"as": application_id}}
-        accepted = await asyncio.gather(*(_sent(faulty_desk, "/runs", order) for _ in range(2)))
-        assert {one.status_code for one in accepted} <= {200, 202}, [one.text for one in accepted]
-        run_ids = {one.json()["run_id"] for one in accepted}
+        request = {"application_id": persona, "options": {"as": application_id}}
+        accepted = await asyncio.gather(*(_sent(faulty_desk, "/runs", request) for _ in range(2)))
+        bodies = [answer.text for answer in accepted]
+        assert {answer.status_code for answer in accepted} <= {200, 202}, bodies
+        run_ids = {answer.json()["run_id"] for answer in accepted}
         assert len(run_ids) == 1, "one application has become two runs"
         case = Case(persona, run_ids.pop(), application_id)
         furthest = 0.0
@@ -62,16 +63,17 @@ async def see_through(faulty_desk: FaultyDesk, persona: str, application_id: str
 
 
 async def _answer(faulty_desk: FaultyDesk, case: Case, gate: str) -> None:
-    """Two answers at once: the first counts, the other one changes nothing."""
+    """Send two answers at once: the first counts, the second changes nothing."""
     form = {"gate": gate, "reason": "seen and considered", **ANSWERS[gate]}
     url = f"/runs/{case.run_id}/hitl"
     both = await asyncio.gather(*(_sent(faulty_desk, url, form) for _ in range(2)))
-    assert {one.status_code for one in both} <= {202, 409, 404}, [one.text for one in both]
-    case.answered += sum(one.status_code == 202 for one in both)
+    bodies = [answer.text for answer in both]
+    assert {answer.status_code for answer in both} <= {202, 409, 404}, bodies
+    case.answered += sum(answer.status_code == 202 for answer in both)
 
 
 async def _sent(faulty_desk: FaultyDesk, url: str, body: dict[str, Any]) -> httpx.Response:
-    """Post until somebody is there to answer."""
+    """Post until the API answers."""
     while True:
         try:
             answer = await faulty_desk.http.post(url, json=body)

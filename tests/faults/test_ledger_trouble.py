@@ -1,4 +1,4 @@
-"""The ledger full, locked, or with a damaged checkpoint: said aloud, and nothing is lost."""
+"""The ledger is full or locked, or a checkpoint is damaged: the desk says so and loses nothing."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ pytestmark = pytest.mark.timeout(400)
 
 @pytest.fixture(scope="module")
 async def quiet(faulty_desk: FaultyDesk) -> tuple[str, str]:
-    """What an undisturbed run decides."""
+    """The decision of an undisturbed run."""
     case = await held_runs.start(faulty_desk)
     await held_runs.until_ended(faulty_desk, case)
     return held_runs.content(faulty_desk, case)
 
 
-async def test_a_full_disk_puts_runs_off_and_loses_nothing(
+async def test_a_full_disk_delays_runs_and_loses_nothing(
     faulty_desk: FaultyDesk, quiet: tuple[str, str]
 ) -> None:
     case = await held_runs.start_held(faulty_desk)
     limit = faulty_desk.faults / "pages"
-    limit.write_text("1")  # SQLite takes the pages that it has for the least
+    limit.write_text("1")  # SQLite never shrinks: no page more than it has
     try:
         held_runs.let_go(faulty_desk, case)
         refused = await until_refused(faulty_desk)
@@ -48,7 +48,7 @@ async def test_a_full_disk_puts_runs_off_and_loses_nothing(
     await invariants.until_settled(faulty_desk)
 
 
-async def test_a_ledger_that_somebody_else_locks_delays_and_loses_nothing(
+async def test_a_ledger_that_another_process_locks_delays_runs_and_loses_nothing(
     faulty_desk: FaultyDesk, quiet: tuple[str, str], soak: bool
 ) -> None:
     case = await held_runs.start_held(faulty_desk)
@@ -76,7 +76,7 @@ async def test_a_ledger_that_somebody_else_locks_delays_and_loses_nothing(
         pytest.param(lambda body: None, "checkpoint_not_found", id="removed"),
     ],
 )
-async def test_a_damaged_checkpoint_is_said_and_the_run_starts_over(
+async def test_a_damaged_checkpoint_is_in_the_journal_and_the_run_starts_over(
     faulty_desk: FaultyDesk,
     quiet: tuple[str, str],
     damage: Callable[[bytes], bytes | None],
@@ -120,14 +120,14 @@ def spoil(faulty_desk: FaultyDesk, run_id: str, damage: Callable[[bytes], bytes 
 
 
 async def until_refused(faulty_desk: FaultyDesk) -> dict[str, str]:
-    """Hand in applications until one is refused; what the refusal says."""
+    """Submit applications until the desk refuses one; the problem that it answers."""
     for number in range(20):
-        order = {"application_id": "ada-prime", "options": {"as": f"overflow-{number}"}}
-        answer = await faulty_desk.http.post("/runs", json=order)
+        request = {"application_id": "ada-prime", "options": {"as": f"overflow-{number}"}}
+        answer = await faulty_desk.http.post("/runs", json=request)
         if answer.status_code == 503:
             assert "retry-after" in answer.headers
-            told: dict[str, str] = answer.json()
-            return told
+            problem: dict[str, str] = answer.json()
+            return problem
     raise AssertionError("a full ledger accepts applications")
 
 

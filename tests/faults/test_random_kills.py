@@ -1,7 +1,7 @@
-"""Whatever is killed, whenever: every application is decided once, and as if nothing had been.
+"""Random kills: every application is decided once, with the same decision as on a quiet desk.
 
-The short form kills each kind of process once while a handful of runs is under way; with
-`--soak` more than fifty runs live through it for as long as they take.
+The short form kills each kind of process once while six runs are under way. With `--soak`, kills
+go on until more than fifty runs have ended.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ SEED = 20261122
 
 @dataclass(frozen=True)
 class Size:
-    """How long a random_kills lasts."""
+    """The size of one round of random kills."""
 
     runs: int
     at_once: int
     kinds: tuple[str, ...]
-    """What is killed, in a shuffled order; again from the beginning while runs are under way."""
+    """The kinds of processes that are killed, in random order."""
     pauses: tuple[float, float]
     """Seconds between two kills: the shortest and the longest."""
     repeats: bool
+    """Whether to kill all kinds again while runs are under way."""
 
 
 SHORT = Size(6, 6, ("worker", "server", "api", "everything"), (0.4, 2.5), repeats=False)
@@ -63,7 +64,7 @@ async def test_every_application_is_decided_once_and_alike_whatever_is_killed(
     assert set(faulty_desk.kills) == set(size.kinds)
     with capsys.disabled():
         kills = ", ".join(f"{n} × {kind}" for kind, n in sorted(faulty_desk.kills.items()))
-        print(  # noqa: T201 - the figures are what a random_kills is for
+        print(  # noqa: T201 - the figures are a result of the test
             f"\nrandom kills, seed {SEED}: {found.runs} runs, killed {kills}; {found.executions} "
             f"executions, {found.stages_again} of {found.stages} stage executions were "
             f"repetitions, {seconds:.0f} s"
@@ -73,14 +74,14 @@ async def test_every_application_is_decided_once_and_alike_whatever_is_killed(
 async def under_random_kills(
     faulty_desk: FaultyDesk, personas: list[str], size: Size, chance: random.Random
 ) -> list[Case]:
-    """Send the applicants in while processes are killed; return when all runs have ended."""
+    """Submit the applications while processes are killed; return when all runs have ended."""
     places = asyncio.Semaphore(size.at_once)
 
-    async def one(number: int, persona: str) -> Case:
+    async def submitted(number: int, persona: str) -> Case:
         async with places:
             return await see_through(faulty_desk, persona, f"{persona}-{number}")
 
-    cases = asyncio.gather(*(one(n, persona) for n, persona in enumerate(personas)))
+    cases = asyncio.gather(*(submitted(n, persona) for n, persona in enumerate(personas)))
     killer = asyncio.create_task(_kill(faulty_desk, size, chance, cases))
     try:
         done = await cases

@@ -48,7 +48,7 @@ S3Bucket(bucket_name=sys.argv[2], credentials=key).save("desk")
 
 
 class Store(Protocol):
-    """Where a desk's checkpoints lie, and how that goes away and comes back."""
+    """A storage of checkpoints that a test can take away and bring back."""
 
     block: str
 
@@ -99,7 +99,7 @@ class Bucket:
 
     def keys(self) -> list[str]:
         pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=_BUCKET)
-        return [one["Key"] for page in pages for one in page.get("Contents", [])]
+        return [content["Key"] for page in pages for content in page.get("Contents", [])]
 
     def take_away(self) -> None:
         self.server.stop()
@@ -201,7 +201,7 @@ async def test_a_fork_shares_what_lies_there(setup: Setup, decided: Case) -> Non
     assert began == ["policy", "pricing", "decision"]
 
 
-async def test_while_it_is_away_runs_are_put_off_and_nothing_is_lost(
+async def test_while_the_storage_is_away_runs_are_delayed_and_nothing_is_lost(
     setup: Setup, decided: Case
 ) -> None:
     faulty_desk, kind = setup.faulty_desk, setup.kind
@@ -222,14 +222,14 @@ async def test_while_it_is_away_runs_are_put_off_and_nothing_is_lost(
 
 def _run(faulty_desk: FaultyDesk, program: str, *arguments: str) -> None:
     """Run a program as a client of the desk's Prefect server."""
-    told = {
+    variables = {
         "PREFECT_API_URL": f"http://127.0.0.1:{faulty_desk.prefect_port}/api",
         "PREFECT_HOME": str(faulty_desk.folder / "client"),
         "PATH": os.environ["PATH"],
     }
     done = subprocess.run(
         [sys.executable, "-P", "-c", program, *arguments],
-        env=clean_environment() | told,
+        env=clean_environment() | variables,
         capture_output=True,
         text=True,
         check=False,

@@ -1,4 +1,4 @@
-"""Workers that die of a run, and a worker that comes back from the dead."""
+"""Lost workers: a run that kills its workers, and a given-up worker that comes back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.mark.soak
-async def test_a_run_that_workers_die_of_is_executed_alone_and_then_set_aside(
+async def test_a_run_that_kills_its_workers_is_executed_alone_and_then_fails(
     faulty_desk: FaultyDesk,
 ) -> None:
     name = f"deadly-{uuid4().hex[:8]}"
@@ -36,9 +36,9 @@ async def test_a_run_that_workers_die_of_is_executed_alone_and_then_set_aside(
 
     assert held_runs.codes(faulty_desk, deadly) == ["worker_lost"] * 5
     assert held_runs.codes(faulty_desk, deadly, "run.failed") == ["worker_killer"]
-    told = (await faulty_desk.http.get(f"/runs/{deadly.run_id}")).json()
-    assert told["error"]["stage"] == "verification"
-    assert "3 times alone" in told["error"]["message"]
+    summary = (await faulty_desk.http.get(f"/runs/{deadly.run_id}")).json()
+    assert summary["error"]["stage"] == "verification"
+    assert "3 times alone" in summary["error"]["message"]
     for other in others:
         invariants.require_whole_journal(faulty_desk, other)
     theirs = [event["ts"] for other in others for event in faulty_desk.journal(other.run_id)]
@@ -54,7 +54,7 @@ async def test_a_run_that_workers_die_of_is_executed_alone_and_then_set_aside(
 
 
 def alone(faulty_desk: FaultyDesk, run_id: str) -> list[tuple[str, str]]:
-    """From when to when a run was under way after two workers had died of it."""
+    """The times of a run's executions after it had killed two workers."""
     events = faulty_desk.journal(run_id)
     begins = [n for n, event in enumerate(events) if event["type"] == "run.resumed"]
     ends = [n for n, event in enumerate(events) if event["type"] == "error"]
@@ -63,7 +63,7 @@ def alone(faulty_desk: FaultyDesk, run_id: str) -> list[tuple[str, str]]:
         end = next(n for n in ends if n > begin)
         spans.append((events[begin]["ts"], events[end - 1]["ts"]))
     assert len(spans) == 3
-    assert all(one[1] < other[0] for one, other in pairwise(spans))
+    assert all(first[1] < second[0] for first, second in pairwise(spans))
     return spans
 
 
@@ -94,8 +94,7 @@ async def test_a_worker_that_was_given_up_and_comes_back_writes_nothing(
     assert after == before
     invariants.require_whole_journal(faulty_desk, case)
     await invariants.until_settled(faulty_desk)
-    (in_prefect,) = faulty_desk.prefect("select state_type from flow_run where id = ?", case.run_id)
-    assert in_prefect["state_type"] == "COMPLETED"
+    assert faulty_desk.state_in_prefect(case.run_id) == "COMPLETED"
 
 
 @pytest.mark.soak
@@ -131,7 +130,7 @@ async def freeze(faulty_desk: FaultyDesk) -> psutil.Process:
 
 
 def is_free(faulty_desk: FaultyDesk) -> bool:
-    """Whether somebody may write to the ledger soon."""
+    """Whether another process can write to the ledger now."""
     with closing(sqlite3.connect(faulty_desk.home / "ledger.db", isolation_level=None)) as ledger:
         ledger.execute("pragma busy_timeout = 1000")
         try:
@@ -150,7 +149,7 @@ def lease(faulty_desk: FaultyDesk, run_id: str) -> tuple[str, int]:
 
 
 def everything_about(faulty_desk: FaultyDesk, run_id: str) -> list[tuple[object, ...]]:
-    """All that the ledger holds of a run beside its journal."""
+    """Everything that the ledger holds about a run, without the journal."""
     rows = faulty_desk.ledger("select * from runs where run_id = ?", run_id)
     rows += faulty_desk.ledger("select * from checkpoints where run_id = ?", run_id)
     rows += faulty_desk.ledger("select * from decisions where run_id = ?", run_id)

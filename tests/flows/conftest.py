@@ -1,4 +1,4 @@
-"""A desk in a hurry: gates that wait for seconds, a job that takes long, a webhook that listens."""
+"""A hasty desk: gates that wait for seconds, a job that takes long, and a webhook."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
@@ -18,31 +19,33 @@ TIMEOUT_SECONDS = 21
 
 @dataclass
 class Inbox:
-    """What a webhook was told."""
+    """The notifications that a webhook has received."""
 
     url: str
-    texts: list[str] = field(default_factory=list)
+    received: list[dict[str, Any]] = field(default_factory=list)
 
-    def about(self, run_id: str) -> list[str]:
-        return [text for text in self.texts if run_id in text]
+    def about(self, run_id: str) -> list[dict[str, Any]]:
+        """The notifications of one run, each once: a sender may repeat one after a crash."""
+        mine = [body for body in self.received if body["run_id"] == run_id]
+        return list({body["id"]: body for body in mine}.values())
 
 
 @pytest.fixture(scope="session")
 def webhook() -> Iterator[Inbox]:
-    """A server that takes Slack-compatible messages and keeps them."""
+    """A server that keeps the notifications it receives."""
 
     class Listener(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             assert self.headers["Content-Type"] == "application/json"
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            told = json.loads(body)
-            assert set(told) == {"text"}
-            inbox.texts.append(told["text"])
+            notification = json.loads(body)
+            assert self.headers["Idempotency-Key"] == notification["id"]
+            inbox.received.append(notification)
             self.send_response(200)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Write no log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Listener)
     inbox = Inbox(f"http://127.0.0.1:{server.server_port}/hook")
@@ -58,7 +61,7 @@ def webhook() -> Iterator[Inbox]:
 async def hasty_desk(
     tmp_path_factory: pytest.TempPathFactory, webhook: Inbox
 ) -> AsyncIterator[Desk]:
-    """A desk of its own, for what concerns its settings and processes."""
+    """A desk with settings of its own, whose processes tests may kill."""
     folder = tmp_path_factory.mktemp("hasty")
     shipped = (ROOT / "prefect.yaml").read_text()
     (folder / "prefect.yaml").write_text(

@@ -1,4 +1,4 @@
-"""Underwriting without Prefect: the same root flow, with its people and its post prepared."""
+"""Underwriting without Prefect: the same root flow, with prepared answers and documents."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ QUICK = AgentPolicy(backoff_seconds=0.001)
 
 @dataclass(frozen=True)
 class Says:
-    """What somebody answers at a gate."""
+    """An answer at a gate."""
 
     gate: str
     decision: str
@@ -43,7 +43,7 @@ class Says:
     more: dict[str, Any] = field(default_factory=dict)
 
     def answered(self, form: type[F]) -> Answered[F]:
-        """The form as they fill it in. Raises AnswerRejectedError."""
+        """The filled-in form. Raises AnswerRejectedError."""
         plain = {
             "decision": self.decision,
             "reviewer": self.reviewer,
@@ -61,7 +61,7 @@ class Says:
 
 @dataclass(frozen=True)
 class Silence:
-    """Nobody answers at a gate in time."""
+    """A gate that is not answered in time."""
 
     gate: str
 
@@ -70,7 +70,7 @@ Step = Says | Silence
 
 
 class Script(PreparedAnswers):
-    """People who do as they are told, in order; and the applicant's letters with them."""
+    """A gatekeeper with prepared answers, in order. Answers may post documents of the applicant."""
 
     def __init__(self, steps: Sequence[Step], posted: Callable[[Says], None]) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Script(PreparedAnswers):
             raise WaitingForReviewError(form.gate, request)
         step = self._steps.pop(0)
         if isinstance(step, Silence):
-            raise ReviewTimeoutError(f"nobody answered at '{form.gate}' in time")
+            raise ReviewTimeoutError(f"no answer at '{form.gate}' in time")
         answered = step.answered(form)
         answered.form.check(request, answered.by)
         self._posted(step)
@@ -94,7 +94,7 @@ class Script(PreparedAnswers):
 
 
 class WatchedRecord(MemoryRecord):
-    """Remembers whose record it is."""
+    """A record that remembers its run."""
 
     run: RunContext[Underwriting] | None = None
 
@@ -107,7 +107,7 @@ class WatchedRecord(MemoryRecord):
 
 @dataclass
 class Underwritten:
-    """How a case went."""
+    """The result of one case."""
 
     record: WatchedRecord
     script: Script
@@ -133,7 +133,7 @@ class Underwritten:
 
     @property
     def gates(self) -> tuple[str, ...]:
-        """Where somebody was asked, in order."""
+        """The gates that asked, in order."""
         return tuple(gate for gate, _ in self.script.asked)
 
     @property
@@ -153,18 +153,20 @@ async def underwritten(
     options: RunOptions | None = None,
     agent_policy: AgentPolicy = QUICK,
 ) -> Underwritten:
-    """Take a case through the root flow. An error of the desk is kept, not raised."""
+    """Take a case through the root flow. An error of the desk is stored, not raised."""
     later = case.later_documents if isinstance(case, Persona) else ()
     letterbox: list[bytes] = []
 
     def posted(step: Says) -> None:
         if step.gate == "documents" and step.decision == "supplied":
             named = set(step.more["document_ids"])
-            letterbox.extend(canonical_json(one) for one in later if one.document_id in named)
+            letterbox.extend(
+                canonical_json(document) for document in later if document.document_id in named
+            )
 
     handed_in = case.case if isinstance(case, Persona) else case
     record, script = WatchedRecord(), Script(steps, posted)
-    # The letterbox fills while the run is under way, as the vault does.
+    # The run reads the letterbox again after an answer, as it reads the vault on a real desk.
     filed = Filed(canonical_json(handed_in), cast(tuple[bytes, ...], letterbox))
     done = Underwritten(record, script)
     token = inline.set(Inline(filed, agent_policy=agent_policy, answers=script, record=record))

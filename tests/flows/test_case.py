@@ -24,16 +24,16 @@ def test_a_case_on_file_has_the_papers_that_came_later() -> None:
 
 
 def test_a_filed_paper_has_the_digest_of_the_file_that_was_handed_in() -> None:
-    [paper, *_] = ADA.documents
-    content = base64.b64decode(paper.content_base64)
+    [document, *_] = ADA.documents
+    content = base64.b64decode(document.content_base64)
 
-    digest = document_sha256(canonical_json(paper))
+    digest = document_sha256(canonical_json(document))
 
-    assert digest == hashlib.sha256(content).hexdigest() == paper.sha256
+    assert digest == hashlib.sha256(content).hexdigest() == document.sha256
 
 
 def test_a_digest_is_of_what_is_there_and_not_of_what_is_promised() -> None:
-    [paper, *_] = ADA.documents
-    altered = paper.model_copy(update={"content_base64": base64.b64encode(b"{}").decode()})
+    [document, *_] = ADA.documents
+    altered = document.model_copy(update={"content_base64": base64.b64encode(b"{}").decode()})
 
     assert document_sha256(canonical_json(altered)) == hashlib.sha256(b"{}").hexdigest()

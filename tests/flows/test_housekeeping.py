@@ -1,4 +1,4 @@
-"""Time as the desk keeps it: notifications, deadlines, holds and the housekeeping job itself."""
+"""What time does to a run: notifications, deadlines, holds and the housekeeping job."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -17,7 +19,6 @@ from data.contracts.decision import Outcome
 from data.contracts.events import EventType
 from data.contracts.policy import ReasonCode
 from data.contracts.runs import RunStatus
-from flows.review_forms import GATES
 from tests.desk import ROOT, Desk
 from tests.flows.conftest import TIMEOUT_SECONDS, Inbox
 
@@ -31,19 +32,19 @@ async def until(there: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(0.1)
 
 
-async def until_told(webhook: Inbox, run_id: str, times: int) -> list[str]:
-    """What the webhook was told of a run, once it was told so often."""
+async def until_told(webhook: Inbox, run_id: str, times: int) -> list[dict[str, Any]]:
+    """The notifications about a run, once the webhook has so many."""
 
     async def told() -> bool:
         return len(webhook.about(run_id)) >= times
 
     await until(told)
-    await asyncio.sleep(1)  # for one more that should not come
+    await asyncio.sleep(1)  # for a further one, which should not come
     return webhook.about(run_id)
 
 
 async def command(desk: Desk, *arguments: str) -> str:
-    """What the command line prints about a desk."""
+    """The output of a command about a desk."""
     ended = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "api.cli", *arguments, "--home", str(desk.home)],
@@ -57,37 +58,7 @@ async def command(desk: Desk, *arguments: str) -> str:
     return ended.stdout
 
 
-async def automations(desk: Desk) -> list[dict[str, Any]]:
-    async with httpx.AsyncClient(base_url=desk.prefect_url, timeout=30) as http:
-        found = await http.post("/api/automations/filter", json={})
-        listed: list[dict[str, Any]] = found.raise_for_status().json()
-        return [one for one in listed if one["name"].startswith("Credit desk")]
-
-
-async def test_there_is_one_automation_for_each_gate(hasty_desk: Desk) -> None:
-    async def there() -> bool:
-        return len(await automations(hasty_desk)) >= len(GATES)
-
-    await until(there)
-    matched = [one["trigger"]["match"]["desk.gate"] for one in await automations(hasty_desk)]
-    assert sorted(matched) == sorted(GATES)
-
-
-async def test_a_restarted_api_adds_no_second_automation(hasty_desk: Desk) -> None:
-    before = {one["id"] for one in await automations(hasty_desk)}
-    hasty_desk.role("api").kill()
-    await asyncio.sleep(1)
-    await hasty_desk.ready()
-    await asyncio.sleep(2)
-
-    assert {one["id"] for one in await automations(hasty_desk)} == before
-
-
-async def test_a_desk_that_notifies_nobody_has_no_automation(desk: Desk) -> None:
-    assert await automations(desk) == []
-
-
-async def test_whoever_is_waited_for_is_told_once_although_the_flow_runs_twice(
+async def test_a_reviewer_is_notified_once_although_the_flow_runs_twice(
     hasty_desk: Desk, webhook: Inbox
 ) -> None:
     run = await hasty_desk.start("bora-borderline")
@@ -97,21 +68,58 @@ async def test_whoever_is_waited_for_is_told_once_although_the_flow_runs_twice(
     assert (await run.answer(decision="approve")).status_code == 202
     await run.events()
 
-    (text,) = await until_told(webhook, run.run_id, 1)
+    (notification,) = await until_told(webhook, run.run_id, 1)
+    text = notification["text"]
     assert text.startswith("Rule on a referred case\n")
     assert "waits for underwriter, gate underwriter, until" in text
     assert waiting.meta["due_at"][:16].replace("T", " ") in text
-    assert f"{hasty_desk.prefect_url}/v2/runs/flow-run/{run.run_id}" in text
+    assert f"{hasty_desk.prefect_url}/v2/runs/flow-run/{await run.flow_run_id()}" in text
     assert f"{hasty_desk.api_url}/runs/{run.run_id}/hitl" in text
     assert "menu at the top right" in text
-    assert "Bora" not in text
+    assert "Bora" not in json.dumps(notification)
+    assert (notification["type"], notification["event_id"]) == ("waiting", waiting.id)
+    assert notification["gate"] == "underwriter"
 
 
-async def test_silence_is_reminded_of_then_passed_on_then_declined_by_the_system(
+async def test_a_notification_is_sent_although_api_and_worker_are_killed(
+    hasty_desk: Desk, webhook: Inbox
+) -> None:
+    run = await hasty_desk.start("max-missing")
+    await run.until(EventType.WAITING)
+    await hasty_desk.kill("api", "worker")
+
+    told = await until_told(webhook, run.run_id, 1)
+
+    # The restart takes seconds: on this desk the reminder is due by then.
+    assert [notice["gate"] for notice in told if notice["type"] == "waiting"] == ["documents"]
+    await hasty_desk.http.post(f"{run.url}/cancel")
+
+
+async def test_an_event_that_a_client_sends_to_prefect_notifies_no_one(
+    hasty_desk: Desk, webhook: Inbox
+) -> None:
+    forged = str(uuid4())
+    event = {
+        "occurred": datetime.now(UTC).isoformat(),
+        "event": "desk.waiting",
+        "resource": {"prefect.resource.id": f"desk.run.{forged}", "desk.gate": "underwriter"},
+        "payload": {"run_id": forged},
+        "id": str(uuid4()),
+    }
+    async with httpx.AsyncClient(base_url=hasty_desk.prefect_url, timeout=30) as http:
+        (await http.post("/api/events", json=[event])).raise_for_status()
+        found = await http.post("/api/automations/filter", json={})
+    await asyncio.sleep(7)  # a sweep comes every five seconds
+
+    assert forged not in json.dumps(webhook.received)
+    assert found.raise_for_status().json() == []
+
+
+async def test_without_an_answer_the_desk_reminds_then_escalates_then_declines(
     hasty_desk: Desk, webhook: Inbox
 ) -> None:
     run = await hasty_desk.start("bora-borderline")
-    papers = await hasty_desk.start("max-missing")
+    incomplete = await hasty_desk.start("max-missing")
 
     journal = await run.events(seconds=TIMEOUT_SECONDS + 2 * PATIENCE_SECONDS)
 
@@ -143,14 +151,15 @@ async def test_silence_is_reminded_of_then_passed_on_then_declined_by_the_system
     late = await run.answer(gate="underwriter", decision="approve")
     assert (late.status_code, late.json()["code"]) == (410, "review_expired")
 
-    heads = [text.partition("\n")[0] for text in await until_told(webhook, run.run_id, 3)]
+    told_webhook = await until_told(webhook, run.run_id, 3)
+    heads = [notification["text"].partition("\n")[0] for notification in told_webhook]
     assert heads == [
         "Rule on a referred case",
         "Reminder: Rule on a referred case",
-        "Passed on from underwriter: Rule on a referred case",
+        "Escalated from underwriter: Rule on a referred case",
     ]
-    # Without its papers a case is incomplete, whatever is declared elsewhere.
-    assert (await papers.decision()).outcome is Outcome.INCOMPLETE
+    # A case without its documents is incomplete, also where other gates declare a decline.
+    assert (await incomplete.decision()).outcome is Outcome.INCOMPLETE
 
 
 async def test_housekeeping_is_scheduled_by_the_clock(desk: Desk) -> None:
@@ -164,13 +173,15 @@ async def test_housekeeping_is_scheduled_by_the_clock(desk: Desk) -> None:
                 asked = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
                 answer = await http.post("/api/flow_runs/filter", json=asked)
                 planned = [
-                    one
-                    for one in answer.raise_for_status().json()
-                    if one["deployment_id"] == deployment["id"]
+                    flow_run
+                    for flow_run in answer.raise_for_status().json()
+                    if flow_run["deployment_id"] == deployment["id"]
                 ]
 
     assert deployment["work_pool_name"] == "credit-desk-jobs"
-    assert [one["schedule"]["cron"] for one in deployment["schedules"]] == ["*/15 * * * *"]
+    assert [schedule["schedule"]["cron"] for schedule in deployment["schedules"]] == [
+        "*/15 * * * *"
+    ]
 
 
 async def test_a_round_of_housekeeping_as_a_job_completes(desk: Desk) -> None:
@@ -178,10 +189,10 @@ async def test_a_round_of_housekeeping_as_a_job_completes(desk: Desk) -> None:
         found = await http.get("/api/deployments/name/housekeeping/housekeeping")
         deployment_id = found.raise_for_status().json()["id"]
         run = await http.post(f"/api/deployments/{deployment_id}/create_flow_run", json={})
-        run_id = run.raise_for_status().json()["id"]
+        flow_run_id = run.raise_for_status().json()["id"]
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
-                state = (await http.get(f"/api/flow_runs/{run_id}")).json()["state_name"]
+                state = (await http.get(f"/api/flow_runs/{flow_run_id}")).json()["state_name"]
                 if state in {"Completed", "Failed", "Crashed"}:
                     break
                 await asyncio.sleep(0.1)

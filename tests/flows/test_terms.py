@@ -63,7 +63,7 @@ def test_terms_as_asked_for_are_priced_and_judged_as_they_were(bora: ReviewCase)
 def test_changed_terms_are_judged_by_the_payment_that_they_have(bora: ReviewCase) -> None:
     terms = granted(bora, term_months=12)
 
-    hit = {one.rule_id for one in terms.policy.results if one.status is RuleStatus.HIT}
+    hit = {result.rule_id for result in terms.policy.results if result.status is RuleStatus.HIT}
     assert "dti-above-limit" in hit
     assert terms.is_override
     assert terms.ability is not None
@@ -144,7 +144,7 @@ def test_terms_that_break_a_hard_rule_are_refused_at_the_gate(bora: ReviewCase) 
     assert not granted(hard, term_months=60).is_override
 
 
-async def test_whoever_was_cleared_is_judged_as_if_no_list_had_named_them() -> None:
+async def test_after_a_clearing_the_policy_runs_without_the_watchlist_hit() -> None:
     with at_work():
         case, _, evidence = await gathered(persona("pat-potential"))
     cleared = evidence.model_copy(update={"cleared": True})

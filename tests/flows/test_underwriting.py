@@ -45,7 +45,9 @@ async def test_every_persona_comes_to_what_its_file_expects(name: str) -> None:
         assert risk is not None
         assert risk.grade is expected.grade
     if policy is not None:
-        hit = {one.reason for one in policy.results if one.status is not RuleStatus.NOT_HIT}
+        hit = {
+            result.reason for result in policy.results if result.status is not RuleStatus.NOT_HIT
+        }
         assert set(expected.refer_reasons) <= hit
     if expected.offer_amount is not None and done.is_decided:
         offers = [done.content.offer, *done.content.alternatives]
@@ -57,8 +59,8 @@ async def test_two_runs_and_a_copy_under_another_id_give_the_same_bytes(name: st
     case = persona(name).case
 
     contents = [
-        canonical_json((await underwritten(one)).content)
-        for one in (case, case, case.renamed("a-copy"))
+        canonical_json((await underwritten(submitted)).content)
+        for submitted in (case, case, case.renamed("a-copy"))
     ]
 
     assert len(set(contents)) == 1
@@ -178,7 +180,7 @@ async def test_another_day_may_be_decided_for() -> None:
     assert done.content.as_of_date == date(2026, 11, 21)
 
 
-async def test_an_adjusted_amount_is_priced_anew_and_becomes_a_counter_offer() -> None:
+async def test_an_adjusted_amount_is_priced_again_and_becomes_a_counter_offer() -> None:
     adjusts = Says("underwriter", "adjust", more={"amount": 9000.0})
 
     done = await underwritten(persona("bora-borderline"), adjusts)
@@ -196,11 +198,11 @@ async def test_equal_answers_of_equal_people_give_equal_bytes() -> None:
     bora = persona("bora-borderline")
     approves = Says("underwriter", "approve")
 
-    one, other = await underwritten(bora, approves), await underwritten(bora, approves)
+    first, second = await underwritten(bora, approves), await underwritten(bora, approves)
     refused = await underwritten(bora, Says("underwriter", "decline", more={"reason_code": "R09"}))
 
-    assert canonical_json(one.content) == canonical_json(other.content)
-    assert canonical_json(one.content) != canonical_json(refused.content)
+    assert canonical_json(first.content) == canonical_json(second.content)
+    assert canonical_json(first.content) != canonical_json(refused.content)
 
 
 async def test_what_was_decided_names_every_version_in_force() -> None:
@@ -210,4 +212,4 @@ async def test_what_was_decided_names_every_version_in_force() -> None:
 
 
 def test_the_flow_takes_ids_and_options_only() -> None:
-    assert set(underwrite.parameters.properties) == {"application_id", "options", "fork"}
+    assert set(underwrite.parameters.properties) == {"application_id", "run_id", "options"}

@@ -1,4 +1,4 @@
-"""The map shows what runs: every edge is taken by somebody, and nobody leaves the map."""
+"""The map and the runs agree: some case takes every edge, and no case leaves the map."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tools.case_files import case_ids
 APPROVES = Says("underwriter", "approve")
 DECLINES = Says("underwriter", "decline", more={"reason_code": "R09"})
 ADJUSTS = Says("underwriter", "adjust", more={"amount": 8000.0})
-WANTS_PAPERS = Says("underwriter", "request_documents")
+WANTS_DOCUMENTS = Says("underwriter", "request_documents")
 OVERRIDES = Says("underwriter", "approve", more={"reason_code": "compensating_income"})
 AGREES = Says("second_approval", "approve", reviewer="Sven")
 OBJECTS = Says("second_approval", "decline", reviewer="Sven", more={"reason_code": "R09"})
@@ -43,7 +43,7 @@ STANDS_BY = Says(
 )
 CLEARS = Says("compliance", "clear")
 MATCHES = Says("compliance", "true_match")
-PAPERS = Says("documents", "supplied", more={"document_ids": ["w2"]})
+SENDS_DOCUMENTS = Says("documents", "supplied", more={"document_ids": ["w2"]})
 GIVES_UP = Says("documents", "withdraw")
 
 SCRIPTS: Sequence[tuple[str, tuple[Step, ...], Outcome]] = (
@@ -51,9 +51,13 @@ SCRIPTS: Sequence[tuple[str, tuple[Step, ...], Outcome]] = (
     ("bora-borderline", (DECLINES,), Outcome.DECLINE),
     ("bora-borderline", (ADJUSTS,), Outcome.COUNTER_OFFER),
     ("bora-borderline", (Silence("underwriter"),), Outcome.INCOMPLETE),
-    ("bora-borderline", (WANTS_PAPERS, GIVES_UP), Outcome.WITHDRAWN),
-    ("bora-borderline", (WANTS_PAPERS, PAPERS, APPROVES), Outcome.APPROVE),
-    ("bora-borderline", (WANTS_PAPERS, PAPERS, WANTS_PAPERS, GIVES_UP), Outcome.WITHDRAWN),
+    ("bora-borderline", (WANTS_DOCUMENTS, GIVES_UP), Outcome.WITHDRAWN),
+    ("bora-borderline", (WANTS_DOCUMENTS, SENDS_DOCUMENTS, APPROVES), Outcome.APPROVE),
+    (
+        "bora-borderline",
+        (WANTS_DOCUMENTS, SENDS_DOCUMENTS, WANTS_DOCUMENTS, GIVES_UP),
+        Outcome.WITHDRAWN,
+    ),
     ("leo-large", (APPROVES, AGREES), Outcome.APPROVE),
     ("leo-large", (APPROVES, OBJECTS), Outcome.DECLINE),
     ("leo-large", (APPROVES, Silence("second_approval")), Outcome.INCOMPLETE),
@@ -75,7 +79,7 @@ def title(script: tuple[str, tuple[Step, ...], Outcome]) -> str:
 
 
 def listed_and_alerted() -> Persona:
-    """Somebody whom compliance clears and an underwriter still has to look at."""
+    """A case that compliance clears and that an underwriter still has to review."""
     pat = persona("pat-potential")
     assert pat.bureau_report is not None
     report = pat.bureau_report.model_copy(update={"alerts": (BureauAlert.FRAUD_INITIAL,)})
@@ -86,7 +90,7 @@ def hits(done: Underwritten) -> set[str]:
     """The rules that hit when the policy was asked last."""
     policy = done.run.state.policy
     assert policy is not None
-    return {one.rule_id for one in policy.results if one.status is RuleStatus.HIT}
+    return {result.rule_id for result in policy.results if result.status is RuleStatus.HIT}
 
 
 async def everything_that_can_happen() -> list[Underwritten]:
@@ -136,7 +140,7 @@ async def test_every_walk_is_connected_from_start_to_end() -> None:
             reached.add(target)
 
 
-async def test_whoever_is_cleared_may_still_need_an_underwriter() -> None:
+async def test_a_cleared_applicant_may_still_need_an_underwriter() -> None:
     done = await underwritten(listed_and_alerted(), CLEARS, APPROVES)
 
     assert done.gates == ("compliance", "underwriter")
@@ -158,7 +162,7 @@ async def test_silence_of_credit_undoes_no_clearing() -> None:
     assert done.content.rule_results == review.policy.results
 
 
-async def test_papers_that_came_in_are_read_and_the_case_begins_anew() -> None:
+async def test_documents_that_came_in_are_read_and_the_case_starts_over() -> None:
     erin = persona("erin-expired")
 
     done = await underwritten(erin, supplies(erin))
@@ -187,14 +191,14 @@ async def test_terms_that_the_policy_would_decline_need_a_second_person() -> Non
     after = await underwritten(persona("bora-borderline"), adjusts, STANDS_BY)
 
     assert [ruling.override for ruling in after.content.rulings] == [True, True]
-    assert {one.reason_code for one in after.content.rulings} == {"compensating_income"}
+    assert {ruling.reason_code for ruling in after.content.rulings} == {"compensating_income"}
     assert "dti-above-limit" not in hits(before)
     assert "dti-above-limit" in hits(after)
     assert after.run.walk.visits["policy"] == 2
 
 
 @pytest.mark.parametrize("reason_code", ["", "R09"])
-async def test_whoever_adjusts_the_terms_against_the_policy_says_why(reason_code: str) -> None:
+async def test_terms_that_are_adjusted_against_the_policy_need_a_reason(reason_code: str) -> None:
     adjusts = Says("underwriter", "adjust", more=SHORTENS | {"reason_code": reason_code})
 
     done = await underwritten(persona("bora-borderline"), adjusts)
@@ -203,7 +207,9 @@ async def test_whoever_adjusts_the_terms_against_the_policy_says_why(reason_code
     assert done.error.field == "reason_code"
 
 
-async def test_with_keys_whoever_adjusts_the_terms_against_the_policy_is_proven() -> None:
+async def test_with_keys_terms_that_are_adjusted_against_the_policy_need_a_proven_identity() -> (
+    None
+):
     unproven = Says("underwriter", "adjust", proven=False, more=SHORTENS)
 
     with_keys = await underwritten(persona("bora-borderline"), unproven)
@@ -229,7 +235,7 @@ async def test_terms_without_a_lawful_price_never_come_past_the_gate(
     assert "pricing" not in done.run.walk.visits
 
 
-async def test_adjusted_terms_of_somebody_who_was_cleared_become_a_counter_offer() -> None:
+async def test_adjusted_terms_of_a_cleared_applicant_become_a_counter_offer() -> None:
     done = await underwritten(listed_and_alerted(), CLEARS, ADJUSTS)
 
     assert done.error is None

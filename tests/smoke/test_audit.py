@@ -116,7 +116,7 @@ async def test_the_command_names_the_entry_that_was_altered(
     desk: Desk, pack: dict[str, Any], tmp_path: Path
 ) -> None:
     out = tmp_path / "pack.json"
-    entry = next(one for one in pack["journal"] if one["event"]["type"] == "hitl.resolved")
+    entry = next(entry for entry in pack["journal"] if entry["event"]["type"] == "hitl.resolved")
     number = entry["event"]["id"]
     altered = json.loads(json.dumps(pack))
     altered["journal"][number - 1]["event"]["meta"]["reviewer"] = "somebody else"

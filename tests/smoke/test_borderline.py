@@ -42,13 +42,13 @@ async def test_a_waiting_run_says_what_it_needs_and_from_whom(desk: Desk) -> Non
     assert "decision" in asked["schema"]["required"]
 
 
-async def test_a_paper_that_nobody_has_read_is_no_part_of_the_decision(desk: Desk) -> None:
+async def test_a_document_that_intake_has_not_read_does_not_change_the_decision(desk: Desk) -> None:
     quiet, run = await waiting(desk), await waiting(desk)
-    paper = {"document_id": "unasked", "kind": "bank_statement", "content_base64": "e30="}
+    document = {"document_id": "unasked", "kind": "bank_statement", "content_base64": "e30="}
 
-    filed = await desk.http.post(f"/applications/{run.application_id}/documents", json=paper)
-    for one in (quiet, run):
-        await one.answer(decision="approve")
+    filed = await desk.http.post(f"/applications/{run.application_id}/documents", json=document)
+    for waiting_run in (quiet, run):
+        await waiting_run.answer(decision="approve")
 
     assert filed.status_code == 201
     assert await run.decision() == await quiet.decision()
@@ -62,7 +62,9 @@ async def test_a_decline_names_the_reason_that_was_given(desk: Desk) -> None:
 
     assert answered.status_code == 202
     assert decision.outcome is Outcome.DECLINE
-    assert [(one.gate, one.decision) for one in decision.rulings] == [("underwriter", "decline")]
+    assert [(ruling.gate, ruling.decision) for ruling in decision.rulings] == [
+        ("underwriter", "decline")
+    ]
 
 
 async def test_an_answer_that_cannot_count_changes_nothing(desk: Desk) -> None:

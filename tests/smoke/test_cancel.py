@@ -23,9 +23,10 @@ async def cancelled_at_the_desk(run: StartedRun) -> None:
 
 async def cancelled_in_prefect(run: StartedRun) -> None:
     """As the Prefect UI does it: by force, and without a word to the desk."""
+    flow_run_id = await run.flow_run_id()
     async with httpx.AsyncClient(base_url=run.desk.prefect_url) as prefect:
         answer = await prefect.post(
-            f"/api/flow_runs/{run.run_id}/set_state",
+            f"/api/flow_runs/{flow_run_id}/set_state",
             json={"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": True},
         )
         assert answer.status_code in {200, 201}, answer.text
@@ -37,7 +38,7 @@ BY = pytest.mark.parametrize(
 
 
 async def require_cancelled(run: StartedRun, cancel: Cancel) -> None:
-    """One end, the last entry of the journal; nobody is asked any more; Prefect knows it."""
+    """The journal ends with one end, no request is open, and Prefect has the same end."""
     events = await run.events(seconds=SECONDS)
     ends = [event.type for event in events if event.type in TERMINAL]
     assert ends == [EventType.RUN_CANCELLED]
@@ -52,7 +53,8 @@ async def require_cancelled(run: StartedRun, cancel: Cancel) -> None:
         httpx.AsyncClient(base_url=run.desk.prefect_url) as prefect,
     ):
         while True:
-            flow_run = (await prefect.get(f"/api/flow_runs/{run.run_id}")).json()
+            flow_run_id = await run.flow_run_id()
+            flow_run = (await prefect.get(f"/api/flow_runs/{flow_run_id}")).json()
             if flow_run["state"]["type"] == "CANCELLED":
                 break
             await asyncio.sleep(0.2)
@@ -93,6 +95,19 @@ async def test_a_run_ends_however_far_it_has_come(
     await cancel(run)
 
     await require_cancelled(run, cancel)
+
+
+async def test_a_run_that_was_cancelled_already_stays_cancelled(desk: Desk) -> None:
+    run = await desk.start("bora-borderline")
+    await run.until(EventType.WAITING)
+    await cancelled_at_the_desk(run)
+    before = await run.events(seconds=SECONDS)
+
+    await cancelled_at_the_desk(run)
+    await asyncio.sleep(1)
+
+    assert await run.events() == before
+    assert (await run.summary()).status is RunStatus.CANCELLED
 
 
 async def test_a_run_that_has_ended_cannot_be_cancelled(desk: Desk) -> None:

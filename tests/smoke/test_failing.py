@@ -1,4 +1,4 @@
-"""Smoke: what goes wrong is named, and the desk goes on with whoever comes next."""
+"""Smoke: the desk names every error and goes on with the next application."""
 
 from __future__ import annotations
 
@@ -105,9 +105,9 @@ async def test_a_failed_run_can_be_resumed_and_keeps_what_it_knew(desk: Desk) ->
 async def test_a_decision_bundle_that_is_not_in_force_is_refused_and_not_ignored(
     desk: Desk,
 ) -> None:
-    order = {"application_id": "ada-prime", "options": {"as": "ada-old", "bundle": "2001-01-01"}}
+    options = {"as": "ada-old", "bundle": "2001-01-01"}
 
-    answer = await desk.http.post("/runs", json=order)
+    answer = await desk.http.post("/runs", json={"application_id": "ada-prime", "options": options})
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == "/options/bundle"

@@ -34,7 +34,7 @@ async def test_a_client_sees_every_event_once_and_in_order(desk: Desk) -> None:
 
     assert [event.id for event in run.seen] == list(range(1, len(run.seen) + 1))
     assert {event.run_id for event in run.seen} == {run.run_id}
-    assert all(one.ts <= other.ts for one, other in pairwise(run.seen))
+    assert all(event.ts <= later.ts for event, later in pairwise(run.seen))
     assert run.seen[0].type is EventType.RUN_STARTED
     assert run.seen[-1].status is EventStatus.DONE
     assert len(run.seen) <= 100
@@ -97,7 +97,7 @@ async def test_the_same_application_again_is_the_same_run(desk: Desk) -> None:
 
 
 async def test_two_copies_of_a_case_are_decided_byte_by_byte_alike(desk: Desk) -> None:
-    one, other = await desk.start("ben-midland"), await desk.start("ben-midland")
+    first, second = await desk.start("ben-midland"), await desk.start("ben-midland")
 
-    assert await one.decision() == await other.decision()
-    assert one.run_id != other.run_id
+    assert await first.decision() == await second.decision()
+    assert first.run_id != second.run_id

@@ -1,4 +1,4 @@
-"""Ratios and amounts against figures worked out by hand."""
+"""Ratios and amounts, compared with figures that were computed by hand."""
 
 from decimal import Decimal
 from typing import Any
@@ -149,7 +149,7 @@ def _ask(
     return affordability_question(application, income, bureau, TERMS, Decimal("0.1299"))
 
 
-def test_net_income_is_estimated_only_where_no_paper_shows_it() -> None:
+def test_net_income_is_estimated_only_without_a_document() -> None:
     estimated = _ask(_income(), _bureau())
     shown = _ask(_income(net_monthly="5600"), _bureau())
 
@@ -160,12 +160,12 @@ def test_net_income_is_estimated_only_where_no_paper_shows_it() -> None:
 
 
 @pytest.mark.parametrize("income", [None, _income(verified_monthly=None)])
-def test_unknown_income_leaves_the_question_unasked(income: IncomeFinding | None) -> None:
+def test_unknown_income_gives_no_question(income: IncomeFinding | None) -> None:
     assert _ask(income, _bureau()) is None
 
 
 @pytest.mark.parametrize("bureau", [None, _bureau(monthly_obligations=None)])
-def test_unknown_obligations_leave_the_question_unasked(bureau: BureauFinding | None) -> None:
+def test_unknown_obligations_give_no_question(bureau: BureauFinding | None) -> None:
     assert _ask(_income(), bureau) is None
 
 
@@ -184,7 +184,7 @@ def test_a_mortgage_in_the_file_is_not_counted_beside_stated_housing() -> None:
 
 def test_two_applicants_at_one_address_pay_for_it_once() -> None:
     application = load_case(DATA, "jo-kit-joint").application
-    stated = [one.housing_payment_monthly for one in application.applicants]
+    stated = [applicant.housing_payment_monthly for applicant in application.applicants]
 
     question = _ask(_income(), _bureau(), "jo-kit-joint")
 

@@ -1,4 +1,4 @@
-"""Payments, schedules and principals, against figures computed elsewhere."""
+"""Payments, schedules and principals, compared with figures from other sources."""
 
 from decimal import Decimal
 

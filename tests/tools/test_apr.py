@@ -1,4 +1,4 @@
-"""The APR against the worked examples of Regulation Z, Appendix J(c), and our own golden."""
+"""The APR, compared with the examples of Regulation Z, Appendix J(c), and with own figures."""
 
 from datetime import date
 from decimal import Decimal

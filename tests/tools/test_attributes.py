@@ -1,4 +1,4 @@
-"""Each credit attribute on small reports whose answer can be seen."""
+"""Each credit attribute on small reports with an obvious result."""
 
 from datetime import date
 from decimal import Decimal
@@ -117,7 +117,7 @@ def test_lateness_without_a_date_counts_as_recent() -> None:
     assert _derive(_trade(dpd_90_count=1)).worst_dpd_12m == 90
 
 
-def test_who_is_late_today_was_late_zero_months_ago() -> None:
+def test_an_account_late_today_was_late_zero_months_ago() -> None:
     found = _derive(_trade(days_past_due=65, last_delinquency=date(2026, 1, 1)))
 
     assert found.current_dpd == 65

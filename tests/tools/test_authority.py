@@ -1,4 +1,4 @@
-"""The authority matrix that ships, and what the loader refuses."""
+"""The shipped authority matrix, and files that the loader refuses."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -55,7 +55,7 @@ def test_an_application_without_a_grade_has_limits_of_its_own(authority: Authori
     assert authority.limit("senior_underwriter", None) == 25_000
 
 
-def test_nobody_approves_an_amount_of_zero(authority: AuthorityMatrix) -> None:
+def test_no_role_approves_an_amount_of_zero(authority: AuthorityMatrix) -> None:
     assert not authority.may_approve("committee", Decimal(0), "A")
 
 

@@ -1,4 +1,4 @@
-"""What the bureau tool hands on, and what it says about a report."""
+"""The reports that the bureau tool returns, and its problems and warnings about them."""
 
 from datetime import date
 from typing import Any

@@ -1,4 +1,4 @@
-"""A case is found by its id and nothing else is ever opened."""
+"""A case is found by its id, and no other file is opened."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_every_case_on_file_can_be_loaded() -> None:
 
 
 def test_an_unknown_id_is_named() -> None:
-    with pytest.raises(RecordNotFoundError, match="nobody-here"):
-        load_case(DATA, "nobody-here")
+    with pytest.raises(RecordNotFoundError, match="no-such-case"):
+        load_case(DATA, "no-such-case")
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_loading_is_recorded_as_a_tool_call() -> None:
     with recorded_calls() as calls:
         load_case(DATA, "ada-prime")
         with pytest.raises(RecordNotFoundError) as missing:
-            load_case(DATA, "nobody")
+            load_case(DATA, "no-such-case")
 
     assert [(call.name, call.outcome) for call in calls] == [
         ("load_case", "ok"),

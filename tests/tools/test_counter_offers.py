@@ -1,4 +1,4 @@
-"""The largest loan that passes, and that a dollar step more would not."""
+"""Counter-offers are the largest loans that pass the policy."""
 
 from datetime import date
 from decimal import Decimal
@@ -104,7 +104,7 @@ def test_more_than_the_income_limit_is_not_offered() -> None:
 
 @given(st.integers(0, 900), st.sampled_from([12, 24, 36, 48, 60]))
 def test_an_offer_is_the_largest_multiple_under_the_cap(obligations: int, months: int) -> None:
-    """Its payment, to the cent, leaves debts within 43 % of income; a hundred more would not."""
+    """The payment keeps debts within 43 % of income. A loan larger by 100 dollars does not."""
     offers = _search(months=months, obligations=str(obligations), net_income="9000")
     room = Decimal("0.43") * 5200 - obligations - 1200
 
@@ -116,7 +116,7 @@ def test_an_offer_is_the_largest_multiple_under_the_cap(obligations: int, months
 
 
 @pytest.mark.parametrize("state", ["AR"])
-def test_what_cannot_be_priced_is_not_offered(state: str) -> None:
+def test_a_loan_without_a_price_is_not_offered(state: str) -> None:
     caps = PRICES.apr_caps.model_copy(update={"states": {state: Decimal("0.06")}})
     ability = _ability("25000", 48)
     facts = PolicyFacts.model_validate(

@@ -1,4 +1,4 @@
-"""The deadlines that ship, what the environment may change of them, and what the loader refuses."""
+"""The shipped deadlines, their overrides by settings, and files that the loader refuses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def deadlines() -> DeadlinePolicy:
 def written(
     folder: Path, gate: str = "underwriter", role: str = "underwriter", **entry: Any
 ) -> Path:
-    """A deadlines file with one gate, whose entry differs from a good one as told."""
+    """A deadlines file with one gate. Its entry is valid except for the given changes."""
     good = {"due_after": "P7D", "on_timeout": "expire"}
     plain = {"deadlines": "test", "version": "1", "gates": {gate: {role: good | entry}}}
     (folder / "policy").mkdir()
@@ -47,11 +47,11 @@ def test_an_underwriter_has_a_week_and_a_senior_the_last_days_of_it(
     assert found.deadlines_version == "review-deadlines/2026-11-01"
 
 
-def test_an_applicant_has_thirty_days_for_papers(deadlines: DeadlinePolicy) -> None:
+def test_an_applicant_has_thirty_days_for_documents(deadlines: DeadlinePolicy) -> None:
     assert deadlines.of("documents", Role.INTAKE).timeout_seconds == 30 * DAY
 
 
-def test_nobody_takes_over_from_compliance(deadlines: DeadlinePolicy) -> None:
+def test_no_role_takes_over_from_compliance(deadlines: DeadlinePolicy) -> None:
     found = deadlines.of("compliance", Role.COMPLIANCE)
 
     assert (found.escalate_to, found.escalate_after_seconds) == (None, None)
@@ -118,7 +118,7 @@ def test_deadlines_that_make_no_sense_are_refused(tmp_path: Path, wrong: dict[st
         ("elsewhere", "underwriter", None),
     ],
 )
-def test_a_request_goes_to_nobody_who_may_not_answer_it(
+def test_a_request_goes_only_to_a_role_that_may_answer_it(
     tmp_path: Path, gate: str, role: str, next_role: str | None
 ) -> None:
     passed_on = {"escalate_after": "P1D", "escalate_to": next_role} if next_role else {}

@@ -1,4 +1,4 @@
-"""Papers are read, or refused with a code; never trusted, never obeyed."""
+"""Documents are read, or refused with a code. Their text never gives orders to the desk."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from data.contracts.documents import (
     BankStatement,
     BenefitsLetter,
     Document,
+    DocumentContent,
     DocumentKind,
     IdentityDocument,
-    Paper,
     PayFrequency,
     Paystub,
     Transaction,
 )
-from data.synthetic.builder import paper
+from data.synthetic.builder import json_document
 from tools.case_files import load_case
 from tools.documents import (
     DocumentUnusableError,
     inconsistencies,
-    papers_of,
     read_document,
+    readable_documents,
     staleness,
     statement_breaks,
 )
@@ -92,7 +92,7 @@ def _problem(document: Document) -> str:
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b" \n"])
-def test_a_paper_is_read_as_what_it_says_it_is(mark: bytes) -> None:
+def test_a_document_is_read_by_its_kind(mark: bytes) -> None:
     assert read_document(_document(mark + _stub().model_dump_json().encode())) == _stub()
 
 
@@ -118,34 +118,34 @@ def test_a_paper_is_read_as_what_it_says_it_is(mark: bytes) -> None:
         (b"{}", {"kind": DocumentKind.PROOF_OF_ADDRESS}, "unsupported_kind"),
     ],
 )
-def test_a_paper_that_cannot_be_used_says_why(
+def test_an_unusable_document_says_why(
     content: bytes, differs: dict[str, Any], problem: str
 ) -> None:
     assert _problem(_document(content, **differs)) == problem
 
 
-def test_a_torn_paystub_is_named_by_its_id() -> None:
+def test_a_damaged_paystub_is_named_by_its_id() -> None:
     cora = load_case(DATA, "cora-corrupt")
-    torn = next(one for one in cora.documents if one.kind is DocumentKind.PAYSTUB)
+    damaged = next(document for document in cora.documents if document.kind is DocumentKind.PAYSTUB)
 
     with pytest.raises(DocumentUnusableError, match="paystub-primary: size_mismatch"):
-        read_document(torn)
-    assert list(papers_of(cora, ApplicantRole.PRIMARY, DocumentKind.PAYSTUB)) == []
+        read_document(damaged)
+    assert list(readable_documents(cora, ApplicantRole.PRIMARY, DocumentKind.PAYSTUB)) == []
 
 
-def test_a_refusal_does_not_repeat_what_stands_in_the_paper() -> None:
+def test_a_refusal_does_not_repeat_the_content() -> None:
     with pytest.raises(DocumentUnusableError) as refused:
         read_document(_document(b'{"employee_name": "Zoltan Quixley"}'))
 
     assert "Quixley" not in str(refused.value)
 
 
-def test_papers_are_handed_out_by_person_and_kind() -> None:
+def test_documents_are_selected_by_applicant_and_kind() -> None:
     case = load_case(DATA, "jo-kit-joint")
 
     found = [
         document.document_id
-        for document, _ in papers_of(
+        for document, _ in readable_documents(
             case, ApplicantRole.CO, DocumentKind.PAYSTUB, DocumentKind.BANK_STATEMENT
         )
     ]
@@ -159,7 +159,7 @@ def test_papers_are_handed_out_by_person_and_kind() -> None:
 def test_a_paystub_counts_for_sixty_days(days: int, problem: str | None) -> None:
     stub = _stub(pay_date=AS_OF - timedelta(days=days))
 
-    assert staleness(paper("p", DocumentKind.PAYSTUB, stub), stub, AS_OF) == problem
+    assert staleness(json_document("p", DocumentKind.PAYSTUB, stub), stub, AS_OF) == problem
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_an_annual_proof_counts_for_two_years(year: int, problem: str | None) ->
         recipient_name="Ada Prime", tax_year=year, gross_income=Decimal("60000.00")
     )
 
-    assert staleness(paper("p", DocumentKind.W2, proof), proof, AS_OF) == problem
+    assert staleness(json_document("p", DocumentKind.W2, proof), proof, AS_OF) == problem
 
 
 def test_a_letter_of_benefits_counts_for_a_year() -> None:
@@ -179,20 +179,20 @@ def test_a_letter_of_benefits_counts_for_a_year() -> None:
         letter = BenefitsLetter(
             recipient_name="Ada", payer="Fund", letter_date=day, monthly_amount=Decimal("1.00")
         )
-        return staleness(paper("p", DocumentKind.BENEFITS_LETTER, letter), letter, AS_OF)
+        return staleness(json_document("p", DocumentKind.BENEFITS_LETTER, letter), letter, AS_OF)
 
     assert judged(date(2025, 11, 2)) is None
     assert judged(date(2025, 10, 31)) == "document_stale"
 
 
-def test_a_paper_that_arrived_after_the_as_of_date_is_refused() -> None:
-    late = paper("p", DocumentKind.PAYSTUB, _stub())
+def test_a_document_that_arrived_after_the_as_of_date_is_refused() -> None:
+    late = json_document("p", DocumentKind.PAYSTUB, _stub())
 
     assert staleness(late, _stub(), date(2026, 11, 1)) == "dated_after_as_of"
 
 
 @pytest.mark.parametrize(
-    ("found", "codes"),
+    ("content", "codes"),
     [
         (_stub(), ()),
         (_stub(net=Decimal("5000.01")), ("net_above_gross",)),
@@ -226,8 +226,8 @@ def test_a_paper_that_arrived_after_the_as_of_date_is_refused() -> None:
         ),
     ],
 )  # fmt: skip
-def test_a_paper_that_contradicts_itself_is_found_out(found: Paper, codes: tuple[str, ...]) -> None:
-    assert inconsistencies(found) == codes
+def test_contradictions_are_found(content: DocumentContent, codes: tuple[str, ...]) -> None:
+    assert inconsistencies(content) == codes
 
 
 def test_statements_of_one_account_follow_each_other() -> None:

@@ -59,7 +59,7 @@ def test_the_combined_probability_lies_between_its_members(pds: list[Decimal]) -
 
 
 @pytest.mark.parametrize("pds", [[], ["0"], ["1"], ["0.1", "1.2"], ["-0.1"]])
-def test_what_is_no_probability_is_not_combined(pds: list[str]) -> None:
+def test_values_that_are_no_probability_are_refused(pds: list[str]) -> None:
     with pytest.raises(ToolError, match="strictly between"):
         combine_probabilities([Decimal(pd) for pd in pds], ENSEMBLE)
 

@@ -1,4 +1,4 @@
-"""What the policy sees of a case, and what it does not see."""
+"""The facts that the policy sees of a case, and the facts that stay unknown."""
 
 from decimal import Decimal
 
@@ -14,7 +14,7 @@ DATA = Settings().data_dir
 TERMS = load_policy(DATA).affordability
 
 
-def test_before_anybody_is_asked_only_the_application_is_known() -> None:
+def test_before_any_finding_only_the_application_is_known() -> None:
     facts = policy_facts(load_case(DATA, "ada-prime").application, TERMS)
 
     known = {name for name, value in facts if value is not None}
@@ -31,12 +31,12 @@ def test_before_anybody_is_asked_only_the_application_is_known() -> None:
 
 def test_the_younger_of_two_applicants_decides_about_the_age() -> None:
     application = load_case(DATA, "jo-kit-joint").application
-    ages = [one.age_on(application.as_of_date) for one in application.applicants]
+    ages = [applicant.age_on(application.as_of_date) for applicant in application.applicants]
 
     assert policy_facts(application, TERMS).youngest_age == min(ages)
 
 
-def test_a_file_that_was_not_seen_leaves_its_facts_unknown() -> None:
+def test_a_closed_file_leaves_its_facts_unknown() -> None:
     bureau = BureauFinding(
         agent="credit_risk.bureau", agent_version="1", bureau_status=BureauStatus.FROZEN
     )

@@ -1,4 +1,4 @@
-"""What is unusual adds up; what is merely different from us does not."""
+"""Unusual traits add up to a score. Ordinary differences between people do not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from data.contracts.bureau import BureauStatus
 from data.contracts.case import CaseFile
 from data.contracts.documents import BankStatement, DocumentKind
 from data.contracts.findings import FraudBand, FraudSignal, Typology
-from data.synthetic.builder import paper
+from data.synthetic.builder import json_document
 from tools.case_files import case_ids, load_case
 from tools.fraud_signals import fraud_band, fraud_score, fraud_typology, score_fraud_signals
 
@@ -22,12 +22,12 @@ DATA = Path("data")
 
 
 def _ada(**differs: Any) -> CaseFile:
-    """Ada's case with parts of it replaced, by their JSON form."""
+    """Ada's case with some parts replaced by their JSON form."""
     content = load_case(DATA, "ada-prime").model_dump(mode="json")
     return CaseFile.model_validate(content | differs)
 
 
-def _ada_who(**differs: Any) -> CaseFile:
+def _ada_as(**differs: Any) -> CaseFile:
     content = load_case(DATA, "ada-prime").model_dump(mode="json")
     content["application"]["applicants"][0].update(differs)
     return CaseFile.model_validate(content)
@@ -64,7 +64,7 @@ def test_only_syd_is_suspicious_among_the_personas() -> None:
 def test_a_synthetic_identity_is_recognised() -> None:
     signals = score_fraud_signals(load_case(DATA, "syd-synthetic"))
 
-    assert {one.code: one.value for one in signals} == {
+    assert {signal.code: signal.value for signal in signals} == {
         "ssn_newer_than_person": "2011",
         "authorized_user_only": "2",
         "phone_shared": "4",
@@ -107,10 +107,10 @@ def test_a_score_ends_at_a_thousand() -> None:
         ({"ssn": "912-70-1234", "residency": "visa"}, False),
     ],
 )
-def test_a_young_number_is_strange_for_an_old_citizen_only(
+def test_a_new_ssn_is_suspicious_for_an_older_citizen_only(
     differs: dict[str, Any], suspicious: bool
 ) -> None:
-    case = _ada_who(**differs)
+    case = _ada_as(**differs)
 
     assert ("ssn_newer_than_person" in _codes(case)) == suspicious
 
@@ -134,7 +134,7 @@ def test_a_young_number_is_strange_for_an_old_citizen_only(
         ({"phone_type": "voip"}, {"phone_voip": 50}),
     ],
 )
-def test_what_devices_and_networks_say(seen: dict[str, Any], codes: dict[str, int]) -> None:
+def test_signals_of_devices_and_networks(seen: dict[str, Any], codes: dict[str, int]) -> None:
     assert _codes(_ada_seen(**seen)) == codes
 
 
@@ -150,7 +150,7 @@ def test_what_devices_and_networks_say(seen: dict[str, Any], codes: dict[str, in
         ({"file_since": "2025-01-01"}, {"file_newer_than_person": 100}),
     ],
 )
-def test_what_the_bureau_file_says(report: dict[str, Any], codes: dict[str, int]) -> None:
+def test_signals_of_the_bureau_file(report: dict[str, Any], codes: dict[str, int]) -> None:
     assert _codes(_ada_reported(**report)) == codes
 
 
@@ -160,8 +160,8 @@ def test_a_file_that_was_not_delivered_says_nothing() -> None:
     assert _codes(case) == {}
 
 
-def test_a_throw_away_address_is_a_signal() -> None:
-    assert _codes(_ada_who(email="x@Mailinator.com")) == {"email_disposable": 150}
+def test_a_disposable_mail_address_is_a_signal() -> None:
+    assert _codes(_ada_as(email="x@Mailinator.com")) == {"email_disposable": 150}
 
 
 def _with_statement(**differs: Any) -> CaseFile:
@@ -173,11 +173,11 @@ def _with_statement(**differs: Any) -> CaseFile:
         opening_balance=Decimal("10.00"),
         closing_balance=differs.pop("closing_balance", Decimal("10.00")),
     )
-    extra = paper("extra", DocumentKind.BANK_STATEMENT, statement)
+    extra = json_document("extra", DocumentKind.BANK_STATEMENT, statement)
     return load_case(DATA, "ada-prime").with_document(extra)
 
 
-def test_the_account_of_somebody_else_is_a_signal() -> None:
+def test_the_account_of_another_person_is_a_signal() -> None:
     assert _codes(_with_statement()) == {}
     assert _codes(_with_statement(holder_name="Otto Fremd")) == {
         "bank_account_of_other_person": 200
@@ -187,7 +187,9 @@ def test_the_account_of_somebody_else_is_a_signal() -> None:
 def test_a_statement_that_does_not_foot_may_have_been_altered() -> None:
     signals = score_fraud_signals(_with_statement(closing_balance=Decimal("99.00")))
 
-    assert [(one.code, one.value) for one in signals] == [("statement_altered", "does_not_foot")]
+    assert [(signal.code, signal.value) for signal in signals] == [
+        ("statement_altered", "does_not_foot")
+    ]
     assert fraud_typology(signals) is Typology.FIRST_PARTY
 
 
@@ -197,9 +199,16 @@ def test_the_account_of_the_other_applicant_is_no_signal() -> None:
 
 def test_no_signal_names_a_person() -> None:
     syd = load_case(DATA, "syd-synthetic")
-    told = json.dumps([one.model_dump(mode="json") for one in score_fraud_signals(syd)])
+    written = json.dumps([signal.model_dump(mode="json") for signal in score_fraud_signals(syd)])
 
-    who = syd.application.primary
-    for secret in (who.ssn, who.ssn[-4:], who.last_name, who.email, who.phone, "1979"):
+    applicant = syd.application.primary
+    for secret in (
+        applicant.ssn,
+        applicant.ssn[-4:],
+        applicant.last_name,
+        applicant.email,
+        applicant.phone,
+        "1979",
+    ):
         assert secret
-        assert secret not in told
+        assert secret not in written

@@ -1,4 +1,4 @@
-"""A document describes the person who applied, or it does not; and it is in force, or not."""
+"""Checks of identity documents, and their comparison with the applicant."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_a_name_of_one_word_in_another_script_matches_itself_only() -> None:
     assert name_tokens("Łukasz  ÅNGSTRÖM") == name_tokens("angstrom ŁUKASZ")
 
 
-def test_a_name_of_signs_only_is_like_nobody() -> None:
+def test_a_name_without_letters_matches_no_name() -> None:
     assert likeness("🙂", "🙂").best == 0.0
 
 
@@ -241,7 +241,7 @@ def test_the_state_of_the_document_limits_what_it_proves(
         ("12 Box Elder", False),
     ],
 )
-def test_nobody_lives_in_a_post_office_box(line: str, box: bool) -> None:
+def test_a_post_office_box_is_not_a_residence(line: str, box: bool) -> None:
     assert is_po_box(_address(line)) == box
 
 

@@ -1,4 +1,4 @@
-"""The memo of a decision, sentence by sentence where it matters."""
+"""The memo of a decision and its important sentences."""
 
 from datetime import date
 from decimal import Decimal
@@ -86,7 +86,7 @@ def test_a_section_without_content_is_left_out() -> None:
     ]
 
 
-def test_an_override_is_said_aloud() -> None:
+def test_an_override_is_named() -> None:
     ruling = HumanRuling(
         gate="second_approval",
         decision="approve",

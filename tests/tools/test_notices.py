@@ -1,4 +1,4 @@
-"""Letters: what each kind must hold, and what none may hold."""
+"""Letters: the required text of each kind, and text that no letter may have."""
 
 import re
 from datetime import date
@@ -106,7 +106,7 @@ def test_a_decline_gives_reasons_in_words_and_all_rights() -> None:
     assert "- Balances are high" in notice.text
 
 
-def test_without_a_consumer_report_its_rights_are_not_recited() -> None:
+def test_without_a_consumer_report_its_rights_are_left_out() -> None:
     notice = _letter(
         Outcome.DECLINE, principal_reasons=(ReasonCode.BELOW_LEGAL_AGE,), rule_results=()
     )

@@ -1,4 +1,4 @@
-"""The rule engine, the pack that ships, and the packs that are refused."""
+"""The rule engine, the shipped pack, and packs that are refused."""
 
 from collections.abc import Callable
 from datetime import date
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from data.contracts.bureau import BureauAlert, BureauStatus
+from data.contracts.bureau import IDENTITY_ALERTS, BureauAlert, BureauStatus
 from data.contracts.decision import Grade
 from data.contracts.errors import RecordCorruptError, ToolError
 from data.contracts.facts import PolicyFacts
@@ -97,7 +97,7 @@ def _judge(**changes: Any) -> PolicyResult:
 
 
 def _hits(result: PolicyResult) -> set[str]:
-    return {one.rule_id for one in result.results if one.status is RuleStatus.HIT}
+    return {rule.rule_id for rule in result.results if rule.status is RuleStatus.HIT}
 
 
 def test_a_clean_case_is_approved_without_reasons() -> None:
@@ -226,6 +226,11 @@ def test_every_refer_rule_asks_an_underwriter(changes: dict[str, Any], rule: str
     assert result.gates == ("underwriter",)
 
 
+@pytest.mark.parametrize("alert", sorted(IDENTITY_ALERTS))
+def test_every_alert_that_requires_a_proof_of_identity_refers(alert: BureauAlert) -> None:
+    assert "bureau-alert" in _judge(bureau_alerts=(alert,)).refer_reasons
+
+
 def test_a_potential_match_is_for_compliance() -> None:
     assert _judge(watchlist_status="potential").gates == ("compliance",)
 
@@ -262,7 +267,7 @@ NOT_RULED_UPON = {
 
 
 @pytest.mark.parametrize("fact", [name for name in OPTIONAL if name not in NOT_RULED_UPON])
-def test_whatever_is_not_known_never_approves(fact: str) -> None:
+def test_an_unknown_fact_never_approves(fact: str) -> None:
     result = _judge(**{fact: None})
 
     assert result.recommendation in (Recommendation.REFER, Recommendation.INCOMPLETE)
@@ -273,19 +278,19 @@ def test_without_an_identity_the_case_is_incomplete(fact: str) -> None:
     assert _judge(**{fact: None}).recommendation is Recommendation.INCOMPLETE
 
 
-def test_a_case_of_which_nothing_is_known_is_not_evaluable_rather_than_clean() -> None:
+def test_a_case_without_findings_is_not_evaluable() -> None:
     bare = {name: CLEAN[name] for name in CLEAN if name not in OPTIONAL}
 
     result = evaluate_policy(PACK, PolicyFacts.model_validate(bare), AS_OF)
 
-    statuses = {one.rule_id: one.status for one in result.results}
+    statuses = {rule.rule_id: rule.status for rule in result.results}
     assert statuses["dti-above-limit"] is RuleStatus.NOT_EVALUABLE
     assert statuses["outside-lending-area"] is RuleStatus.NOT_HIT
     assert result.recommendation is Recommendation.INCOMPLETE
 
 
 def test_one_known_part_can_settle_a_rule_whose_other_part_is_unknown() -> None:
-    statuses = {one.rule_id: one.status for one in _judge(bankruptcy_discharged=False).results}
+    statuses = {rule.rule_id: rule.status for rule in _judge(bankruptcy_discharged=False).results}
 
     assert statuses["bankruptcy-recent"] is RuleStatus.NOT_HIT
 
@@ -293,8 +298,8 @@ def test_one_known_part_can_settle_a_rule_whose_other_part_is_unknown() -> None:
 def test_every_rule_is_evaluated_and_shows_what_it_looked_at() -> None:
     result = _judge(youngest_age=17, dti_after="0.6", bankruptcy_open=None)
 
-    assert [one.rule_id for one in result.results] == [rule.id for rule in PACK.rules]
-    by_id = {one.rule_id: one for one in result.results}
+    assert [rule.rule_id for rule in result.results] == [rule.id for rule in PACK.rules]
+    by_id = {rule.rule_id: rule for rule in result.results}
     assert by_id["dti-above-limit"].inputs == {"dti_after": "0.6"}
     assert by_id["bankruptcy-open"].inputs == {"bankruptcy_open": None}
     assert by_id["below-legal-age"].inputs == {"youngest_age": "17", "state": "IL"}
@@ -310,7 +315,7 @@ def test_a_frozen_file_is_incomplete_and_says_what_to_do() -> None:
     result = _judge(bureau_status="frozen", thin_file=True)
 
     assert result.recommendation is Recommendation.INCOMPLETE
-    assert [one.code for one in result.stipulations] == ["lift_freeze"]
+    assert [stipulation.code for stipulation in result.stipulations] == ["lift_freeze"]
 
 
 def test_too_large_a_loan_is_countered_with_its_caps() -> None:
@@ -364,7 +369,7 @@ def test_only_a_hard_decline_stops_everything(changes: dict[str, Any], stops: bo
     assert hard_stop(_judge(**changes)) is stops
 
 
-def test_a_disputable_decline_is_looked_at_unless_another_rule_declines_too() -> None:
+def test_a_disputable_decline_goes_to_a_reviewer_unless_another_rule_declines() -> None:
     assert _judge(collections_open_amount="940").gates == ("underwriter",)
     assert _judge(collections_open_amount="940", dti_after="0.6").gates == ()
 
@@ -417,13 +422,13 @@ def test_a_stipulation_goes_along_with_an_approval(changes: dict[str, Any], code
     result = _judge(**changes)
 
     assert result.recommendation is Recommendation.APPROVE
-    assert [one.code for one in result.stipulations] == [code]
+    assert [stipulation.code for stipulation in result.stipulations] == [code]
 
 
 def test_only_rules_about_the_terms_are_told_apart() -> None:
     hits = hits_on_terms(_judge(dti_after="0.6", thin_file=True, income_deviation="0.2"))
 
-    assert {one.rule_id for one in hits} == {"dti-above-limit", "dti-above-cap"}
+    assert {rule.rule_id for rule in hits} == {"dti-above-limit", "dti-above-cap"}
 
 
 def test_a_rule_counts_only_while_it_is_in_force() -> None:
@@ -500,7 +505,7 @@ def _twice(pack: dict[str, Any]) -> None:
         (_rule(gate="underwriter"), "hard decline"),
     ],
 )
-def test_a_pack_that_cannot_be_meant_is_refused_at_load(
+def test_a_pack_with_a_mistake_is_refused_at_load(
     tmp_path: Path, change: Callable[[dict[str, Any]], None], why: str
 ) -> None:
     pack = yaml.safe_load((DATA / "policy" / "personal-loan.yaml").read_text())

@@ -1,4 +1,4 @@
-"""Prices, ceilings, and terms that a person has set."""
+"""Prices, APR caps, and terms that a reviewer has set."""
 
 from datetime import date
 from decimal import Decimal
@@ -104,7 +104,7 @@ def _adjust(terms: AdjustedTerms, **changes: Any) -> Offer:
     return price_adjusted(PRICES, terms, **_loan(**changes))
 
 
-def test_what_a_person_left_alone_stays_as_it_was_asked_for() -> None:
+def test_terms_that_a_reviewer_did_not_change_stay_as_requested() -> None:
     offer = _adjust(AdjustedTerms(amount=Decimal("9000.00")))
 
     assert offer.amount == 9000

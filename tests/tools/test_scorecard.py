@@ -1,4 +1,4 @@
-"""A card's arithmetic, its reasons, and everything that it refuses to score."""
+"""A scorecard's points and reasons, and values that it refuses to score."""
 
 import json
 import math
@@ -54,7 +54,7 @@ def card() -> Scorecard:
 @pytest.mark.parametrize(
     ("pd", "score"), [(0.01, 619.7), (0.02, 599.4), (0.05, 572.1), (0.10, 550.5), (0.20, 527.1)]
 )
-def test_a_probability_and_its_score_are_two_names_for_one_thing(
+def test_a_probability_and_its_score_convert_into_each_other(
     card: Scorecard, pd: float, score: float
 ) -> None:
     assert round(score_of(pd, card), 1) == score
@@ -110,9 +110,7 @@ def test_an_attribute_in_its_best_bin_is_no_factor(card: Scorecard) -> None:
         {"utilization_revolving": 0.1, "housing": 1},
     ],
 )
-def test_what_the_card_has_no_bin_for_is_not_scored(
-    card: Scorecard, values: dict[str, Any]
-) -> None:
+def test_a_value_without_a_bin_is_not_scored(card: Scorecard, values: dict[str, Any]) -> None:
     with pytest.raises(ToolError, match="attribute") as refused:
         score_applicant(card, values)
 

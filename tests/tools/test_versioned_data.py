@@ -1,4 +1,4 @@
-"""How a versioned file is read, and everything that makes it untrustworthy."""
+"""How a versioned file is read, and why a file is refused."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Listed people are found under every spelling, and namesakes are cleared by a list in force."""
+"""Screening finds listed people in every spelling, and a current list clears namesakes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_listed_name_with_the_listed_date_of_birth_is_a_true_match() -> None:
     screening = _screen("Sam Sanction")
 
     assert screening.status is WatchlistStatus.TRUE_MATCH
-    assert [one.entry_id for one in screening.candidates] == ["SYN-0001"]
+    assert [candidate.entry_id for candidate in screening.candidates] == ["SYN-0001"]
     assert screening.candidates[0].dob_agrees is True
     assert screening.list_name == "synthetic-sanctions"
     assert screening.list_date == date(2026, 10, 26)
@@ -60,12 +60,12 @@ def test_a_listed_name_with_the_listed_date_of_birth_is_a_true_match() -> None:
 @pytest.mark.parametrize(
     "name", ["SANCTION, Sam", "sàm sanction", "Samuel Sanktion", "Sam SANCTION Jr."]
 )
-def test_order_case_accents_and_aliases_do_not_hide_anybody(name: str) -> None:
+def test_order_case_accents_and_aliases_do_not_hide_a_listed_person(name: str) -> None:
     assert _screen(name).status is WatchlistStatus.TRUE_MATCH
 
 
 @pytest.mark.parametrize("name", ["Sam Sancton", "Sam Xavier Sanction", "Samm Sanction"])
-def test_a_slip_of_the_pen_is_a_potential_match(name: str) -> None:
+def test_a_misspelled_name_is_a_potential_match(name: str) -> None:
     assert _screen(name).status is WatchlistStatus.POTENTIAL
 
 
@@ -103,14 +103,14 @@ def test_an_entry_without_a_date_of_birth_cannot_be_cleared_by_it() -> None:
 @pytest.mark.parametrize(
     "name", ["Ada Prime", "Sam Smith", "Maria Lopez", "Wei Chen", "John Q. Public", "Sam", "🙂"]
 )
-def test_ordinary_people_do_not_look_like_anybody_listed(name: str) -> None:
+def test_ordinary_names_match_no_listed_person(name: str) -> None:
     screening = _screen(name)
 
     assert screening.status is WatchlistStatus.CLEAR
     assert screening.candidates == ()
 
 
-def test_a_listed_name_of_one_word_does_not_match_everybody_who_bears_it(tmp_path: Path) -> None:
+def test_a_listed_name_of_one_word_matches_only_the_same_whole_name(tmp_path: Path) -> None:
     path = _file(tmp_path, _entry("Salim"))
 
     assert _screen("Salim Okafor", path=path).status is WatchlistStatus.CLEAR
@@ -143,7 +143,7 @@ def test_both_people_of_a_joint_application_are_screened() -> None:
     assert screening.candidates[0].applicant is ApplicantRole.CO
 
 
-def test_an_old_list_clears_nobody(tmp_path: Path) -> None:
+def test_an_old_list_clears_no_applicant(tmp_path: Path) -> None:
     path = _file(tmp_path, _entry("Salim Adar"), list_date="2026-08-03")
     with pytest.raises(WatchlistUnavailableError, match="91 days old"):
         _screen("Ada Prime", path=path)
@@ -152,12 +152,12 @@ def test_an_old_list_clears_nobody(tmp_path: Path) -> None:
     assert _screen("Ada Prime", path=path).status is WatchlistStatus.CLEAR
 
 
-def test_an_empty_list_clears_nobody(tmp_path: Path) -> None:
+def test_an_empty_list_clears_no_applicant(tmp_path: Path) -> None:
     with pytest.raises(WatchlistUnavailableError, match="no entries"):
         _screen("Ada Prime", path=_file(tmp_path))
 
 
-def test_a_missing_list_clears_nobody(tmp_path: Path) -> None:
+def test_a_missing_list_clears_no_applicant(tmp_path: Path) -> None:
     with pytest.raises(WatchlistUnavailableError, match=r"gone\.json is missing") as refused:
         _screen("Ada Prime", path=tmp_path / "gone.json")
 
@@ -165,7 +165,7 @@ def test_a_missing_list_clears_nobody(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"name": "x"}'])
-def test_a_broken_list_clears_nobody(tmp_path: Path, text: str) -> None:
+def test_a_broken_list_clears_no_applicant(tmp_path: Path, text: str) -> None:
     path = tmp_path / "list.json"
     path.write_text(text)
 
@@ -185,7 +185,7 @@ def test_a_list_is_read_once_and_again_when_it_changes(tmp_path: Path) -> None:
     assert load_watchlist(path, AS_OF, 90).watchlist.version != first.watchlist.version
 
 
-def test_whoever_compares_a_candidate_reads_what_the_list_says_about_it() -> None:
+def test_a_candidate_has_the_details_of_the_list() -> None:
     screening = _screen("Samuel Sanktion", date(1971, 7, 1))
 
     [candidate] = compare_with_list(SANCTIONS, screening, {ApplicantRole.PRIMARY: date(1971, 7, 1)})
@@ -205,7 +205,7 @@ def test_an_equal_date_of_birth_is_said_to_be_equal() -> None:
     assert (candidate.dob_agrees, candidate.dob_is_equal) == (True, True)
 
 
-def test_a_list_that_has_changed_since_the_screening_is_said_to_have(tmp_path: Path) -> None:
+def test_a_list_that_changed_since_the_screening_is_marked(tmp_path: Path) -> None:
     path = _file(tmp_path, _entry("Salim Adar"))
     screening = _screen("Salim Adar", path=path)
     dobs = {ApplicantRole.PRIMARY: BORN}

@@ -1,4 +1,4 @@
-"""A run as progress bars: one for each stage, one for the whole."""
+"""A run as progress bars: one for each stage, one for the whole run."""
 
 from __future__ import annotations
 
@@ -22,24 +22,26 @@ _BORDER = {
 }
 
 _WIDTH = 42
-"""Of one run's panel, in characters: three of them stand side by side on a wide terminal."""
+"""Width of one run's panel in characters: three of them fit on a wide terminal."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of the map: its name, and its part of the whole in percent."""
+    """A stage of the map: its name, and its share of the run in percent."""
 
     name: str
     weight: int
 
 
 def stages_of(graph: dict[str, Any]) -> tuple[Stage, ...]:
-    """The stages that carry weight, from the map as `/workflow/graph.json` draws it."""
-    return tuple(Stage(one["name"], one["weight"]) for one in graph["stages"] if one["weight"] > 0)
+    """The stages with a weight, from the map as `/workflow/graph.json` draws it."""
+    return tuple(
+        Stage(stage["name"], stage["weight"]) for stage in graph["stages"] if stage["weight"] > 0
+    )
 
 
 class Board:
-    """One run's bars. Feed it the run's events and render it whenever you like."""
+    """The bars of one run. Apply the run's events to it, and render it at any time."""
 
     def __init__(self, title: str, stages: Sequence[Stage]) -> None:
         self._title = title
@@ -57,7 +59,7 @@ class Board:
         }
 
     def apply(self, event: Event) -> None:
-        """Take in what happened."""
+        """Show the progress that an event reports."""
         self._message, self._status = event.message, event.status
         self._bars.update(self._overall, completed=event.progress)
         bar = self._stages.get(event.phase)
@@ -69,7 +71,7 @@ class Board:
             self._bars.update(bar, description=f"[dim]{name}[/dim]")
 
     def completed(self, stage: str | None = None) -> float:
-        """How much of a stage, or of the whole, the bar shows, from 0 to 1."""
+        """The progress that the bar of a stage, or of the whole run, shows; from 0 to 1."""
         bar = self._overall if stage is None else self._stages[stage]
         return next(float(task.completed) for task in self._bars.tasks if task.id == bar)
 

@@ -1,4 +1,4 @@
-"""`credit-desk demo`: three applicants side by side, from the letterbox to their decisions."""
+"""`credit-desk demo`: three applicants side by side, from submission to decision."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PERSONAS = ("ada-prime", "dee-debtor", "bora-borderline")
 
 def demo(
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Let a script answer where a person is asked.")
+        bool, typer.Option("--yes", "-y", help="Let a script answer at the gates.")
     ] = False,
     home: options.Home = None,
 ) -> None:
@@ -45,7 +45,7 @@ def demo(
 
 
 def _play(settings: Settings, api_url: str, lock: DeskLock | None, *, by_script: bool) -> None:
-    """Perform on the desk at that address; with the lock, start it first and end it after."""
+    """Play on the desk at an address; with a lock, start the desk before and end it after."""
     from api.cli.client import DeskClient, key_for
     from api.cli.demo.showcase import Showcase
     from api.cli.running import RoleStates, running, until_told

@@ -1,4 +1,4 @@
-"""The person at the terminal: questions and answers that do not hold up the event loop."""
+"""Questions to the person at the terminal, without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from rich.markup import escape
 
 
 class Keyboard:
-    """Asks on a console and reads lines from stdin, which has to be a terminal."""
+    """Asks on a console, and reads lines from stdin, which has to be a terminal."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._read = b""
 
     async def choose(self, question: str, choices: Sequence[str]) -> str:
-        """One of the choices; asks again until it is, and takes an unambiguous beginning."""
+        """One of the choices. Accepts a unique beginning, and asks again after any other input."""
         while True:
             typed = (await self.line(f"{question} ({' / '.join(choices)})")).lower()
-            fitting = [one for one in choices if typed and one.startswith(typed)]
+            fitting = [choice for choice in choices if typed and choice.startswith(typed)]
             if typed in choices:
                 return typed
             if len(fitting) == 1:
                 return fitting[0]
-            self._console.print("[yellow]One of these, please.[/yellow]")
+            self._console.print("[yellow]Type one of these choices.[/yellow]")
 
     async def line(self, question: str, default: str = "") -> str:
-        """A line without its end; the default for an empty one.
+        """A line without its end; the default for an empty line.
 
-        Raises EOFError when the terminal is gone.
+        Raises EOFError when the terminal was closed.
         """
         shown = f" [{default}]" if default else ""
         self._console.print(escape(f"{question}{shown}: "), end="")
@@ -55,11 +55,10 @@ class Keyboard:
 
 
 def _typed(fd: int) -> bytes:
-    """What was typed. Raises EOFError when nothing more can come: a terminal that was closed
-    reads as an error."""
+    """The bytes that the person has typed. Raises EOFError when the terminal was closed."""
     try:
         typed = os.read(fd, 4096)
-    except OSError:
+    except OSError:  # reading from a closed terminal fails
         typed = b""
     if not typed:
         raise EOFError

@@ -1,4 +1,4 @@
-"""An answer to a gate, by the person at the keyboard or by a script that says it is one."""
+"""An answer at a gate, from the person at the keyboard or from a script."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from api.cli.demo.keyboard import Keyboard
 
 Ruling = dict[str, Any]
 Answering = Callable[[Ruling], Awaitable[None]]
-"""Hands the ruling in; raises AnsweredError when it cannot count."""
+"""Sends the ruling to the desk; raises AnsweredError when the desk refuses it."""
 
 SCRIPTED_REVIEWER = "scripted-reviewer"
 _ALWAYS_ASKED = ("decision", "reviewer", "reason")
@@ -23,7 +23,7 @@ _ALWAYS_ASKED = ("decision", "reviewer", "reason")
 async def rule_by_hand(
     console: Console, keyboard: Keyboard, application_id: str, request: Ruling, hand_in: Answering
 ) -> None:
-    """Show the case, ask for a ruling, and ask again with the reason if it cannot count."""
+    """Show the case and ask for a ruling; after a refusal, show the reason and ask again."""
     review, schema = request["review"], request["schema"]
     console.print(
         Panel(
@@ -37,27 +37,32 @@ async def rule_by_hand(
     while True:
         ruling = await _ask(keyboard, schema, also)
         try:
-            return await hand_in({"gate": review["gate"], **ruling})
+            return await hand_in(_addressed_to(request) | ruling)
         except AnsweredError as error:
             if error.status not in {403, 422}:
                 raise
-            console.print(f"[yellow]This cannot count: {error}[/yellow]")
+            console.print(f"[yellow]The desk refuses this answer: {error}[/yellow]")
             also |= {pointer.strip("/") for pointer in error.pointers}
 
 
 async def rule_by_script(request: Ruling, hand_in: Answering) -> str:
-    """Grant what is asked, in the name of a script; returns the decision."""
+    """Approve in the name of a script, where the form allows it; returns the decision."""
     choices = _choices(request["schema"])
     decision = "approve" if "approve" in choices else choices[0]
     await hand_in(
-        {
-            "gate": request["review"]["gate"],
+        _addressed_to(request)
+        | {
             "decision": decision,
             "reviewer": SCRIPTED_REVIEWER,
             "reason": "Scripted answer of the demonstration, given without a person",
         }
     )
     return decision
+
+
+def _addressed_to(request: Ruling) -> Ruling:
+    """The fields that bind an answer to the request that the person has seen."""
+    return {"gate": request["review"]["gate"], "request_id": request["request_id"]}
 
 
 async def _ask(keyboard: Keyboard, schema: dict[str, Any], also: set[str]) -> Ruling:
@@ -80,7 +85,7 @@ def _choices(schema: dict[str, Any]) -> list[str]:
 
 
 def _concerns(name: str, field: dict[str, Any], decision: str, also: set[str]) -> bool:
-    """Forms say in a field's description which decision it goes with."""
+    """Whether a field belongs to a decision: forms say so in the field's description."""
     return name in also or decision in str(field.get("description", "")).lower()
 
 
@@ -92,7 +97,7 @@ def _title(name: str, field: dict[str, Any]) -> str:
 
 
 def _as_typed(typed: str, field: dict[str, Any]) -> Any:
-    kinds = {field.get("type"), *(one.get("type") for one in field.get("anyOf", ()))}
+    kinds = {field.get("type"), *(choice.get("type") for choice in field.get("anyOf", ()))}
     if "array" in kinds:
         return [part.strip() for part in typed.split(",")]
     for kind, read in (("integer", int), ("number", float)):
@@ -100,5 +105,5 @@ def _as_typed(typed: str, field: dict[str, Any]) -> Any:
             try:
                 return read(typed)
             except ValueError:
-                return typed  # the desk says what is wrong with it
+                return typed  # the desk says what is wrong with the value
     return typed

@@ -1,4 +1,4 @@
-"""Several applicants underwritten side by side, in front of a person."""
+"""The demonstration: several applicants, underwritten side by side."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from data.contracts.events import Event, EventType
 
 _OUTCOME_COLOURS = {"approve": "green", "decline": "red", "counter_offer": "yellow"}
 _LONGEST = 100
-"""How many copies of a persona one desk is asked about before giving up."""
+"""How many copies of a persona one desk may have before the demonstration gives up."""
 
 
 @dataclass
 class _Act:
-    """One applicant on stage."""
+    """One applicant of the demonstration."""
 
     application_id: str
     run: dict[str, Any]
@@ -42,7 +42,7 @@ class _Act:
 
 
 class Showcase:
-    """Submits applicants, shows their runs, has the gates answered, shows the decisions."""
+    """Submits applicants, shows their runs, answers at the gates, shows the decisions."""
 
     def __init__(self, desk: DeskClient, folder: Path, *, by_script: bool) -> None:
         self._desk = desk
@@ -53,19 +53,19 @@ class Showcase:
         self._asked: asyncio.Queue[_Act] = asyncio.Queue()
 
     async def play(self, personas: Sequence[str]) -> None:
-        """From submission to the decisions.
+        """Show all applicants from submission to decision.
 
         Raises CreditDeskError naming a run that did not come to a decision.
         """
         stages = stages_of(await self._desk.get("/workflow/graph.json"))
         if self._by_script:
-            self._console.print(f"Where a person is asked, {SCRIPTED_REVIEWER} answers.")
+            self._console.print(f"At the gates, {SCRIPTED_REVIEWER} answers.")
         acts = [await self._submit(persona, stages) for persona in personas]
         await self._watch(acts)
         await self._show_decisions(acts)
 
     async def _submit(self, persona: str, stages: Sequence[Stage]) -> _Act:
-        """A persona that this desk has decided already is submitted as a fresh copy."""
+        """Submit a persona, as a new copy if this desk has decided it already."""
         for number in range(1, _LONGEST):
             wanted = persona if number == 1 else f"{persona}-{number}"
             filed = (await self._desk.get("/runs", application_id=wanted, limit=1))["items"]
@@ -76,7 +76,7 @@ class Showcase:
         return _Act(wanted, run, Board(wanted, stages))
 
     async def _watch(self, acts: Sequence[_Act]) -> None:
-        """Show all runs to their ends; the display rests while a person is asked."""
+        """Show all runs to their ends. The display stops while a person answers."""
         live = Live(
             Columns([act.board for act in acts], padding=(0, 1)),
             console=self._console,
@@ -120,7 +120,7 @@ class Showcase:
             except AnsweredError as error:
                 if error.status not in {404, 409, 410}:
                     raise
-                # Somebody else was faster, or the event is from before: the run tells the rest.
+                # Another reviewer has answered, or the event is old. The run goes on by itself.
             finally:
                 self._show(live)
 
@@ -135,7 +135,7 @@ class Showcase:
                 )
                 return
             except EOFError:
-                self._console.print("\nNobody is at the keyboard any more.")
+                self._console.print("\nThe terminal was closed, so a script answers from now on.")
                 self._by_script = True
         decision = await rule_by_script(request, hand_in)
         self._console.print(
@@ -145,7 +145,7 @@ class Showcase:
     async def _show_decisions(self, acts: Sequence[_Act]) -> None:
         table = Table(title="Decisions", title_style="bold", show_lines=True)
         for column in ("Application", "Decision", "Reasons", "Offer", "Ruled by"):
-            # Whatever the width: an id and a decision that are cut short say nothing.
+            # Never cut an id or a decision: the rest would be useless.
             table.add_column(column, no_wrap=column in {"Application", "Decision"})
         files = []
         for act in acts:
@@ -189,5 +189,5 @@ class Showcase:
             ("Graph", links["graph"]),
             ("Decision", file),
         ):
-            # As text and not as markup: what is copied has to be the whole address.
+            # As plain text on one line: people copy the address.
             self._console.print(f"  {name:<10}{target}", markup=False, soft_wrap=True)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +27,7 @@ from data.contracts.errors import CreditDeskError
 from data.contracts.review import Review
 from flows.runtime.audit.key import fingerprint
 from flows.runtime.ledger import checkpoint_index, messages, reviews, runs, tables
+from flows.runtime.ledger.applications import unpacked
 from flows.runtime.ledger.runs import Run
 
 SCHEMA_VERSION = 1
@@ -231,11 +231,11 @@ def _document(
     row: sa.Row[Any, Any, Any], document_sha256: Callable[[bytes], str]
 ) -> dict[str, Any]:
     """Who filed which document: its own digest, and that of all that is filed about it."""
-    filed = zlib.decompress(row.body)
+    filed = unpacked(row.body) if row.body else None  # an erased one keeps its digests
     return {
         "document_id": row.document_id,
-        "sha256": document_sha256(filed),
-        "filed_sha256": sha256_of_bytes(filed),
+        "sha256": document_sha256(filed) if filed is not None else row.sha256,
+        "filed_sha256": sha256_of_bytes(filed) if filed is not None else row.filed_sha256,
         "filed_by": row.filed_by,
         "filed_at": row.filed_at,
     }

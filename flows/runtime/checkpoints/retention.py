@@ -8,9 +8,10 @@ that outlives it is swept later like any body without an index row.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -27,6 +28,10 @@ CHECKPOINTS, ANSWERS = "checkpoints/", "answers/"
 UNINDEXED_FOR = timedelta(hours=1)
 """How old a body without an index row must be: a younger one may be about to get its row."""
 
+RECENT = timedelta(days=2)
+"""How far back a round looks for stray bodies that is not thorough."""
+
+_ASKED_AT_ONCE = 500
 _ENDED = [status for status in RunStatus if status.has_ended]
 _AT_ONCE = 100
 """How many tombstones one transaction writes: other writers wait for it."""
@@ -54,6 +59,7 @@ class PurgeCandidate(Contract):
     run_id: str
     label: str
     version: int
+    ordinal: int
     storage_key: str
     sha256: str
     bytes: int
@@ -102,44 +108,65 @@ def hold(connection: sa.Connection, run_id: str, *, held: bool) -> None:
 
 def plan(connection: sa.Connection, policy: RetentionPolicy) -> list[PurgeCandidate]:
     """Which checkpoints would go now, run by run, the oldest first."""
-    if policy.older_than is None and policy.keep is None:
+    found = [*_too_old(connection, policy), *_too_many(connection, policy)]
+    # A checkpoint that is too old and one too many goes because of its age.
+    candidates = {candidate.name: candidate for candidate in reversed(found)}
+    needed = _gone_on_from(connection)
+    by_run = sorted(
+        candidates.values(), key=lambda candidate: (candidate.run_id, candidate.ordinal)
+    )
+    return [candidate for candidate in by_run if candidate.name not in needed]
+
+
+def _too_old(connection: sa.Connection, policy: RetentionPolicy) -> list[PurgeCandidate]:
+    if policy.older_than is None:
+        return []
+    old = _PURGEABLE.where(checkpoints.c.saved_at < _before(policy.older_than))
+    return _candidates(connection, old, "age")
+
+
+def _too_many(connection: sa.Connection, policy: RetentionPolicy) -> list[PurgeCandidate]:
+    """Of each run, what is older than its latest ones. This reads the whole index."""
+    if policy.keep is None:
         return []
     newer = sa.func.row_number().over(
         partition_by=checkpoints.c.run_id, order_by=checkpoints.c.ordinal.desc()
     )
-    ranked = (
-        sa.select(checkpoints, newer.label("place"))
-        .join(runs_table, runs_table.c.run_id == checkpoints.c.run_id)
-        .where(_disposable(), checkpoints.c.purged_at.is_(None))
-        .subquery()
-    )
-    too_old = ranked.c.saved_at < _before(policy.older_than) if policy.older_than else sa.false()
-    too_many = ranked.c.place > policy.keep if policy.keep else sa.false()
-    found = connection.execute(
-        sa.select(ranked, sa.case((too_old, "age"), else_="count").label("because"))
-        .where(sa.or_(too_old, too_many))
-        .order_by(ranked.c.run_id, ranked.c.ordinal)
-    )
-    needed = _gone_on_from(connection)
-    candidates = [
+    ranked = _PURGEABLE.add_columns(newer.label("place")).subquery()
+    return _candidates(connection, sa.select(ranked).where(ranked.c.place > policy.keep), "count")
+
+
+def _candidates(
+    connection: sa.Connection, query: sa.Select[Any], because: str
+) -> list[PurgeCandidate]:
+    names = PurgeCandidate.model_fields.keys() - {"because"}
+    return [
         PurgeCandidate.model_validate(
-            {name: row._mapping[name] for name in PurgeCandidate.model_fields}
+            {name: row._mapping[name] for name in names} | {"because": because}
         )
-        for row in found
+        for row in connection.execute(query)
     ]
-    return [candidate for candidate in candidates if candidate.name not in needed]
 
 
 async def purge(
-    ledger: Ledger, store: CheckpointStore, policy: RetentionPolicy, *, dry_run: bool
+    ledger: Ledger,
+    store: CheckpointStore,
+    policy: RetentionPolicy,
+    *,
+    dry_run: bool,
+    thorough: bool = True,
 ) -> PurgeReport:
     """Purge what the policy does not keep and sweep what belongs to nothing.
 
-    With `dry_run` nothing changes, and what is returned is what would go. Raises
-    UnavailableError when ledger or storage is out of reach; what went before that is gone.
+    With `dry_run` nothing changes, and what is returned is what would go. A round that is not
+    `thorough` looks for stray bodies among those of the last two days only: a body goes astray
+    when its execution is killed, and the rounds come every few minutes. Raises UnavailableError
+    when ledger or storage is out of reach; what went before that is gone.
     """
     candidates = await ledger.read(plan, policy)
-    stray = await _stray(ledger, store, policy)
+    since = None if thorough else datetime.now(UTC) - RECENT
+    stray = await _stray(ledger, store, since)
+    stray += await _outlived(ledger, store, policy)
     if not await store.can_delete():
         return _report((), [*(candidate.storage_key for candidate in candidates), *stray], ())
     if dry_run:
@@ -205,47 +232,72 @@ def _disposable() -> sa.ColumnElement[bool]:
     return runs_table.c.status.in_(_ENDED) & runs_table.c.legal_hold.is_(sa.false())
 
 
+# A subquery and no join: the database then begins with the few old checkpoints by their index,
+# and not with the many ended runs.
+_PURGEABLE = sa.select(checkpoints).where(
+    checkpoints.c.purged_at.is_(None),
+    sa.exists().where(runs_table.c.run_id == checkpoints.c.run_id, _disposable()),
+)
+
+
 def _gone_on_from(connection: sa.Connection) -> set[str]:
     """The checkpoints from which forks that have not ended were made."""
-    alive = sa.select(runs_table.c.lineage).where(runs_table.c.status.in_(runs.LIVE))
+    # By the range of their origins: forks are few, and the index of origins finds them.
+    is_fork = runs_table.c.origin.between("fork:", "fork;")
+    alive = sa.select(runs_table.c.lineage).where(is_fork, runs_table.c.status.in_(runs.LIVE))
     lineages = [
         Lineage.model_validate(told) for told in connection.execute(alive).scalars() if told
     ]
     return {f"{lineage.parent_run_id}/{lineage.forked_at}" for lineage in lineages}
 
 
-async def _stray(ledger: Ledger, store: CheckpointStore, policy: RetentionPolicy) -> list[str]:
-    """Bodies that no index row names, and agents' answers that no execution will ask for again."""
-    bodies = await store.keys(CHECKPOINTS) or {}
-    indexed = await ledger.read(_indexed)
+async def _stray(ledger: Ledger, store: CheckpointStore, since: datetime | None) -> list[str]:
+    """Bodies that no index row names, or only a tombstone."""
+    bodies = await store.keys(CHECKPOINTS, since=since) or {}
+    indexed = await _among(ledger, _indexed, bodies)
+    purged = await _among(ledger, _purged_keys, bodies.keys() - indexed)
+    held = await ledger.read(_held_runs)
     oldest = datetime.now(UTC) - UNINDEXED_FOR
-    purged, held = await ledger.read(_purged_keys), await ledger.read(_held_runs)
-    lost = [
+    return sorted(
         key
-        for key, since in bodies.items()
-        if key not in indexed and (since < oldest or key in purged) and _run_of(key) not in held
-    ]
+        for key in bodies.keys() - indexed
+        if (bodies[key] < oldest or key in purged) and _run_of(key) not in held
+    )
+
+
+async def _outlived(ledger: Ledger, store: CheckpointStore, policy: RetentionPolicy) -> list[str]:
+    """Agents' answers that no execution will ask for again: their run has ended long ago."""
     if policy.older_than is None:
-        return sorted(lost)
-    answers = await store.keys(ANSWERS) or {}
-    disposable = await ledger.read(_disposable_runs)
-    oldest = datetime.now(UTC) - policy.older_than
-    over = [key for key, since in answers.items() if since < oldest and _run_of(key) in disposable]
-    return sorted([*lost, *over])
+        return []
+    answers = await store.keys(ANSWERS, before=datetime.now(UTC) - policy.older_than) or {}
+    disposable = await _among(ledger, _disposable_runs, {_run_of(key) for key in answers})
+    return sorted(key for key in answers if _run_of(key) in disposable)
 
 
-def _indexed(connection: sa.Connection) -> set[str]:
-    there = sa.select(checkpoints.c.storage_key).where(checkpoints.c.purged_at.is_(None))
-    return set(connection.execute(there).scalars())
+async def _among(
+    ledger: Ledger, found: Callable[[sa.Connection, Collection[str]], set[str]], keys: Iterable[str]
+) -> set[str]:
+    """Ask about many keys, some at a time: databases take a limited number of parameters."""
+    asked, answer = list(keys), set[str]()
+    for start in range(0, len(asked), _ASKED_AT_ONCE):
+        answer |= await ledger.read(found, asked[start : start + _ASKED_AT_ONCE])
+    return answer
 
 
-def _purged_keys(connection: sa.Connection) -> set[str]:
-    gone = sa.select(checkpoints.c.storage_key).where(checkpoints.c.purged_at.is_not(None))
-    return set(connection.execute(gone).scalars())
+def _indexed(connection: sa.Connection, keys: Collection[str] | None = None) -> set[str]:
+    query = sa.select(checkpoints.c.storage_key).where(checkpoints.c.purged_at.is_(None))
+    query = query if keys is None else query.where(checkpoints.c.storage_key.in_(keys))
+    return set(connection.execute(query).scalars())
 
 
-def _disposable_runs(connection: sa.Connection) -> set[str]:
-    return set(connection.execute(sa.select(runs_table.c.run_id).where(_disposable())).scalars())
+def _purged_keys(connection: sa.Connection, keys: Collection[str]) -> set[str]:
+    query = sa.select(checkpoints.c.storage_key).where(checkpoints.c.purged_at.is_not(None))
+    return set(connection.execute(query.where(checkpoints.c.storage_key.in_(keys))).scalars())
+
+
+def _disposable_runs(connection: sa.Connection, run_ids: Collection[str]) -> set[str]:
+    query = sa.select(runs_table.c.run_id).where(_disposable(), runs_table.c.run_id.in_(run_ids))
+    return set(connection.execute(query).scalars())
 
 
 def _held_runs(connection: sa.Connection) -> set[str]:

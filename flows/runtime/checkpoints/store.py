@@ -73,12 +73,15 @@ class CheckpointStore:
         """Remove a document for good; False where the storage cannot."""
         return await (await self._storage()).delete(key)
 
-    async def keys(self, prefix: str) -> dict[str, datetime] | None:
-        """The keys below a prefix, and since when they are there; None where it cannot be listed.
+    async def keys(
+        self, prefix: str, *, since: datetime | None = None, before: datetime | None = None
+    ) -> dict[str, datetime] | None:
+        """The keys below a prefix, written in a span of time, each with when it was written.
 
-        Raises UnavailableError when the storage is out of reach.
+        None where the storage cannot be listed. Raises UnavailableError when it is out of reach.
         """
-        return await (await self._storage()).keys(prefix)
+        storage = await self._storage()
+        return await storage.keys(prefix, since=since, before=before)
 
 
 def _document(content: bytes, key: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
+from uuid import UUID
 
 from prefect import Flow, Task
 from prefect.client.schemas.actions import ArtifactCreate
@@ -57,6 +58,9 @@ class InlineExecutor:
 class OrchestratedExecutor:
     """Prefect subflows and tasks of the flow run that is under way."""
 
+    def __init__(self, flow_run_id: str) -> None:
+        self._flow_run_id = UUID(flow_run_id)
+
     async def stage(self, name: str, visit: int, body: Callable[[], Awaitable[T]]) -> T:
         """Run a stage as a subflow.
 
@@ -93,7 +97,8 @@ class OrchestratedExecutor:
 
     async def publish(self, key: str, markdown: str) -> None:
         """Leave the text with the run itself, once: a killed execution comes here again."""
-        flow_run_id = current_flow_run().id
+        # The current flow run is a stage's subflow here; people look at the root flow run.
+        flow_run_id = self._flow_run_id
         there = ArtifactFilter(
             key=ArtifactFilterKey(any_=[key]),
             flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run_id]),

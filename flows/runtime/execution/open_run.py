@@ -320,7 +320,7 @@ def _context(
         row.run_id,
         initial,
         record=record,
-        executor=OrchestratedExecutor(),
+        executor=OrchestratedExecutor(row.flow_run_id),
         gatekeeper=gatekeeper,
         agent_policy=_with_options(desk.agent_policy, entered.options),
         versions=row.versions,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from data.contracts.errors import ConflictError, RecordNotFoundError
+from data.contracts.errors import ConflictError, RecordErasedError, RecordNotFoundError
 from flows.runtime.ledger.database import insert_or_ignore, now
 from flows.runtime.ledger.tables import applications, documents, runs
 
@@ -51,18 +51,30 @@ class Filed:
 
 
 def filed(connection: sa.Connection, application_id: str) -> Filed:
-    """The application as it was accepted, and its later documents. Raises RecordNotFoundError."""
-    body = connection.execute(
-        sa.select(applications.c.body).where(applications.c.application_id == application_id)
-    ).scalar_one_or_none()
-    if body is None:
+    """The application as it was accepted, and its later documents.
+
+    Raises RecordNotFoundError; RecordErasedError when only its tombstone is left.
+    """
+    row = connection.execute(
+        sa.select(applications.c.body, applications.c.erased_at).where(
+            applications.c.application_id == application_id
+        )
+    ).one_or_none()
+    if row is None:
         raise RecordNotFoundError("there is no application of this id")
+    if row.erased_at:
+        raise RecordErasedError(f"the personal data of this application was erased {row.erased_at}")
     later = connection.execute(
         sa.select(documents.c.body)
         .where(documents.c.application_id == application_id)
         .order_by(documents.c.filed_at, documents.c.document_id)
     ).scalars()
-    return Filed(zlib.decompress(body), tuple(zlib.decompress(document) for document in later))
+    return Filed(unpacked(row.body), tuple(unpacked(document) for document in later))
+
+
+def unpacked(body: bytes) -> bytes:
+    """A body of the vault as it was put in."""
+    return zlib.decompress(body)
 
 
 def file_document(
@@ -88,7 +100,7 @@ def file_document(
             "filed_at": now(),
         },
     )
-    if zlib.decompress(connection.execute(this).scalar_one()) != body:
+    if unpacked(connection.execute(this).scalar_one()) != body:
         raise ConflictError("another document is filed under that id")
     return is_new
 

@@ -45,7 +45,12 @@ T = TypeVar("T")
 
 def now() -> str:
     """The wall clock as the ledger writes it. Never an input to a decision."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return stamp(datetime.now(UTC))
+
+
+def stamp(at: datetime) -> str:
+    """A moment as the ledger writes it: in UTC, as text that sorts."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def clock(connection: sa.Connection, seconds: float = 0.0) -> str:

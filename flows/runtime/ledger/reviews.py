@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,12 +14,15 @@ from data.contracts.errors import (
     GateNotFoundError,
     ReviewTimeoutError,
 )
-from data.contracts.review import Answerer, Review, ReviewRequest, ReviewStatus
-from flows.runtime.ledger.database import now
+from data.contracts.review import Answerer, Review, ReviewRequest, ReviewStatus, Role
+from flows.runtime.ledger.database import now, stamp
 from flows.runtime.ledger.tables import UNDELIVERED, reviews
 
 DEFAULT_TIMEOUT_SECONDS = 7 * 24 * 3600
 """How long a request waits that does not say so itself."""
+
+
+_OPEN = reviews.c.status == ReviewStatus.OPEN
 
 
 def latest(
@@ -32,13 +36,33 @@ def latest(
     return _review(row) if row else None
 
 
-def open_reviews(connection: sa.Connection, run_id: str | None = None) -> list[Review]:
-    """Every open request, the most urgent first."""
-    query = sa.select(reviews).where(reviews.c.status == ReviewStatus.OPEN)
-    if run_id is not None:
-        query = query.where(reviews.c.run_id == run_id)
+def open_of(connection: sa.Connection, run_ids: Collection[str]) -> list[Review]:
+    """The open requests of these runs, the most urgent first."""
+    query = sa.select(reviews).where(reviews.c.run_id.in_(run_ids), _OPEN)
     query = query.order_by(reviews.c.due_at, reviews.c.run_id)
     return [_review(row) for row in connection.execute(query)]
+
+
+def page(
+    connection: sa.Connection,
+    *,
+    limit: int,
+    after: tuple[str, str] | None = None,
+    role: Role | None = None,
+) -> list[Review]:
+    """Open requests, the most urgent first; `after` is due time and run of the last one seen."""
+    query = sa.select(reviews).where(_OPEN)
+    if role is not None:
+        query = query.where(reviews.c.role == role)
+    if after is not None:
+        query = query.where(sa.tuple_(reviews.c.due_at, reviews.c.run_id) > sa.tuple_(*after))
+    query = query.order_by(reviews.c.due_at, reviews.c.run_id).limit(limit)
+    return [_review(row) for row in connection.execute(query)]
+
+
+def place_of(review: Review) -> tuple[str, str]:
+    """Where a request stands in the list of open ones."""
+    return stamp(review.due_at), review.run_id
 
 
 def of_run(connection: sa.Connection, run_id: str) -> list[Review]:
@@ -65,8 +89,8 @@ def ask(
     opened = opened or datetime.now(UTC)
     timeout = timedelta(seconds=request.timeout_seconds or DEFAULT_TIMEOUT_SECONDS)
     entered: dict[str, Any] = {
-        "opened_at": _stamp(opened),
-        "due_at": _stamp(opened + timeout),
+        "opened_at": stamp(opened),
+        "due_at": stamp(opened + timeout),
         **_times(request, opened),
     }
     last = latest(connection, run_id, gate, visit)
@@ -101,10 +125,10 @@ def _attempts(connection: sa.Connection, run_id: str, gate: str) -> int:
 def _as_before(connection: sa.Connection, last: Review) -> dict[str, Any]:
     """The times and the claim of a request that goes on being asked."""
     return {
-        "opened_at": _stamp(last.opened_at),
-        "due_at": _stamp(last.due_at),
+        "opened_at": stamp(last.opened_at),
+        "due_at": stamp(last.due_at),
         "claimed_by": last.claim.reviewer if last.claim else None,
-        "claimed_until": _stamp(last.claim.until) if last.claim else "",
+        "claimed_until": stamp(last.claim.until) if last.claim else "",
         **_times_of(connection, last),
     }
 
@@ -125,7 +149,7 @@ def answer(
     this = _this(review)
     answer = {"fields": fields, "by": by.model_dump(mode="json")}
     moment = now()
-    if _stamp(review.due_at) >= moment:
+    if stamp(review.due_at) >= moment:
         won = connection.execute(
             reviews.update()
             .where(this, reviews.c.status == ReviewStatus.OPEN, _is_free_for(by.reviewer, moment))
@@ -154,14 +178,14 @@ def claim(connection: sa.Connection, review: Review, reviewer: str, minutes: int
     Raises ClaimedError while another reviewer has it, ReviewTimeoutError after its time.
     """
     moment = now()
-    if _stamp(review.due_at) < moment:
+    if stamp(review.due_at) < moment:
         raise ReviewTimeoutError(f"the request at '{review.gate}' was due at {review.due_at}")
     taken = connection.execute(
         reviews.update()
         .where(_this(review), _is_free_for(reviewer, moment))
         .values(
             claimed_by=reviewer,
-            claimed_until=_stamp(datetime.now(UTC) + timedelta(minutes=minutes)),
+            claimed_until=stamp(datetime.now(UTC) + timedelta(minutes=minutes)),
         )
     )
     row = connection.execute(sa.select(reviews).where(_this(review))).one()
@@ -263,7 +287,7 @@ def reject(connection: sa.Connection, review: Review, why: str) -> None:
         .values(status=ReviewStatus.REJECTED, answer={**given, "objection": why})
     )
     if rejected.rowcount and review.answered_at is not None:
-        later = reviews.c.opened_at > _stamp(review.answered_at)
+        later = reviews.c.opened_at > stamp(review.answered_at)
         connection.execute(
             reviews.update()
             .where(reviews.c.run_id == review.run_id, later)
@@ -298,7 +322,7 @@ def get_open(connection: sa.Connection, run_id: str, gate: str | None) -> Review
     Raises GateNotFoundError when the run never asked there, AlreadyAnsweredError or
     ReviewTimeoutError when it did and the matter is closed.
     """
-    waiting = [r for r in open_reviews(connection, run_id) if gate in {None, r.gate}]
+    waiting = [r for r in open_of(connection, [run_id]) if gate in {None, r.gate}]
     if waiting:
         return waiting[0]
     past = latest(connection, run_id, gate) if gate else None
@@ -342,7 +366,7 @@ def _times(request: ReviewRequest, opened: datetime) -> dict[str, str | None]:
     """When to remind of a request and when to pass it on."""
 
     def at(seconds: int | None) -> str | None:
-        return None if seconds is None else _stamp(opened + timedelta(seconds=seconds))
+        return None if seconds is None else stamp(opened + timedelta(seconds=seconds))
 
     return {
         "remind_at": at(request.remind_after_seconds),
@@ -367,10 +391,6 @@ def _is_free_for(reviewer: str, moment: str) -> sa.ColumnElement[bool]:
 
 def _claimed(row: sa.Row[Any, Any, Any]) -> ClaimedError:
     return ClaimedError(f"{row.claimed_by} works on this request until {row.claimed_until}")
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _review(row: sa.Row[Any, Any, Any]) -> Review:

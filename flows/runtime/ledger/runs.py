@@ -123,6 +123,12 @@ def find_all(connection: sa.Connection, run_ids: Collection[str]) -> dict[str, R
     return {row.run_id: Run.of(row) for row in found}
 
 
+def references(connection: sa.Connection, run_ids: Collection[str]) -> dict[str, RunRef]:
+    """As much of these runs as lists show, by id."""
+    found = connection.execute(sa.select(*REFERENCE).where(runs.c.run_id.in_(run_ids)))
+    return {row.run_id: RunRef.of(row) for row in found}
+
+
 def of_flow_runs(connection: sa.Connection, flow_run_ids: Collection[str]) -> dict[str, RunRef]:
     """The runs that these Prefect flow runs carry out, by the flow run's id."""
     found = connection.execute(sa.select(*REFERENCE).where(runs.c.flow_run_id.in_(flow_run_ids)))

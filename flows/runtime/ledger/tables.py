@@ -25,6 +25,7 @@ applications = sa.Table(
     sa.Column("content_sha256", sa.String(64), nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),  # the vault: compressed, never in Prefect
     sa.Column("received_at", _At, nullable=False),
+    sa.Column("erased_at", _At, nullable=False, server_default=""),  # then the body is empty
 )
 
 documents = sa.Table(
@@ -36,6 +37,8 @@ documents = sa.Table(
     sa.Column("size", sa.Integer, nullable=False, server_default="0"),  # before compression
     sa.Column("filed_by", sa.String(128), nullable=False),
     sa.Column("filed_at", _At, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False, server_default=""),  # of an erased one
+    sa.Column("filed_sha256", sa.String(64), nullable=False, server_default=""),
 )
 
 runs = sa.Table(
@@ -95,6 +98,7 @@ checkpoints = sa.Table(
     sa.Column("workflow_version", _Name, nullable=False),
     sa.Column("saved_at", _At, nullable=False),
     sa.Column("purged_at", _At, nullable=True),  # the body is gone, its digest is not
+    sa.Index("ix_checkpoints_storage_key", "storage_key"),
 )
 
 blobs = sa.Table(
@@ -102,7 +106,7 @@ blobs = sa.Table(
     metadata,
     sa.Column("path", sa.String(255), primary_key=True),
     sa.Column("body", sa.LargeBinary, nullable=False),
-    sa.Column("written_at", _At, nullable=False),
+    sa.Column("written_at", _At, nullable=False, index=True),
 )
 
 messages = sa.Table(
@@ -168,6 +172,11 @@ outbox = sa.Table(
 UNSENT = outbox.c.sent_at == ""
 """Notifications that are still to be sent, in the words of their index."""
 
+NOT_ERASED = applications.c.erased_at == ""
+"""Applications whose personal data is still there, in the words of their index."""
+
+_index_of_few("ix_checkpoints_unpurged", checkpoints.c.saved_at, checkpoints.c.purged_at.is_(None))
+_index_of_few("ix_applications_not_erased", applications.c.received_at, NOT_ERASED)
 _index_of_few("ix_outbox_unsent", outbox.c.next_try_at, UNSENT)
 _index_of_few("ix_runs_leased", runs.c.lease_owner, runs.c.lease_owner.is_not(None))
 _index_of_few("ix_runs_to_stop", runs.c.cancel_requested, runs.c.cancel_requested.is_(sa.true()))

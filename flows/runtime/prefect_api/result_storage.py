@@ -25,7 +25,7 @@ from prefect.utilities.asyncutils import sync_compatible
 
 from data.contracts.errors import UnavailableError
 from data.settings import settings
-from flows.runtime.ledger.database import now, shared_ledger
+from flows.runtime.ledger.database import now, shared_ledger, stamp
 from flows.runtime.ledger.tables import blobs
 
 
@@ -69,12 +69,19 @@ class LedgerStorage(WritableFileSystem):
 
         await shared_ledger(settings().ledger).write(remove)
 
-    async def list_paths(self, prefix: str) -> dict[str, datetime]:
-        """What is stored under paths that begin so, and since when."""
+    async def list_paths(
+        self, prefix: str, since: datetime | None = None, before: datetime | None = None
+    ) -> dict[str, datetime]:
+        """What is stored under paths that begin so, and since when; of a span of time, if given."""
 
         def found(connection: sa.Connection) -> dict[str, datetime]:
             query = sa.select(blobs.c.path, blobs.c.written_at)
-            rows = connection.execute(query.where(blobs.c.path.startswith(prefix, autoescape=True)))
+            query = query.where(blobs.c.path.startswith(prefix, autoescape=True))
+            if since is not None:
+                query = query.where(blobs.c.written_at >= stamp(since))
+            if before is not None:
+                query = query.where(blobs.c.written_at < stamp(before))
+            rows = connection.execute(query)
             return {row.path: datetime.fromisoformat(row.written_at) for row in rows}
 
         return await shared_ledger(settings().ledger).read(found)
@@ -154,15 +161,22 @@ class ResultStorage:
             await self._listed.delete_path(key)
         return True
 
-    async def keys(self, prefix: str) -> dict[str, datetime] | None:
-        """The keys below a prefix, and since when they are there; None where the block cannot say.
+    async def keys(
+        self, prefix: str, *, since: datetime | None = None, before: datetime | None = None
+    ) -> dict[str, datetime] | None:
+        """The keys below a prefix, written in a span of time; None where the block cannot say.
 
         Raises UnavailableError when the storage is out of reach.
         """
         if self._listed is None:
             return None
         with _within_reach(f"could not be listed below {prefix}"):
-            return await self._listed.list_paths(prefix)
+            found = await self._listed.list_paths(prefix, since, before)
+        return {
+            key: at
+            for key, at in found.items()
+            if (since is None or at >= since) and (before is None or at < before)
+        }
 
     async def _read(self, key: str) -> bytes:
         reading: Any = self._block.read_path(key)
@@ -174,7 +188,9 @@ class ResultStorage:
 class Listed(Protocol):
     """A storage whose keys can be listed and removed."""
 
-    async def list_paths(self, prefix: str) -> dict[str, datetime]:
+    async def list_paths(
+        self, prefix: str, since: datetime | None = None, before: datetime | None = None
+    ) -> dict[str, datetime]:
         """What is stored under keys that begin so, and since when."""
 
     async def delete_path(self, path: str) -> None:
@@ -194,7 +210,9 @@ class _Files:
     def __init__(self, storage: LocalFileSystem) -> None:
         self._storage = storage
 
-    async def list_paths(self, prefix: str) -> dict[str, datetime]:
+    async def list_paths(
+        self, prefix: str, since: datetime | None = None, before: datetime | None = None
+    ) -> dict[str, datetime]:
         return await asyncio.to_thread(self._walk, prefix)
 
     async def delete_path(self, path: str) -> None:
@@ -218,7 +236,9 @@ class _Bucket:
     def __init__(self, storage: Any) -> None:
         self._storage = storage
 
-    async def list_paths(self, prefix: str) -> dict[str, datetime]:
+    async def list_paths(
+        self, prefix: str, since: datetime | None = None, before: datetime | None = None
+    ) -> dict[str, datetime]:
         folder = self._storage.bucket_folder.rstrip("/")
         return {
             found["Key"].removeprefix(f"{folder}/"): found["LastModified"]

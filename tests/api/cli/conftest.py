@@ -1,4 +1,4 @@
-"""The real application on a port of its own, for commands that need somebody to talk to."""
+"""The real application on a port of its own, for commands that call a desk."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from contextlib import contextmanager
 import pytest
 import uvicorn
 
+from data.settings import Settings
 from tests.api.desks import FakeDesk, app_of
 
 
 @contextmanager
-def serving(desk: FakeDesk) -> Iterator[str]:
-    """The address at which a desk answers, from a thread with an event loop of its own."""
+def serving(desk: FakeDesk, settings: Settings | None = None) -> Iterator[str]:
+    """The address of a desk, which answers in a thread with an event loop of its own."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(
             uvicorn.Config(
-                app_of(desk), log_config=None, access_log=False, timeout_graceful_shutdown=1
+                app_of(desk, settings),
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=1,
             )
         )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -36,14 +40,14 @@ def serving(desk: FakeDesk) -> Iterator[str]:
 
 @pytest.fixture
 def url(desk: FakeDesk) -> Iterator[str]:
-    """Where the fake desk answers."""
+    """The address of the fake desk."""
     with serving(desk) as address:
         yield address
 
 
 @pytest.fixture
-def nobody() -> str:
-    """An address where nobody answers."""
+def closed_port() -> str:
+    """An address without a desk."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return f"http://127.0.0.1:{port}"

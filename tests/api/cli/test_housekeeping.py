@@ -1,4 +1,4 @@
-"""Housekeeping from the command line: what it says, and a desk that is closed."""
+"""Housekeeping from the command line: its output, and a desk that is down."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from api.cli.housekeeping import report_lines
 from flows.runtime.ledger.database import Ledger
 from tests.desk import ROOT
 
-DOOMED = {
+PURGED = {
     "run_id": "run-1",
     "label": "intake",
     "version": 2,
@@ -26,7 +26,7 @@ DOOMED = {
 
 
 def report(*, dry_run: bool = False, **parts: Any) -> dict[str, Any]:
-    storage = {"purged": [DOOMED], "kept": [], "swept": ["checkpoints/x"], "freed_bytes": 12345}
+    storage = {"purged": [PURGED], "kept": [], "swept": ["checkpoints/x"], "freed_bytes": 12345}
     audit = {"missing": [], "unindexed": [], "listed": True}
     return {
         "dry_run": dry_run,
@@ -81,7 +81,7 @@ def test_a_disagreement_is_said(audit: dict[str, Any], line: str) -> None:
 def test_what_the_storage_cannot_delete_is_said_to_be_kept() -> None:
     lines = report_lines(report(storage={"purged": [], "freed_bytes": 0, "kept": ["a", "b"]}))
 
-    assert "Kept, for the storage cannot delete: 2" in lines
+    assert "Kept, because the storage cannot delete: 2" in lines
 
 
 def test_the_storage_of_a_closed_desk_is_tidied_without_prefect(tmp_path: Path) -> None:

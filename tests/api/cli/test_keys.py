@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,12 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from api.app import create_app
 from api.cli import app
 from api.cli.client import DeskClient, find_desk, local_key_file
 from api.cli.options import given_key
 from api.security.keys import KeyFile, KeyRing
 from data.settings import Settings
 from flows.runtime.host.desk_lock import DeskLock
-from flows.service.desk import DeskService
 from tests.api.cli.conftest import serving
 from tests.api.desks import FakeDesk
 
@@ -35,17 +33,9 @@ def home(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def guarded(desk: FakeDesk, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def guarded(desk: FakeDesk, home: Path) -> Iterator[str]:
     """The address of a desk that asks for the keys in this folder."""
-
-    @asynccontextmanager
-    async def open_desk(_settings: Settings) -> AsyncIterator[DeskService]:
-        yield desk
-
-    monkeypatch.setattr(
-        "tests.api.cli.conftest.app_of", lambda one: create_app(Settings(home=home), open_desk)
-    )
-    with serving(desk) as url:
+    with serving(desk, Settings(home=home)) as url:
         yield url
 
 
@@ -72,7 +62,7 @@ def test_a_key_is_made_shown_once_listed_and_revoked(home: Path) -> None:
 
     assert (made.exit_code, listed.exit_code, revoked.exit_code) == (0, 0, 0)
     assert "intake, underwriter" in listed.stdout
-    assert [one["name"] for one in json.loads(as_json.stdout)] == ["ursula"]
+    assert [key["name"] for key in json.loads(as_json.stdout)] == ["ursula"]
     assert token.split("_")[2] not in listed.stdout + as_json.stdout + made.stderr
     assert KeyRing(home / "keys.json").holder(token) is None
 
@@ -116,17 +106,15 @@ def test_without_keys_the_list_says_what_that_means(home: Path) -> None:
     assert "every role" in run("keys", "list", "--home", str(home)).stdout
 
 
-def test_commands_show_the_key_they_are_given(
-    desk: FakeDesk, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_commands_show_the_key_they_are_given(desk: FakeDesk, home: Path) -> None:
     _, token = KeyFile(home / "keys.json").create("ursula", ["viewer"])
-    with guarded(desk, home, monkeypatch) as url:
+    with guarded(desk, home) as url:
         without = run("runs", "--api", url)
         by_option = run("--key", token, "runs", "--api", url)
         by_environment = run("runs", "--api", url, CREDIT_DESK_API_KEY=token)
         not_allowed = run("--key", token, "submit", "ada-prime", "--api", url)
 
-    assert [one.exit_code for one in (without, by_option, by_environment, not_allowed)] == [
+    assert [ended.exit_code for ended in (without, by_option, by_environment, not_allowed)] == [
         1,
         0,
         0,

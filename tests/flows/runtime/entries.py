@@ -1,17 +1,23 @@
-"""Runs and drafts for tests of the ledger: registered and claimed in one line."""
+"""Runs and drafts for tests of the ledger: registered and leased in one line."""
 
 from __future__ import annotations
 
 from typing import Any
-from uuid import uuid4
+from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
 from data.contracts.events import EventType
+from data.contracts.runs import RunStatus
 from flows.runtime.ledger import journal, leases, runs
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.journal import Draft
 
 RUN = "run-1"
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+
+def flow_run_of(run_id: str) -> UUID:
+    """The Prefect flow run that carries out a run of these tests: never the run's own id."""
+    return uuid5(NAMESPACE_OID, run_id)
 
 
 async def a_run(ledger: Ledger, run_id: str = RUN, **fields: Any) -> str:
@@ -24,9 +30,18 @@ async def a_run(ledger: Ledger, run_id: str = RUN, **fields: Any) -> str:
 async def a_claimed_run(ledger: Ledger, run_id: str = RUN, *, seconds: float = 60) -> int:
     """A run that a worker executes; the epoch of its lease."""
     await a_run(ledger, run_id)
-    epoch = await ledger.write(leases.acquire_lease, run_id, "host:1:worker", seconds)
+    epoch = await ledger.write(leases.acquire_lease, run_id, "host:1:worker:now", seconds)
     assert epoch is not None
     return epoch
+
+
+async def an_idle_run(ledger: Ledger, status: RunStatus = RunStatus.QUEUED, **more: Any) -> str:
+    """A run that no worker executes, mapped to its flow run."""
+    run_id = str(uuid4())
+    mapped = {"application_id": run_id, "flow_run_id": str(flow_run_of(run_id))}
+    fields: dict[str, Any] = mapped | {"status": status} | more
+    await ledger.write(runs.register, run_id, f"application:{run_id}", **fields)
+    return run_id
 
 
 def draft(key: str, progress: float = 0.0, type: EventType = EventType.PROGRESS) -> Draft:
@@ -43,10 +58,7 @@ def draft(key: str, progress: float = 0.0, type: EventType = EventType.PROGRESS)
 
 async def left_behind(ledger: Ledger, owner: str, phase: str = "check", **more: Any) -> str:
     """A run under way, whose journal has begun, under this owner's lease."""
-    run_id = str(uuid4())
-    await ledger.write(
-        runs.register, run_id, f"application:{run_id}", application_id=run_id, phase=phase, **more
-    )
+    run_id = await an_idle_run(ledger, phase=phase, **more)
     epoch = await ledger.write(leases.acquire_lease, run_id, owner, 60)
     await ledger.write(
         journal.append, run_id, [draft("run.started", type=EventType.RUN_STARTED)], epoch=epoch

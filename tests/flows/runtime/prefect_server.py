@@ -1,4 +1,4 @@
-"""As much of a Prefect server as recovery talks to."""
+"""As much of a Prefect server as the sweep and the launch of a run talk to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 from prefect.client.orchestration import PrefectClient
@@ -28,6 +28,25 @@ class PrefectServer:
     """With which input a run was resumed."""
     refuses: set[UUID] = field(default_factory=set)
     """Runs whose state it will not change, whatever is proposed."""
+    made: dict[str, SimpleNamespace] = field(default_factory=dict)
+    """The flow runs that were made here, by their idempotency key: id, and what was asked for."""
+    has_deployment: bool = True
+
+    async def create_flow_run_from_deployment(
+        self, deployment_id: UUID, *, idempotency_key: str, **asked: Any
+    ) -> Any:
+        if not self.has_deployment:
+            raise ObjectNotFound(Exception("no such deployment"))
+        known = self.made.get(idempotency_key)
+        if known is None or known.id not in self.states:  # a deleted flow run takes its key along
+            known = SimpleNamespace(id=uuid4(), deployment_id=deployment_id, **asked)
+            self.made[idempotency_key] = known
+            self.states[known.id] = Scheduled()
+        return known
+
+    def delete(self, flow_run_id: UUID) -> None:
+        """Lose a flow run, as a person in the Prefect UI or a new database does."""
+        del self.states[flow_run_id]
 
     async def read_flow_run(self, flow_run_id: UUID) -> Any:
         if flow_run_id not in self.states:
@@ -42,13 +61,13 @@ class PrefectServer:
         ids = asked.id.any_ if asked.id is not None else list(self.states)
         types = asked.state.type if asked.state is not None else None
         return [
-            SimpleNamespace(id=one, state=self.states[one])
-            for one in ids
-            if one in self.states and _is_of(self.states[one], types)
+            SimpleNamespace(id=wanted, state=self.states[wanted])
+            for wanted in ids
+            if wanted in self.states and _is_of(self.states[wanted], types)
         ][:limit]
 
     async def count_flow_runs(self, flow_run_filter: Any) -> int:
-        return len([one for one in flow_run_filter.id.any_ if one in self.states])
+        return len([wanted for wanted in flow_run_filter.id.any_ if wanted in self.states])
 
     async def filter_flow_run_input(self, **_: Any) -> list[Any]:
         return []

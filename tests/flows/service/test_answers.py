@@ -1,4 +1,4 @@
-"""An answer at the gateway: judged by the case in hand before anything is written."""
+"""An answer at the desk: it is judged by the case of the run before anything is written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from typing import Any, cast
 import pytest
 
 from data.contracts.base import canonical_json
-from data.contracts.errors import AnswerRejectedError, AuthorityError, ConflictError
+from data.contracts.errors import (
+    AnswerRejectedError,
+    AuthorityError,
+    ClaimedError,
+    ConflictError,
+)
 from data.contracts.review import Channel, Review, ReviewStatus, Role
 from data.contracts.runs import RunStatus
 from data.settings import settings
@@ -17,30 +22,31 @@ from flows.rulebook import current_rulebook
 from flows.runtime.ledger import applications, pinned, reviews, runs
 from flows.runtime.ledger.database import Ledger
 from flows.service.desk import DeskService
-from flows.service.requests import Answer, Caller
+from flows.service.requests import Answer, Caller, ClaimRequest
 from flows.workflow import WORKFLOW
 from tests.flows.inline import persona, underwritten
 
 RUN = "run-1"
+COMPOSED, DECOMPOSED = "Agn\u00e8s", "Agne\u0300s"
+"""One name in NFC and in NFD."""
 UNA = Caller(name="", roles=tuple(Role), proven=False, channel=Channel.HTTP)
 
 
 class WithoutPrefect(DeskService):
     async def _wake(self, review: Review) -> None:
-        """Nobody sleeps here."""
+        """There is no Prefect in which a run sleeps."""
 
 
 @pytest.fixture
-async def gateway(ledger: Ledger) -> DeskService:
+async def waiting_desk(ledger: Ledger) -> DeskService:
     """A desk on which Bora's case waits for an underwriter."""
     case = persona("bora-borderline").case
     waiting = await underwritten(case)
     ((gate, request),) = waiting.script.asked
 
     def enter(connection: Any) -> None:
-        order: dict[str, Any] = {"name": "underwrite bora-borderline"}
         body = canonical_json(case)
-        applications.accept(connection, "bora-borderline", case.inputs_sha256(), body, order)
+        applications.accept(connection, "bora-borderline", case.inputs_sha256(), body)
         runs.register(
             connection,
             RUN,
@@ -61,68 +67,94 @@ def says(decision: str, **fields: Any) -> Answer:
     return Answer.model_validate(plain | {"decision": decision} | fields)
 
 
-async def kept(gateway: DeskService) -> Review:
-    (review,) = await gateway.ledger.read(reviews.of_run, RUN)
+async def kept(desk: DeskService) -> Review:
+    (review,) = await desk.ledger.read(reviews.of_run, RUN)
     return review
 
 
-async def test_terms_are_held_to_the_evidence_that_the_run_has(gateway: DeskService) -> None:
+async def test_terms_are_held_to_the_evidence_that_the_run_has(waiting_desk: DeskService) -> None:
     with pytest.raises(AnswerRejectedError) as caught:
-        await gateway.answer(RUN, says("adjust", amount=18900.01), UNA, None)
+        await waiting_desk.answer(RUN, says("adjust", amount=18900.01), UNA, None)
     assert caught.value.field == "amount"
 
     with pytest.raises(AnswerRejectedError) as caught:
-        await gateway.answer(RUN, says("adjust", term_months=12), UNA, None)
+        await waiting_desk.answer(RUN, says("adjust", term_months=12), UNA, None)
     assert caught.value.field == "reason_code"
 
-    assert (await kept(gateway)).status is ReviewStatus.OPEN
+    assert (await kept(waiting_desk)).status is ReviewStatus.OPEN
 
 
 async def test_the_record_says_in_which_role_and_that_there_were_no_keys(
-    gateway: DeskService,
+    waiting_desk: DeskService,
 ) -> None:
     both = replace(UNA, roles=(Role.INTAKE, Role.SENIOR_UNDERWRITER))
 
-    await gateway.answer(RUN, says("approve"), both, None)
+    await waiting_desk.answer(RUN, says("approve"), both, None)
 
-    by = (await kept(gateway)).by
+    by = (await kept(waiting_desk)).by
     assert by is not None
     assert by.roles == (Role.SENIOR_UNDERWRITER, Role.INTAKE)
     assert not by.keyed
 
 
-async def test_the_record_says_that_there_were_keys(gateway: DeskService) -> None:
+async def test_the_record_says_that_there_were_keys(waiting_desk: DeskService) -> None:
     chosen = settings().model_copy(update={"api_keys_file": Path("keys.json")})
-    gateway = WithoutPrefect(chosen, gateway.ledger, cast(Any, None))
+    keyed_desk = WithoutPrefect(chosen, waiting_desk.ledger, cast(Any, None))
     shorter = says("adjust", term_months=12, reason_code="compensating_income")
 
-    with pytest.raises(AuthorityError, match="an identity that a key has proven"):
-        await gateway.answer(RUN, shorter, UNA, None)
+    with pytest.raises(AuthorityError, match="answer with an API key"):
+        await keyed_desk.answer(RUN, shorter, UNA, None)
     proven = replace(UNA, name="Una Writer", proven=True)
-    await gateway.answer(RUN, shorter, proven, None)
+    await keyed_desk.answer(RUN, shorter, proven, None)
 
-    by = (await kept(gateway)).by
+    by = (await kept(keyed_desk)).by
     assert by is not None
     assert (by.reviewer, by.keyed, by.proven) == ("Una Writer", True, True)
 
 
-async def test_a_run_that_has_ended_takes_no_answer(gateway: DeskService) -> None:
-    await gateway.ledger.write(
+async def test_a_run_that_has_ended_takes_no_answer(waiting_desk: DeskService) -> None:
+    await waiting_desk.ledger.write(
         lambda connection: connection.exec_driver_sql("update runs set status = 'failed'")
     )
 
     with pytest.raises(ConflictError, match="has ended: it is failed"):
-        await gateway.answer(RUN, says("approve"), UNA, None)
+        await waiting_desk.answer(RUN, says("approve"), UNA, None)
 
-    assert (await kept(gateway)).status is ReviewStatus.OPEN
+    assert (await kept(waiting_desk)).status is ReviewStatus.OPEN
 
 
-async def test_the_same_answer_again_is_not_judged_again(gateway: DeskService) -> None:
-    await gateway.answer(RUN, says("approve"), UNA, "key-1")
-    await gateway.ledger.write(
+async def test_the_same_answer_again_is_not_judged_again(waiting_desk: DeskService) -> None:
+    await waiting_desk.answer(RUN, says("approve"), UNA, "key-1")
+    await waiting_desk.ledger.write(
         lambda connection: connection.exec_driver_sql("update runs set status = 'completed'")
     )
 
-    await gateway.answer(RUN, says("approve"), UNA, "key-1")
+    await waiting_desk.answer(RUN, says("approve"), UNA, "key-1")
 
-    assert (await kept(gateway)).status is ReviewStatus.ANSWERED
+    assert (await kept(waiting_desk)).status is ReviewStatus.ANSWERED
+
+
+@pytest.mark.parametrize(("first", "second"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
+async def test_a_claim_belongs_to_a_person_however_the_name_is_composed(
+    waiting_desk: DeskService, first: str, second: str
+) -> None:
+    claim = await waiting_desk.claim(RUN, ClaimRequest(reviewer=first), UNA)
+    again = await waiting_desk.claim(RUN, ClaimRequest(reviewer=second), UNA)
+    with pytest.raises(ClaimedError):
+        await waiting_desk.claim(RUN, ClaimRequest(reviewer="Agnes"), UNA)
+
+    await waiting_desk.answer(RUN, says("approve", reviewer=second), UNA, None)
+
+    assert claim.reviewer == again.reviewer == COMPOSED
+    review = await kept(waiting_desk)
+    assert review.by is not None
+    assert review.by.reviewer == COMPOSED
+    assert (review.fields or {})["reviewer"] == COMPOSED
+
+
+async def test_a_claim_is_released_however_the_name_is_composed(waiting_desk: DeskService) -> None:
+    await waiting_desk.claim(RUN, ClaimRequest(reviewer=DECOMPOSED), UNA)
+
+    await waiting_desk.release(RUN, ClaimRequest(reviewer=COMPOSED), UNA)
+
+    assert (await kept(waiting_desk)).claim is None

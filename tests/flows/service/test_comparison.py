@@ -93,7 +93,7 @@ def test_changes_come_in_the_order_of_the_map_with_both_values() -> None:
 
     found = compare(at(DECIDED), at(other), {}, {})
 
-    assert [(one.path, one.before, one.after) for one in found.changes] == [
+    assert [(change.path, change.before, change.after) for change in found.changes] == [
         ("/bureau/inquiries", 1, 4),
         ("/risk_ensemble/a~1b", 1, 9),
         ("/decision/outcome", "approve", "decline"),
@@ -155,7 +155,7 @@ def test_inputs_that_one_stage_reads_are_named_together() -> None:
     found = compare(at(DECIDED), at(other, "run-2"), {}, inputs)
 
     assert found.summary == (
-        "the decision is the same, what else differs: caused by amount_requested = 9000.00 and "
+        "the decision is the same, other values differ: caused by amount_requested = 9000.00 and "
         "term_months = 48, first seen in risk_ensemble.pd."
     )
 

@@ -1,4 +1,4 @@
-"""The desk's books: who reads what of a person, and which names and ids they take in."""
+"""Personal data in the ledger: who reads it, and which names and ids the desk refuses."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from data.contracts.review import Channel, ReviewRequest, Role
 from data.settings import Settings
 from flows.runtime.ledger import applications, journal, reviews, runs
 from flows.runtime.ledger.database import Ledger
+from flows.service import answers, documents
 from flows.service.queries import DeskQueries
-from flows.service.requests import Caller, ClaimRequest, FileDocument
+from flows.service.requests import Caller, ClaimRequest, FiledDocument, FileDocument
 from tests.api.desks import RUN_ID
 from tools.case_files import load_case
 from tools.watchlist import screen_watchlist, watchlist_file
@@ -33,12 +34,15 @@ PAYSLIP = FileDocument(
 )
 
 
+MINUTES = 15
+
+
 def caller(*roles: Role, name: str = "") -> Caller:
     return Caller(name=name, roles=roles, proven=bool(name), channel=Channel.HTTP)
 
 
 @pytest.fixture
-def records(ledger: Ledger, tmp_path: Path) -> DeskQueries:
+def queries(ledger: Ledger, tmp_path: Path) -> DeskQueries:
     return DeskQueries(Settings(home=tmp_path), ledger)
 
 
@@ -64,9 +68,17 @@ async def waits(ledger: Ledger, gate: str, role: Role) -> None:
     await ledger.write(reviews.ask, RUN_ID, gate, 1, request)
 
 
+async def file(ledger: Ledger, request: FileDocument) -> FiledDocument:
+    """File a document for Pat, as intake."""
+    filed, _ = await documents.file_document(
+        ledger, Settings(), "pat-potential", request, caller(Role.INTAKE)
+    )
+    return filed
+
+
 async def on_file(ledger: Ledger) -> None:
     digest = PAT.inputs_sha256()
-    await ledger.write(applications.accept, "pat-potential", digest, canonical_json(PAT), {})
+    await ledger.write(applications.accept, "pat-potential", digest, canonical_json(PAT))
 
 
 @pytest.mark.parametrize(
@@ -78,12 +90,12 @@ async def on_file(ledger: Ledger) -> None:
         (Role.INTAKE, "P***"),
     ],
 )
-async def test_whoever_decides_about_a_person_reads_the_name_and_the_year_of_birth(
-    ledger: Ledger, records: DeskQueries, role: Role, name: str
+async def test_a_role_that_decides_about_a_person_reads_the_name_and_the_year_of_birth(
+    ledger: Ledger, queries: DeskQueries, role: Role, name: str
 ) -> None:
     await on_file(ledger)
 
-    shown = await records.application("pat-potential", caller(role))
+    shown = await queries.application("pat-potential", caller(role))
 
     [person] = shown["applicants"]
     assert (person["first_name"], person["dob"]) == (name, "1980")
@@ -91,11 +103,11 @@ async def test_whoever_decides_about_a_person_reads_the_name_and_the_year_of_bir
 
 
 async def test_compliance_reads_whom_on_the_list_an_applicant_may_be(
-    ledger: Ledger, records: DeskQueries
+    ledger: Ledger, queries: DeskQueries
 ) -> None:
     await waits(ledger, "compliance", Role.COMPLIANCE)
 
-    asked = await records.open_request(RUN_ID, caller(Role.COMPLIANCE))
+    asked = await queries.open_request(RUN_ID, caller(Role.COMPLIANCE))
 
     [candidate] = asked.candidates
     assert candidate.entry is not None
@@ -108,95 +120,106 @@ async def test_compliance_reads_whom_on_the_list_an_applicant_may_be(
 
 
 @pytest.mark.parametrize("role", sorted(set(Role) - {Role.COMPLIANCE}))
-async def test_nobody_else_is_told_whom_an_applicant_may_be(
-    ledger: Ledger, records: DeskQueries, role: Role
+async def test_no_other_role_is_told_whom_an_applicant_may_be(
+    ledger: Ledger, queries: DeskQueries, role: Role
 ) -> None:
     await waits(ledger, "compliance", Role.COMPLIANCE)
 
-    asked = await records.open_request(RUN_ID, caller(role))
+    asked = await queries.open_request(RUN_ID, caller(role))
 
     assert asked.candidates == ()
     assert "Potential" not in asked.model_dump_json()
 
 
 async def test_where_credit_is_asked_compliance_reads_no_names(
-    ledger: Ledger, records: DeskQueries
+    ledger: Ledger, queries: DeskQueries
 ) -> None:
     await waits(ledger, "underwriter", Role.UNDERWRITER)
 
-    assert (await records.open_request(RUN_ID, caller(*Role))).candidates == ()
+    assert (await queries.open_request(RUN_ID, caller(*Role))).candidates == ()
 
 
 @pytest.mark.parametrize(
     "reviewer", [PERSON.ssn, f"born {PERSON.dob}", PERSON.email, "531-40-9207", PERSON.phone]
 )
 async def test_a_claim_in_a_name_that_tells_too_much_is_refused(
-    ledger: Ledger, records: DeskQueries, reviewer: str
+    ledger: Ledger, queries: DeskQueries, reviewer: str
 ) -> None:
     await waits(ledger, "underwriter", Role.UNDERWRITER)
     by = caller(Role.UNDERWRITER)
 
-    for act in (records.claim, records.release):
+    request = ClaimRequest(reviewer=reviewer)
+    for attempt in (
+        answers.claim(ledger, RUN_ID, request, by, MINUTES),
+        answers.release(ledger, RUN_ID, request, by),
+    ):
         with pytest.raises(ContractViolationError) as refused:
-            await act(RUN_ID, ClaimRequest(reviewer=reviewer), by)
+            await attempt
         assert [found.pointer for found in refused.value.problems] == ["/reviewer"]
         assert reviewer not in str(refused.value)
 
-    assert (await records.inbox())[0].claim is None
+    assert (await queries.inbox())[0].claim is None
 
 
 async def test_a_proven_claim_is_in_the_key_s_name_whatever_was_typed(
-    ledger: Ledger, records: DeskQueries
+    ledger: Ledger, queries: DeskQueries
 ) -> None:
     await waits(ledger, "underwriter", Role.UNDERWRITER)
-    order = ClaimRequest(reviewer=PERSON.ssn)
+    request = ClaimRequest(reviewer=PERSON.ssn)
+    ursula = caller(Role.UNDERWRITER, name="ursula")
 
-    assert (
-        await records.claim(RUN_ID, order, caller(Role.UNDERWRITER, name="ursula"))
-    ).reviewer == "ursula"
+    claim = await answers.claim(ledger, RUN_ID, request, ursula, MINUTES)
+
+    assert claim.reviewer == "ursula"
     with pytest.raises(AuthorityError):
-        await records.claim(RUN_ID, order, caller(Role.INTAKE))
+        await answers.claim(ledger, RUN_ID, request, caller(Role.INTAKE), MINUTES)
 
 
 @pytest.mark.parametrize("told", ["P392393525", "1980-03-02", "525393293x"])
-async def test_a_paper_is_not_filed_under_what_is_personal(
-    ledger: Ledger, records: DeskQueries, told: str
+async def test_a_document_is_not_filed_under_an_id_that_repeats_personal_data(
+    ledger: Ledger, queries: DeskQueries, told: str
 ) -> None:
     await on_file(ledger)
-    order = PAYSLIP.model_copy(update={"document_id": f"scan-{told}"})
+    request = PAYSLIP.model_copy(update={"document_id": f"scan-{told}"})
 
     with pytest.raises(ContractViolationError) as refused:
-        await records.file_document("pat-potential", order, caller(Role.INTAKE))
+        await documents.file_document(
+            ledger, Settings(), "pat-potential", request, caller(Role.INTAKE)
+        )
 
     assert [found.pointer for found in refused.value.problems] == ["/document_id"]
     assert told not in str(refused.value)
-    assert (await ledger.read(applications.filed, "pat-potential")).papers == ()
+    assert (await ledger.read(applications.filed, "pat-potential")).documents == ()
 
 
-async def test_a_paper_is_not_filed_under_what_stands_in_it(
-    ledger: Ledger, records: DeskQueries
+async def test_a_document_is_not_filed_under_its_own_number(
+    ledger: Ledger, queries: DeskQueries
 ) -> None:
     await on_file(ledger)
     licence = json.loads(base64.b64decode(PAT.documents[0].content_base64))
     content = json.dumps(licence | {"number": "ZQ-998877-1"}).encode()
-    order = FileDocument(
+    request = FileDocument(
         document_id="zq9988771",
         kind=DocumentKind.DRIVERS_LICENSE,
         content_base64=base64.b64encode(content).decode(),
     )
 
     with pytest.raises(ContractViolationError, match="document number"):
-        await records.file_document("pat-potential", order, caller(Role.INTAKE))
+        await documents.file_document(
+            ledger, Settings(), "pat-potential", request, caller(Role.INTAKE)
+        )
 
 
-async def test_the_audit_pack_knows_a_paper_by_the_digest_that_its_filing_answered(
-    ledger: Ledger, records: DeskQueries
+async def test_the_audit_pack_names_a_document_by_the_digest_that_its_filing_answered(
+    ledger: Ledger, queries: DeskQueries
 ) -> None:
     await waits(ledger, "underwriter", Role.UNDERWRITER)
-    filed, _ = await records.file_document("pat-potential", PAYSLIP, caller(Role.INTAKE))
+    filed, _ = await documents.file_document(
+        ledger, Settings(), "pat-potential", PAYSLIP, caller(Role.INTAKE)
+    )
 
-    pack: dict[str, Any] = json.loads(await records.audit(RUN_ID))
+    pack: dict[str, Any] = json.loads(await queries.audit(RUN_ID))
 
-    [paper] = pack["run"]["inputs"]["papers"]
+    [document] = pack["run"]["inputs"]["documents"]
     content = base64.b64decode(PAYSLIP.content_base64)
-    assert paper["sha256"] == filed.sha256 == hashlib.sha256(content).hexdigest()
+    assert document["sha256"] == filed.sha256 == hashlib.sha256(content).hexdigest()

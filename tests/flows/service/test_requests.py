@@ -85,7 +85,7 @@ def _refused(order: dict[str, Any]) -> list[tuple[str, str]]:
     """Where and by which code; nothing that was sent is repeated."""
     with pytest.raises(ValidationError) as refused:
         StartRun.model_validate(order)
-    found = [(one["loc"], one["type"], one["msg"]) for one in refused.value.errors()]
+    found = [(error["loc"], error["type"], error["msg"]) for error in refused.value.errors()]
     assert not any(personal in str(found) for personal in (SSN, PHONE, BORN, "7-4390"))
     return [("/".join(map(str, where)), code) for where, code, _ in found]
 

@@ -1,4 +1,4 @@
-"""One stage at a time: a run that stands at its start, with agents that may be replaced."""
+"""One stage at a time: a run at its start, with agents that a test can replace."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from tests.flows.inline import QUICK, Script, Step
 def at_work(
     *steps: Step, agent_policy: AgentPolicy = QUICK, **agents: Agent[Any, Any]
 ) -> Iterator[RunContext[Underwriting]]:
-    """A run with the whole staff on duty; agents are replaced by their name on it."""
+    """A run with all agents. A keyword replaces the agent of that name in the registry."""
     data_dir = settings().data_dir
-    staff = AgentRegistry.with_rulebook(current_rulebook(data_dir), data_dir)
+    registry = AgentRegistry.with_rulebook(current_rulebook(data_dir), data_dir)
     run = RunContext(
         WORKFLOW,
         "run-1",
@@ -45,7 +45,7 @@ def at_work(
     )
     run.walk.enter("start", run.state)
     replaced: dict[str, Any] = dict(agents)
-    with in_run(run), use_agents(replace(staff, **replaced)):
+    with in_run(run), use_agents(replace(registry, **replaced)):
         yield run
 
 
@@ -57,7 +57,7 @@ async def verified(case: Persona) -> tuple[CaseFile, Intake, Verification]:
 
 
 async def gathered(case: Persona) -> tuple[CaseFile, Intake, Evidence]:
-    """A case about which everything is known that can be."""
+    """A case with all its evidence."""
     handed_in, intake, verification = await verified(case)
     bureau: BureauFinding = await pull_bureau(handed_in, verification)
     risk: RiskFinding = await assess_risk(handed_in, verification, bureau)

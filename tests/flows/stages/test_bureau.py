@@ -1,4 +1,4 @@
-"""Bureau: pulled once, and a silent one is a finding of its own."""
+"""Bureau: pulled once, and an unavailable bureau is a finding of its own."""
 
 from __future__ import annotations
 

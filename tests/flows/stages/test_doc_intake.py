@@ -7,7 +7,7 @@ import pytest
 from data.contracts.errors import AgentError
 from data.contracts.findings import Completeness
 from data.contracts.review import Role
-from data.contracts.underwriting import Papers
+from data.contracts.underwriting import DocumentsOutcome
 from flows.runtime.execution.gatekeeper import WaitingForReviewError
 from flows.stages.doc_intake import ask_for_documents, take_in
 from tests.flows.inline import Says, Silence, persona
@@ -40,7 +40,7 @@ async def test_a_minor_is_stopped_by_the_application_alone() -> None:
     assert run.state.doc_intake == intake
 
 
-async def test_the_request_names_the_papers_and_nobody() -> None:
+async def test_the_request_names_the_documents_and_no_person() -> None:
     case = persona("max-missing").case
     with at_work(), pytest.raises(WaitingForReviewError) as caught:
         await ask_for_documents(case, await take_in(case))
@@ -49,28 +49,28 @@ async def test_the_request_names_the_papers_and_nobody() -> None:
     assert caught.value.gate == "documents"
     assert request.role is Role.INTAKE
     assert any("paystub" in reason for reason in request.reasons)
-    assert set(request.facts["on_file"]) == {paper.document_id for paper in case.documents}
+    assert set(request.facts["on_file"]) == {document.document_id for document in case.documents}
     for applicant in case.application.applicants:
         assert applicant.last_name not in request.model_dump_json()
 
 
 @pytest.mark.parametrize(
-    ("step", "papers"),
+    ("step", "outcome"),
     [
-        (Says("documents", "supplied", more={"document_ids": ["any"]}), Papers.SUPPLIED),
-        (Says("documents", "withdraw"), Papers.WITHDRAWN),
-        (Silence("documents"), Papers.EXPIRED),
+        (Says("documents", "supplied", more={"document_ids": ["any"]}), DocumentsOutcome.SUPPLIED),
+        (Says("documents", "withdraw"), DocumentsOutcome.WITHDRAWN),
+        (Silence("documents"), DocumentsOutcome.EXPIRED),
     ],
     ids=["supplied", "withdrawn", "silent"],
 )
 async def test_what_came_of_asking_is_part_of_the_state(
-    step: Says | Silence, papers: Papers
+    step: Says | Silence, outcome: DocumentsOutcome
 ) -> None:
     case = persona("max-missing").case
     with at_work(step) as run:
-        assert await ask_for_documents(case, await take_in(case)) is papers
+        assert await ask_for_documents(case, await take_in(case)) is outcome
 
-    assert run.state.papers is papers
+    assert run.state.documents is outcome
 
 
 async def test_without_its_agent_intake_fails_and_says_so() -> None:

@@ -20,12 +20,12 @@ async def test_every_rule_of_the_pack_is_on_the_record() -> None:
         policy = await apply_policy(*await gathered(persona("ada-prime")))
         rules = {rule.id for rule in agents().rulebook.policy.rules}
 
-    assert {one.rule_id for one in policy.results} >= rules
+    assert {result.rule_id for result in policy.results} >= rules
     assert policy.recommendation is Recommendation.APPROVE
     assert run.state.policy == policy
 
 
-async def test_whoever_compliance_has_cleared_is_judged_like_anybody_else() -> None:
+async def test_a_cleared_applicant_is_judged_like_any_other() -> None:
     with at_work():
         case, intake, evidence = await gathered(persona("pat-potential"))
         policy = await apply_policy(case, intake, evidence)
@@ -49,7 +49,7 @@ async def test_adjusted_terms_are_judged_by_their_own_payment(months: int, beyon
         pricing = await price(case, policy, evidence, AdjustedTerms(term_months=months))
         again = await apply_policy(case, intake, evidence, pricing)
 
-    hit = {one.rule_id for one in again.results if one.status is RuleStatus.HIT}
+    hit = {result.rule_id for result in again.results if result.status is RuleStatus.HIT}
     assert ("dti-above-limit" in hit) is beyond
 
 

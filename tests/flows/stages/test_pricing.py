@@ -1,4 +1,4 @@
-"""Pricing: the terms asked for, and to the cent those that somebody has changed."""
+"""Pricing: the terms asked for, and to the cent the terms that an underwriter has set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.flows.inline import Says, persona
 from tests.flows.stages.at_work import at_work, gathered
 
 
-async def test_terms_that_nobody_changed_are_priced_as_asked_for() -> None:
+async def test_unchanged_terms_are_priced_as_asked_for() -> None:
     with at_work():
         case, intake, evidence = await gathered(persona("ada-prime"))
         policy = await apply_policy(case, intake, evidence)
@@ -37,7 +37,7 @@ async def test_an_adjusted_amount_keeps_the_term_and_has_its_own_payment() -> No
     assert offer.finance_charge == offer.total_of_payments - (offer.amount - offer.fee)
 
 
-async def test_a_rate_that_somebody_set_is_the_rate_of_the_offer() -> None:
+async def test_a_rate_that_an_underwriter_set_is_the_rate_of_the_offer() -> None:
     golden = AdjustedTerms(amount=Decimal("15000.00"), term_months=48, rate=Decimal("0.1299"))
     adjusts = Says(
         "underwriter", "adjust", more={"amount": 15000.0, "term_months": 48, "rate": 0.1299}

@@ -80,8 +80,8 @@ async def test_the_second_person_learns_who_was_first_and_for_how_much() -> None
     _, script = await reviewed("leo-large", APPROVES, AGREES)
 
     facts = [ReviewFacts.model_validate(request.facts) for _, request in script.asked]
-    assert [one.first_reviewer for one in facts] == ["", "Una"]
-    assert [str(one.amount) for one in facts] == ["45000.00", "45000.00"]
+    assert [seen.first_reviewer for seen in facts] == ["", "Una"]
+    assert [str(seen.amount) for seen in facts] == ["45000.00", "45000.00"]
 
 
 async def test_the_second_person_sees_the_terms_and_the_rules_that_they_break() -> None:
@@ -103,7 +103,7 @@ async def test_the_second_person_sees_the_terms_and_the_rules_that_they_break() 
     assert len(second.summary.splitlines()) < 15
 
 
-async def test_a_run_tells_whoever_answers_beside_it_what_the_gate_has_before_it() -> None:
+async def test_the_state_of_a_run_holds_the_evidence_that_its_gate_sees() -> None:
     with at_work(APPROVES) as run:
         case, intake, evidence = await gathered(persona("bora-borderline"))
         policy = await apply_policy(case, intake, evidence)
@@ -118,24 +118,24 @@ async def test_a_run_tells_whoever_answers_beside_it_what_the_gate_has_before_it
     assert run.state.evidence == evidence.model_copy(update={"cleared": True})
 
 
-async def test_whoever_submitted_a_case_does_not_clear_its_hit() -> None:
+async def test_the_submitter_of_a_case_does_not_clear_its_hit() -> None:
     clears = Says("compliance", "clear", reviewer="ina")
 
     with pytest.raises(AuthorityError, match="cannot clear it"):
         await reviewed("pat-potential", clears, submitted_by=("Ina",))
 
 
-async def test_nobody_agrees_with_themselves() -> None:
+async def test_a_reviewer_is_not_the_second_person_of_the_own_ruling() -> None:
     with pytest.raises(AuthorityError, match="another person"):
         await reviewed("leo-large", APPROVES, Says("second_approval", "approve", reviewer="una "))
 
 
-async def test_whoever_submitted_a_case_is_no_second_pair_of_eyes() -> None:
-    with pytest.raises(AuthorityError, match="whoever submitted"):
+async def test_the_submitter_of_a_case_does_not_give_the_second_approval() -> None:
+    with pytest.raises(AuthorityError, match="the person who submitted"):
         await reviewed("leo-large", APPROVES, AGREES, submitted_by=("Ina", "Sven"))
 
 
-async def test_an_adjustment_within_ones_authority_needs_nobody_else() -> None:
+async def test_an_adjustment_within_ones_authority_needs_no_second_person() -> None:
     smaller = Says("underwriter", "adjust", more={"amount": 15000.0}, roles=(Role.UNDERWRITER,))
 
     review, _ = await reviewed("leo-large", smaller)
@@ -158,7 +158,7 @@ async def test_an_override_is_on_the_record_as_one_by_both() -> None:
 
 
 @pytest.mark.parametrize("name", ["bora-borderline", "leo-large", "uma-override", "pat-potential"])
-async def test_what_a_reviewer_reads_is_short_and_names_nobody(name: str) -> None:
+async def test_the_summary_for_a_reviewer_is_short_and_names_no_person(name: str) -> None:
     with pytest.raises(WaitingForReviewError) as caught:
         await reviewed(name, Silence("nowhere"))
 

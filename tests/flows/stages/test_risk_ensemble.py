@@ -1,4 +1,4 @@
-"""Risk ensemble: whoever can say something is asked, and one voice less is noticed."""
+"""Risk ensemble: members with enough data are asked, and a missing member is noticed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_without_a_file_only_the_budget_is_asked() -> None:
 
 
 @pytest.mark.parametrize("name", ["scorecard", "challenger", "affordability"])
-async def test_with_one_voice_less_nobody_is_approved(name: str) -> None:
+async def test_without_one_member_no_case_is_approved(name: str) -> None:
     absent = Absent(f"credit_risk.{name}", down())
     with at_work(**{name: absent}):  # type: ignore[arg-type]
         case, intake, evidence = await gathered(persona("ada-prime"))

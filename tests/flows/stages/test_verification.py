@@ -41,7 +41,7 @@ async def test_who_did_not_answer_is_named_with_the_reason(name: str) -> None:
         _, _, verification = await verified(persona("ada-prime"))
 
     assert getattr(verification, name) is None
-    assert [(one.agent, one.code) for one in verification.unanswered] == [
+    assert [(missing.agent, missing.code) for missing in verification.unanswered] == [
         (name, "tool_unavailable")
     ]
     assert absent.asked == 3

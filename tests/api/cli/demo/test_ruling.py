@@ -18,7 +18,7 @@ from tests.api.desks import REVIEW
 
 
 class Typist(Keyboard):
-    """Types prepared lines, and remembers what was asked."""
+    """Types prepared lines, and remembers the questions."""
 
     def __init__(self, *lines: str) -> None:
         super().__init__(Console(file=io.StringIO()))
@@ -32,13 +32,21 @@ class Typist(Keyboard):
 
 def request(form: type[GateForm]) -> dict[str, Any]:
     return {
+        "request_id": REVIEW.request_id,
         "review": REVIEW.model_dump(mode="json") | {"gate": form.gate},
         "schema": form.model_json_schema(),
     }
 
 
+def form_fields(ruling: dict[str, Any]) -> dict[str, Any]:
+    """A ruling without the fields that address it."""
+    return {
+        name: value for name, value in ruling.items() if name not in {"gate", "request_id"}
+    }
+
+
 async def ruled(typist: Typist, refusals: tuple[AnsweredError, ...] = ()) -> list[dict[str, Any]]:
-    """Every ruling that was handed in, while the first ones are refused."""
+    """Every ruling that was sent to the desk, while it refuses the first ones."""
     handed_in: list[dict[str, Any]] = []
     left = list(refusals)
 
@@ -60,11 +68,12 @@ async def test_an_approval_asks_for_nothing_but_reason_and_name() -> None:
 
     assert ruling == {
         "gate": "underwriter",
+        "request_id": REVIEW.request_id,
         "decision": "approve",
         "reason": "long tenure",
         "reviewer": "u-1",
     }
-    UnderwriterRuling.model_validate({k: v for k, v in ruling.items() if k != "gate"})
+    UnderwriterRuling.model_validate(form_fields(ruling))
 
 
 async def test_an_adjustment_asks_for_the_terms_and_leaves_empty_ones_out() -> None:
@@ -109,7 +118,7 @@ async def test_a_ruling_that_cannot_count_is_asked_for_again_with_the_field_in_q
     assert second["reason"] == "Reviewed in the demonstration"
 
 
-async def test_an_answer_that_somebody_else_gave_before_is_not_asked_for_again() -> None:
+async def test_an_answer_that_another_reviewer_gave_before_is_not_asked_for_again() -> None:
     late = AnsweredError(409, {"code": "already_answered", "detail": "answered"})
 
     with pytest.raises(AnsweredError, match="answered"):
@@ -128,4 +137,5 @@ async def test_a_script_says_that_it_is_one(form: type[GateForm], decision: str)
     assert await rule_by_script(request(form), hand_in) == decision
     assert handed_in[0]["decision"] == decision
     assert handed_in[0]["reviewer"] == SCRIPTED_REVIEWER
-    form.model_validate({k: v for k, v in handed_in[0].items() if k != "gate"})
+    assert handed_in[0]["request_id"] == REVIEW.request_id
+    form.model_validate(form_fields(handed_in[0]))

@@ -20,14 +20,14 @@ from flows.runtime.ledger import runs as register
 from flows.runtime.ledger.database import Ledger
 from flows.service.requests import Answer, Caller, OpenRequest, RunPage, StartRun
 from tests.api.cli.conftest import serving
-from tests.api.desks import REVIEW, RUN_ID, FakeDesk, summary
+from tests.api.desks import DECISION, REVIEW, RUN_ID, FakeDesk, summary
 from tests.api.journals import a_run, tell
 
 OFFER = {"amount": "12000.00", "term_months": 48, "rate": "0.2249", "payment": "381.27"}
 
 
 class DemoDesk(FakeDesk):
-    """Waits at the underwriter's gate until somebody answers."""
+    """Waits at the underwriter's gate until the script answers."""
 
     end = EventType.RUN_COMPLETED
     decided: tuple[str, ...] = ()
@@ -43,17 +43,26 @@ class DemoDesk(FakeDesk):
         known = application_id in self.decided
         return RunPage(items=(summary(status=RunStatus.COMPLETED),) if known else ())
 
-    async def start(self, order: StartRun, caller: Caller) -> tuple[RunSummary, bool]:
-        self.asked.append(order)
+    async def submit(self, request: StartRun, caller: Caller) -> tuple[RunSummary, bool]:
+        self.asked.append(request)
         await a_run(self.ledger)
         await tell(self.ledger, RUN_ID, EventType.WAITING, status=RunStatus.WAITING)
         return summary(), True
 
     async def open_request(self, run_id: str, caller: Caller) -> OpenRequest:
-        return OpenRequest(review=REVIEW, form_schema=UnderwriterRuling.model_json_schema())
+        return OpenRequest(
+            request_id=REVIEW.request_id,
+            review=REVIEW,
+            form_schema=UnderwriterRuling.model_json_schema(),
+        )
 
     async def answer(
-        self, run_id: str, answer: Answer, caller: Caller, idempotency_key: str | None
+        self,
+        run_id: str,
+        answer: Answer,
+        caller: Caller,
+        idempotency_key: str | None = None,
+        request_id: str | None = None,
     ) -> RunSummary:
         self.asked.append(answer)
         ended = RunStatus.COMPLETED if self.end is EventType.RUN_COMPLETED else RunStatus.FAILED
@@ -66,8 +75,7 @@ class DemoDesk(FakeDesk):
         return json.dumps({"stages": [{"name": "bureau", "weight": 10}]})
 
     async def decision(self, run_id: str) -> dict[str, Any]:
-        return {
-            "run_id": run_id,
+        return DECISION | {
             "content": {
                 "outcome": "approve",
                 "principal_reasons": [],
@@ -93,15 +101,16 @@ async def test_an_applicant_goes_from_submission_to_a_decision_on_file(
 ) -> None:
     await play(desk, tmp_path, "bora-borderline")
 
-    order, answer = desk.asked[:2]
+    request, answer = desk.asked[:2]
     shown = capsys.readouterr().out
     file = tmp_path / "decisions" / "bora-borderline.json"
-    assert order.application_id == "bora-borderline"
+    assert request.application_id == "bora-borderline"
+    assert answer.request_id == REVIEW.request_id
     assert (answer.gate, answer.decision) == ("underwriter", "approve")
     assert answer.reviewer == SCRIPTED_REVIEWER
     assert json.loads(file.read_text())["content"]["outcome"] == "approve"
     for text in (
-        f"Where a person is asked, {SCRIPTED_REVIEWER} answers.",
+        f"At the gates, {SCRIPTED_REVIEWER} answers.",
         "bora-borderline",
         "$12,000.00",
         "http://prefect/1",
@@ -113,13 +122,13 @@ async def test_an_applicant_goes_from_submission_to_a_decision_on_file(
         assert text in shown
 
 
-async def test_who_was_decided_before_comes_as_a_fresh_copy(desk: DemoDesk, tmp_path: Path) -> None:
+async def test_an_applicant_who_was_decided_before_comes_as_a_new_copy(desk: DemoDesk, tmp_path: Path) -> None:
     desk.decided = ("bora-borderline", "bora-borderline-2")
 
     await play(desk, tmp_path, "bora-borderline")
 
-    order = desk.asked[0]
-    assert (order.application_id, order.options.as_) == ("bora-borderline", "bora-borderline-3")
+    request = desk.asked[0]
+    assert (request.application_id, request.options.as_) == ("bora-borderline", "bora-borderline-3")
     assert (tmp_path / "decisions" / "bora-borderline-3.json").exists()
 
 

@@ -39,7 +39,7 @@ QUESTION = ReviewRequest(
     facts={"amount": "12000.00"},
     deadlines_version="d/1",
 )
-PAPER = b'{"paper":"a payslip"}'
+DOCUMENT = b'{"text":"a payslip"}'
 ANSWER = {"decision": "adjust", "reviewer": "u-1", "reason": "less is safer", "amount": 9000.0}
 BY = Answerer(reviewer="u-1", roles=(Role.UNDERWRITER,), channel=Channel.HTTP, proven=True)
 
@@ -51,7 +51,7 @@ async def a_story(ledger: Ledger) -> None:
     await ledger.write(
         journal.append, RUN, drafts, status=RunStatus.COMPLETED, state={"a": {"b": 1}}
     )
-    await ledger.write(applications.file_document, f"of-{RUN}", "payslip", PAPER, "intake-1")
+    await ledger.write(applications.file_document, f"of-{RUN}", "payslip", DOCUMENT, "intake-1")
     review = await ledger.write(reviews.ask, RUN, "underwriter", 1, QUESTION)
     await ledger.write(reviews.answer, review, ANSWER, BY)
 
@@ -83,7 +83,7 @@ def paths_in(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | i
         inside = list(value.items())
     elif isinstance(value, list):
         inside = list(enumerate(value))
-    found = [one for name, part in inside for one in paths_in(part, (*path, name))]
+    found = [place for name, part in inside for place in paths_in(part, (*path, name))]
     return found or [path]
 
 
@@ -133,22 +133,22 @@ def test_a_pack_tells_who_did_what_and_what_became_different(pack: dict[str, Any
     assert (pack["code_version"], pack["findings"]) == ("1.2.3", {"a": {"b": 1}})
 
 
-async def test_a_paper_is_found_by_its_own_digest_whatever_it_was_filed_in(
+async def test_a_document_is_found_by_its_own_digest_whatever_it_was_filed_in(
     any_ledger: Ledger,
 ) -> None:
     await a_story(any_ledger)
 
     def of_the_slip_in(filed: bytes) -> str:
-        return hashlib.sha256(json.loads(filed)["paper"].encode()).hexdigest()
+        return hashlib.sha256(json.loads(filed)["text"].encode()).hexdigest()
 
     plain = await any_ledger.read(collect, RUN, "1")
     told = await any_ledger.read(collect, RUN, "1", of_the_slip_in)
 
-    [before], [paper] = plain["run"]["inputs"]["papers"], told["run"]["inputs"]["papers"]
-    assert before["sha256"] == before["filed_sha256"] == hashlib.sha256(PAPER).hexdigest()
-    assert paper["sha256"] == hashlib.sha256(b"a payslip").hexdigest()
-    assert paper["filed_sha256"] == before["filed_sha256"]
-    assert (paper["paper_id"], paper["filed_by"]) == ("payslip", "intake-1")
+    [before], [document] = (pack["run"]["inputs"]["documents"] for pack in (plain, told))
+    assert before["sha256"] == before["filed_sha256"] == hashlib.sha256(DOCUMENT).hexdigest()
+    assert document["sha256"] == hashlib.sha256(b"a payslip").hexdigest()
+    assert document["filed_sha256"] == before["filed_sha256"]
+    assert (document["document_id"], document["filed_by"]) == ("payslip", "intake-1")
 
 
 async def test_there_is_no_pack_of_an_unknown_run(any_ledger: Ledger) -> None:

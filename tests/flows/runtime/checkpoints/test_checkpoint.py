@@ -9,7 +9,6 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from data.contracts.base import Contract
 from data.contracts.errors import (
     CheckpointCorruptError,
     CheckpointNotFoundError,
@@ -46,26 +45,26 @@ def saved(label: str = "intake", version: int = 1, ordinal: int = 1, **more: Any
 
 
 def enter(connection: sa.Connection, *all_of_them: Checkpoint) -> None:
-    for one in all_of_them:
-        key = checkpoint_index.storage_key(one.run_id, one.label, one.version, 1)
-        checkpoints.index(connection, one, key, RECEIPT)
+    for entry in all_of_them:
+        key = checkpoint_index.storage_key(entry.run_id, entry.label, entry.version, 1)
+        checkpoints.index(connection, entry, key, RECEIPT)
 
 
 @pytest.fixture
-def migrations() -> Iterator[dict[tuple[type[Contract], int], schemas.Migration]]:
+def migrations() -> Iterator[None]:
     """The registered migrations, put back as they were."""
     known = dict(schemas._migrations)
-    yield schemas._migrations
+    yield
     schemas._migrations.clear()
     schemas._migrations.update(known)
 
 
 async def test_a_checkpoint_comes_back_as_it_was_saved(ledger: Ledger) -> None:
-    store, one = CheckpointStore(), saved(data={"note": "kept"})
+    store, original = CheckpointStore(), saved(data={"note": "kept"})
 
-    receipt = await store.put("key", one.model_dump(mode="json"))
+    receipt = await store.put("key", original.model_dump(mode="json"))
 
-    assert await checkpoints.load(store, "key", receipt.sha256) == one
+    assert await checkpoints.load(store, "key", receipt.sha256) == original
 
 
 async def test_the_last_one_is_found_or_the_last_of_a_label_or_one_version(
@@ -98,12 +97,12 @@ async def test_they_are_listed_in_the_order_of_saving(any_ledger: Ledger) -> Non
 
     listed = await any_ledger.read(checkpoint_index.entries, "run-1")
 
-    assert [(one.label, one.ordinal) for one in listed] == [
+    assert [(entry.label, entry.ordinal) for entry in listed] == [
         ("intake", 1),
         ("policy", 2),
         ("offer", 3),
     ]
-    assert {one.sha256 for one in listed} == {RECEIPT.sha256}
+    assert {entry.sha256 for entry in listed} == {RECEIPT.sha256}
 
 
 async def test_finding_one_reads_a_single_row_however_many_there_are(ledger: Ledger) -> None:
@@ -160,9 +159,8 @@ def test_an_old_schema_without_a_migration_is_refused() -> None:
         checkpoints.migrate(body)
 
 
-def test_an_old_schema_is_lifted_step_by_step(
-    migrations: dict[tuple[type[Contract], int], schemas.Migration],
-) -> None:
+@pytest.mark.usefixtures("migrations")
+def test_an_old_schema_is_lifted_step_by_step() -> None:
     @schemas.migrates_from(Checkpoint, -1)
     def name_the_thread(body: dict[str, Any]) -> dict[str, Any]:
         return body | {"memory": body["thread"]}
@@ -175,14 +173,21 @@ def test_an_old_schema_is_lifted_step_by_step(
     old["thread"] = old.pop("memory")
 
     assert checkpoints.migrate(old | {"schema_version": -1}) == saved()
-    assert set(migrations) >= {-1, 0}
+
+
+def test_a_body_that_does_not_say_its_schema_is_refused() -> None:
+    body = saved().model_dump(mode="json")
+    del body["schema_version"]
+
+    with pytest.raises(CheckpointCorruptError, match="does not say which schema"):
+        checkpoints.migrate(body)
 
 
 @pytest.mark.parametrize("version", [None, "1", 1.5])
-def test_a_body_that_does_not_say_its_schema_is_refused(version: object) -> None:
+def test_a_schema_that_is_no_number_is_refused(version: object) -> None:
     body = saved().model_dump(mode="json") | {"schema_version": version}
 
-    with pytest.raises(CheckpointCorruptError, match="does not say which schema"):
+    with pytest.raises(CheckpointSchemaError, match=f"has schema {version}, this desk reads up"):
         checkpoints.migrate(body)
 
 

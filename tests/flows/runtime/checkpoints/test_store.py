@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from prefect.filesystems import LocalFileSystem, WritableFileSystem
+from prefect.filesystems import LocalFileSystem
 
 from data.contracts.errors import (
     CheckpointCorruptError,
@@ -201,13 +201,46 @@ async def test_a_storage_that_alters_what_it_takes_is_found_out_at_once(ledger: 
         await CheckpointStore(ResultStorage(Forgetful())).put(KEY, DOCUMENT)
 
 
-def test_our_block_keeps_nothing_in_prefect() -> None:
-    assert set(LedgerStorage.model_fields) == set(WritableFileSystem.model_fields)
-
-
-async def test_without_a_setting_the_shelf_is_in_the_ledger(ledger: Ledger) -> None:
+async def test_without_a_setting_the_store_is_in_the_ledger(ledger: Ledger) -> None:
     store = CheckpointStore()
 
     await store.put(KEY, DOCUMENT)
 
     assert b"intake" in stored(ledger)
+
+
+# -- a saved block ---------------------------------------------------------------------------------
+
+
+async def test_a_block_is_opened_by_the_first_call_that_needs_it_and_only_once(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    async def open_block(block: str) -> ResultStorage:
+        opened.append(block)
+        return ResultStorage.in_ledger()
+
+    monkeypatch.setattr(ResultStorage, "open", open_block)
+    store = CheckpointStore("local-file-system/desk")
+    before = list(opened)
+
+    receipt = await store.put(KEY, DOCUMENT)
+
+    assert await store.get(KEY, receipt.sha256) == DOCUMENT
+    assert (before, opened) == ([], ["local-file-system/desk"])
+
+
+async def test_a_block_that_could_not_be_opened_is_asked_for_again(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = CheckpointStore("local-file-system/desk")
+    with pytest.raises(UnavailableError, match="local-file-system/desk cannot be opened"):
+        await store.put(KEY, DOCUMENT)
+
+    async def open_block(block: str) -> ResultStorage:
+        return ResultStorage.in_ledger()
+
+    monkeypatch.setattr(ResultStorage, "open", open_block)
+
+    assert await store.put(KEY, DOCUMENT)

@@ -32,7 +32,7 @@ async def execution(ledger: Ledger) -> LedgerRecord:
     else:
         run = await ledger.read(runs.find, RUN)
         await ledger.write(leases.release_lease, RUN, run.lease_epoch)
-    epoch = await ledger.write(leases.acquire_lease, RUN, "host:1:w", 60)
+    epoch = await ledger.write(leases.acquire_lease, RUN, "host:1:worker:now", 60)
     assert epoch is not None
     return LedgerRecord(ledger, CheckpointStore(), RUN, epoch)
 

@@ -203,7 +203,7 @@ async def test_executed_again_from_the_start_a_run_writes_its_journal_once(
             epoch = await a_claimed_run(ledger)
         else:
             await ledger.write(leases.release_lease, RUN, epoch)
-            again = await ledger.write(leases.acquire_lease, RUN, "host:2:w", 60)
+            again = await ledger.write(leases.acquire_lease, RUN, "host:2:worker:now", 60)
             assert again is not None
             epoch = again
         record = LedgerRecord(ledger, CheckpointStore(), RUN, epoch)

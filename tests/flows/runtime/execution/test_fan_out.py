@@ -263,7 +263,7 @@ def test_a_finding_is_handed_out_by_its_type() -> None:
     assert answers.get("cover", Cover) is None
     with pytest.raises(ToolUnavailableError):
         answers.require("cover", Cover)
-    with pytest.raises(FanOutError, match="nobody was asked for 'letter'"):
+    with pytest.raises(FanOutError, match="no agent was asked for 'letter'"):
         answers.require("letter", Cover)
 
 

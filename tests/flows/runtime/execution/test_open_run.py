@@ -69,7 +69,7 @@ async def test_a_stock_worker_takes_no_run_from_another(ledger: Ledger, stock: D
         async with AsyncExitStack() as on_leaving:
             await open_run._take_lease(stock, RUN, on_leaving)
 
-    assert (await ledger.read(runs.find, RUN)).lease_owner == "host:1:worker"
+    assert (await ledger.read(runs.find, RUN)).lease_owner == "host:1:worker:now"
 
 
 @pytest.mark.parametrize(

@@ -5,21 +5,18 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 
 from data.contracts.errors import UnavailableError
-from flows.runtime.ledger import cancellations, leases, reviews, runs
+from flows.runtime.ledger import cancellations, leases, reviews
 from flows.runtime.ledger.database import Ledger, insert_or_ignore, now
 from flows.runtime.ledger.tables import blobs, metadata
 
@@ -85,40 +82,6 @@ def test_processes_that_migrate_at_once_wait_for_each_other(tmp_path: Path) -> N
         ledger.close()
 
 
-@pytest.mark.parametrize("url", ["sqlite", "postgresql"])
-def test_a_ledger_of_the_first_version_is_brought_up_with_what_it_holds(
-    url: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
-    if url == "sqlite":
-        old = Ledger(f"sqlite:///{tmp_path / 'old.db'}")
-    else:
-        server: Ledger = request.getfixturevalue("postgresql")
-        with server.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            connection.execute(sa.text("drop database if exists old"))
-            connection.execute(sa.text("create database old"))
-        old = Ledger(server.url.replace("/postgres", "/old"))
-    with old:
-        with old.writing() as connection:
-            config = Config()
-            scripts = files("flows.runtime.ledger") / "migrations"
-            config.set_main_option("script_location", str(scripts))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "0001")
-            runs.register(connection, "run-1", "application:1", application_id="1")
-            leases.acquire_lease(connection, "run-1", "host:1:worker:now", 60)
-            cancellations.ask_to_stop(connection, "run-1")
-            put(connection, "kept")
-
-        old.migrate()
-
-        with old.reading() as connection:
-            assert paths(connection) == ["kept"]
-            assert [run.run_id for run in leases.leased(connection)] == ["run-1"]
-            assert [run.run_id for run in cancellations.to_be_stopped(connection)] == ["run-1"]
-            names = {index["name"] for index in sa.inspect(connection).get_indexes("runs")}
-            assert {"ix_runs_leased", "ix_runs_to_stop"} < names
-
-
 def test_what_sweeps_look_for_is_found_by_index_however_many_rows_there_are(
     tmp_path: Path,
 ) -> None:
@@ -132,10 +95,10 @@ def test_what_sweeps_look_for_is_found_by_index_however_many_rows_there_are(
         )
         with ledger.writing() as connection:
             leases.renew_leases(connection, "host:1:worker:now", 60)
-            leases.leased(connection)
+            leases.abandoned(connection)
             cancellations.to_be_stopped(connection)
             reviews.undelivered(connection)
-            done = [one for one in asked if not one[0].startswith("begin")]
+            done = [pair for pair in asked if not pair[0].startswith("begin")]
             plans = [
                 str(connection.exec_driver_sql(f"explain query plan {text}", values).all())
                 for text, values in done
@@ -192,7 +155,7 @@ async def test_on_sqlite_writers_take_their_lock_first_and_readers_take_none(
     assert [text for text in statements if text.startswith("begin")] == ["begin immediate", "begin"]
 
 
-async def test_a_reader_sees_a_snapshot_while_somebody_writes(any_ledger: Ledger) -> None:
+async def test_a_reader_sees_a_snapshot_while_another_process_writes(any_ledger: Ledger) -> None:
     await any_ledger.write(put, "before")
     with any_ledger.writing() as connection:
         put(connection, "uncommitted")
@@ -261,7 +224,7 @@ async def test_a_taken_key_stays_an_integrity_error(any_ledger: Ledger) -> None:
         await any_ledger.write(put, "once")
 
 
-async def test_whoever_inserts_second_changes_nothing(any_ledger: Ledger) -> None:
+async def test_a_second_insert_of_a_key_changes_nothing(any_ledger: Ledger) -> None:
     for body in (b"first", b"second"):
         await any_ledger.write(
             insert_or_ignore, blobs, {"path": "key", "body": body, "written_at": MOMENT}

@@ -1,4 +1,4 @@
-"""The journal: numbers without gaps, nothing twice, nothing by whom the run was taken from."""
+"""The journal: numbers without gaps, nothing twice, nothing from a worker that lost its run."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_the_row_of_the_run_changes_with_its_journal(any_ledger: Ledger) -
 
 async def test_a_worker_that_was_given_up_writes_nothing(any_ledger: Ledger) -> None:
     old = await a_claimed_run(any_ledger, seconds=-1)
-    new = await any_ledger.write(leases.acquire_lease, RUN, "host:2:other", 60)
+    new = await any_ledger.write(leases.acquire_lease, RUN, "host:2:other:now", 60)
     await any_ledger.write(journal.append, RUN, [draft("by the new one")], epoch=new)
 
     with pytest.raises(LeaseLostError, match=f"lease {old}"):
@@ -117,9 +117,9 @@ async def test_an_entry_that_fails_later_in_its_transaction_was_never_there(
     assert [(event.id, event.message) for event in await read(any_ledger)] == [(1, "about b")]
 
 
-async def test_nobody_writes_to_the_journal_of_no_run(any_ledger: Ledger) -> None:
-    with pytest.raises(RecordNotFoundError, match="there is no run nobody"):
-        await any_ledger.write(journal.append, "nobody", [draft("a")])
+async def test_there_is_no_journal_without_a_run(any_ledger: Ledger) -> None:
+    with pytest.raises(RecordNotFoundError, match="there is no run run-9"):
+        await any_ledger.write(journal.append, "run-9", [draft("a")])
 
 
 async def test_each_entry_is_chained_to_all_before_it(any_ledger: Ledger) -> None:
@@ -203,7 +203,7 @@ async def test_an_event_told_to_prefect_twice_is_known_as_one(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[dict[str, Any]] = []
-    monkeypatch.setattr(journal, "emit_event", lambda **fields: told.append(fields))
+    monkeypatch.setattr(feed, "emit_event", lambda **fields: told.append(fields))
     await a_run(ledger)
     written = await ledger.write(journal.append, RUN, [draft("a"), draft("b")])
 

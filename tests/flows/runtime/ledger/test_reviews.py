@@ -46,12 +46,12 @@ async def test_a_request_is_open_and_keeps_what_was_asked(any_ledger: Ledger) ->
     assert review == await read(any_ledger)
 
 
-async def test_a_request_without_a_time_of_its_own_has_the_desks(any_ledger: Ledger) -> None:
+async def test_a_request_without_a_time_of_its_own_is_due_after_a_week(any_ledger: Ledger) -> None:
     request = ReviewRequest(role=Role.OPERATOR, title="t", summary="s")
 
     review = await any_ledger.write(reviews.ask, RUN, "manager", 1, request)
 
-    assert (review.due_at - review.opened_at).total_seconds() == 3600
+    assert (review.due_at - review.opened_at).total_seconds() == 7 * 24 * 3600
 
 
 async def test_of_twenty_answers_at_once_one_counts(any_ledger: Ledger) -> None:
@@ -63,7 +63,7 @@ async def test_of_twenty_answers_at_once_one_counts(any_ledger: Ledger) -> None:
     )
 
     assert outcomes.count(True) == 1
-    assert sum(isinstance(one, AlreadyAnsweredError) for one in outcomes) == 19
+    assert sum(isinstance(outcome, AlreadyAnsweredError) for outcome in outcomes) == 19
     kept = await read(any_ledger)
     assert kept.fields == {"n": outcomes.index(True)}
     assert (kept.status, kept.by) == (ReviewStatus.ANSWERED, MONA)
@@ -178,8 +178,8 @@ async def test_the_inbox_holds_what_is_open_the_most_urgent_first(any_ledger: Le
     done = await asked(any_ledger, "done", seconds=1)
     await any_ledger.write(reviews.answer, done, YES, MONA)
 
-    everything = await any_ledger.read(reviews.open_reviews)
-    of_one = await any_ledger.read(reviews.open_reviews, "late")
+    everything = await any_ledger.read(reviews.page, limit=100)
+    of_one = await any_ledger.read(reviews.open_of, ["late"])
 
     assert [review.run_id for review in everything] == ["soon", "late"]
     assert [review.run_id for review in of_one] == ["late"]
@@ -189,7 +189,7 @@ async def test_an_answer_is_delivered_once_it_has_woken_the_run(any_ledger: Ledg
     review = await asked(any_ledger)
     assert await any_ledger.read(reviews.undelivered) == []
     await any_ledger.write(reviews.answer, review, YES, MONA)
-    assert [one.run_id for one in await any_ledger.read(reviews.undelivered)] == [RUN]
+    assert [left.run_id for left in await any_ledger.read(reviews.undelivered)] == [RUN]
 
     await any_ledger.write(reviews.mark_delivered, review)
 

@@ -1,0 +1,85 @@
+"""Erasing personal data: what an applicant sent goes, a tombstone with its digests stays.
+
+Decisions, journals and checkpoints hold no personal data and are not touched. A legal hold on a run
+of the application, or a run that goes on, forbids it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from data.contracts.errors import ConflictError, RecordNotFoundError
+from flows.runtime.ledger.applications import unpacked
+from flows.runtime.ledger.database import now
+from flows.runtime.ledger.runs import LIVE
+from flows.runtime.ledger.tables import NOT_ERASED, applications, documents, runs
+
+
+def due(connection: sa.Connection, ended_before: str, limit: int) -> list[str]:
+    """The applications, the longest filed first, whose last run ended before that moment."""
+    ended = (
+        sa.select(sa.func.max(runs.c.updated_at))
+        .where(runs.c.application_id == applications.c.application_id)
+        .scalar_subquery()
+    )
+    query = (
+        sa.select(applications.c.application_id)
+        .where(NOT_ERASED, applications.c.received_at < ended_before)
+        .where(ended < ended_before, ~_kept())
+        .order_by(applications.c.received_at)
+        .limit(limit)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def erase(
+    connection: sa.Connection, application_id: str, document_sha256: Callable[[bytes], str]
+) -> str:
+    """Erase an application and its documents; when that was done, now or before.
+
+    `document_sha256` digests a document out of what is filed about it, as the audit pack does.
+    Raises RecordNotFoundError, and ConflictError while a run goes on or is under a legal hold.
+    """
+    this = applications.c.application_id == application_id
+    row = connection.execute(
+        sa.select(applications.c.erased_at, _kept().label("kept")).where(this).with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise RecordNotFoundError("there is no application of this id")
+    if row.erased_at:
+        return str(row.erased_at)
+    if row.kept:
+        raise ConflictError(
+            "a run of this application goes on or is under a legal hold: cancel it, or release"
+            " the hold, and erase then"
+        )
+    moment = now()
+    connection.execute(applications.update().where(this).values(body=b"", erased_at=moment))
+    for filed in connection.execute(
+        sa.select(documents).where(documents.c.application_id == application_id)
+    ).all():
+        body = unpacked(filed.body)
+        connection.execute(
+            documents.update()
+            .where(
+                documents.c.application_id == application_id,
+                documents.c.document_id == filed.document_id,
+            )
+            .values(
+                body=b"",
+                sha256=document_sha256(body),
+                filed_sha256=hashlib.sha256(body).hexdigest(),
+            )
+        )
+    return moment
+
+
+def _kept() -> sa.ColumnElement[bool]:
+    """Whether a run of the application goes on, or is under a legal hold."""
+    return sa.exists().where(
+        runs.c.application_id == applications.c.application_id,
+        runs.c.status.in_(LIVE) | runs.c.legal_hold.is_(sa.true()),
+    )
