@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -56,8 +55,8 @@ class DocIntakeAgent(Agent[CaseFile, DocIntakeFinding]):
     name = "doc_intake"
 
     async def answer(self, question: CaseFile) -> DocIntakeFinding:
-        as_of = question.application.as_of_date
-        readings = [_read(document, as_of) for document in question.documents]
+        application = question.application
+        readings = [_read(document, application) for document in question.documents]
         checklist = tuple(
             _item(applicant, purpose, kinds, readings)
             for applicant in question.application.applicants
@@ -96,16 +95,16 @@ class DocIntakeAgent(Agent[CaseFile, DocIntakeFinding]):
         )
 
 
-def _read(document: Document, as_of: date) -> _Reading:
+def _read(document: Document, application: Application) -> _Reading:
     try:
         content = read_document(document)
     except DocumentUnusableError as error:
         return _Reading(document, Presence.UNUSABLE, error.problem)
-    problem = staleness(document, content, as_of)
+    problem = staleness(document, content, application)
     if problem is not None:
         unfit = Presence.STALE if problem == "document_stale" else Presence.UNUSABLE
         return _Reading(document, unfit, problem)
-    if isinstance(content, IdentityDocument) and content.expiry_date < as_of:
+    if isinstance(content, IdentityDocument) and content.expiry_date < application.as_of_date:
         return _Reading(document, Presence.EXPIRED, "document_expired")
     doubts = inconsistencies(content)
     # A document that contradicts itself is present. The fraud and income agents judge it.

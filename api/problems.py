@@ -214,8 +214,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
     fields = [
-        FieldProblem(pointer=_pointer(one["loc"]), code=one["type"], message=one["msg"])
-        for one in found[:MOST_FIELDS]
+        FieldProblem(pointer=_pointer(item["loc"]), code=item["type"], message=item["msg"])
+        for item in found[:MOST_FIELDS]
     ]
     first = fields[0]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
@@ -264,6 +264,8 @@ def _fields(error: CreditDeskError) -> tuple[list[FieldProblem], int]:
 
 def _pointer(place: Sequence[int | str]) -> str:
     """The pointer of a field, in the form that `FieldProblem` describes."""
+    if place and place[0] == "header":  # only declared headers are checked: their names are ours
+        return "".join(f"/{part}" for part in place)
     parts = place[1:] if place and place[0] == "body" else place
     return "".join(f"/{named(part)}" for part in parts)
 

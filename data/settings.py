@@ -123,6 +123,8 @@ class Settings(BaseSettings):
     """How many connections may wait until the API process accepts them."""
 
     otlp_endpoint: str = Field(default="", validation_alias="OTLP_ENDPOINT")
+    spans_to_log: bool = False
+    """Without a collector, write spans into the process's log instead of a file beside it."""
     trace_url: str = "http://localhost:16686/trace/{trace_id}"
     log_level: str = "INFO"
 

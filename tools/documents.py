@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from pydantic import TypeAdapter, ValidationError
 
-from data.contracts.application import ApplicantRole
+from data.contracts.application import ApplicantRole, Application
 from data.contracts.case import CaseFile
 from data.contracts.documents import (
     AnnualIncomeProof,
@@ -104,13 +104,14 @@ def readable_documents(
                 continue
 
 
-def staleness(document: Document, content: DocumentContent, as_of: date) -> str | None:
+def staleness(document: Document, content: DocumentContent, application: Application) -> str | None:
     """`dated_after_as_of`, `document_stale`, or None for a document of the right age.
 
     Identity documents do not become stale. They expire, which `tools.identity` checks. An annual
     proof is accepted for the two years after its tax year.
     """
-    if document.received_at.date() > as_of:
+    as_of = application.as_of_date
+    if application.day_of(document.received_at) > as_of:
         return "dated_after_as_of"
     match content:
         case Paystub():

@@ -216,7 +216,7 @@ class _TrustedDocuments:
 
 def _doubts(document: Document, content: DocumentContent, case: CaseFile) -> tuple[str, ...]:
     found = list(inconsistencies(content))
-    stale = staleness(document, content, case.application.as_of_date)
+    stale = staleness(document, content, case.application)
     # A stale bank statement still counts, because it shows how regularly pay arrives.
     if stale is not None and not (isinstance(content, BankStatement) and stale == "document_stale"):
         found.append(stale)

@@ -21,23 +21,21 @@ def mrz_is_consistent(lines: tuple[str, ...], dob: date, expiry: date) -> bool:
     if len(lines) != 2 or any(len(line) != _LENGTH for line in lines):
         return False
     line = lines[1]
-    checked = (
+    optional, optional_digit = line[28:42], line[42]
+    checked = [
         (line[0:9], line[9]),
         (line[13:19], line[19]),
         (line[21:27], line[27]),
-        (line[28:42], line[42]),
         (line[0:10] + line[13:20] + line[21:43], line[43]),
-    )
+    ]
+    if (optional.strip("<"), optional_digit) != ("", "<"):
+        # Only the empty optional field may go without a check digit.
+        checked.append((optional, optional_digit))
     try:
-        digits_hold = all(_holds(text, digit) for text, digit in checked)
+        digits_hold = all(str(check_digit(text)) == digit for text, digit in checked)
     except ValueError:
         return False
     return digits_hold and line[13:19] == f"{dob:%y%m%d}" and line[21:27] == f"{expiry:%y%m%d}"
-
-
-def _holds(text: str, digit: str) -> bool:
-    # An empty optional field may have `<` instead of a check digit.
-    return check_digit(text) == (0 if digit == "<" else _value(digit))
 
 
 def _value(character: str) -> int:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from data.contracts.base import Contract
 from data.contracts.case import CaseFile
 from data.contracts.errors import ContractViolationError, Problem
-from data.contracts.personal import Kind, personal_fields
+from data.contracts.personal import Kind, personal_fields, without_extension
 from data.contracts.ssn import has_shape_of_ssn
 from tools.documents import DocumentUnusableError, content_of
 
@@ -173,7 +173,7 @@ def _spellings(kind: Kind, value: object) -> Iterator[str]:
     joined = _SEPARATORS.sub("", _plain(str(value)))
     yield joined
     if kind == "phone":
-        yield joined[-_PHONE_DIGITS:]
+        yield _SEPARATORS.sub("", without_extension(str(value)))[-_PHONE_DIGITS:]
     if isinstance(value, date):
         yield from (f"{value:%m%d%Y}", f"{value:%d%m%Y}")
 

@@ -11,7 +11,7 @@ from data.contracts.application import Address
 _PO_BOX = re.compile(r"\b(p\.?\s*o\.?\s*box|post\s+office\s+box|pmb)\b", re.IGNORECASE)
 
 _FIRST_DIGIT = {
-    "0": "CT MA ME NH NJ NY PR RI VT VI",
+    "0": "CT MA ME NH NJ NY RI VT",
     "1": "DE NY PA",
     "2": "DC MD NC SC VA WV",
     "3": "AL FL GA MS TN",
@@ -20,9 +20,28 @@ _FIRST_DIGIT = {
     "6": "IL KS MO NE",
     "7": "AR LA OK TX",
     "8": "AZ CO ID NM NV TX UT WY",
-    "9": "AK AS CA GU HI MP OR WA",
+    "9": "AK CA HI OR WA",
 }
 """The states for each first digit of a ZIP code. A few ZIP codes cross a state line."""
+
+_RANGES = {
+    "AA": "340-340",
+    "AE": "090-098",
+    "AP": "962-966",
+    "AS": "96799-96799",
+    "FM": "96941-96944",
+    "GU": "96910-96932",
+    "MH": "96960-96960 96970-96970",
+    "MP": "96950-96952",
+    "PR": "006-007 009-009",
+    "PW": "96939-96940",
+    "VI": "008-008",
+}
+"""The ZIP codes of territories, freely associated states and the armed forces abroad, from the
+first to the last prefix."""
+
+STATES = frozenset({*_RANGES, *" ".join(_FIRST_DIGIT.values()).split()})
+"""The states that have ZIP codes."""
 
 _SHORT = {
     "st": "street",
@@ -50,8 +69,14 @@ def is_po_box(address: Address) -> bool:
 
 
 def postal_code_fits_state(address: Address) -> bool:
-    """Whether the first digit of the ZIP code can belong to the state."""
-    return address.state in _FIRST_DIGIT[address.postal_code[0]].split()
+    """Whether the ZIP code can belong to the state: by its first digit, or within a range."""
+    ranges = _RANGES.get(address.state)
+    if ranges is None:
+        return address.state in _FIRST_DIGIT[address.postal_code[0]].split()
+    return any(
+        first <= address.postal_code[: len(first)] <= last
+        for first, _, last in (part.partition("-") for part in ranges.split())
+    )
 
 
 def address_likeness(first: Address, second: Address) -> float:

@@ -8,15 +8,15 @@ lender does not serve) pass. The policy declines those with a reason.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Literal, LiteralString, Self
+from typing import Annotated, LiteralString, Self
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from data.contracts.base import Contract, Moment, Money
+from data.contracts.base import Contract, Day, Flag, Moment, Money, SchemaVersion
 from data.contracts.personal import (
     ChosenId,
     Dob,
@@ -31,6 +31,7 @@ from data.contracts.personal import (
 )
 from data.contracts.quantities import Count, Months
 from data.contracts.ssn import is_itin, normal_ssn
+from data.zones import local_day
 
 _OLDEST_AGE = 120
 
@@ -107,9 +108,9 @@ class Address(PersonalRecord):
     line1: StreetLine
     city: Line
     state: StateCode
-    postal_code: Annotated[str, Field(pattern=r"^\d{5}(-\d{4})?$")]
-    since: date | None = None
-    until: date | None = None
+    postal_code: Annotated[str, Field(pattern=r"^[0-9]{5}(-[0-9]{4})?$")]
+    since: Day | None = None
+    until: Day | None = None
     ownership: Ownership = Ownership.RENT
 
 
@@ -119,7 +120,7 @@ class Employment(Contract):
     status: EmploymentStatus
     employer: Line = ""
     title: Line = ""
-    start_date: date | None = None
+    start_date: Day | None = None
     gross_monthly_stated: NonNegativeMoney
 
 
@@ -153,7 +154,7 @@ class Applicant(PersonalRecord):
     other_income: Annotated[tuple[OtherIncome, ...], Field(max_length=20)] = ()
     housing_payment_monthly: NonNegativeMoney = Decimal("0.00")
     dependents: Annotated[Count, Field(le=20)] = 0
-    military_covered_borrower: bool = False
+    military_covered_borrower: Flag = False
     """Whether the Military Lending Act and its ceiling of 36 % apply."""
 
     @field_validator("ssn")
@@ -196,10 +197,10 @@ class Consent(Contract):
 class Application(PersonalRecord):
     """One request for credit by one or two applicants."""
 
-    schema_version: Literal[1] = 1
+    schema_version: SchemaVersion = 1
     application_id: ChosenId
     received_at: Moment
-    as_of_date: date
+    as_of_date: Day
     """The day for which the desk decides. Ages and expiry dates are measured on this day."""
     channel: Channel = Channel.WEB
     product: Product = Product.PERSONAL_LOAN
@@ -228,13 +229,9 @@ class Application(PersonalRecord):
             (applicant for applicant in self.applicants if applicant.role is ApplicantRole.CO), None
         )
 
-    @field_validator("as_of_date")
-    @classmethod
-    def _judged_after_receipt(cls, as_of: date, info: ValidationInfo) -> date:
-        received = info.data.get("received_at")
-        if received is not None and as_of < received.date():
-            raise PydanticCustomError("as_of_before_receipt", "lies before received_at")
-        return as_of
+    def day_of(self, moment: datetime) -> date:
+        """The day of an instant where the primary applicant lives (see `data.zones`)."""
+        return local_day(moment, self.primary.addresses[0].state)
 
     @field_validator("applicants")
     @classmethod
@@ -278,9 +275,16 @@ class Application(PersonalRecord):
         return consent
 
     @model_validator(mode="after")
+    def _judged_after_receipt(self) -> Self:
+        if self.as_of_date < self.day_of(self.received_at):
+            problem = _at(("as_of_date",), "as_of_before_receipt", "lies before received_at")
+            raise ValidationError.from_exception_data(type(self).__name__, [problem])
+        return self
+
+    @model_validator(mode="after")
     def _consent_came_in_time(self) -> Self:
         pulled = self.consent.credit_pull_at if self.consent else None
-        if pulled is not None and pulled.date() > self.as_of_date:
+        if pulled is not None and self.day_of(pulled) > self.as_of_date:
             raise PydanticCustomError(
                 "consent_missing", "consent.credit_pull_at lies after as_of_date"
             )

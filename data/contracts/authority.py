@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from data.contracts.base import Contract, Money
+from data.contracts.base import Contract, Flag, Money
 
 GRADES = frozenset("ABCDEF")
 UNGRADED = "ungraded"
@@ -34,7 +34,7 @@ class ProvenIdentity(Contract):
     """Which answers need a proven identity once the desk has API keys."""
 
     gates: tuple[str, ...]
-    overrides: bool
+    overrides: Flag
 
 
 class AuthorityMatrix(Contract):

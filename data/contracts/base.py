@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -17,8 +18,13 @@ from pydantic import (
     Field,
     PlainSerializer,
 )
+from pydantic_core import PydanticCustomError
 
-_PLAIN_NUMBER = re.compile(r"-?\d{1,12}(\.\d{1,6})?")
+_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})?")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MOMENT = re.compile(
+    rf"{_DAY.pattern}T[0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{1,6}})?)?(Z|[+-][0-9]{{2}}:?[0-9]{{2}})?"
+)
 
 
 def _plain_decimal(value: object) -> object:
@@ -29,6 +35,31 @@ def _plain_decimal(value: object) -> object:
         value = repr(value)
     if isinstance(value, str) and not _PLAIN_NUMBER.fullmatch(value):
         raise ValueError("write a plain number, for example 12000.00")
+    return value
+
+
+def _written_day(value: object) -> object:
+    """Accept a date, or its text. Pydantic would also read seconds since 1970, as 1 or `"1"`."""
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        return value
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    raise PydanticCustomError("date_format", "write a date as YYYY-MM-DD")
+
+
+def _written_moment(value: object) -> object:
+    """Accept a datetime, or its text."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _MOMENT.fullmatch(value)):
+        return value
+    raise PydanticCustomError(
+        "moment_format", "write date, time and offset from UTC, such as 2026-11-02T14:05:00Z"
+    )
+
+
+def _whole_number(value: object) -> object:
+    """Refuse true and 1.0, which are equal to 1 in Python."""
+    if type(value) is not int:
+        raise PydanticCustomError("int_type", "a whole number is required")
     return value
 
 
@@ -70,7 +101,18 @@ Rate = Annotated[
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Moment = AwareDatetime
+
+Day = Annotated[date, BeforeValidator(_written_day)]
+"""A day. From outside it is a text as in ISO 8601, `2026-11-02`; a number is no date."""
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_moment)]
+"""An instant. From outside it is a text as in ISO 8601 with the offset from UTC."""
+
+SchemaVersion = Annotated[Literal[1], BeforeValidator(_whole_number)]
+"""The version of a contract's form. There is one so far."""
+
+Flag = Annotated[bool, Field(strict=True)]
+"""Yes or no: only true and false. A number or a word is refused."""
 
 
 class Contract(BaseModel):

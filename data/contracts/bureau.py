@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from data.contracts.application import NonNegativeMoney
-from data.contracts.base import Contract, Money
+from data.contracts.base import Contract, Day, Flag, Money, SchemaVersion
 from data.contracts.personal import Last4, Line, PersonalRecord
 from data.contracts.quantities import Count
 
@@ -97,7 +96,7 @@ class BureauScore(Contract):
     model: Line
     range_min: Count = 300
     range_max: Count = 850
-    scored_on: date
+    scored_on: Day
     factors: Annotated[tuple[ScoreFactor, ...], Field(max_length=5)] = ()
 
     @property
@@ -111,8 +110,8 @@ class Tradeline(Contract):
 
     type: TradelineType
     status: TradelineStatus = TradelineStatus.OPEN
-    opened_on: date
-    closed_on: date | None = None
+    opened_on: Day
+    closed_on: Day | None = None
     limit: NonNegativeMoney | None = None
     """Credit limit, or the original amount of a loan."""
     balance: Money = Decimal("0.00")
@@ -123,36 +122,36 @@ class Tradeline(Contract):
     dpd_30_count: Count = 0
     dpd_60_count: Count = 0
     dpd_90_count: Count = 0
-    last_delinquency: date | None = None
+    last_delinquency: Day | None = None
     """The last day on which the account was 30 or more days late."""
     designator: EcoaDesignator = EcoaDesignator.INDIVIDUAL
 
 
 class Inquiry(Contract):
-    inquired_on: date
-    hard: bool = True
+    inquired_on: Day
+    hard: Flag = True
     purpose: Line = ""
 
 
 class PublicRecord(Contract):
     type: PublicRecordType
-    filed_on: date
+    filed_on: Day
     status: PublicRecordStatus
-    discharged_on: date | None = None
+    discharged_on: Day | None = None
 
 
 class Collection(Contract):
     amount: NonNegativeMoney
-    reported_on: date
-    paid: bool = False
+    reported_on: Day
+    paid: Flag = False
 
 
 class BureauReport(PersonalRecord):
     """One bureau's answer about one applicant."""
 
-    schema_version: Literal[1] = 1
+    schema_version: SchemaVersion = 1
     bureau: Line
-    report_date: date
+    report_date: Day
     status: BureauStatus
     subject_ssn_last4: Last4 | None = None
     """Last four digits of the SSN in the file. The file may belong to another person."""
@@ -162,4 +161,4 @@ class BureauReport(PersonalRecord):
     inquiries: Annotated[tuple[Inquiry, ...], Field(max_length=500)] = ()
     public_records: Annotated[tuple[PublicRecord, ...], Field(max_length=100)] = ()
     collections: Annotated[tuple[Collection, ...], Field(max_length=100)] = ()
-    file_since: date | None = None
+    file_since: Day | None = None

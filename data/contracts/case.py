@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from data.contracts.application import ApplicantRole, Application
-from data.contracts.base import Contract, Money, Slug, sha256_of
+from data.contracts.base import Contract, Money, SchemaVersion, Slug, sha256_of
 from data.contracts.bureau import BureauReport
 from data.contracts.decision import Grade, Outcome
 from data.contracts.documents import Document
@@ -21,7 +21,7 @@ from data.contracts.policy import ReasonCode, Recommendation
 class CaseFile(PersonalRecord):
     """An application, its documents, and the reports of outside services."""
 
-    schema_version: Literal[1] = 1
+    schema_version: SchemaVersion = 1
     application: Application
     documents: Annotated[tuple[Document, ...], Field(max_length=50)] = ()
     bureau_report: BureauReport | None = None
@@ -48,7 +48,8 @@ class CaseFile(PersonalRecord):
     @model_validator(mode="after")
     def _consent_came_before_the_pull(self) -> Self:
         consent = self.application.consent
-        given = consent.credit_pull_at.date() if consent and consent.credit_pull_at else None
+        pulled = consent.credit_pull_at if consent else None
+        given = self.application.day_of(pulled) if pulled else None
         for report in (self.bureau_report, self.co_bureau_report):
             if report is not None and (given is None or given > report.report_date):
                 raise PydanticCustomError(

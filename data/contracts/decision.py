@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from data.contracts.application import Product
-from data.contracts.base import Contract, Moment, Money, Rate, Sha256, Slug, sha256_of
+from data.contracts.base import Contract, Day, Moment, Money, Rate, Sha256, Slug, sha256_of
 from data.contracts.bureau import ScoreFactor
 from data.contracts.personal import Line
 from data.contracts.policy import ReasonCode, Recommendation, RuleResult
@@ -53,7 +52,7 @@ class Offer(Contract):
     finance_charge: Money
     total_of_payments: Money
     grade: Grade
-    expires_on: date
+    expires_on: Day
 
 
 class ConditionPhase(StrEnum):
@@ -123,7 +122,7 @@ class ScoreDisclosure(Contract):
     model: Line
     range_min: Count
     range_max: Count
-    scored_on: date
+    scored_on: Day
     provider: Line
     factors: tuple[ScoreFactor, ...]
 
@@ -144,7 +143,7 @@ class DecisionContent(Contract):
 
     schema_version: Literal[1] = 1
     inputs_sha256: Sha256
-    as_of_date: date
+    as_of_date: Day
     versions: Versions
     requested: RequestedTerms
     recommendation: Recommendation | None

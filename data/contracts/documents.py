@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
 
 from data.contracts.application import Address, ApplicantRole, NonNegativeMoney
-from data.contracts.base import Contract, Moment, Money, Sha256
+from data.contracts.base import Contract, Day, Flag, Moment, Money, Sha256
 from data.contracts.personal import (
     AccountNumber,
     ChosenId,
@@ -68,8 +67,8 @@ class IdentityDocument(PersonalRecord):
     dob: Dob
     address: Address | None = None
     issuer: Line
-    issue_date: date
-    expiry_date: date
+    issue_date: Day
+    expiry_date: Day
     mrz: Annotated[tuple[str, ...], Personal("text")] = ()
     """The machine-readable lines of a passport (ICAO 9303, two lines of 44)."""
     tamper_score: Share | None = None
@@ -91,7 +90,7 @@ class PayFrequency(StrEnum):
 class Deduction(Contract):
     label: Line
     amount: NonNegativeMoney
-    garnishment: bool = False
+    garnishment: Flag = False
     """Withheld for a creditor or a court, rather than for taxes or savings."""
 
 
@@ -101,9 +100,9 @@ class Paystub(PersonalRecord):
     employer: Line
     employee_name: RequiredName
     pay_frequency: PayFrequency
-    period_start: date
-    period_end: date
-    pay_date: date
+    period_start: Day
+    period_end: Day
+    pay_date: Day
     gross: NonNegativeMoney
     net: NonNegativeMoney
     ytd_gross: NonNegativeMoney
@@ -113,17 +112,17 @@ class Paystub(PersonalRecord):
 class Transaction(PersonalRecord):
     """One line of a bank statement. Money in is positive, money out is negative."""
 
-    posted_on: date
+    posted_on: Day
     amount: Money
     description: PersonalText
     category: Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")] = "other"
 
 
 class BankStatement(PersonalRecord):
-    account_last4: Annotated[str, Field(pattern=r"^\d{4}$"), Personal("account")]
+    account_last4: Annotated[str, Field(pattern=r"^[0-9]{4}$"), Personal("account")]
     holder_name: RequiredName
-    period_start: date
-    period_end: date
+    period_start: Day
+    period_end: Day
     opening_balance: Money
     closing_balance: Money
     transactions: Annotated[tuple[Transaction, ...], Field(max_length=10_000)] = ()
@@ -147,7 +146,7 @@ class BenefitsLetter(PersonalRecord):
 
     recipient_name: RequiredName
     payer: Line
-    letter_date: date
+    letter_date: Day
     monthly_amount: NonNegativeMoney
 
 

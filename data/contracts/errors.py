@@ -31,8 +31,8 @@ CreditDeskError
 ├── StopRequestedError                      somebody wants the run to end; it does, as cancelled
 ├── LeaseLostError                          another worker owns the run now; write nothing
 ├── RefusedByPrefectError                   Prefect answers that a call of the desk is wrong
-│   └── UnknownToPrefectError               what the call is about is not in Prefect's database
 └── UnavailableError                        ledger or Prefect server out of reach; try again later
+    └── UnknownToPrefectError               Prefect lost it; the sweep makes it again
 
 An error remembers where it happened (`agent`, `tool` or `stage`) and carries a
 machine-readable `code`. Its text names fields, files and identifiers and never
@@ -283,14 +283,17 @@ class RefusedByPrefectError(CreditDeskError):
     code = "refused_by_prefect"
 
 
-class UnknownToPrefectError(RefusedByPrefectError):
-    """What a call is about is not in Prefect's database, which may be a new one."""
-
-    code = "unknown_to_prefect"
-
-
 class UnavailableError(CreditDeskError):
     code = "unavailable"
+
+
+class UnknownToPrefectError(UnavailableError):
+    """What a call is about is not in Prefect's database, which may be a new one.
+
+    The sweep makes the run there again, so another try later succeeds.
+    """
+
+    code = "unknown_to_prefect"
 
 
 def as_desk_error(error: Exception, otherwise: type[CreditDeskError]) -> CreditDeskError:

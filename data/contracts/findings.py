@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from data.contracts.application import ApplicantRole, NonNegativeMoney
-from data.contracts.base import Contract, Money, Rate, Sha256, Slug
+from data.contracts.base import Contract, Day, Money, Rate, Sha256, Slug
 from data.contracts.bureau import CLOSED_FILES, BureauAlert, BureauScore, BureauStatus
 from data.contracts.decision import Grade, Offer
 from data.contracts.documents import DocumentKind
@@ -142,7 +141,7 @@ class WatchlistScreening(Contract):
     status: WatchlistStatus
     candidates: tuple[WatchlistCandidate, ...] = ()
     list_name: Slug
-    list_date: date
+    list_date: Day
     list_version: Sha256
 
 
@@ -257,7 +256,7 @@ class BureauAttributes(Contract):
 class BureauFinding(Finding):
     bureau_status: BureauStatus
     bureau: str = ""
-    report_date: date | None = None
+    report_date: Day | None = None
     attributes: BureauAttributes | None = None
     alerts: tuple[BureauAlert, ...] = ()
     score: BureauScore | None = None

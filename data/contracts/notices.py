@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
 
-from data.contracts.base import Contract, Slug
+from data.contracts.base import Contract, Day, Slug
 
 
 class NoticeKind(StrEnum):
@@ -23,7 +22,7 @@ class Notice(Contract):
     """One letter as plain text, without the name of the applicant."""
 
     kind: NoticeKind
-    due_by: date
+    due_by: Day
     text: str
 
 

@@ -6,17 +6,17 @@ types below. `masked` gives the form that the desk may show, log or store in a s
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
 from functools import cache
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from data.contracts.base import Contract, Slug
+from data.contracts.base import Contract, Day, Slug
 from data.contracts.ssn import has_shape_of_ssn
 
 Kind = Literal["name", "dob", "ssn", "account", "phone", "email", "street", "device", "text"]
@@ -42,6 +42,12 @@ class PersonalRecord(Contract):
             if name not in hidden:
                 yield name, value
 
+
+_AMERICAN_PHONE = re.compile(
+    r"(?:\+?1[ .-]*)?\(?([2-9][0-9]{2})\)?[ .-]*([2-9][0-9]{2})[ .-]*([0-9]{4})"
+    r"(?: ?(?:x|ext\.?|extension) ?([0-9]{1,6}))?",
+    re.IGNORECASE | re.ASCII,
+)
 
 _CONTROLS = frozenset({"Cc", "Zl", "Zp"})
 """Unicode categories that end a line or control a terminal."""
@@ -70,6 +76,19 @@ def _no_tax_number(text: str) -> str:
     return text
 
 
+def _normal_phone(text: str) -> str:
+    found = _AMERICAN_PHONE.fullmatch(text)
+    if found is None:
+        return text
+    area, exchange, line, extension = found.groups()
+    return f"+1 {area} {exchange} {line}" + (f" x{extension}" if extension else "")
+
+
+def without_extension(phone: str) -> str:
+    """The number that is dialled first."""
+    return phone.casefold().partition("x")[0].removesuffix("e").strip()
+
+
 ChosenId = Annotated[Slug, AfterValidator(_no_tax_number)]
 """An id that a caller has chosen. It must not be a tax number, because names, logs and URLs show
 ids."""
@@ -85,14 +104,22 @@ PersonName = Annotated[Line, Personal("name")]
 
 RequiredName = Annotated[PersonName, AfterValidator(_not_blank)]
 
-Dob = Annotated[date, Personal("dob")]
+Dob = Annotated[Day, Personal("dob")]
 AccountNumber = Annotated[str, Field(min_length=1, max_length=64), Personal("account")]
-Last4 = Annotated[str, Field(pattern=r"^\d{4}$"), Personal("ssn")]
+Last4 = Annotated[str, Field(pattern=r"^[0-9]{4}$"), Personal("ssn")]
 StreetLine = Annotated[Line, AfterValidator(_not_blank), Personal("street")]
 Email = Annotated[
     str, Field(max_length=254, pattern=r"^[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+$"), Personal("email")
 ]
-Phone = Annotated[str, Field(pattern=r"^\+?[0-9][0-9 ().-]{6,20}$"), Personal("phone")]
+Phone = Annotated[
+    str,
+    Field(
+        pattern=r"^(\+?[0-9]|\()[0-9 ().-]{6,20}( ?([xX]|[eE][xX][tT](\.|ension)?) ?[0-9]{1,6})?$"
+    ),
+    AfterValidator(_normal_phone),
+    Personal("phone"),
+]
+"""A telephone number. One of North America is kept as `+1 217 555 0123 x45`."""
 PersonalText = Annotated[Line, Personal("text")]
 """Free text that may contain any personal data."""
 
@@ -152,6 +179,8 @@ def _tokens(kind: Kind, shown: Any) -> Any:
 
 def _token(kind: Kind, value: str) -> str:
     match kind:
+        case "phone" if value != without_extension(value):
+            return _token(kind, without_extension(value))
         case "ssn" | "account" | "phone":
             signs = "".join(sign for sign in value if sign.isalnum())
             return f"***{signs[-4:]}" if len(signs) >= 4 else "***"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
 from enum import StrEnum
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, StrictBool
 
-from data.contracts.base import Contract, Money, Rate, Sha256, Slug
+from data.contracts.base import Contract, Day, Flag, Money, Rate, Sha256, Slug
 
 
 class ReasonCode(StrEnum):
@@ -211,7 +210,7 @@ class Rule(Contract):
     reason: ReasonCode
     cap_fact: str | None = None
     """For a cap: the fact that holds the largest allowed amount."""
-    explained_by_factors: bool = False
+    explained_by_factors: Flag = False
     """Whether the scorecards' factors are the reasons. `reason` is used when there are none."""
     stipulation: Stipulation | None = None
     """What the desk asks of the applicant."""
@@ -219,8 +218,8 @@ class Rule(Contract):
     """The gate where a reviewer answers a referral (by default the underwriter's gate), or checks
     a soft decline before the notice goes out."""
     owner: str
-    effective_from: date
-    effective_to: date | None = None
+    effective_from: Day
+    effective_to: Day | None = None
 
 
 class AffordabilityTerms(Contract):

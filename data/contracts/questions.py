@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 from data.contracts.application import NonNegativeMoney, StateCode
-from data.contracts.base import Contract, Money, Rate, Sha256
+from data.contracts.base import Contract, Day, Money, Rate, Sha256
 from data.contracts.decision import (
     Condition,
     Grade,
@@ -57,14 +55,14 @@ class PricingQuestion(Contract):
     ability: AffordabilityFinding | None
     state: StateCode
     covered_borrower: bool
-    as_of_date: date
+    as_of_date: Day
 
 
 class DecisionQuestion(Contract):
     """Everything that the decision depends on. The outcome is already decided."""
 
     inputs_sha256: Sha256
-    as_of_date: date
+    as_of_date: Day
     versions: Versions
     requested: RequestedTerms
     outcome: Outcome

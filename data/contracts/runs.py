@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
 from enum import StrEnum
 from typing import Any
 
 from pydantic import Field
 
-from data.contracts.base import Contract, Moment
+from data.contracts.base import Contract, Day, Moment
 from data.settings import FanOutPolicy
 
 
@@ -29,7 +28,7 @@ class RunOptions(Contract):
     """What may differ from the desk's defaults in one run."""
 
     fan_out_policy: FanOutPolicy | None = None
-    as_of_date: date | None = None
+    as_of_date: Day | None = None
     """Decide as of this day instead of the application's own."""
 
 

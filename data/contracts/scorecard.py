@@ -12,6 +12,9 @@ from data.contracts.decision import Grade
 from data.contracts.policy import ReasonCode
 from data.contracts.quantities import Share
 
+Number = Annotated[float, Field(strict=True)]
+"""A number of a card. Text with digits and booleans are refused."""
+
 Category = StrictBool | StrictInt | StrictStr
 AttributeValue = StrictBool | StrictInt | float | StrictStr | None
 """A value of an attribute. None means "not known" and has its own points."""
@@ -20,10 +23,10 @@ AttributeValue = StrictBool | StrictInt | float | StrictStr | None
 class Bin(Contract):
     """The points for a range of numbers, from the previous bin up to `below`, or for categories."""
 
-    below: float | None = None
+    below: Number | None = None
     """The first number above the range; None in the last bin of a numeric attribute."""
     values: tuple[Category, ...] | None = None
-    points: float
+    points: Number
 
 
 class CardAttribute(Contract):
@@ -33,7 +36,7 @@ class CardAttribute(Contract):
     reason: ReasonCode
     """The reason that the applicant receives when this attribute cost the most points."""
     bins: Annotated[tuple[Bin, ...], Field(min_length=1)]
-    missing: float
+    missing: Number
     """The points when the value is not known."""
 
     @property
@@ -78,10 +81,10 @@ class Scorecard(Contract):
     """The source of the points: the data and method of a fit, or the expert who set them."""
     target: str
     """The event whose probability the card gives."""
-    pdo: Annotated[float, Field(gt=0)]
-    base_score: float
-    base_odds: Annotated[float, Field(gt=0)]
-    base_points: float = 0.0
+    pdo: Annotated[Number, Field(gt=0)]
+    base_score: Number
+    base_odds: Annotated[Number, Field(gt=0)]
+    base_points: Number = 0.0
     """The points with which every score begins."""
     attributes: Annotated[tuple[CardAttribute, ...], Field(min_length=1)]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-_FORM = re.compile(r"(\d{3})-?(\d{2})-?(\d{4})")
+_FORM = re.compile(r"([0-9]{3})-?([0-9]{2})-?([0-9]{4})")
 
 _GAP = r"[\s._\u2010-\u2015\u2212-]{1,3}"
 _SHAPE = re.compile(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, ValidationError
 
 from data.contracts.authority import AuthorityMatrix
-from data.contracts.base import Contract, Money, Rate, Slug
+from data.contracts.base import Contract, Day, Money, Rate, Slug
 from data.contracts.decision import AdjustedTerms, DecisionContent, Grade, HumanRuling, Offer
 from data.contracts.errors import AnswerRejectedError
 from data.contracts.findings import (
@@ -187,7 +186,7 @@ class Overrides(Contract):
 
     amount_requested: Annotated[Money, Field(gt=0)] | None = None
     term_months: Annotated[Months, Field(ge=1)] | None = None
-    as_of_date: date | None = None
+    as_of_date: Day | None = None
     fan_out_policy: FanOutPolicy | None = None
     policy: Slug | None = None
     """File name of a rule pack in `data/policy`, without the suffix."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
 from functools import cached_property
 from typing import Annotated
 
 from pydantic import Field
 
-from data.contracts.base import Contract, Slug, sha256_of
+from data.contracts.base import Contract, Day, Slug, sha256_of
 from data.contracts.findings import WatchlistCandidate
 from data.contracts.personal import Line
 
@@ -19,7 +18,7 @@ class WatchlistEntry(Contract):
     entry_id: Slug
     names: Annotated[tuple[Line, ...], Field(min_length=1)]
     aliases: tuple[Line, ...] = ()
-    dobs: tuple[date, ...] = ()
+    dobs: tuple[Day, ...] = ()
     """Every reported date of birth; empty when none is known."""
     countries: tuple[Annotated[str, Field(pattern=r"^[A-Z]{2}$")], ...] = ()
     programme: Line
@@ -29,7 +28,7 @@ class Watchlist(Contract):
     """One edition of one list."""
 
     name: Slug
-    list_date: date
+    list_date: Day
     entries: tuple[WatchlistEntry, ...]
 
     @cached_property
@@ -47,7 +46,7 @@ class ListedCandidate(WatchlistCandidate):
     dob_is_equal: bool
     """Whether the date of birth is exactly one of the entry's. `dob_agrees` allows one year."""
     list_name: Slug
-    list_date: date
+    list_date: Day
     """The date of the edition that the screening used."""
     list_has_changed: bool
     """Whether the list is now another edition or missing, so that the entry may differ."""

@@ -7,8 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from data.contracts.errors import ConflictError, StaleRequestError
+from data.contracts.errors import AlreadyAnsweredError, ConflictError, StaleRequestError
 from data.contracts.review import Answerer, Claim, Review, ReviewStatus
+from data.contracts.runs import RunStatus
 from data.settings import Settings
 from flows.case import case_on_file, review_case
 from flows.review_forms import bound, form_at
@@ -47,7 +48,7 @@ async def record(
     named = {request_id, answer.request_id} - {None}
 
     def check(connection: sa.Connection) -> _Judged:
-        review = reviews.resolve_target(connection, run_id, answer.gate, idempotency_key)
+        review = _target(connection, run_id, answer, idempotency_key)
         if named - {review.request_id}:
             raise StaleRequestError(
                 f"the run asks for {review.request_id} by now: read the request again"
@@ -61,6 +62,19 @@ async def record(
         return judged.review.model_copy(update={"fields": judged.fields})
 
     return await ledger.write(enter)
+
+
+def _target(
+    connection: sa.Connection, run_id: str, answer: Answer, idempotency_key: str | None
+) -> Review:
+    """The request that an answer is for; of a run that was cancelled, that is what is said."""
+    run = runs.find(connection, run_id)
+    try:
+        return reviews.resolve_target(connection, run_id, answer.gate, idempotency_key)
+    except AlreadyAnsweredError:
+        if run.status is RunStatus.CANCELLED:
+            raise ConflictError(f"run {run_id} has ended: it was cancelled") from None
+        raise
 
 
 def _judged(

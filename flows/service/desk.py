@@ -16,7 +16,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from data.contracts.errors import CreditDeskError, UnavailableError
+from data.contracts.errors import CreditDeskError
 from data.contracts.review import Claim, Review
 from data.contracts.runs import RunSummary
 from data.settings import Settings
@@ -88,7 +88,7 @@ class DeskService(DeskQueries):
         """
         run, is_new = await submissions.submit(self.ledger, self._settings, request, caller)
         if is_new:
-            await self._launch(run)
+            self._run_errand(self._launch(run))
         return await self.run(run.run_id), is_new
 
     async def resume(
@@ -104,14 +104,13 @@ class DeskService(DeskQueries):
         if request.makes_a_fork:
             forked, is_new = await forks.fork(self.ledger, run, request, caller, idempotency_key)
             if is_new:
-                await self._launch(forked)
+                self._run_errand(self._launch(forked))
             return await self.run(forked.run_id)
         await forks.require_able_to_go_on(self.ledger, run)
         reopened = await self.ledger.write(retries.reopen, run_id, caller.name)
         feed.publish(reopened)
         if reopened:
-            with suppress(UnavailableError):  # then the next sweep does it
-                await states.reschedule(self._client, run.flow_run_id)
+            self._run_errand(self._tell(states.reschedule(self._client, run.flow_run_id)))
         return await self.run(run_id)
 
     async def cancel(self, run_id: str, caller: Caller) -> RunSummary:
@@ -120,8 +119,7 @@ class DeskService(DeskQueries):
         Raises ConflictError when it has ended in another way.
         """
         feed.publish(await self.ledger.write(cancellations.request, run_id, caller.name))
-        with suppress(UnavailableError):  # then the next sweep does it
-            await cancel.deliver_one(self._client, self.ledger, run_id)
+        self._run_errand(self._tell(cancel.deliver_one(self._client, self.ledger, run_id)))
         return await self.run(run_id)
 
     async def hold(self, run_id: str, caller: Caller, *, held: bool) -> RunSummary:
@@ -203,12 +201,20 @@ class DeskService(DeskQueries):
         return self._deployment_id
 
     async def _launch(self, run: Run) -> None:
-        """Tell Prefect of a run at once, if it can be reached; if not, the next sweep does."""
+        """Tell Prefect of a run at once, if it can be reached; if not, the next sweep does.
+
+        No caller waits for this: a server that hangs would hang the caller too.
+        """
         try:
             await launch(self._client, self.ledger, await self._deployed(), run)
         except CreditDeskError as error:
             self._deployment_id = None
             log.warning("run %s starts later: %s", run.run_id, error)
+
+    async def _tell(self, call: Coroutine[Any, Any, None]) -> None:
+        """Tell Prefect of what the ledger has accepted; if that fails, the next sweep does it."""
+        with suppress(CreditDeskError):
+            await call
 
     def _run_errand(self, errand: Coroutine[Any, Any, None]) -> None:
         """Do something beside the requests; it ends with this process at the latest."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,10 +13,19 @@ from flows.runtime.ledger.database import Ledger
 from tests.api.desks import FakeDesk, app_of, client_of
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}") as opened:
+@pytest.fixture(scope="session")
+def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a ledger with all its tables, made once: migrations take a while."""
+    file = tmp_path_factory.mktemp("ledger") / "ledger.db"
+    with Ledger(f"sqlite:///{file}") as opened:
         opened.migrate()
+    return file
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, empty_ledger: Path) -> Iterator[Ledger]:
+    file = shutil.copy(empty_ledger, tmp_path / "ledger.db")
+    with Ledger(f"sqlite:///{file}") as opened:
         yield opened
 
 

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from data.contracts.errors import RecordNotFoundError
 from data.contracts.notices import Notice, NoticeKind
+from data.contracts.personal import masked
 from data.contracts.review import Review, ReviewRequest, ReviewStatus, Role
 from data.contracts.runs import Links, RunStatus, RunSummary
 from data.settings import Settings
@@ -22,6 +23,8 @@ from flows.service.desk import DeskService
 from flows.service.requests import (
     Answer,
     Caller,
+    FiledDocument,
+    FileDocument,
     InboxPage,
     OpenRequest,
     ResumeRun,
@@ -29,6 +32,7 @@ from flows.service.requests import (
     RunState,
     StartRun,
 )
+from tools.case_files import load_persona
 
 RUN_ID = "8b0e6f0c-2f1d-4a55-9d0a-0d6f1f1b2c3d"
 MOMENT = datetime(2026, 11, 22, 8, 23, 14, tzinfo=UTC)
@@ -143,6 +147,18 @@ class FakeDesk(DeskService):
     ) -> InboxPage:
         self._note(role, limit, cursor)
         return InboxPage(items=(), next_cursor="next" if cursor is None else None)
+
+    async def file_document(
+        self, application_id: str, request: FileDocument, caller: Caller
+    ) -> tuple[FiledDocument, bool]:
+        self._note(application_id, request)
+        document = request.document(MOMENT.date())
+        shown = document.model_dump(include=set(FiledDocument.model_fields))
+        return FiledDocument(application_id=application_id, **shown), self.is_new
+
+    async def application(self, application_id: str, caller: Caller) -> dict[str, Any]:
+        self._note(application_id)
+        return masked(load_persona(Settings().data_dir, application_id).application)
 
     async def notice(self, run_id: str) -> Notice:
         self._note(run_id)

@@ -1,4 +1,4 @@
-"""The application as a whole: its OpenAPI page, its spans, its address, its end."""
+"""The application as a whole: its spans, its address, its limits, its end."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -20,7 +21,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from sse_starlette.sse import SendTimeoutError
 from starlette.types import Message, Receive, Scope, Send
 
+from api.app import serve_api
 from api.problems import Unexpected
+from data.settings import Settings
 from tests.api.desks import RUN_ID, FakeDesk, app_of, client_of
 
 ROOT = Path(__file__).parents[2]
@@ -70,28 +73,6 @@ async def test_a_caller_s_trace_is_continued(spans: InMemorySpanExporter, desk: 
     assert f"{span.context.trace_id:032x}" == trace_id
 
 
-async def test_the_openapi_page_has_examples_problems_and_the_event(
-    client: httpx.AsyncClient,
-) -> None:
-    page = (await client.get("/openapi.json")).json()
-
-    start = page["paths"]["/runs"]["post"]["responses"]
-    follow = page["paths"]["/runs/{run_id}/events"]["get"]["responses"]
-    examples = page["components"]["schemas"]["StartRun"]["examples"]
-    problem = {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}
-    assert [example["application_id"] for example in examples] == [
-        "ada-prime",
-        "dee-debtor",
-        "bora-borderline",
-    ]
-    assert start["409"]["content"] == {"application/problem+json": problem}
-    assert start["422"]["content"] == {"application/problem+json": problem}
-    assert follow["200"]["content"] == {
-        "text/event-stream": {"schema": {"$ref": "#/components/schemas/Event"}}
-    }
-    assert "HTTPValidationError" not in page["components"]["schemas"]
-
-
 async def test_the_page_for_people_is_there(client: httpx.AsyncClient) -> None:
     assert (await client.get("/docs")).status_code == 200
 
@@ -117,6 +98,24 @@ def test_the_api_role_refuses_an_open_address_with_exit_code_2(tmp_path: Path) -
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert ended.stderr.strip().endswith("set CREDIT_DESK_API_HOST to 127.0.0.1")
+
+
+def test_the_server_holds_as_many_connections_as_the_settings_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[uvicorn.Config] = []
+    monkeypatch.setattr("api.app.parent_pipe.exit_with_parent", lambda: None)
+    monkeypatch.setattr("api.app.telemetry.setup", lambda **_: None)
+    monkeypatch.setattr("api.app._Server.run", lambda server: served.append(server.config))
+
+    serve_api(Settings(home=tmp_path, api_max_connections=7, api_backlog=3))
+
+    [config] = served
+    assert (config.limit_concurrency, config.backlog, config.access_log) == (7, 3, False)
+
+
+def test_the_default_leaves_room_beside_the_streams() -> None:
+    assert Settings().api_max_connections > Settings().streams_per_process
 
 
 SERVE = """

@@ -1,4 +1,4 @@
-"""The hub: what followers see, when a stream ends, and how seldom the journal is read."""
+"""The hub: the frames of followers, the end of streams, and how seldom it reads the journal."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from api.hub import Hub
+from api.problems import MalformedRequestError
 from data.contracts.errors import RecordNotFoundError, UnavailableError
 from data.contracts.events import EventType
 from data.contracts.runs import RunStatus
@@ -193,7 +194,7 @@ async def test_one_query_a_second_covers_all_followed_runs(
     for run_id in (RUN_ID, OTHER_RUN):
         await a_run(ledger, run_id)
     async with Hub(desk, look_seconds=0.05) as hub:
-        tasks = [asyncio.create_task(all_ids(hub, run_id=one)) for one in (RUN_ID, OTHER_RUN)]
+        tasks = [asyncio.create_task(all_ids(hub, run_id=run_id)) for run_id in (RUN_ID, OTHER_RUN)]
         await until(lambda: len(asked) >= 3)
         for task in tasks:
             task.cancel()
@@ -202,7 +203,7 @@ async def test_one_query_a_second_covers_all_followed_runs(
     assert asked[:3] == [{RUN_ID, OTHER_RUN}] * 3
 
 
-async def test_nothing_is_kept_of_a_run_that_nobody_follows(
+async def test_nothing_is_kept_of_a_run_without_followers(
     ledger: Ledger, hub: Hub, reads: list[int]
 ) -> None:
     await a_run(ledger)
@@ -218,7 +219,7 @@ async def test_nothing_is_kept_of_a_run_that_nobody_follows(
     assert hub.followed == frozenset()
 
 
-async def test_a_wake_up_for_a_run_that_nobody_follows_reads_nothing(
+async def test_a_wake_up_for_a_run_without_followers_reads_nothing(
     desk: FakeDesk, ledger: Ledger, hub: Hub, reads: list[int]
 ) -> None:
     await a_run(ledger)
@@ -269,24 +270,24 @@ async def test_the_hub_outlives_an_event_stream_that_breaks(ledger: Ledger) -> N
         assert await asyncio.wait_for(following, 5) == [1]
 
 
-async def test_whoever_may_not_listen_any_more_is_turned_out_and_others_stay(
+async def test_a_follower_without_authorization_is_disconnected_and_others_stay(
     desk: FakeDesk, ledger: Ledger
 ) -> None:
     await a_run(ledger)
     revoked: list[bool] = []
     async with Hub(desk, look_seconds=0.02) as hub:
-        still_authorized = hub.follow(RUN_ID)
-        may_not = hub.follow(RUN_ID, still_authorized=lambda: not revoked)
+        staying = hub.follow(RUN_ID)
+        leaving = hub.follow(RUN_ID, still_authorized=lambda: not revoked)
         await tell(ledger, RUN_ID, STEP)
-        assert ids_in(await anext(still_authorized)) == ids_in(await anext(may_not)) == [1]
+        assert ids_in(await anext(staying)) == ids_in(await anext(leaving)) == [1]
 
         revoked.append(True)
         with pytest.raises(StopAsyncIteration):
-            await asyncio.wait_for(anext(may_not), 5)
+            await asyncio.wait_for(anext(leaving), 5)
         await tell(ledger, RUN_ID, STEP)
 
-        assert ids_in(await asyncio.wait_for(anext(still_authorized), 5)) == [2]
-        await still_authorized.aclose()
+        assert ids_in(await asyncio.wait_for(anext(staying), 5)) == [2]
+        await staying.aclose()
 
 
 async def test_a_run_that_is_purged_ends_its_streams(desk: FakeDesk, ledger: Ledger) -> None:
@@ -307,5 +308,7 @@ async def test_only_an_ended_run_has_nothing_after_its_last_event(ledger: Ledger
     await tell(ledger, RUN_ID, DONE, status=RunStatus.COMPLETED)
     assert await hub.has_nothing_after(RUN_ID, 2)
     assert not await hub.has_nothing_after(RUN_ID, 1)
+    with pytest.raises(MalformedRequestError, match="the last event of this run has the id 2"):
+        await hub.has_nothing_after(RUN_ID, 3)
     with pytest.raises(RecordNotFoundError):
         await hub.has_nothing_after(OTHER_RUN, 0)

@@ -1,13 +1,16 @@
-"""Every error has one form, one status, and repeats nothing that was sent."""
+"""Every error has one form and one status, and repeats nothing of the request."""
 
 from __future__ import annotations
 
 import logging
+import time
+from typing import Any
 
 import httpx
 import pytest
 
-from api.problems import STATUS, status_of
+from api.json_route import MAX_NODES
+from api.problems import MOST_FIELDS, STATUS, status_of
 from data.contracts import errors
 from data.contracts.errors import (
     AnswerRejectedError,
@@ -15,6 +18,7 @@ from data.contracts.errors import (
     CreditDeskError,
     Problem,
 )
+from flows.service.summaries import place_of as place_of_cursor
 from tests.api.desks import RUN_ID, FakeDesk
 
 SECRET = "516-24-3907"
@@ -41,7 +45,7 @@ BY_CLASS: list[tuple[CreditDeskError, int, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "code"), BY_CLASS, ids=[type(one[0]).__name__ for one in BY_CLASS]
+    ("error", "status", "code"), BY_CLASS, ids=[type(error).__name__ for error, _, _ in BY_CLASS]
 )
 async def test_an_error_is_answered_by_its_class(
     client: httpx.AsyncClient, desk: FakeDesk, error: CreditDeskError, status: int, code: str
@@ -107,7 +111,7 @@ async def test_a_rejected_answer_names_its_field(client: httpx.AsyncClient, desk
     ]
 
 
-async def test_what_nobody_foresaw_is_500_without_details_and_logged_by_place(
+async def test_an_unexpected_error_is_500_without_details_and_logged_by_place(
     client: httpx.AsyncClient, desk: FakeDesk, caplog: pytest.LogCaptureFixture
 ) -> None:
     desk.error = ZeroDivisionError(f"while looking at {SECRET}")
@@ -152,8 +156,8 @@ INVALID = {
         "/application/application/applicants/0/dob",
     ),
     "key that is no field's name": ({"a/b~c": 1}, "/?"),
-    "key that is a number of somebody's": ({"531-40-9207": 1}, "/?"),
-    "key with a number of somebody's in it": ({"ssn_531_40_9207": 1}, "/?"),
+    "key that is a tax number": ({"531-40-9207": 1}, "/?"),
+    "key with a tax number in it": ({"ssn_531_40_9207": 1}, "/?"),
 }
 
 
@@ -195,13 +199,90 @@ async def test_addresses_that_lead_nowhere_are_problems_too(
 
 
 @pytest.mark.parametrize("id", ["531-40-9207", "ssn-531-40-9207", "Zq lives here"])
-async def test_no_problem_repeats_an_address_that_holds_a_number_of_somebody_s(
+async def test_no_problem_repeats_an_address_that_holds_a_tax_number(
     client: httpx.AsyncClient, id: str
 ) -> None:
     answer = await client.get(f"/runs/{id}/state")
 
     assert (answer.status_code, answer.json()["instance"]) == (404, "/runs/?/state")
     assert id not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "pointer"),
+    [
+        ("/runs?limit=0", "/query/limit"),
+        ("/runs?status=asleep", "/query/status"),
+        (f"/runs/{RUN_ID}/diff?from=a", "/query/to"),
+        ("/workflow/graph.png", "/path/form"),
+        (f"/runs/{RUN_ID}/checkpoints/a/b", "/path/version"),
+    ],
+)
+async def test_a_parameter_is_named_with_the_place_where_it_stands(
+    client: httpx.AsyncClient, path: str, pointer: str
+) -> None:
+    answer = await client.get(path)
+
+    assert [found["pointer"] for found in answer.json()["errors"]] == [pointer]
+
+
+async def test_a_header_is_named_with_the_place_where_it_stands(client: httpx.AsyncClient) -> None:
+    answer = await client.post(f"/runs/{RUN_ID}/resume", headers={"Idempotency-Key": "k" * 200})
+
+    assert [found["pointer"] for found in answer.json()["errors"]] == ["/header/idempotency-key"]
+
+
+def test_the_service_names_a_parameter_in_the_same_form() -> None:
+    with pytest.raises(ContractViolationError) as refused:
+        place_of_cursor("no cursor")
+
+    assert [found.pointer for found in refused.value.problems] == ["/query/cursor"]
+
+
+async def test_a_violation_of_many_fields_lists_twenty_and_counts_all(
+    client: httpx.AsyncClient, desk: FakeDesk
+) -> None:
+    unknown = {f"field_{number}": 1 for number in range(300)}
+
+    by_contract = (await client.post("/runs", json={"application_id": "a"} | unknown)).json()
+    desk.error = ContractViolationError(
+        "bad", [Problem(f"/{name}", "unknown", "no such field") for name in unknown]
+    )
+    by_desk = (await client.post("/runs", json={"application_id": "a"})).json()
+
+    for problem in (by_contract, by_desk):
+        assert (len(problem["errors"]), problem["error_count"]) == (MOST_FIELDS, 300)
+    assert by_contract["detail"].endswith("(and 299 more)")
+
+
+async def test_a_body_of_too_many_values_is_413_at_once(
+    client: httpx.AsyncClient, desk: FakeDesk
+) -> None:
+    unknown = {f"k{number}": 1 for number in range(150_000)}
+    nested: dict[str, Any] = {"application": {"applicants": [[{}]] * MAX_NODES}}
+
+    started = time.perf_counter()
+    for body in (unknown, nested):
+        refused = await client.post("/runs", json=body)
+        assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
+        assert f"at most {MAX_NODES:,}" in refused.json()["detail"]
+        assert len(refused.content) < 1000
+    assert time.perf_counter() - started < 2
+    assert desk.asked == []
+
+
+async def test_a_body_with_as_many_values_as_allowed_is_judged_soon(
+    client: httpx.AsyncClient,
+) -> None:
+    empty: dict[str, Any] = {"application": {"applicants": [{}] * (MAX_NODES - 3)}}
+
+    started = time.perf_counter()
+    refused = await client.post("/runs", json=empty)
+
+    assert refused.status_code == 422
+    assert refused.json()["error_count"] > MAX_NODES
+    assert len(refused.content) < 10_000
+    assert time.perf_counter() - started < 2
 
 
 async def test_another_method_is_405(client: httpx.AsyncClient) -> None:

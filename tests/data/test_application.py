@@ -168,7 +168,20 @@ def test_areas_that_were_first_used_in_2011(ssn: str, young: bool) -> None:
         ("/received_at", "2026-11-02T14:05:00", "/received_at", "timezone_aware"),
         ("/consent", None, "/consent", "consent_missing"),
         ("/consent/credit_pull_at", None, "/consent", "consent_missing"),
-        ("/consent/credit_pull_at", "2026-11-03T00:00:00Z", "", "consent_missing"),
+        ("/consent/credit_pull_at", "2026-11-03T12:00:00Z", "", "consent_missing"),
+        ("/applicants/0/dob", 0, "/applicants/0/dob", "date_format"),
+        ("/applicants/0/dob", "0", "/applicants/0/dob", "date_format"),
+        ("/applicants/0/dob", "1984-06-17T00:00:00", "/applicants/0/dob", "date_format"),
+        ("/as_of_date", 20261101, "/as_of_date", "date_format"),
+        ("/as_of_date", "20261102", "/as_of_date", "date_format"),
+        ("/as_of_date", True, "/as_of_date", "date_format"),
+        ("/received_at", 1, "/received_at", "moment_format"),
+        ("/received_at", "2026-11-02", "/received_at", "moment_format"),
+        ("/received_at", "2026-11-02 14:05:00Z", "/received_at", "moment_format"),
+        ("/consent/credit_pull_at", 1, "/consent/credit_pull_at", "moment_format"),
+        ("/consent/e_sign_at", "1", "/consent/e_sign_at", "moment_format"),
+        ("/schema_version", True, "/schema_version", "int_type"),
+        ("/schema_version", 1.0, "/schema_version", "int_type"),
         ("/applicants/0/religion", "any", "/applicants/0/religion", "extra_forbidden"),
         ("/application_id", "../etc/passwd", "/application_id", "string_pattern_mismatch"),
     ],
@@ -177,6 +190,74 @@ def test_the_impossible_is_refused_by_field_and_code(
     pointer: str, value: object, at: str, code: str
 ) -> None:
     assert _problem(_with(pointer, value))[:2] == (at, code)
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("(217) 555-0123", "+1 217 555 0123"),
+        ("+1 (217) 555-0123 x45", "+1 217 555 0123 x45"),
+        ("217.555.0123 ext. 45", "+1 217 555 0123 x45"),
+        ("217-555-0123 Extension 45", "+1 217 555 0123 x45"),
+        ("1-217-555-0123", "+1 217 555 0123"),
+        ("2175550123", "+1 217 555 0123"),
+        ("+1 217 555 0123", "+1 217 555 0123"),
+        ("+49 30 1234567", "+49 30 1234567"),
+    ],
+)
+def test_a_telephone_number_has_one_form(written: str, number: str) -> None:
+    applicant = Application.model_validate(_with("/applicants/0/phone", written)).primary
+
+    assert applicant.phone == number
+    assert Application.model_validate(_with("/applicants/0/phone", number)).primary == applicant
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["", "555", "call me", "(217) 555-0123 x", "217-555-0123 x4567890", "２１７-555-0123"],
+)
+def test_what_is_no_telephone_number_is_refused(written: str) -> None:
+    pointer, code, _ = _problem(_with("/applicants/0/phone", written))
+
+    assert (pointer, code) == ("/applicants/0/phone", "string_pattern_mismatch")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [
+        ("dob", "１９８４-06-17", "date_format"),
+        ("ssn", "０００-70-3907", "ssn_invalid"),
+        ("ssn", "５１６-24-3907", "ssn_invalid"),
+        ("dependents", True, "int_type"),
+        ("military_covered_borrower", 1, "bool_type"),
+        ("military_covered_borrower", "yes", "bool_type"),
+        ("housing_payment_monthly", "１２00.00", "value_error"),
+        ("addresses/0/postal_code", "６２７０４", "string_pattern_mismatch"),
+        ("addresses/0/postal_code", 62704, "string_type"),
+    ],
+)
+def test_other_scripts_digits_and_other_types_are_refused(
+    field: str, value: object, code: str
+) -> None:
+    pointer = f"/applicants/0/{field}"
+
+    assert _problem(_with(pointer, value))[:2] == (pointer, code)
+
+
+@pytest.mark.parametrize("written", ["2026-11-03T04:30:00Z", "2026-11-02T20:30:00-08:00"])
+def test_instants_are_judged_by_their_day_where_the_applicant_lives(written: str) -> None:
+    content = _with("/received_at", written)
+    content["consent"]["credit_pull_at"] = written
+
+    application = Application.model_validate(content)
+
+    assert application.day_of(application.received_at) == application.as_of_date
+
+
+@pytest.mark.parametrize("written", ["2026-11-03T10:30:00Z", "2026-11-03T02:30:00-08:00"])
+def test_the_next_day_there_is_the_next_day(written: str) -> None:
+    assert _problem(_with("/received_at", written))[:2] == ("/as_of_date", "as_of_before_receipt")
+    assert _problem(_with("/consent/credit_pull_at", written))[:2] == ("", "consent_missing")
 
 
 def test_an_application_without_any_consent_is_refused() -> None:

@@ -93,6 +93,15 @@ def test_consent_after_the_pull_is_no_consent() -> None:
     assert _refused(content) == "consent_missing"
 
 
+@pytest.mark.parametrize("written", ["2026-11-02T05:30:00Z", "2026-11-02T14:30:00+09:00"])
+def test_the_day_of_consent_is_the_day_where_the_applicant_lives(written: str) -> None:
+    content = load_case(DATA, "ada-prime").model_dump(mode="json")
+    content["bureau_report"]["report_date"] = "2026-11-01"
+    content["application"]["consent"]["credit_pull_at"] = written
+
+    assert CaseFile.model_validate(content).bureau_report is not None
+
+
 def test_a_further_document_makes_another_case_and_keeps_the_first() -> None:
     erin = load_persona(DATA, "erin-expired")
     renewed = erin.later_documents[0]

@@ -71,6 +71,14 @@ def test_a_mask_leaves_what_a_colleague_needs_to_tell_two_people_apart() -> None
     assert shown["employment"]["gross_monthly_stated"] == "4000.00"
 
 
+def test_the_mask_of_a_telephone_number_leaves_out_the_extension() -> None:
+    person = Applicant.model_validate(
+        _applicant().model_dump() | {"phone": "(217) 555-0142 ext. 45"}
+    )
+
+    assert masked(person)["phone"] == "***0142"
+
+
 def test_masking_reaches_into_lists_and_keeps_their_length() -> None:
     statement = BankStatement(
         account_last4="9911",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 
 import pytest
 from pydantic import ValidationError
 
-from data.contracts.underwriting import DocumentsOutcome, Underwriting
+from data.contracts.runs import RunOptions
+from data.contracts.underwriting import DocumentsOutcome, Overrides, Underwriting
 
 
 @pytest.mark.parametrize("key", ["documents", "papers"])
@@ -35,3 +37,15 @@ def test_a_state_cannot_be_changed() -> None:
 
     with pytest.raises(ValidationError, match="frozen"):
         state.documents = DocumentsOutcome.SUPPLIED  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("contract", [Overrides, RunOptions])
+@pytest.mark.parametrize("day", [20261101, 0, "20261101", True, "2026-11-01T00:00:00Z"])
+def test_another_day_is_given_as_a_date(
+    contract: type[Overrides] | type[RunOptions], day: object
+) -> None:
+    assert contract.model_validate({"as_of_date": "2026-11-01"}).as_of_date == date(2026, 11, 1)
+    with pytest.raises(ValidationError, match="YYYY-MM-DD"):
+        contract.model_validate({"as_of_date": day})
+    with pytest.raises(ValidationError, match="YYYY-MM-DD"):
+        contract.model_validate_json(json.dumps({"as_of_date": day}))

@@ -83,6 +83,24 @@ class FaultyDesk:
             assert not alive, f"outlived their supervisor: {alive}"
             await self.open()
 
+    async def lose_prefect(self) -> None:
+        """Kill the Prefect server and remove its database; the supervisor starts a new server.
+
+        The supervisor stands still meanwhile: it would start the server on the old database.
+        """
+        assert self.process is not None
+        supervisor = psutil.Process(self.process.pid)
+        server = self.role("server")
+        self.kills["prefect"] += 1
+        supervisor.suspend()
+        try:
+            server.kill()
+            await asyncio.to_thread(psutil.wait_procs, [server], 8)
+            for path in (self.home / "prefect").glob("prefect.db*"):
+                path.unlink()
+        finally:
+            supervisor.resume()
+
     async def close(self) -> None:
         """End the desk as an operator does."""
         if self.process is None or self.process.poll() is not None:

@@ -3,32 +3,59 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
+import psutil  # type: ignore[import-untyped, unused-ignore]
 import pytest
 
 from tests.faults import held_runs, invariants
 from tests.faults.desk_process import FaultyDesk
 
 pytestmark = pytest.mark.timeout(400)
-ANSWER_SECONDS = 20.0
+Away = Callable[[FaultyDesk], AbstractContextManager[None]]
+ANSWER_SECONDS = 15.0
 
 
-async def test_an_application_is_accepted_while_prefect_is_away_and_runs_afterwards(
-    faulty_desk: FaultyDesk,
-) -> None:
+@contextmanager
+def gone(faulty_desk: FaultyDesk) -> Iterator[None]:
+    """The server was killed, and the supervisor has not started another one yet."""
+    assert faulty_desk.process is not None
+    supervisor = psutil.Process(faulty_desk.process.pid)
+    server = faulty_desk.role("server")
+    supervisor.suspend()
+    try:
+        server.kill()
+        yield
+    finally:
+        supervisor.resume()
+
+
+@contextmanager
+def hanging(faulty_desk: FaultyDesk) -> Iterator[None]:
+    """The server takes connections and does not answer."""
     server = faulty_desk.role("server")
     server.suspend()
     try:
+        yield
+    finally:
+        server.resume()
+
+
+@pytest.mark.xfail(strict=True, reason="POST /runs waits for Prefect until its own time is up")
+@pytest.mark.parametrize("away", [gone, hanging])
+async def test_an_application_is_accepted_while_prefect_is_away_and_runs_afterwards(
+    faulty_desk: FaultyDesk, away: Away
+) -> None:
+    with away(faulty_desk):
         began = time.monotonic()
         case = await held_runs.start(faulty_desk)
         seconds = time.monotonic() - began
         summary = (await faulty_desk.http.get(f"/runs/{case.run_id}")).json()
-    finally:
-        server.resume()
 
-    assert seconds < ANSWER_SECONDS
     assert summary["status"] == "queued"
     await held_runs.until_ended(faulty_desk, case)
     invariants.require_whole_journal(faulty_desk, case)
     invariants.require_one_memo_each(faulty_desk, [case])
     await invariants.until_settled(faulty_desk)
+    assert seconds < ANSWER_SECONDS

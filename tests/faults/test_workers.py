@@ -38,7 +38,7 @@ async def test_a_run_that_kills_its_workers_is_executed_alone_and_then_fails(
     assert held_runs.codes(faulty_desk, deadly, "run.failed") == ["worker_killer"]
     summary = (await faulty_desk.http.get(f"/runs/{deadly.run_id}")).json()
     assert summary["error"]["stage"] == "verification"
-    assert "3 times alone" in summary["error"]["message"]
+    assert "3 workers were lost in one stage of this run" in summary["error"]["message"]
     for other in others:
         invariants.require_whole_journal(faulty_desk, other)
     theirs = [event["ts"] for other in others for event in faulty_desk.journal(other.run_id)]

@@ -35,7 +35,7 @@ async def test_a_reviewer_who_claims_a_case_has_it_alone_until_it_is_released(de
 
     mine, again, theirs = await claim(run, "una"), await claim(run, "una"), await claim(run, "tom")
     meddling = await run.answer(decision="approve", reviewer="tom")
-    listed = {item["run_id"]: item for item in (await desk.http.get("/inbox")).json()}
+    listed = {item["run_id"]: item for item in (await desk.http.get("/inbox")).json()["items"]}
 
     assert (mine.status_code, again.status_code) == (200, 200)
     assert again.json()["until"] > mine.json()["until"]
@@ -58,7 +58,7 @@ async def test_a_claim_ends_by_itself(desk: Desk) -> None:
             (run.run_id,),
         )
 
-    listed = {item["run_id"]: item for item in (await desk.http.get("/inbox")).json()}
+    listed = {item["run_id"]: item for item in (await desk.http.get("/inbox")).json()["items"]}
 
     assert listed[run.run_id]["claim"] is None
     assert (await run.answer(decision="approve", reviewer="tom")).status_code == 202

@@ -37,6 +37,7 @@ from tools.documents import (
 
 DATA = Path("data")
 AS_OF = date(2026, 11, 2)
+ADA = load_case(DATA, "ada-prime").application
 
 
 def _stub(**differs: Any) -> Paystub:
@@ -159,7 +160,7 @@ def test_documents_are_selected_by_applicant_and_kind() -> None:
 def test_a_paystub_counts_for_sixty_days(days: int, problem: str | None) -> None:
     stub = _stub(pay_date=AS_OF - timedelta(days=days))
 
-    assert staleness(json_document("p", DocumentKind.PAYSTUB, stub), stub, AS_OF) == problem
+    assert staleness(json_document("p", DocumentKind.PAYSTUB, stub), stub, ADA) == problem
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,7 @@ def test_an_annual_proof_counts_for_two_years(year: int, problem: str | None) ->
         recipient_name="Ada Prime", tax_year=year, gross_income=Decimal("60000.00")
     )
 
-    assert staleness(json_document("p", DocumentKind.W2, proof), proof, AS_OF) == problem
+    assert staleness(json_document("p", DocumentKind.W2, proof), proof, ADA) == problem
 
 
 def test_a_letter_of_benefits_counts_for_a_year() -> None:
@@ -179,16 +180,38 @@ def test_a_letter_of_benefits_counts_for_a_year() -> None:
         letter = BenefitsLetter(
             recipient_name="Ada", payer="Fund", letter_date=day, monthly_amount=Decimal("1.00")
         )
-        return staleness(json_document("p", DocumentKind.BENEFITS_LETTER, letter), letter, AS_OF)
+        return staleness(json_document("p", DocumentKind.BENEFITS_LETTER, letter), letter, ADA)
 
     assert judged(date(2025, 11, 2)) is None
     assert judged(date(2025, 10, 31)) == "document_stale"
 
 
-def test_a_document_that_arrived_after_the_as_of_date_is_refused() -> None:
-    late = json_document("p", DocumentKind.PAYSTUB, _stub())
+def _received(written: str) -> Document:
+    document = json_document("p", DocumentKind.PAYSTUB, _stub())
+    return Document.model_validate(document.model_dump() | {"received_at": written})
 
-    assert staleness(late, _stub(), date(2026, 11, 1)) == "dated_after_as_of"
+
+def test_a_document_that_arrived_after_the_as_of_date_is_refused() -> None:
+    late = _received("2026-11-03T12:00:00Z")
+
+    assert staleness(late, _stub(), ADA) == "dated_after_as_of"
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        ("2026-11-03T05:30:00Z", None),
+        ("2026-11-02T21:30:00-08:00", None),
+        ("2026-11-03T06:30:00Z", "dated_after_as_of"),
+        ("2026-11-03T20:30:00+14:00", "dated_after_as_of"),
+    ],
+)
+def test_the_day_of_receipt_is_the_day_where_the_applicant_lives(
+    written: str, problem: str | None
+) -> None:
+    document = _received(written)
+
+    assert staleness(document, _stub(), ADA) == problem
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,42 @@ def test_any_changed_digit_of_the_second_line_is_noticed(place: int) -> None:
     assert noticed == all(place not in part for part in unchecked)
 
 
+def _with_optional(field: str, digit: str) -> str:
+    """The second line of the specimen with another optional field and its check digit."""
+    line = SPECIMEN[1][:28] + field + digit
+    return line + str(check_digit(line[0:10] + line[13:20] + line[21:43]))
+
+
+@pytest.mark.parametrize(
+    ("field", "digit", "consistent"),
+    [
+        ("<" * 14, "<", True),
+        ("<" * 14, "0", True),
+        ("<" * 14, "1", False),
+        ("ZE184226B<<<<<", "1", True),
+        ("5<<<<<<<<<<<<<", "<", False),
+        ("0<<<<<<<<<<<<<", "<", False),
+    ],
+)
+def test_only_an_empty_optional_field_goes_without_a_check_digit(
+    field: str, digit: str, consistent: bool
+) -> None:
+    lines = (SPECIMEN[0], _with_optional(field, digit))
+
+    assert mrz_is_consistent(lines, date(1974, 8, 12), date(2012, 4, 15)) == consistent
+
+
+def test_a_filler_is_no_check_digit_of_number_dates_or_line() -> None:
+    """Fields whose check digit is 0: the filler counts as 0, and does not stand in its place."""
+    born = expires = date(2000, 1, 27)
+    whole = f"{'0' * 10}UTO0001270F0001270{'<' * 15}0"
+    assert mrz_is_consistent((SPECIMEN[0], whole), born, expires)
+
+    for place in (9, 19, 27, 43):
+        without = whole[:place] + "<" + whole[place + 1 :]
+        assert not mrz_is_consistent((SPECIMEN[0], without), born, expires)
+
+
 def test_the_zone_must_agree_with_the_printed_dates() -> None:
     assert not mrz_is_consistent(SPECIMEN, date(1974, 8, 13), date(2012, 4, 15))
     assert not mrz_is_consistent(SPECIMEN, date(1974, 8, 12), date(2012, 4, 16))
@@ -247,7 +283,38 @@ def test_a_post_office_box_is_not_a_residence(line: str, box: bool) -> None:
 
 @pytest.mark.parametrize(
     ("state", "code", "fits"),
-    [("IL", "62704", True), ("CA", "62704", False), ("CA", "94103", True), ("NY", "00501", True)],
+    [
+        ("IL", "62704", True),
+        ("CA", "62704", False),
+        ("CA", "94103", True),
+        ("NY", "00501", True),
+        ("AE", "09012", True),
+        ("AE", "09899", True),
+        ("AE", "09901", False),
+        ("AE", "62704", False),
+        ("AA", "34002", True),
+        ("AA", "34101", False),
+        ("AP", "96201", True),
+        ("AP", "96699", True),
+        ("AP", "96701", False),
+        ("FM", "96941", True),
+        ("FM", "96944-0001", True),
+        ("FM", "96960", False),
+        ("MH", "96960", True),
+        ("MH", "96970", True),
+        ("MH", "96965", False),
+        ("PW", "96939", True),
+        ("PW", "96940", True),
+        ("PW", "96941", False),
+        ("PR", "00601", True),
+        ("PR", "00901", True),
+        ("PR", "00802", False),
+        ("VI", "00802", True),
+        ("GU", "96910", True),
+        ("MP", "96950", True),
+        ("AS", "96799", True),
+        ("XX", "62704", False),
+    ],
 )
 def test_a_zip_code_belongs_to_a_state(state: str, code: str, fits: bool) -> None:
     assert postal_code_fits_state(_address(state=state, postal_code=code)) == fits

@@ -117,6 +117,15 @@ def test_numbers_that_are_no_date_of_birth_are_allowed(born: date, text: str) ->
     assert personal_data.find(f"born {born:%m/%d/%y}") == "date of birth"
 
 
+def test_a_telephone_number_is_found_with_and_without_its_extension() -> None:
+    content = load_case(Settings().data_dir, "bora-borderline").model_dump(mode="json")
+    content["application"]["applicants"][0]["phone"] = "(217) 555-0137 x45"
+    personal_data = PersonalDataFilter(CaseFile.model_validate(content))
+
+    assert personal_data.find("called 217 555 0137") == "telephone number"
+    assert personal_data.find("called 217-555-0137 x45") == "telephone number"
+
+
 def test_a_document_that_cannot_be_read_is_skipped() -> None:
     cora = PersonalDataFilter(load_case(Settings().data_dir, "cora-corrupt"))
 

@@ -1,8 +1,8 @@
 """Traces and metrics: the providers and exporters of a process.
 
 Prefect opens a span for every flow run and task run when there is a global provider. Spans go to
-the collector. When no collector is set, or when it does not answer, spans go to the process's
-log. No run ever waits for the collector.
+the collector. When no collector is set, or when it does not answer, spans go to a file of limited
+size beside the logs. No run ever waits for the collector.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 
 from opentelemetry import metrics, trace
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -33,6 +35,8 @@ from data.settings import Settings
 SERVICE_NAME = "credit-desk-lite"
 _TIMEOUT_SECONDS = 1
 _RETRY_AFTER_SECONDS = 30.0
+_FILE_BYTES = 10_000_000
+"""How much of a process's spans its file keeps at the most."""
 
 log = logging.getLogger(__name__)
 
@@ -45,20 +49,21 @@ def setup(role: str, settings: Settings) -> None:
     resource = Resource.create({"service.name": SERVICE_NAME, "service.instance.id": role})
     provider = TracerProvider(resource=resource)
     trace.set_tracer_provider(provider)
+    kept = _kept_here(role, settings)
     if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         primary = OTLPSpanExporter(timeout=_TIMEOUT_SECONDS)
-        provider.add_span_processor(BatchSpanProcessor(FallbackExporter(primary, _console())))
+        provider.add_span_processor(BatchSpanProcessor(FallbackExporter(primary, kept)))
         reader = PeriodicExportingMetricReader(
             OTLPMetricExporter(timeout=_TIMEOUT_SECONDS), export_interval_millis=10_000
         )
         metrics.set_meter_provider(MeterProvider(resource=resource, metric_readers=[reader]))
     else:
-        log.info("no OTLP endpoint is set: spans go to this log")
-        provider.add_span_processor(BatchSpanProcessor(_console()))
+        log.info("no OTLP endpoint is set: spans stay on this machine")
+        provider.add_span_processor(BatchSpanProcessor(kept))
 
 
 class FallbackExporter(SpanExporter):
-    """Sends spans to the collector, and to the log while the collector does not answer.
+    """Sends spans to the collector, and to the fallback while the collector does not answer.
 
     It logs one line when the collector is lost, and one when it answers again.
     """
@@ -84,7 +89,7 @@ class FallbackExporter(SpanExporter):
                 self._down_until = 0.0
                 return SpanExportResult.SUCCESS
             if not self._down_until:
-                log.warning("the OTLP collector does not answer: spans go to this log")
+                log.warning("the OTLP collector does not answer: spans stay on this machine")
             self._down_until = time.monotonic() + self._retry_after
         return self._fallback.export(spans)
 
@@ -103,8 +108,33 @@ def flush() -> None:
         provider.shutdown()
 
 
-def _console() -> SpanExporter:
-    return ConsoleSpanExporter(out=sys.stderr, formatter=_one_line)
+class SpanFile(SpanExporter):
+    """Keeps spans as JSON lines in a file of limited size: the older half goes when it is full."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = RotatingFileHandler(
+            path, maxBytes=_FILE_BYTES // 2, backupCount=1, delay=True, encoding="utf-8"
+        )
+        self._file.terminator = ""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        for line in filter(None, map(_one_line, spans)):
+            self._file.emit(logging.makeLogRecord({"msg": line}))
+        return SpanExportResult.SUCCESS
+
+    def shutdown(self) -> None:
+        self._file.close()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return True
+
+
+def _kept_here(role: str, settings: Settings) -> SpanExporter:
+    """Where spans go without a collector: a file beside the logs, or the log by setting."""
+    if settings.spans_to_log:
+        return ConsoleSpanExporter(out=sys.stderr, formatter=_one_line)
+    return SpanFile(settings.folder / "logs" / f"spans-{role}.jsonl")
 
 
 def _one_line(span: ReadableSpan) -> str:

@@ -1,4 +1,4 @@
-"""Erasing personal data: what an applicant sent goes, a tombstone with its digests stays.
+"""Erasing personal data: what a person sent goes, a tombstone with its digests stays.
 
 Decisions, journals and checkpoints hold no personal data and are not touched. A legal hold on a run
 of the application, or a run that goes on, forbids it.

@@ -338,7 +338,7 @@ def resolve_target(
 ) -> Review:
     """The request that an answer is meant for; a repeated answer means the one it was first for.
 
-    Raises as `the_open_one` does.
+    Raises as `get_open` does.
     """
     if idempotency_key:
         row = connection.execute(

@@ -25,7 +25,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import AwaitingRetry, Cancelled, Cancelling, Completed, Crashed, Failed, Running
 
-from data.contracts.errors import CreditDeskError, UnavailableError
+from data.contracts.errors import CreditDeskError, UnavailableError, UnknownToPrefectError
 from data.contracts.review import Review
 from data.contracts.runs import RunStatus
 from flows.runtime.ledger.runs import Run
@@ -246,6 +246,8 @@ def isolate_errors(name: str) -> Iterator[None]:
     """
     try:
         yield
+    except UnknownToPrefectError as error:
+        log.warning("%s could not be looked after: %s", name, error)
     except UnavailableError:
         raise
     except CreditDeskError as error:

@@ -11,7 +11,7 @@ import pytest
 from api.cli import client as client_module
 from api.cli.client import AnsweredError, DeskClient, find_desk
 from data.contracts.errors import UnavailableError
-from data.contracts.events import Event
+from data.contracts.events import Event, EventType
 from flows.runtime.host.desk_lock import DeskLock
 from tests.api.desks import RUN_ID, summary
 from tests.api.journals import SPAN, TRACE
@@ -43,8 +43,8 @@ class BrokenStream(httpx.AsyncByteStream):
         self._frames = frames
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for one in self._frames:
-            yield one
+        for piece in self._frames:
+            yield piece
         raise httpx.ReadError("broken")
 
 
@@ -81,6 +81,7 @@ async def test_a_stream_that_breaks_goes_on_after_the_last_event() -> None:
         httpx.Response(200, stream=BrokenStream([b"retry: 1000\n\n", frame(1), frame(2)])),
         httpx.ConnectError("restarting"),
         httpx.Response(503, json={"code": "unavailable", "detail": "away"}),
+        httpx.Response(429, json={"code": "too_many_requests", "detail": "too many streams"}),
         httpx.Response(200, content=b": ping\n\n" + frame(3)),
         httpx.Response(200, content=frame(4)),
     )
@@ -89,7 +90,17 @@ async def test_a_stream_that_breaks_goes_on_after_the_last_event() -> None:
         seen = [event.id async for event in desk.follow(RUN_ID)]
 
     assert seen == [1, 2, 3, 4]
-    assert script.resumed_after == [None, "2", "2", "2", "3"]
+    assert script.resumed_after == [None, "2", "2", "2", "2", "3"]
+
+
+async def test_an_error_is_followed_under_the_name_of_its_frame() -> None:
+    renamed = frame(1).replace(b"event: progress", b"event: run.error")
+    renamed = renamed.replace(b'"type":"progress"', b'"type":"error"')
+
+    async with asking(Script(httpx.Response(200, content=renamed))) as desk:
+        seen = [event.type async for event in desk.follow(RUN_ID)]
+
+    assert seen == [EventType.ERROR]
 
 
 async def test_a_desk_that_stays_away_is_given_up_in_the_end(

@@ -1,4 +1,4 @@
-"""The commands: what they ask of the desk, what they print, how they end."""
+"""The commands: their requests to the desk, their output, their exit codes."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from data.contracts.review import Channel, Role
 from data.contracts.runs import RunStatus
 from data.settings import Settings
 from flows.runtime.ledger.database import Ledger
-from flows.service.requests import ResumeRun
-from tests.api.desks import RUN_ID, FakeDesk
+from flows.service.requests import Caller, OpenRequest, ResumeRun
+from tests.api.desks import REVIEW, RUN_ID, FakeDesk
 from tests.api.journals import a_run, tell
 
 ROOT = Path(__file__).parents[3]
@@ -78,23 +78,23 @@ def test_an_id_is_submitted_through_the_command_line_s_own_channel(
 ) -> None:
     ended = run("submit", "bora-borderline", "--as", "copy", "--api", url)
 
-    order, caller = desk.asked[0]
+    request, caller = desk.asked[0]
     assert ended.exit_code == 0
-    assert (order.application_id, order.options.as_) == ("bora-borderline", "copy")
+    assert (request.application_id, request.options.as_) == ("bora-borderline", "copy")
     assert caller.channel is Channel.CLI
     assert f"credit-desk follow {RUN_ID}" in ended.stdout
 
 
 @pytest.mark.parametrize("by_stdin", [False, True])
-def test_a_file_is_submitted_whole(desk: FakeDesk, url: str, by_stdin: bool) -> None:
+def test_a_file_is_submitted_as_it_is(desk: FakeDesk, url: str, by_stdin: bool) -> None:
     given = {"input": ADA.read_bytes()} if by_stdin else {}
     ended = run("submit", "-" if by_stdin else str(ADA), "--json", "--api", url, **given)
 
-    order, _ = desk.asked[0]
+    request, _ = desk.asked[0]
     assert ended.exit_code == 0
     assert json.loads(ended.stdout)["run_id"] == RUN_ID
-    assert order.application.application.application_id == "ada-prime"
-    assert len(order.application.documents) > 0
+    assert request.application.application.application_id == "ada-prime"
+    assert len(request.application.documents) > 0
 
 
 @pytest.mark.parametrize(
@@ -106,13 +106,13 @@ def test_a_file_is_submitted_whole(desk: FakeDesk, url: str, by_stdin: bool) -> 
     ],
 )
 def test_a_file_that_cannot_be_read_is_bad_input(
-    tmp_path: Path, nobody: str, name: str, content: bytes | None, said: str
+    tmp_path: Path, closed_port: str, name: str, content: bytes | None, said: str
 ) -> None:
     file = tmp_path / name
     if content is not None:
         file.write_bytes(content)
 
-    ended = run("submit", str(file), "--api", nobody)
+    ended = run("submit", str(file), "--api", closed_port)
 
     assert (ended.exit_code, ended.stdout) == (2, "")
     assert said in ended.stderr
@@ -163,9 +163,9 @@ def test_a_refusal_is_one_line_with_the_next_step_and_exit_code_1(
     assert ended.stderr.count("\n") == 1
 
 
-def test_without_a_desk_the_way_to_one_is_named(tmp_path: Path, nobody: str) -> None:
+def test_without_a_desk_the_way_to_one_is_named(tmp_path: Path, closed_port: str) -> None:
     by_folder = run("runs", "--home", str(tmp_path))
-    by_address = run("runs", "--api", nobody)
+    by_address = run("runs", "--api", closed_port)
 
     for ended in (by_folder, by_address):
         assert (ended.exit_code, ended.stdout) == (1, "")
@@ -220,11 +220,17 @@ def test_runs_are_listed_for_people_and_for_machines(desk: FakeDesk, url: str) -
 
 
 def test_an_empty_inbox_is_said_to_be_empty(desk: FakeDesk, url: str) -> None:
-    assert run("inbox", "--role", "compliance", "--api", url).stdout == (
-        "Nothing waits for anybody.\n"
-    )
+    empty = run("inbox", "--role", "compliance", "--api", url)
+
+    assert empty.stdout == "No request is open.\n"
     assert json.loads(run("inbox", "--json", "--api", url).stdout) == []
-    assert desk.asked == [(Role.COMPLIANCE,), (None,)]
+    assert {asked[0] for asked in desk.asked} == {Role.COMPLIANCE, None}
+
+
+def test_the_inbox_is_read_to_its_last_page(desk: FakeDesk, url: str) -> None:
+    run("inbox", "--api", url)
+
+    assert desk.asked == [(None, 100, None), (None, 100, "next")]
 
 
 def test_an_answer_carries_the_form_s_fields_as_json_values(desk: FakeDesk, url: str) -> None:
@@ -234,9 +240,9 @@ def test_an_answer_carries_the_form_s_fields_as_json_values(desk: FakeDesk, url:
         *("--set", 'document_ids=["a", "b"]', "--set", "note=x=y", "--set", "odd=NaN"),
     )
 
-    _, answer, caller, _ = desk.asked[0]
+    _, answer, caller, *_ = desk.asked[1]
     assert ended.exit_code == 0
-    assert answer.gate == "underwriter"
+    assert (answer.gate, answer.request_id) == ("underwriter", REVIEW.request_id)
     assert answer.fields == {
         "decision": "approve",
         "reviewer": "u-1",
@@ -251,11 +257,71 @@ def test_an_answer_carries_the_form_s_fields_as_json_values(desk: FakeDesk, url:
     assert caller.channel is Channel.CLI
 
 
-def test_an_answer_without_a_gate_is_meant_for_the_open_one(desk: FakeDesk, url: str) -> None:
+def test_an_answer_without_a_gate_is_bound_to_the_open_request(desk: FakeDesk, url: str) -> None:
     run("answer", RUN_ID, *ANSWER, "--json", "--api", url)
 
+    answer = desk.asked[1][1]
     assert desk.asked[0] == (RUN_ID,)
-    assert desk.asked[1][1].gate == "underwriter"
+    assert (answer.gate, answer.request_id) == ("underwriter", REVIEW.request_id)
+
+
+def test_an_answer_at_another_gate_than_the_open_one_names_no_request(
+    desk: FakeDesk, url: str
+) -> None:
+    run("answer", RUN_ID, "--gate", "compliance", *ANSWER, "--api", url)
+
+    answer = desk.asked[1][1]
+    assert (answer.gate, answer.request_id) == ("compliance", None)
+
+
+def test_an_answer_is_sent_again_with_its_key_although_nothing_is_open(
+    desk: FakeDesk, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing_open(run_id: str, caller: Caller) -> OpenRequest:
+        raise AlreadyAnsweredError("the request at 'underwriter' has been answered")
+
+    monkeypatch.setattr(desk, "open_request", nothing_open)
+
+    ended = run(
+        *("answer", RUN_ID, "--gate", "underwriter", *ANSWER, "--api", url),
+        *("--idempotency-key", "once"),
+    )
+
+    _, answer, _, key, _ = desk.asked[0]
+    assert ended.exit_code == 0
+    assert (answer.request_id, key) == (None, "once")
+
+
+@pytest.mark.parametrize("option", ["--document", "--paper"])
+def test_an_answer_names_documents_by_either_option(desk: FakeDesk, url: str, option: str) -> None:
+    run("answer", RUN_ID, *ANSWER, option, "w2", option, "paystub", "--api", url)
+
+    assert desk.asked[1][1].fields["document_ids"] == ["w2", "paystub"]
+
+
+@pytest.mark.parametrize("command", ["document", "paper"])
+def test_a_document_is_filed_under_either_word(
+    desk: FakeDesk, url: str, tmp_path: Path, command: str
+) -> None:
+    file = tmp_path / "w2.json"
+    file.write_text("{}")
+
+    ended = run(command, "ada-prime", str(file), "--kind", "w2", "--api", url)
+
+    application_id, request = desk.asked[0]
+    assert ended.stdout == "Filed w2 (w2, 2 bytes) for ada-prime\n"
+    assert (application_id, request.document_id, request.content_base64) == (
+        *("ada-prime", "w2"),
+        "e30=",
+    )
+
+
+def test_help_shows_the_word_document_only() -> None:
+    shown = run("--help").stdout
+
+    assert " document " in shown
+    assert " paper " not in shown
+    assert "--paper" not in run("answer", "--help").stdout
 
 
 def test_an_answer_that_comes_too_late_is_exit_code_1(desk: FakeDesk, url: str) -> None:
@@ -273,8 +339,8 @@ def test_a_run_is_resumed_from_a_checkpoint_with_overrides(desk: FakeDesk, url: 
     )
 
     assert ended.exit_code == 0
-    order = ResumeRun(checkpoint="verification/1", overrides={"amount": 9000})
-    assert desk.asked[0][1] == order
+    request = ResumeRun(checkpoint="verification/1", overrides={"amount": 9000})
+    assert desk.asked[0][1] == request
 
 
 def test_a_fork_that_is_to_decide_is_asked_for(desk: FakeDesk, url: str) -> None:
@@ -288,7 +354,7 @@ def test_deciding_without_a_place_to_begin_is_refused(desk: FakeDesk, url: str) 
     ended = run("resume", RUN_ID, "--decide", "--api", url)
 
     assert ended.exit_code == 2
-    assert "where a fork that decides begins" in ended.stderr
+    assert "name the checkpoint where the fork begins" in ended.stderr
     assert desk.asked == []
 
 

@@ -22,7 +22,7 @@ from flows.runtime.host.supervisor import RoleState
 
 @pytest.fixture
 def taken() -> Iterator[int]:
-    """A port that somebody else listens on."""
+    """A port that another process listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
 
@@ -118,7 +118,7 @@ def test_a_signal_ends_the_work_after_it_has_cleaned_up(number: signal.Signals) 
             os.kill(os.getpid(), number)
             await asyncio.sleep(60)
         finally:
-            os.kill(os.getpid(), number)  # an impatient second one
+            os.kill(os.getpid(), number)  # a second signal changes nothing
             await asyncio.sleep(0.02)
             steps.append("cleaned up")
 

@@ -1,6 +1,6 @@
-"""A run's past over HTTP: what was saved, who said what, and what cannot be read or gone on from.
+"""The history of a run over HTTP: checkpoints, messages, and checkpoints that cannot be used.
 
-The real gateway on a real ledger; Prefect is not needed for any of it.
+The real service on a real ledger. None of it needs Prefect.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ async def client(ledger: Ledger) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def a_run(ledger: Ledger, status: str = "completed", **changed: Any) -> None:
-    """A run that has said three things, two of them before its one checkpoint."""
-    one = Checkpoint(
+    """A run with three messages, two of them before its one checkpoint."""
+    saved = Checkpoint(
         workflow=WORKFLOW.name,
         workflow_version=WORKFLOW.version,
         run_id=RUN_ID,
@@ -74,12 +74,12 @@ async def a_run(ledger: Ledger, status: str = "completed", **changed: Any) -> No
         progress={},
         fingerprints={},
     )
-    body = one.model_dump(mode="json") | changed
+    body = saved.model_dump(mode="json") | changed
     stored = await CheckpointStore().put("key", body)
 
     def enter(connection: sa.Connection) -> None:
         runs.register(connection, *(RUN_ID, "application:a"), application_id="a", status=status)
-        checkpoints.index(connection, one, "key", stored)
+        checkpoints.index(connection, saved, "key", stored)
         for message in SAID:
             connection.execute(messages.insert().values(run_id=RUN_ID, **message.model_dump()))
 
@@ -184,13 +184,13 @@ async def test_a_version_that_does_not_exist_is_not_found_however_it_is_written(
     assert (answer.status_code, answer.json()["code"]) == (404, "checkpoint_not_found")
 
 
-@pytest.mark.parametrize("order", [{}, {"checkpoint": "verification"}, {"checkpoint": "start"}])
+@pytest.mark.parametrize("body", [{}, {"checkpoint": "verification"}, {"checkpoint": "start"}])
 async def test_a_run_that_is_under_way_is_neither_resumed_nor_forked(
-    ledger: Ledger, client: httpx.AsyncClient, order: dict[str, str]
+    ledger: Ledger, client: httpx.AsyncClient, body: dict[str, str]
 ) -> None:
     await a_run(ledger, "running")
 
-    answer = await client.post(f"/runs/{RUN_ID}/resume", json=order)
+    answer = await client.post(f"/runs/{RUN_ID}/resume", json=body)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
     assert "running" in answer.json()["detail"]

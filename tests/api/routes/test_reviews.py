@@ -16,6 +16,8 @@ async def test_an_open_request_comes_with_the_form_to_fill_in(client: httpx.Asyn
 
     assert answer.json()["review"]["gate"] == "underwriter"
     assert answer.json()["schema"] == {"properties": {}}
+    assert answer.json()["request_id"] == "underwriter-1"
+    assert answer.headers["etag"] == '"underwriter-1"'
 
 
 async def test_an_answer_is_202_and_carries_fields_and_key_to_the_desk(
@@ -27,11 +29,31 @@ async def test_an_answer_is_202_and_carries_fields_and_key_to_the_desk(
         headers={"Idempotency-Key": "once"},
     )
 
-    run_id, given, caller, key = desk.asked[0]
+    run_id, given, caller, key, _ = desk.asked[0]
     assert answer.status_code == 202
     assert (run_id, given.gate, key) == (RUN_ID, "underwriter", "once")
     assert given.fields["amount"] == 9000
     assert caller.proven is False
+
+
+@pytest.mark.parametrize(
+    ("if_match", "request_id"),
+    [
+        (None, None),
+        ("*", None),
+        ('"underwriter-1"', "underwriter-1"),
+        ('W/"underwriter-1"', "underwriter-1"),
+        ("underwriter-1", "underwriter-1"),
+    ],
+)
+async def test_if_match_binds_an_answer_to_its_request(
+    client: httpx.AsyncClient, desk: FakeDesk, if_match: str | None, request_id: str | None
+) -> None:
+    headers = {"If-Match": if_match} if if_match else {}
+
+    await client.post(f"/runs/{RUN_ID}/hitl", json=ANSWER, headers=headers)
+
+    assert desk.asked[0][4] == request_id
 
 
 @pytest.mark.parametrize("missing", sorted(ANSWER))
@@ -47,11 +69,18 @@ async def test_an_answer_without_one_of_its_parts_is_422(
     assert desk.asked == []
 
 
-@pytest.mark.parametrize(("query", "role"), [("", None), ("?role=compliance", Role.COMPLIANCE)])
-async def test_the_inbox_is_asked_by_role(
-    client: httpx.AsyncClient, desk: FakeDesk, query: str, role: Role | None
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        ("", (None, 100, None)),
+        ("?role=compliance", (Role.COMPLIANCE, 100, None)),
+        ("?limit=2&cursor=c", (None, 2, "c")),
+    ],
+)
+async def test_the_inbox_is_read_by_role_and_page(
+    client: httpx.AsyncClient, desk: FakeDesk, query: str, asked: tuple[object, ...]
 ) -> None:
     answer = await client.get(f"/inbox{query}")
 
-    assert answer.json() == []
-    assert desk.asked == [(role,)]
+    assert answer.json()["items"] == []
+    assert desk.asked == [asked]

@@ -1,16 +1,17 @@
-"""Runs over HTTP: started, looked at, followed, resumed."""
+"""Runs over HTTP: start, read, follow, resume."""
 
 from __future__ import annotations
 
 import httpx
 import pytest
+from pydantic_core import to_json
 
 from data.contracts.events import EventType
 from data.contracts.review import Channel, Role
 from data.contracts.runs import RunStatus
 from flows.runtime.ledger.database import Ledger
 from flows.service.requests import Caller, ResumeRun, StartRun
-from tests.api.desks import RUN_ID, FakeDesk
+from tests.api.desks import DECISION, RUN_ID, FakeDesk
 from tests.api.journals import SPAN, TRACE, a_run, ids_in, tell
 
 EVENTS = f"/runs/{RUN_ID}/events"
@@ -39,13 +40,13 @@ async def test_a_new_run_is_202_and_a_known_one_is_200_at_the_same_place(
         ({"X-Desk-Channel": "system"}, Channel.HTTP),
     ],
 )
-async def test_without_keys_a_caller_has_every_role_and_is_proven_to_be_nobody(
+async def test_without_keys_a_caller_has_every_role_and_no_proven_name(
     client: httpx.AsyncClient, desk: FakeDesk, headers: dict[str, str], channel: Channel
 ) -> None:
     await client.post("/runs", json={"application_id": "ada-prime"}, headers=headers)
 
-    order = StartRun(application_id="ada-prime")
-    assert desk.asked == [(order, Caller("", tuple(Role), proven=False, channel=channel))]
+    request = StartRun(application_id="ada-prime")
+    assert desk.asked == [(request, Caller("", tuple(Role), proven=False, channel=channel))]
 
 
 async def test_runs_are_listed_with_their_filters(
@@ -76,11 +77,12 @@ async def test_state_and_decision_are_answered_as_the_desk_has_them(
     decision = await client.get(f"/runs/{RUN_ID}/decision")
 
     assert state.json()["state"] == {"a": 1}
-    assert decision.json() == {"content": {"outcome": "approve"}}
+    assert decision.content == to_json(DECISION)
+    assert decision.headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize(
-    ("body", "order"),
+    ("body", "expected"),
     [
         (None, ResumeRun()),
         ({}, ResumeRun()),
@@ -90,20 +92,24 @@ async def test_state_and_decision_are_answered_as_the_desk_has_them(
         ),
     ],
 )
-async def test_a_run_is_resumed_with_or_without_an_order(
-    client: httpx.AsyncClient, desk: FakeDesk, body: object, order: ResumeRun
+async def test_a_run_is_resumed_with_or_without_a_body(
+    client: httpx.AsyncClient, desk: FakeDesk, body: object, expected: ResumeRun
 ) -> None:
     answer = await client.post(f"/runs/{RUN_ID}/resume", json=body)
 
     assert answer.status_code == 202
-    assert desk.asked[0][:2] == (RUN_ID, order)
+    assert desk.asked[0][:2] == (RUN_ID, expected)
 
 
-async def test_a_run_is_resumed_without_any_body(client: httpx.AsyncClient, desk: FakeDesk) -> None:
-    answer = await client.post(f"/runs/{RUN_ID}/resume")
+async def test_a_run_is_resumed_without_any_body_and_with_a_key(
+    client: httpx.AsyncClient, desk: FakeDesk
+) -> None:
+    answer = await client.post(f"/runs/{RUN_ID}/resume", headers={"Idempotency-Key": "once"})
 
     assert answer.status_code == 202
     assert desk.asked[0][:2] == (RUN_ID, ResumeRun())
+    assert desk.asked[0][3] == "once"
+    assert answer.headers["location"] == f"/runs/{RUN_ID}"
 
 
 async def test_a_stream_is_the_journal_byte_for_byte(
@@ -133,7 +139,8 @@ async def test_a_stream_is_the_journal_byte_for_byte(
         ({"Last-Event-ID": "1"}, "", [2, 3]),
         ({}, "?after=2", [3]),
         ({"Last-Event-ID": "2"}, "?after=1", [3]),
-        ({}, "?after=3", []),
+        ({"Last-Event-ID": "0"}, "", [1, 2, 3]),
+        ({"Last-Event-ID": ""}, "?after=2", [3]),
     ],
 )
 async def test_a_client_that_comes_back_goes_on_where_it_was(
@@ -159,20 +166,81 @@ async def test_a_browser_that_has_seen_the_end_is_told_to_stay_away(
     await a_run(ledger)
     await tell(ledger, RUN_ID, EventType.RUN_COMPLETED, status=RunStatus.COMPLETED)
 
-    answer = await client.get(EVENTS, headers={"Last-Event-ID": "1"})
+    by_header = await client.get(EVENTS, headers={"Last-Event-ID": "1"})
+    by_query = await client.get(f"{EVENTS}?after=1")
 
-    assert (answer.status_code, answer.content) == (204, b"")
+    assert (by_header.status_code, by_header.content) == (204, b"")
+    assert (by_query.status_code, by_query.content) == (204, b"")
 
 
-@pytest.mark.parametrize("headers", [{"Last-Event-ID": "abc"}, {"Last-Event-ID": "-1"}])
+@pytest.mark.parametrize(
+    ("headers", "query", "pointer"),
+    [
+        ({"Last-Event-ID": "abc"}, "", "/header/last-event-id"),
+        ({"Last-Event-ID": "-1"}, "?after=1", "/header/last-event-id"),
+        ({}, "?after=1.0", "/query/after"),
+    ],
+)
 async def test_a_malformed_last_event_id_is_400(
-    client: httpx.AsyncClient, ledger: Ledger, headers: dict[str, str]
+    client: httpx.AsyncClient, ledger: Ledger, headers: dict[str, str], query: str, pointer: str
 ) -> None:
     await a_run(ledger)
 
-    answer = await client.get(EVENTS, headers=headers)
+    answer = await client.get(EVENTS + query, headers=headers)
 
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+    assert [found["pointer"] for found in answer.json()["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize("status", [RunStatus.RUNNING, RunStatus.COMPLETED])
+@pytest.mark.parametrize(("headers", "query"), [({"Last-Event-ID": "2"}, ""), ({}, "?after=2")])
+async def test_an_id_beyond_the_journal_is_400(
+    client: httpx.AsyncClient,
+    ledger: Ledger,
+    headers: dict[str, str],
+    query: str,
+    status: RunStatus,
+) -> None:
+    await a_run(ledger)
+    await tell(ledger, RUN_ID, EventType.PROGRESS, status=status)
+
+    answer = await client.get(EVENTS + query, headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+    assert answer.json()["detail"] == "the last event of this run has the id 1"
+
+
+async def test_an_error_is_a_frame_of_another_name_with_its_own_type(
+    client: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    await a_run(ledger)
+    await tell(ledger, RUN_ID, EventType.ERROR, EventType.RUN_FAILED, status=RunStatus.FAILED)
+
+    answer = await client.get(EVENTS)
+
+    assert b"\nevent: run.error\n" in answer.content
+    assert b"\nevent: error\n" not in answer.content
+    assert b'"type":"error"' in answer.content
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("*/*", "application/json"),
+        ("", "application/json"),
+        ("text/plain", "text/plain; charset=utf-8"),
+        ("TEXT/Plain", "text/plain; charset=utf-8"),
+        ("text/plain;q=0.5, application/json", "application/json"),
+        ("application/json;q=0.5, text/plain", "text/plain; charset=utf-8"),
+        ("application/json, text/plain", "application/json"),
+    ],
+)
+async def test_a_notice_is_text_where_the_caller_prefers_text(
+    client: httpx.AsyncClient, accept: str, media_type: str
+) -> None:
+    answer = await client.get(f"/runs/{RUN_ID}/notice", headers={"Accept": accept})
+
+    assert answer.headers["content-type"] == media_type
 
 
 async def test_the_events_of_an_unknown_run_are_404(client: httpx.AsyncClient) -> None:

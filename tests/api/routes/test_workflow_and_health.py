@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 import pytest
 
+from api.readiness import ReadinessProbe
 from tests.api.desks import RUN_ID, FakeDesk
 
 
@@ -44,8 +47,24 @@ async def test_a_desk_without_a_worker_is_not_ready_and_says_so(
 
     answer = await client.get("/health/ready")
 
-    assert answer.status_code == 503
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert answer.json() == {
         "ready": False,
         "checks": {"ledger": True, "prefect": True, "worker": False},
     }
+
+
+async def test_many_probes_ask_the_desk_once_a_second(desk: FakeDesk) -> None:
+    now = 0.0
+    probe = ReadinessProbe(desk, clock=lambda: now)
+
+    answers = await asyncio.gather(*(probe.check() for _ in range(20)))
+    now = 0.9
+    answers.append(await probe.check())
+    assert desk.probes == 1
+    assert all(answer.ready for answer in answers)
+
+    desk.checks = {"ledger": False}
+    now = 1.0
+    assert not (await probe.check()).ready
+    assert desk.probes == 2

@@ -1,4 +1,4 @@
-"""The door: who is let in, to what, how often, and what an answer says about itself."""
+"""Access: who may call which route, how often, and the security headers of answers."""
 
 from __future__ import annotations
 
@@ -6,36 +6,35 @@ import asyncio
 import json
 import stat
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from api.app import create_app, serve_api
+from api.app import serve_api
 from api.problems import TooManyRequestsError
 from api.security.auth import OPEN, PERMISSIONS
 from api.security.keys import KeyFile, KeyRing
-from api.security.limits import RateLimit, TimeLimit
+from api.security.limits import STREAM_RETRY_SECONDS, RateLimit, TimeLimit
 from data.contracts.errors import (
     ConflictError,
     ContractViolationError,
     RecordNotFoundError,
     UnavailableError,
 )
+from data.contracts.events import EventType
 from data.contracts.review import Channel, Role
+from data.contracts.runs import RunStatus
 from data.settings import Settings
 from flows.runtime.ledger.database import Ledger
-from flows.service.desk import DeskService
-from tests.api.desks import RUN_ID, FakeDesk, client_of
-from tests.api.journals import a_run
+from tests.api.desks import RUN_ID, FakeDesk, app_of, client_of
+from tests.api.journals import a_run, tell
 
 ANSWER = {"gate": "underwriter", "decision": "approve", "reviewer": "typed", "reason": "seen it"}
 
@@ -62,19 +61,11 @@ def bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 
-def an_app(desk: FakeDesk, settings: Settings) -> FastAPI:
-    @asynccontextmanager
-    async def open_desk(_settings: Settings) -> AsyncIterator[DeskService]:
-        yield desk
-
-    return create_app(settings, open_desk)
-
-
 @pytest.fixture
 async def guarded(desk: FakeDesk, tmp_path: Path) -> AsyncIterator[Guarded]:
     keys = KeyFile(tmp_path / "home" / "keys.json")
-    keys.create("somebody", ["viewer"])
-    async with client_of(an_app(desk, Settings(home=tmp_path / "home"))) as client:
+    keys.create("vera", ["viewer"])
+    async with client_of(app_of(desk, Settings(home=tmp_path / "home"))) as client:
         yield Guarded(keys, desk, client)
 
 
@@ -143,7 +134,7 @@ async def test_keys_made_at_once_are_all_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("altered", ["secret", "id", "mark", "short", "empty"])
-def test_a_key_that_differs_in_anything_is_nobody_s(tmp_path: Path, altered: str) -> None:
+def test_a_key_that_differs_in_anything_is_no_key(tmp_path: Path, altered: str) -> None:
     file = KeyFile(tmp_path / "keys.json")
     _, token = file.create("ursula", ["underwriter"])
     mark, key_id, secret = token.split("_")
@@ -162,7 +153,7 @@ def test_a_key_that_differs_in_anything_is_nobody_s(tmp_path: Path, altered: str
     assert found.name == "ursula"
 
 
-def test_a_broken_file_lets_nobody_in(tmp_path: Path) -> None:
+def test_a_broken_file_opens_nothing(tmp_path: Path) -> None:
     file = KeyFile(tmp_path / "keys.json")
     _, token = file.create("ursula", ["underwriter"])
     ring = KeyRing(file.path)
@@ -172,7 +163,7 @@ def test_a_broken_file_lets_nobody_in(tmp_path: Path) -> None:
         ring.holder(token)
 
 
-# -- who is let in -----------------------------------------------------------------------------
+# -- who may call ------------------------------------------------------------------------------
 
 
 async def test_without_a_key_a_request_is_answered_by_401(guarded: Guarded) -> None:
@@ -186,7 +177,7 @@ async def test_without_a_key_a_request_is_answered_by_401(guarded: Guarded) -> N
     assert guarded.desk.asked == []
 
 
-async def test_who_is_unknown_is_refused_before_the_body_is_read(guarded: Guarded) -> None:
+async def test_an_unknown_caller_is_refused_before_the_body_is_read(guarded: Guarded) -> None:
     refused = await guarded.client.post("/runs", content=b"{" * 4_000_000)
 
     assert refused.status_code == 401
@@ -227,7 +218,7 @@ async def test_a_stream_that_needed_no_key_ends_when_there_are_keys(
     desk: FakeDesk, ledger: Ledger, tmp_path: Path
 ) -> None:
     await a_run(ledger)
-    async with client_of(an_app(desk, Settings(home=tmp_path))) as client:
+    async with client_of(app_of(desk, Settings(home=tmp_path))) as client:
         stream = asyncio.create_task(client.get(f"/runs/{RUN_ID}/events"))
         await asyncio.sleep(0.2)
         assert not stream.done()
@@ -252,7 +243,7 @@ def test_a_key_holds_as_long_as_it_is_the_one_that_was_shown(tmp_path: Path) -> 
 
 
 async def test_the_first_key_closes_a_running_api(desk: FakeDesk, tmp_path: Path) -> None:
-    async with client_of(an_app(desk, Settings(home=tmp_path))) as client:
+    async with client_of(app_of(desk, Settings(home=tmp_path))) as client:
         assert (await client.get("/runs")).status_code == 200
         KeyFile(tmp_path / "keys.json").create("ursula", ["viewer"])
         assert (await client.get("/runs")).status_code == 401
@@ -274,11 +265,11 @@ async def test_a_key_file_that_is_named_and_missing_opens_nothing(
     settings = Settings(home=tmp_path, api_keys_file=tmp_path / "elsewhere.json")
     assert settings.has_api_keys
 
-    async with client_of(an_app(desk, settings)) as client:
+    async with client_of(app_of(desk, settings)) as client:
         assert (await client.get("/runs")).status_code == 401
 
 
-async def test_while_the_key_file_cannot_be_read_nobody_is_served(guarded: Guarded) -> None:
+async def test_while_the_key_file_cannot_be_read_no_caller_is_served(guarded: Guarded) -> None:
     key = guarded.key("viewer")
     guarded.keys.path.write_text("not a key file")
 
@@ -290,12 +281,12 @@ async def test_probes_and_the_api_s_own_page_need_no_key(guarded: Guarded) -> No
         assert (await guarded.get(path)).status_code == 200, path
 
 
-async def test_without_keys_everybody_acts_in_every_role_and_is_unproven(
+async def test_without_keys_every_caller_acts_in_every_role_and_is_unproven(
     client: httpx.AsyncClient, desk: FakeDesk
 ) -> None:
     await client.post(f"/runs/{RUN_ID}/hitl", json=ANSWER)
 
-    _, _, caller, _ = desk.asked[-1]
+    caller = desk.asked[-1][2]
     assert (caller.name, caller.proven, set(caller.roles)) == ("", False, set(Role))
 
 
@@ -304,7 +295,7 @@ async def test_with_a_key_the_caller_is_who_the_key_says(guarded: Guarded) -> No
 
     await guarded.post(f"/runs/{RUN_ID}/hitl", key, **ANSWER)
 
-    _, _, caller, _ = guarded.desk.asked[-1]
+    caller = guarded.desk.asked[-1][2]
     assert (caller.name, caller.proven) == ("ursula", True)
     assert caller.roles == (Role.UNDERWRITER, Role.INTAKE)
 
@@ -327,7 +318,7 @@ async def test_a_caller_cannot_pretend_to_be_the_system(
     assert desk.asked[-1][2].channel is channel
 
 
-# -- to what -----------------------------------------------------------------------------------
+# -- which routes ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -423,7 +414,7 @@ async def test_beyond_its_rate_a_key_is_told_when_to_come_back(
     settings = Settings(home=tmp_path, rate_limit_per_minute=3)
     keys = KeyFile(tmp_path / "keys.json")
     busy, calm = (keys.create(name, ["viewer"])[1] for name in ("busy", "calm"))
-    async with client_of(an_app(desk, settings)) as client:
+    async with client_of(app_of(desk, settings)) as client:
         answers = [await client.get("/runs", headers=bearer(busy)) for _ in range(4)]
         other = await client.get("/runs", headers=bearer(calm))
         probe = await client.get("/health/live")
@@ -451,7 +442,72 @@ async def test_a_request_that_takes_too_long_is_given_up_and_a_stream_is_not() -
     assert stream.text == "done"
 
 
-# -- what every answer says --------------------------------------------------------------------
+async def streams_of(
+    client: httpx.AsyncClient, count: int, headers: dict[str, str]
+) -> list[asyncio.Task[httpx.Response]]:
+    """So many streams of one caller, opened one after another."""
+    opened = []
+    for _ in range(count):
+        opened.append(asyncio.create_task(client.get(f"/runs/{RUN_ID}/events", headers=headers)))
+        await asyncio.sleep(0.05)
+    return opened
+
+
+async def ended(streams: list[asyncio.Task[httpx.Response]]) -> None:
+    """Leave streams as a client does that closes its connection."""
+    for stream in streams:
+        stream.cancel()
+    await asyncio.gather(*streams, return_exceptions=True)
+
+
+async def test_beyond_its_streams_a_key_is_told_when_to_come_back(
+    desk: FakeDesk, ledger: Ledger, tmp_path: Path
+) -> None:
+    await a_run(ledger)
+    keys = KeyFile(tmp_path / "keys.json")
+    busy, calm = (bearer(keys.create(name, ["viewer"])[1]) for name in ("busy", "calm"))
+    async with client_of(app_of(desk, Settings(home=tmp_path, streams_per_key=2))) as client:
+        streams = await streams_of(client, 2, busy)
+        refused = await client.get(f"/runs/{RUN_ID}/events", headers=busy)
+        streams += await streams_of(client, 1, calm)
+
+        assert (refused.status_code, refused.json()["code"]) == (429, "too_many_requests")
+        assert refused.headers["retry-after"] == str(STREAM_RETRY_SECONDS)
+        assert not any(stream.done() for stream in streams)
+        assert (await client.get("/runs", headers=busy)).status_code == 200
+
+        await ended(streams)
+        again = await streams_of(client, 2, busy)
+        assert not any(stream.done() for stream in again)
+        await ended(again)
+
+
+async def test_a_process_serves_so_many_streams_and_no_more(
+    desk: FakeDesk, ledger: Ledger, tmp_path: Path
+) -> None:
+    await a_run(ledger)
+    settings = Settings(home=tmp_path, streams_per_key=1, streams_per_process=3)
+    async with client_of(app_of(desk, settings)) as client:
+        streams = await streams_of(client, 3, {})
+        refused = await client.get(f"/runs/{RUN_ID}/events")
+
+        assert refused.status_code == 429
+        assert not any(stream.done() for stream in streams)
+        await ended(streams)
+
+
+async def test_a_stream_that_is_refused_or_ends_is_counted_off(
+    desk: FakeDesk, ledger: Ledger, tmp_path: Path
+) -> None:
+    await a_run(ledger)
+    await tell(ledger, RUN_ID, EventType.RUN_COMPLETED, status=RunStatus.COMPLETED)
+    async with client_of(app_of(desk, Settings(home=tmp_path, streams_per_process=1))) as client:
+        for path, status in (("/events", 200), ("/events?after=9", 400), ("/events?after=1", 204)):
+            for _ in range(3):
+                assert (await client.get(f"/runs/{RUN_ID}{path}")).status_code == status
+
+
+# -- headers of every answer -------------------------------------------------------------------
 
 
 async def test_every_answer_tells_a_browser_to_be_careful(client: httpx.AsyncClient) -> None:
@@ -504,7 +560,7 @@ async def test_what_was_searched_for_and_the_key_are_in_no_span(
     spans: InMemorySpanExporter, desk: FakeDesk, tmp_path: Path
 ) -> None:
     token = KeyFile(tmp_path / "keys.json").create("ursula", ["viewer"])[1]
-    async with client_of(an_app(desk, Settings(home=tmp_path))) as client:
+    async with client_of(app_of(desk, Settings(home=tmp_path))) as client:
         await client.get("/runs?application_id=secret-id-1", headers=bearer(token))
         await client.get("/runs/somebody@example.com", headers=bearer(token))
 
@@ -537,7 +593,7 @@ def test_with_keys_the_api_may_be_seen_by_others(
     assert served == ["0.0.0.0"]  # noqa: S104
 
 
-def test_settings_and_door_agree_on_where_the_keys_are(tmp_path: Path) -> None:
+def test_settings_and_middleware_agree_on_where_the_keys_are(tmp_path: Path) -> None:
     named = tmp_path / "etc" / "keys.json"
 
     assert [Settings(home=tmp_path).has_api_keys, Settings(home=named.parent).has_api_keys] == [

@@ -28,7 +28,7 @@ def binaries() -> Path | None:
         *packaged,
         *([Path(on_path).resolve().parent] if on_path else []),
     ]
-    return next((one for one in candidates if (one / "initdb").is_file()), None)
+    return next((folder for folder in candidates if (folder / "initdb").is_file()), None)
 
 
 @contextmanager

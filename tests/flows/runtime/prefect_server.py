@@ -29,8 +29,12 @@ class PrefectServer:
     refuses: set[UUID] = field(default_factory=set)
     """Runs whose state it will not change, whatever is proposed."""
     made: dict[str, SimpleNamespace] = field(default_factory=dict)
-    """The flow runs that were made here, by their idempotency key: id, and what was asked for."""
+    """The flow runs that were made here, with what was asked for, by their idempotency key."""
     has_deployment: bool = True
+    children: dict[UUID, list[UUID]] = field(default_factory=dict)
+    """The subflows of a flow run."""
+    typed: dict[UUID, list[str]] = field(default_factory=dict)
+    """The keys of what is stored for the forms of a flow run."""
 
     async def create_flow_run_from_deployment(
         self, deployment_id: UUID, *, idempotency_key: str, **asked: Any
@@ -57,7 +61,8 @@ class PrefectServer:
         assert limit <= MOST_ANSWERED
         asked = flow_run_filter
         if asked.parent_flow_run_id is not None:
-            return []
+            (parent,) = asked.parent_flow_run_id.any_
+            return [await self.read_flow_run(child) for child in self.children.get(parent, [])]
         ids = asked.id.any_ if asked.id is not None else list(self.states)
         types = asked.state.type if asked.state is not None else None
         return [
@@ -69,8 +74,14 @@ class PrefectServer:
     async def count_flow_runs(self, flow_run_filter: Any) -> int:
         return len([wanted for wanted in flow_run_filter.id.any_ if wanted in self.states])
 
-    async def filter_flow_run_input(self, **_: Any) -> list[Any]:
-        return []
+    async def filter_flow_run_input(
+        self, *, flow_run_id: UUID, key_prefix: str, **_: Any
+    ) -> list[Any]:
+        keys = self.typed.get(flow_run_id, [])
+        return [SimpleNamespace(key=key) for key in keys if key.startswith(key_prefix)]
+
+    async def delete_flow_run_input(self, flow_run_id: UUID, key: str) -> None:
+        self.typed[flow_run_id].remove(key)
 
     async def resume_flow_run(self, flow_run_id: UUID, run_input: Any) -> Any:
         self.told[flow_run_id] = run_input

@@ -31,7 +31,7 @@ from data.contracts.runs import RunStatus
 from flows.runtime.execution.gatekeeper import PreparedAnswers
 from flows.runtime.execution.open_run import Inline, inline
 from flows.runtime.execution.recorder import MemoryRecord
-from flows.runtime.ledger import applications, checkpoint_index, decisions, journal, reviews, runs
+from flows.runtime.ledger import checkpoint_index, decisions, journal, reviews, run_requests, runs
 from flows.runtime.ledger.applications import Filed
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.run_requests import RunRequest
@@ -121,17 +121,16 @@ class LeaveDesk:
     async def ask(self, application_id: str, days: int) -> str:
         """File a leave request and launch its run; the run's id."""
         request = LeaveRequest(days=days)
-        order = RunRequest(name=f"leave {application_id}")
-        await self.ledger.write(
-            applications.accept,
+        run, _ = await self.ledger.write(
+            run_requests.submit,
             application_id,
             sha256_of(request),
             canonical_json(request),
-            order.model_dump(mode="json"),
+            RunRequest(),
         )
         async with self.prefect() as client:
             deployment_id = await deployments.register(client, self.deployment, POOL_TYPE)
-            run = await launch(client, self.ledger, deployment_id, application_id, order)
+            await launch(client, self.ledger, deployment_id, run)
         return run.run_id
 
     async def answer(self, run_id: str, **fields: Any) -> None:
@@ -180,14 +179,14 @@ async def test_on_prefect_a_short_absence_is_granted_by_itself(leaves: LeaveDesk
         run_id = await leaves.ask("leave-short", 3)
         run = await leaves.until(run_id, RunStatus.COMPLETED)
     async with leaves.prefect() as client:
-        flow_run = await client.read_flow_run(UUID(run_id))
+        flow_run = await client.read_flow_run(UUID(run.flow_run_id))
 
     journal = await leaves.events(run_id)
     assert run.progress == 1.0
     assert run.workflow_version == LEAVE.version
     assert (await leaves.ledger.read(decisions.find, run_id))["content"] == {"granted": True}
     assert flow_run.name == "leave leave-short"
-    assert flow_run.parameters == {"application_id": "leave-short", "options": run.options}
+    assert flow_run.parameters == {"application_id": "leave-short", "run_id": run_id}
     assert [event.id for event in journal] == list(range(1, len(journal) + 1))
     assert journal[-1].type is EventType.RUN_COMPLETED
 
@@ -209,5 +208,5 @@ async def test_on_prefect_a_long_absence_sleeps_from_one_worker_to_the_next(
     started = [event.phase for event in journal if event.type is EventType.STAGE_STARTED]
     assert started == ["check", "letter"]
     saved = await leaves.ledger.read(checkpoint_index.entries, run_id)
-    assert [one.label for one in saved] == ["checked", "sent"]
+    assert [entry.label for entry in saved] == ["checked", "sent"]
     assert (await leaves.ledger.read(decisions.find, run_id))["content"] == {"granted": False}

@@ -19,7 +19,6 @@ from agents.base import Agent
 from data.contracts.base import Contract
 from data.contracts.errors import AnswerRejectedError, AuthorityError
 from data.contracts.review import Answerer, Channel, ReviewRequest, Role
-from data.contracts.runs import RunOptions
 from flows.runtime.execution.ask import ask
 from flows.runtime.execution.context import AgentPolicy, RunContext, current_run, in_run
 from flows.runtime.execution.executor import InlineExecutor
@@ -190,11 +189,9 @@ async def decide(request: LeaveRequest) -> Letter | None:
 
 
 @flow(name="leave-requests", flow_run_name="leave {application_id}", persist_result=False)
-async def take_leave(application_id: str, options: RunOptions | None = None, fork: str = "") -> Any:
+async def take_leave(application_id: str, run_id: str = "") -> Any:
     """One leave request, from the letterbox to the letter."""
-    async with open_run(
-        LEAVE, Leave(), application_id, options=options, fork=fork, pin=Handbook()
-    ) as run:
+    async with open_run(LEAVE, Leave(), application_id, pin=Handbook(), run_id=run_id) as run:
         await decide(LeaveRequest.model_validate_json(run.filed.body))
     return run.conclusion
 

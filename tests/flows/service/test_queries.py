@@ -158,7 +158,7 @@ async def test_a_claim_in_a_name_that_tells_too_much_is_refused(
         assert [found.pointer for found in refused.value.problems] == ["/reviewer"]
         assert reviewer not in str(refused.value)
 
-    assert (await queries.inbox())[0].claim is None
+    assert (await queries.inbox()).items[0].claim is None
 
 
 async def test_a_proven_claim_is_in_the_key_s_name_whatever_was_typed(

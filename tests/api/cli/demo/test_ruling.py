@@ -40,9 +40,7 @@ def request(form: type[GateForm]) -> dict[str, Any]:
 
 def form_fields(ruling: dict[str, Any]) -> dict[str, Any]:
     """A ruling without the fields that address it."""
-    return {
-        name: value for name, value in ruling.items() if name not in {"gate", "request_id"}
-    }
+    return {name: value for name, value in ruling.items() if name not in {"gate", "request_id"}}
 
 
 async def ruled(typist: Typist, refusals: tuple[AnsweredError, ...] = ()) -> list[dict[str, Any]]:

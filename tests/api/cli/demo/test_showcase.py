@@ -122,7 +122,9 @@ async def test_an_applicant_goes_from_submission_to_a_decision_on_file(
         assert text in shown
 
 
-async def test_an_applicant_who_was_decided_before_comes_as_a_new_copy(desk: DemoDesk, tmp_path: Path) -> None:
+async def test_an_applicant_who_was_decided_before_comes_as_a_new_copy(
+    desk: DemoDesk, tmp_path: Path
+) -> None:
     desk.decided = ("bora-borderline", "bora-borderline-2")
 
     await play(desk, tmp_path, "bora-borderline")

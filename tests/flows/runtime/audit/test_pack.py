@@ -259,7 +259,7 @@ def test_entries_in_another_order_are_noticed_at_the_first(
 def test_an_added_entry_is_noticed_where_it_stands(pack: dict[str, Any], place: int) -> None:
     altered = copy.deepcopy(pack)
     added = copy.deepcopy(pack["journal"][0])
-    added["event"] |= {"id": place + 1, "message": "nobody knows of this"}
+    added["event"] |= {"id": place + 1, "message": "no one wrote this"}
     altered["journal"].insert(place, added)
 
     assert problem_of(altered).entry == place + 1

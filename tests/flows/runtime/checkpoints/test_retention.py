@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -40,20 +39,20 @@ async def a_run(
     *,
     status: RunStatus = RunStatus.COMPLETED,
     ages: tuple[int, ...] = (40, 40, 40),
-    **fields: Any,
+    lineage: Lineage | None = None,
 ) -> list[str]:
     """A run with one checkpoint for each age in days; returns their storage keys."""
     await ledger.write(
         runs.register,
         run_id,
-        f"application:{run_id}",
+        f"fork:{lineage.parent_run_id}:{run_id}" if lineage else f"application:{run_id}",
         application_id=run_id,
         status=status,
-        **fields,
+        lineage=lineage.model_dump(mode="json") if lineage else None,
     )
     keys = []
     for ordinal, days in enumerate(ages, start=1):
-        one = Checkpoint(
+        saved = Checkpoint(
             workflow="leave",
             workflow_version="1",
             run_id=run_id,
@@ -68,9 +67,9 @@ async def a_run(
             progress={},
             fingerprints={},
         )
-        key = checkpoint_index.storage_key(run_id, one.label, ordinal, 1)
-        stored = await store.put(key, one.model_dump(mode="json"))
-        await ledger.write(checkpoints.index, one, key, stored)
+        key = checkpoint_index.storage_key(run_id, saved.label, ordinal, 1)
+        stored = await store.put(key, saved.model_dump(mode="json"))
+        await ledger.write(checkpoints.index, saved, key, stored)
         await ledger.write(age, key, days * DAY)
         keys.append(key)
     return keys
@@ -85,7 +84,7 @@ def age(connection: sa.Connection, key: str, ago: timedelta) -> None:
 
 async def doomed(ledger: Ledger, policy: RetentionPolicy) -> list[tuple[str, int, str]]:
     found = await ledger.read(retention.plan, policy)
-    return [(one.run_id, one.version, one.because) for one in found]
+    return [(goes.run_id, goes.version, goes.because) for goes in found]
 
 
 @pytest.fixture
@@ -146,15 +145,15 @@ async def test_a_hold_that_comes_between_plan_and_purge_wins_too(
 
 
 async def test_an_unknown_run_cannot_be_held(ledger: Ledger) -> None:
-    with pytest.raises(RecordNotFoundError, match="no run nobody"):
-        await ledger.write(retention.hold, "nobody", held=True)
+    with pytest.raises(RecordNotFoundError, match="no run run-9"):
+        await ledger.write(retention.hold, "run-9", held=True)
 
 
 async def test_what_an_unfinished_fork_goes_on_from_stays(
     ledger: Ledger, store: CheckpointStore
 ) -> None:
     await a_run(ledger, store)
-    lineage = Lineage(parent_run_id="run-1", forked_at="checked/2").model_dump(mode="json")
+    lineage = Lineage(parent_run_id="run-1", forked_at="checked/2")
     await a_run(ledger, store, "fork-1", status=RunStatus.RUNNING, ages=(), lineage=lineage)
 
     assert await doomed(ledger, MONTH) == [("run-1", 1, "age"), ("run-1", 3, "age")]
@@ -165,13 +164,13 @@ async def test_a_fork_that_comes_between_plan_and_purge_keeps_its_place(
 ) -> None:
     keys = await a_run(ledger, store)
     planned = await ledger.read(retention.plan, MONTH)
-    lineage = Lineage(parent_run_id="run-1", forked_at="checked/2").model_dump(mode="json")
+    lineage = Lineage(parent_run_id="run-1", forked_at="checked/2")
     await a_run(ledger, store, "fork-1", status=RunStatus.QUEUED, ages=(), lineage=lineage)
     monkeypatch.setattr(retention, "plan", lambda *_: planned)
 
     purged = (await purge(ledger, store, MONTH, dry_run=False)).purged
 
-    assert [one.storage_key for one in purged] == [keys[0], keys[2]]
+    assert [goes.storage_key for goes in purged] == [keys[0], keys[2]]
 
 
 async def test_a_dry_run_says_what_would_go_and_changes_nothing(
@@ -182,8 +181,8 @@ async def test_a_dry_run_says_what_would_go_and_changes_nothing(
 
     told = await purge(ledger, store, MONTH, dry_run=True)
 
-    assert [one.storage_key for one in told.purged] == keys
-    assert told.freed_bytes == sum(one.bytes for one in before)
+    assert [goes.storage_key for goes in told.purged] == keys
+    assert told.freed_bytes == sum(entry.bytes for entry in before)
     assert await ledger.read(checkpoint_index.entries, "run-1") == before
     assert set(await store.keys("checkpoints/") or ()) == set(keys)
 
@@ -231,7 +230,7 @@ async def test_the_audit_names_what_is_missing_and_what_belongs_to_nothing(
 ) -> None:
     keys = await a_run(ledger, store, ages=(1,))
     await store.delete(keys[0])
-    await store.put("checkpoints/run-1/checked/v9-1.json", {"nobody": "knows"})
+    await store.put("checkpoints/run-1/checked/v9-1.json", {"of": "no run"})
 
     audit = await audit_storage(ledger, store)
 
@@ -278,14 +277,16 @@ async def test_agents_answers_go_with_the_age_of_an_ended_run(
     await a_run(ledger, store, "over", ages=())
     await a_run(ledger, store, "waiting", status=RunStatus.WAITING, ages=())
     for run_id in ("over", "waiting"):
-        await store.put(f"answers/{run_id}/one.json", {"days": 3})
-        await ledger.write(age, f"answers/{run_id}/one.json", 40 * DAY)
+        await store.put(f"answers/{run_id}/an-answer.json", {"days": 3})
+        await ledger.write(age, f"answers/{run_id}/an-answer.json", 40 * DAY)
     await store.put("answers/over/fresh.json", {"days": 3})
 
-    assert (await purge(ledger, store, MONTH, dry_run=False)).swept == ("answers/over/one.json",)
+    assert (await purge(ledger, store, MONTH, dry_run=False)).swept == (
+        "answers/over/an-answer.json",
+    )
 
 
-async def test_what_runs_have_pinned_is_nobodys_stray(
+async def test_what_runs_have_pinned_is_no_stray_body(
     ledger: Ledger, store: CheckpointStore
 ) -> None:
     await store.put("pins/abc", {"policy": 1})
@@ -331,7 +332,7 @@ async def test_a_storage_that_cannot_delete_keeps_everything_and_it_is_said(
 
     assert (told.purged, set(told.kept), set(kept)) == ((), set(keys), set(keys))
     assert all(
-        one.purged_at is None for one in await ledger.read(checkpoint_index.entries, "run-1")
+        entry.purged_at is None for entry in await ledger.read(checkpoint_index.entries, "run-1")
     )
     assert not (await audit_storage(ledger, store)).listed
 
@@ -368,6 +369,6 @@ async def test_however_many_go_forks_are_looked_at_once_per_batch(
 
     purged = (await purge(ledger, store, MONTH, dry_run=False)).purged
 
-    assert [one.storage_key for one in purged] == keys
+    assert [goes.storage_key for goes in purged] == keys
     assert len(looks) == 3
     assert not await store.keys("checkpoints/")

@@ -72,9 +72,9 @@ async def test_a_checkpoint_on_request_has_a_name_and_versions() -> None:
 
     assert names == ["run-1/mine/1", "run-1/mine/2", "run-1/other/1"]
     saved = [entry.checkpoint for entry in record.entries if entry.checkpoint]
-    assert [one.ordinal for one in saved] == [1, 2, 3]
-    assert [one.parent for one in saved] == ["", "run-1/mine/1", "run-1/mine/2"]
-    assert [one.data for one in saved] == [{"n": 0}, {"n": 1}, {}]
+    assert [checkpoint.ordinal for checkpoint in saved] == [1, 2, 3]
+    assert [checkpoint.parent for checkpoint in saved] == ["", "run-1/mine/1", "run-1/mine/2"]
+    assert [checkpoint.data for checkpoint in saved] == [{"n": 0}, {"n": 1}, {}]
 
 
 async def test_from_a_checkpoint_another_execution_goes_on() -> None:
@@ -138,7 +138,9 @@ async def test_an_answer_goes_on_the_record_and_into_the_thread() -> None:
     assert resolved.meta["channel"] == "http"
     assert resolved.meta["proven"] is False
     assert resolved.meta["reviewer"] == "Mona"
-    assert ("operator", "manager: grant") in [(one.author, one.text) for one in run.memory]
+    assert ("operator", "manager: grant") in [
+        (message.author, message.text) for message in run.memory
+    ]
     assert run.progress.overall == 1.0
 
 
@@ -158,10 +160,10 @@ async def test_a_run_in_the_ledger_keeps_state_thread_and_checkpoints(ledger: Le
     assert run.state["letter"] == {"granted": True}
     assert run.progress == 1.0
     thread = await ledger.read(messages.of_run, RUN)
-    assert [one.n for one in thread] == [1, 2, 3]
-    assert {one.author for one in thread} == {"balance", "cover", "letter"}
+    assert [message.n for message in thread] == [1, 2, 3]
+    assert {message.author for message in thread} == {"balance", "cover", "letter"}
     listed = await ledger.read(checkpoint_index.entries, RUN)
-    assert [(one.label, one.version, one.ordinal) for one in listed] == [
+    assert [(entry.label, entry.version, entry.ordinal) for entry in listed] == [
         ("checked", 1, 1),
         ("sent", 1, 2),
     ]
@@ -190,8 +192,8 @@ async def test_the_thread_can_be_searched(
     with in_run(run):
         await decide(REQUEST)
 
-    fitting = [one for one in run.memory if messages.fits(one, author, stage, text)]
-    assert sorted(one.author for one in fitting) == found
+    fitting = [message for message in run.memory if messages.fits(message, author, stage, text)]
+    assert sorted(message.author for message in fitting) == found
 
 
 async def test_executed_again_from_the_start_a_run_writes_its_journal_once(

@@ -39,7 +39,7 @@ async def found(desk: Desk, what: str, **filters: Any) -> list[dict[str, Any]]:
 
 
 async def subflows(desk: Desk, run: StartedRun) -> list[dict[str, Any]]:
-    parent = {"parent_flow_run_id": {"any_": [run.run_id]}}
+    parent = {"parent_flow_run_id": {"any_": [await run.flow_run_id()]}}
     return await found(desk, "flow_runs", flow_runs=parent)
 
 
@@ -53,24 +53,27 @@ async def test_stages_are_subflows_of_the_run_and_have_no_parameters(
     assert {stage["state_type"] for stage in stages} == {"COMPLETED"}
 
 
-async def test_prefect_knows_of_a_run_its_id_and_options_only(
-    desk: Desk, finished: StartedRun
-) -> None:
-    (run,) = await found(desk, "flow_runs", flow_runs={"id": {"any_": [finished.run_id]}})
+async def test_prefect_knows_of_a_run_its_ids_only(desk: Desk, finished: StartedRun) -> None:
+    flow_run_id = await finished.flow_run_id()
+    (flow_run,) = await found(desk, "flow_runs", flow_runs={"id": {"any_": [flow_run_id]}})
 
-    assert run["name"] == f"underwrite {finished.application_id}"
-    assert set(run["parameters"]) == {"application_id", "options"}
-    assert run["parameters"]["application_id"] == finished.application_id
+    assert flow_run_id != finished.run_id
+    assert flow_run["name"] == f"underwrite {finished.application_id}"
+    assert flow_run["parameters"] == {
+        "application_id": finished.application_id,
+        "run_id": finished.run_id,
+    }
 
 
 async def test_a_memo_is_left_with_the_run_itself_and_once_however_often_it_is_published(
     desk: Desk, finished: StartedRun
 ) -> None:
-    mine = {"flow_run_id": {"any_": [finished.run_id]}}
+    flow_run_id = await finished.flow_run_id()
+    mine = {"flow_run_id": {"any_": [flow_run_id]}}
     (memo,) = await found(desk, "artifacts", artifacts=mine)
 
     with temporary_settings(updates={PREFECT_API_URL: f"{desk.prefect_url}/api"}):
-        await OrchestratedExecutor(finished.run_id).publish("decision-memo", "once more")
+        await OrchestratedExecutor(flow_run_id).publish("decision-memo", "once more")
 
     assert memo["key"] == "decision-memo"
     assert await found(desk, "artifacts", artifacts=mine) == [memo]

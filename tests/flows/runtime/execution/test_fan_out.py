@@ -35,7 +35,7 @@ from tests.flows.runtime.vacation_workflow import (
 
 QUESTION = LeaveRequest(days=3)
 FOUND = Balance(days_left=3)
-NOBODY = AgentPolicy(timeout_seconds=5, retries=0, backoff_seconds=0.001)
+WITHOUT_RETRIES = AgentPolicy(timeout_seconds=5, retries=0, backoff_seconds=0.001)
 
 
 def fails(_attempt: int) -> float:
@@ -69,7 +69,7 @@ async def test_agents_are_asked_side_by_side() -> None:
     began = time.monotonic()
 
     answers = await asked_together(
-        NOBODY, **{f"a{n}": Scripted(f"a{n}", takes(0.1)) for n in range(10)}
+        WITHOUT_RETRIES, **{f"a{n}": Scripted(f"a{n}", takes(0.1)) for n in range(10)}
     )
 
     assert len(answers.found) == 10
@@ -104,7 +104,7 @@ async def test_fail_fast_stops_the_siblings_and_names_who_failed() -> None:
     assert "516-24-3907" not in str(caught.value)
 
 
-async def test_fail_fast_keeps_waiting_for_nobody_who_answered() -> None:
+async def test_fail_fast_waits_no_longer_for_agents_that_have_answered() -> None:
     quick = Scripted("quick")
 
     with pytest.raises(FanOutError) as caught:
@@ -226,7 +226,7 @@ async def test_every_failed_try_is_told() -> None:
 
 async def test_a_cancelled_run_stops_all_agents() -> None:
     agents = {f"a{n}": Scripted(f"a{n}", takes(10)) for n in range(3)}
-    together = asyncio.create_task(asked_together(NOBODY, **agents))
+    together = asyncio.create_task(asked_together(WITHOUT_RETRIES, **agents))
     while not all(agent.asked for agent in agents.values()):  # noqa: ASYNC110 - agents do not tell
         await asyncio.sleep(0.01)
 

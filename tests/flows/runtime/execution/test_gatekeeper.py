@@ -192,7 +192,7 @@ class Desk:
         return await self.ledger.read(reviews.of_run, RUN)
 
     async def journal(self) -> list[Event]:
-        return [Event.model_validate_json(one) for one in await written(self.ledger, RUN)]
+        return [Event.model_validate_json(body) for body in await written(self.ledger, RUN)]
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ async def test_an_answer_that_was_accepted_counts_whenever_the_run_wakes(desk: D
 
     passed = [await desk.pass_through(ManagerRuling) for _ in range(2)]
 
-    assert [(one.form.days, one.by) for one in passed] == [(3, MANAGER)] * 2
+    assert [(answered.form.days, answered.by) for answered in passed] == [(3, MANAGER)] * 2
 
 
 async def test_an_accepted_answer_that_new_rules_refuse_is_asked_again_and_fails_nothing(
@@ -246,7 +246,7 @@ async def test_an_accepted_answer_that_new_rules_refuse_is_asked_again_and_fails
     statuses = [review.status for review in await desk.reviews()]
     assert statuses == [ReviewStatus.REJECTED, ReviewStatus.OPEN]
     told = await desk.journal()
-    assert [one.type for one in told] == [
+    assert [event.type for event in told] == [
         EventType.WAITING,
         EventType.HITL_REJECTED,
         EventType.WAITING,
@@ -268,7 +268,7 @@ async def test_what_is_typed_into_prefect_s_form_is_kept_with_whether_there_were
     )
 
 
-async def test_why_an_answer_did_not_count_outlives_whoever_found_out(desk: Desk) -> None:
+async def test_why_an_answer_did_not_count_outlives_the_worker_that_found_out(desk: Desk) -> None:
     desk.typed = [GOOD | {"days": 12}]
     with pytest.raises(Asleep):
         await desk.pass_through(ManagerRuling)
@@ -296,9 +296,9 @@ async def test_what_is_asked_again_is_told_as_it_stands_with_its_role_and_its_ti
         await desk.pass_through(ManagerRuling)
 
     first, again = await desk.reviews()
-    told = [one for one in await desk.journal() if one.type is EventType.WAITING]
-    assert [one.meta["role"] for one in told] == ["operator", "senior_underwriter"]
-    assert [one.meta["due_at"] for one in told] == [first.due_at.isoformat()] * 2
+    told = [event for event in await desk.journal() if event.type is EventType.WAITING]
+    assert [event.meta["role"] for event in told] == ["operator", "senior_underwriter"]
+    assert [event.meta["due_at"] for event in told] == [first.due_at.isoformat()] * 2
     assert told[1].message == "Waiting for senior underwriter: A long absence"
     assert again.request.role is Role.SENIOR_UNDERWRITER
 
@@ -314,10 +314,10 @@ async def test_what_is_asked_again_rests_on_the_facts_as_the_run_writes_them_now
     with pytest.raises(Asleep):
         await desk.pass_through(ManagerRuling)
 
-    assert [one.request.facts for one in await desk.reviews()] == [{"days": 9}, {"days": 8}]
+    assert [review.request.facts for review in await desk.reviews()] == [{"days": 9}, {"days": 8}]
 
 
-async def test_a_worker_that_lost_its_lease_asks_nobody(desk: Desk) -> None:
+async def test_a_worker_that_lost_its_lease_asks_no_person(desk: Desk) -> None:
     desk.epoch += 1
 
     with pytest.raises(LeaseLostError):

@@ -1,4 +1,4 @@
-"""The record of a run: put off when the desk is out of order, and by nobody without the lease."""
+"""The record of a run: a retry after an outage, and nothing written without the lease."""
 
 from __future__ import annotations
 
@@ -13,33 +13,35 @@ from flows.runtime.checkpoints.store import CheckpointStore
 from flows.runtime.execution.recorder import LedgerRecord
 from flows.runtime.ledger import cancellations, runs
 from flows.runtime.ledger.database import Ledger
-from flows.runtime.ledger.retries import MOST_PUT_OFF
+from flows.runtime.ledger.retries import MAX_RETRIES
 from tests.flows.runtime.entries import draft, left_behind, written
 
 
-async def test_a_run_is_put_off_a_few_times_and_no_more(ledger: Ledger) -> None:
+async def test_a_run_is_retried_a_few_times_and_no_more(ledger: Ledger) -> None:
     run_id = await left_behind(ledger, "host:1:worker:now")
     record = LedgerRecord(ledger, CheckpointStore(), run_id, 1)
 
-    put_off = [
-        await record.put_off(draft(f"interrupted/{n}", type=EventType.ERROR))
-        for n in range(MOST_PUT_OFF + 1)
+    retried = [
+        await record.schedule_retry(draft(f"interrupted/{n}", type=EventType.ERROR))
+        for n in range(MAX_RETRIES + 1)
     ]
 
-    assert put_off == [True] * MOST_PUT_OFF + [False]
-    assert len(await written(ledger, run_id)) == MOST_PUT_OFF + 1
+    assert retried == [True] * MAX_RETRIES + [False]
+    assert len(await written(ledger, run_id)) == MAX_RETRIES + 1
     assert (await ledger.read(runs.find, run_id)).status is RunStatus.QUEUED
 
 
-async def test_who_has_lost_the_lease_puts_nothing_off(ledger: Ledger) -> None:
+async def test_an_execution_that_has_lost_the_lease_schedules_no_retry(ledger: Ledger) -> None:
     run_id = await left_behind(ledger, "host:1:worker:now")
     record = LedgerRecord(ledger, CheckpointStore(), run_id, 7)
 
     with pytest.raises(LeaseLostError):
-        await record.put_off(draft("interrupted/7", type=EventType.ERROR))
+        await record.schedule_retry(draft("interrupted/7", type=EventType.ERROR))
 
 
-async def test_a_run_that_is_asked_to_stop_ends_with_the_name_of_who_asked(ledger: Ledger) -> None:
+async def test_a_run_that_is_asked_to_stop_ends_with_the_name_of_the_asker(
+    ledger: Ledger,
+) -> None:
     run_id = await left_behind(ledger, "host:1:worker:now")
     record = LedgerRecord(ledger, CheckpointStore(), run_id, 1)
     await ledger.write(cancellations.request, run_id, "olga")
@@ -51,7 +53,7 @@ async def test_a_run_that_is_asked_to_stop_ends_with_the_name_of_who_asked(ledge
     assert (await ledger.read(runs.find, run_id)).status is RunStatus.CANCELLED
 
 
-async def test_a_ledger_out_of_reach_puts_a_run_off_without_a_word(
+async def test_a_run_is_retried_without_a_word_when_the_ledger_is_out_of_reach(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = await left_behind(ledger, "host:1:worker:now")
@@ -63,6 +65,6 @@ async def test_a_ledger_out_of_reach_puts_a_run_off_without_a_word(
 
     with monkeypatch.context() as patched:
         patched.setattr(ledger, "write", refuse)
-        assert await record.put_off(draft("interrupted/1", type=EventType.ERROR))
+        assert await record.schedule_retry(draft("interrupted/1", type=EventType.ERROR))
 
     assert await written(ledger, run_id) == before

@@ -32,7 +32,7 @@ def paths(connection: sa.Connection) -> list[str]:
 
 
 def count_up(connection: sa.Connection) -> None:
-    """Read, then write what was read: a lost update if transactions may overlap."""
+    """Read a number, then write the next one: a lost update if transactions may overlap."""
     body = connection.execute(
         sa.select(blobs.c.body).where(blobs.c.path == "counter").with_for_update()
     ).scalar_one()

@@ -81,7 +81,7 @@ print(json.dumps({"theirs": theirs, "ours": ours}))
 
 @dataclass(frozen=True)
 class Life:
-    """What was seen of one server from its start to its end."""
+    """All that is seen of one server from its start to its end."""
 
     folder: Path
     port: int

@@ -20,8 +20,10 @@ from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.tables import runs as table
 from flows.runtime.prefect_api import feed
 from flows.runtime.worker.deadlines import Enforced, enforce_deadlines
+from tests.flows.runtime.entries import flow_run_of
 
 RUN = "0b0e6f0c-2f1d-4a55-9d0a-0d6f1f1b2c3d"
+FLOW_RUN = str(flow_run_of(RUN))
 HOUR = timedelta(hours=1)
 CHOSEN = Settings(api_port=8555, prefect_port=4555)
 MONA = Answerer(reviewer="Mona", roles=(Role.UNDERWRITER,), channel=Channel.HTTP)
@@ -55,6 +57,7 @@ async def asked(
             RUN,
             "application:leave-1",
             application_id="leave-1",
+            flow_run_id=FLOW_RUN,
             status=RunStatus.WAITING,
             phase="approval",
         )
@@ -97,14 +100,14 @@ async def test_a_reminder_says_who_is_waited_for_until_when_and_where(any_ledger
         "due_at": review.due_at.isoformat(),
         "application_id": "leave-1",
         "links": {
-            "prefect": f"http://127.0.0.1:4555/v2/runs/flow-run/{RUN}",
+            "prefect": f"http://127.0.0.1:4555/v2/runs/flow-run/{FLOW_RUN}",
             "run": f"http://127.0.0.1:8555/runs/{RUN}",
             "request": f"http://127.0.0.1:8555/runs/{RUN}/hitl",
         },
     }
 
 
-async def test_whoever_looks_again_or_at_the_same_moment_reminds_nobody_twice(
+async def test_a_sweep_that_looks_again_or_at_the_same_moment_reminds_no_role_twice(
     any_ledger: Ledger, told: list[Any]
 ) -> None:
     await asked(any_ledger, 3 * HOUR)
@@ -112,12 +115,12 @@ async def test_whoever_looks_again_or_at_the_same_moment_reminds_nobody_twice(
     done = await asyncio.gather(*(enforce_deadlines(any_ledger, CHOSEN) for _ in range(6)))
     done.append(await enforce_deadlines(any_ledger, CHOSEN))
 
-    assert sum(one.reminded for one in done) == 1
+    assert sum(enforced.reminded for enforced in done) == 1
     assert [event["type"] for event in await written(any_ledger)] == ["hitl.reminded"]
     assert [event.type for event in told] == [EventType.HITL_REMINDED]
 
 
-async def test_an_escalated_request_lies_with_the_next_role_and_in_nobodys_hands(
+async def test_an_escalated_request_lies_with_the_next_role_and_is_claimed_by_no_reviewer(
     any_ledger: Ledger,
 ) -> None:
     review = await asked(any_ledger, 5 * HOUR)
@@ -147,7 +150,7 @@ async def test_an_expired_request_wakes_its_run_and_takes_no_answer_any_more(
     expired = await current(any_ledger)
     assert (expired.status, expired.fields, expired.by) == (ReviewStatus.EXPIRED, None, None)
     assert expired.waited_seconds == pytest.approx(8 * 3600, abs=60)
-    assert [one.gate for one in await any_ledger.read(reviews.undelivered)] == ["manager"]
+    assert [review.gate for review in await any_ledger.read(reviews.undelivered)] == ["manager"]
     with pytest.raises(ReviewTimeoutError, match="was due at"):
         await any_ledger.write(reviews.answer, review, {"decision": "grant"}, MONA)
     with pytest.raises(ReviewTimeoutError, match="was due at"):
@@ -185,7 +188,7 @@ async def test_an_answer_and_the_end_of_time_at_once_leave_one_of_them(any_ledge
     assert sum(outcomes) == 1
 
 
-async def test_a_failed_run_bothers_nobody(any_ledger: Ledger) -> None:
+async def test_a_failed_run_reminds_no_role(any_ledger: Ledger) -> None:
     await asked(any_ledger, 5 * HOUR)
     await any_ledger.write(journal.append, RUN, [], status=RunStatus.FAILED)
 
@@ -213,7 +216,7 @@ async def test_a_request_without_steps_only_expires(any_ledger: Ledger) -> None:
     assert await enforce_deadlines(any_ledger, CHOSEN) == Enforced()
 
 
-@pytest.mark.parametrize("status", [one for one in RunStatus if one.has_ended])
+@pytest.mark.parametrize("status", [status for status in RunStatus if status.has_ended])
 async def test_whatever_ends_a_run_stops_the_clock_of_what_it_asked(
     any_ledger: Ledger, status: RunStatus
 ) -> None:
@@ -228,7 +231,7 @@ async def test_whatever_ends_a_run_stops_the_clock_of_what_it_asked(
 async def test_a_resumed_run_asks_anew_with_all_its_time(any_ledger: Ledger) -> None:
     first = await asked(any_ledger, 8 * HOUR)
     await any_ledger.write(journal.append, RUN, [], status=RunStatus.FAILED)
-    await any_ledger.write(retries.reopen, RUN, "somebody")
+    await any_ledger.write(retries.reopen, RUN, "olga")
 
     assert await enforce_deadlines(any_ledger, CHOSEN) == Enforced()
     again = await asked(any_ledger, timedelta())

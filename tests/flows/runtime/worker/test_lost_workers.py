@@ -1,11 +1,12 @@
-"""Workers that died: whose death counts, who is first, and how the run goes on."""
+"""Lost workers: which crashes count, which sweep is first, and how the run goes on."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from uuid import UUID, uuid4
+from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 from prefect.states import (
@@ -15,12 +16,13 @@ from prefect.states import (
 
 from data.contracts.errors import ConflictError, LeaseLostError
 from data.contracts.events import Event, EventType
-from data.contracts.runs import RunStatus
+from data.contracts.runs import RetryState, RunStatus
 from flows.runtime.host.process_ids import this_host
 from flows.runtime.ledger import cancellations, journal, leases, retries, runs
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.worker import lost_workers
-from tests.flows.runtime.entries import draft, left_behind, written
+from flows.runtime.worker.lost_workers import Outcome
+from tests.flows.runtime.entries import draft, flow_run_of, left_behind, written
 from tests.flows.runtime.prefect_server import PrefectServer
 
 
@@ -39,15 +41,15 @@ async def test_a_run_whose_worker_has_died_here_goes_back_into_the_queue_at_once
     ledger: Ledger,
 ) -> None:
     run_id = await left_behind(ledger, dead())
-    server = PrefectServer({UUID(run_id): Running()})
+    server = PrefectServer({flow_run_of(run_id): Running()})
 
     await lost_workers.requeue_abandoned(server.client, ledger, "now")
 
     run = await ledger.read(runs.find, run_id)
     assert (run.status, run.lease_owner) == (RunStatus.QUEUED, None)
-    assert run.deaths["count"] == 1
+    assert run.retry_state.crashes == 1
     assert "worker_lost" in (await written(ledger, run_id))[-1]
-    assert server.states[UUID(run_id)].name == AwaitingRetry().name
+    assert server.states[flow_run_of(run_id)].name == AwaitingRetry().name
 
 
 async def test_a_worker_that_lives_keeps_its_run_until_its_lease_has_run_out(
@@ -55,7 +57,7 @@ async def test_a_worker_that_lives_keeps_its_run_until_its_lease_has_run_out(
 ) -> None:
     owner = f"{this_host()}:{os.getpid()}:mark:now"
     run_id = await left_behind(ledger, owner)
-    server = PrefectServer({UUID(run_id): Running()})
+    server = PrefectServer({flow_run_of(run_id): Running()})
 
     await lost_workers.requeue_abandoned(server.client, ledger, "now")
     before = await ledger.read(runs.find, run_id)
@@ -67,9 +69,9 @@ async def test_a_worker_that_lives_keeps_its_run_until_its_lease_has_run_out(
     assert (after.status, after.lease_owner) == (RunStatus.QUEUED, None)
 
 
-async def test_two_deaths_in_one_stage_make_a_run_be_executed_alone(ledger: Ledger) -> None:
+async def test_two_crashes_in_one_stage_make_a_run_be_executed_alone(ledger: Ledger) -> None:
     run_id = await left_behind(ledger, dead())
-    server = PrefectServer({UUID(run_id): Running()})
+    server = PrefectServer({flow_run_of(run_id): Running()})
 
     await lost_workers.requeue_abandoned(server.client, ledger, "now")
     first = await ledger.read(runs.find, run_id)
@@ -80,9 +82,9 @@ async def test_two_deaths_in_one_stage_make_a_run_be_executed_alone(ledger: Ledg
     assert (await ledger.read(runs.find, run_id)).is_quarantined
 
 
-async def test_deaths_in_different_stages_do_not_add_up(ledger: Ledger) -> None:
+async def test_crashes_in_different_stages_do_not_add_up(ledger: Ledger) -> None:
     run_id = await left_behind(ledger, dead(), phase="check")
-    server = PrefectServer({UUID(run_id): Running()})
+    server = PrefectServer({flow_run_of(run_id): Running()})
 
     for phase in ("check", "decide", "check"):
         with ledger.writing() as connection:
@@ -93,11 +95,11 @@ async def test_deaths_in_different_stages_do_not_add_up(ledger: Ledger) -> None:
     assert not (await ledger.read(runs.find, run_id)).is_quarantined
 
 
-async def test_five_deaths_and_no_progress_set_a_run_aside_with_a_clear_error(
+async def test_five_crashes_and_no_progress_set_a_run_aside_with_a_clear_error(
     ledger: Ledger,
 ) -> None:
     run_id = await left_behind(ledger, dead())
-    server = PrefectServer({UUID(run_id): Running()})
+    server = PrefectServer({flow_run_of(run_id): Running()})
     states = []
 
     for _ in range(5):
@@ -110,19 +112,19 @@ async def test_five_deaths_and_no_progress_set_a_run_aside_with_a_clear_error(
     assert states == [RunStatus.QUEUED] * 4 + [RunStatus.FAILED]
     assert run.error is not None
     assert (run.error["code"], run.error["stage"]) == ("worker_killer", "check")
-    assert server.states[UUID(run_id)].is_crashed()
+    assert server.states[flow_run_of(run_id)].is_crashed()
 
 
-async def test_deaths_of_the_whole_desk_do_not_count(ledger: Ledger) -> None:
+async def test_the_end_of_the_whole_desk_does_not_count_as_a_crash(ledger: Ledger) -> None:
     run_id = await left_behind(ledger, dead("yesterday"))
-    server = PrefectServer({UUID(run_id): Running()})
+    server = PrefectServer({flow_run_of(run_id): Running()})
 
     for _ in range(6):
         await lost_workers.requeue_abandoned(server.client, ledger, "today")
         await again(ledger, run_id, dead("yesterday"))
 
     run = await ledger.read(runs.find, run_id)
-    assert run.deaths == {}
+    assert run.retry_state == RetryState()
     assert run.status is RunStatus.RUNNING
 
 
@@ -140,17 +142,20 @@ async def test_a_run_that_has_ended_is_not_said_to_have_lost_its_worker(ledger: 
     assert await written(ledger, run_id) == before
 
 
-async def test_of_two_sweeps_only_the_first_buries(ledger: Ledger) -> None:
+async def test_of_two_sweeps_only_the_first_reclaims_a_lease(
+    ledger: Ledger,
+) -> None:
     run_id = await left_behind(ledger, dead())
     seen = await ledger.read(runs.find, run_id)
 
-    _, first = await ledger.write(lost_workers._reclaim_lease, seen, "now")
-    counted = (await ledger.read(runs.find, run_id)).deaths
-    written, second = await ledger.write(lost_workers._reclaim_lease, seen, "now")
+    first, told = await ledger.write(lost_workers._reclaim_lease, seen, "now")
+    counted = (await ledger.read(runs.find, run_id)).retry_state
+    second, told_again = await ledger.write(lost_workers._reclaim_lease, seen, "now")
 
-    assert (first, second) == (False, None)
-    assert written == []
-    assert (await ledger.read(runs.find, run_id)).deaths == counted
+    assert (first, second) == (Outcome.REQUEUED, Outcome.KEPT)
+    assert [event.meta["code"] for event in told] == ["worker_lost"]
+    assert told_again == []
+    assert (await ledger.read(runs.find, run_id)).retry_state == counted
 
 
 async def test_a_journal_never_begins_with_a_lost_worker(ledger: Ledger) -> None:
@@ -161,7 +166,7 @@ async def test_a_journal_never_begins_with_a_lost_worker(ledger: Ledger) -> None
     await lost_workers.requeue_abandoned(PrefectServer().client, ledger, "now")
 
     assert await written(ledger, run_id) == []
-    assert (await ledger.read(runs.find, run_id)).deaths["count"] == 1
+    assert (await ledger.read(runs.find, run_id)).retry_state.crashes == 1
 
 
 async def test_a_worker_that_was_given_up_writes_nothing_before_another_takes_the_run_either(
@@ -186,7 +191,7 @@ async def test_a_container_with_the_same_name_is_not_taken_for_this_host(ledger:
     assert (await ledger.read(runs.find, run_id)).status is RunStatus.RUNNING
 
 
-async def test_a_resumed_run_is_not_stopped_by_a_wish_that_came_too_late_before(
+async def test_a_resumed_run_is_not_stopped_by_a_request_that_came_too_late_before(
     ledger: Ledger,
 ) -> None:
     run_id = await left_behind(ledger, "host:1:worker:now")
@@ -194,19 +199,19 @@ async def test_a_resumed_run_is_not_stopped_by_a_wish_that_came_too_late_before(
     await ledger.write(journal.append, run_id, [], epoch=1, status=RunStatus.FAILED)
     await ledger.write(leases.release_lease, run_id, 1)
 
-    await ledger.write(retries.reopen, run_id, "somebody")
+    await ledger.write(retries.reopen, run_id, "olga")
 
     assert await ledger.write(leases.acquire_lease, run_id, "host:2:worker:now", 60) == 2
 
 
 @pytest.mark.parametrize("status", [RunStatus.RUNNING, RunStatus.WAITING, RunStatus.COMPLETED])
-async def test_only_what_has_failed_is_requeued(ledger: Ledger, status: RunStatus) -> None:
+async def test_only_a_run_that_has_failed_is_requeued(ledger: Ledger, status: RunStatus) -> None:
     run_id = await left_behind(ledger, "host:1:worker:now")
     with ledger.writing() as connection:
         journal.append(connection, run_id, [], status=status)
 
     with pytest.raises(ConflictError, match="cannot be resumed"):
-        await ledger.write(retries.reopen, run_id, "somebody")
+        await ledger.write(retries.reopen, run_id, "olga")
 
     assert (await ledger.read(runs.find, run_id)).status is status
 
@@ -217,26 +222,37 @@ async def test_a_run_that_is_queued_already_is_not_requeued_under_a_worker_s_han
     run_id = str(uuid4())
     await ledger.write(runs.register, run_id, "application:x", application_id="x")
 
-    assert await ledger.write(retries.reopen, run_id, "somebody") == []
+    assert await ledger.write(retries.reopen, run_id, "olga") == []
 
 
-async def test_a_death_forgets_no_setback_and_the_journal_tells_of_deaths_only(
+async def test_a_crash_leaves_the_other_counts_as_they_are_and_the_journal_tells_of_crashes_only(
     ledger: Ledger,
 ) -> None:
     run_id = await left_behind(ledger, dead())
-    noted = {"put_off": 3, "put_off_at": 0, "not_before": "2026-01-01T00:00:00.000000Z"}
-    await ledger.write(journal.append, run_id, [], epoch=1, deaths=noted)
+    counted = RetryState(retries=3, startup_failures=1, not_before=datetime(2026, 1, 1, tzinfo=UTC))
+    await ledger.write(journal.append, run_id, [], epoch=1, retry_state=counted)
 
     await lost_workers.requeue_abandoned(PrefectServer().client, ledger, "now")
 
-    found = (await ledger.read(runs.find, run_id)).deaths
-    assert noted.items() <= found.items()
-    assert found["count"] == 1
+    found = (await ledger.read(runs.find, run_id)).retry_state
+    assert found == counted.model_copy(update={"crash_place": "check/0", "crashes": 1})
     lost = Event.model_validate_json((await written(ledger, run_id))[-1])
     assert lost.meta == {
         "code": "worker_lost",
         "execution": 1,
-        "place": "check/0",
-        "count": 1,
-        "alone": False,
+        "crashes": 1,
+        "is_quarantined": False,
+        "quarantine_crashes": 0,
     }
+
+
+async def test_in_quarantine_a_new_checkpoint_starts_the_count_again(ledger: Ledger) -> None:
+    run_id = await left_behind(ledger, dead())
+    counted = RetryState(is_quarantined=True, quarantine_at=2, quarantine_crashes=2)
+    await ledger.write(journal.append, run_id, [], epoch=1, retry_state=counted)
+
+    await lost_workers.requeue_abandoned(PrefectServer().client, ledger, "now")
+
+    found = (await ledger.read(runs.find, run_id)).retry_state
+    assert (found.quarantine_at, found.quarantine_crashes) == (0, 1)
+    assert (await ledger.read(runs.find, run_id)).status is RunStatus.QUEUED

@@ -1,21 +1,31 @@
-"""The worker: whose lease is lost, and who has only given it back."""
+"""The worker: which runs it takes, whose lease is lost, and which execution may tidy up."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
+from uuid import UUID, uuid4
 
 import pytest
+from prefect.client.schemas.objects import State
+from prefect.states import AwaitingRetry, Pending, Scheduled
 
+from data.contracts.runs import RunStatus
 from data.settings import Settings
+from flows.runtime.execution import engine
 from flows.runtime.execution.desk import Desk
 from flows.runtime.execution.open_run import Execution
-from flows.runtime.ledger import leases
+from flows.runtime.ledger import leases, runs
 from flows.runtime.ledger.database import Ledger
+from flows.runtime.prefect_api import deployments, scheduled, states
+from flows.runtime.prefect_api.client import FlowRun
 from flows.runtime.prefect_api.deployments import Deployment
 from flows.runtime.worker.worker import Worker
-from tests.flows.runtime.entries import RUN, a_claimed_run
+from tests.flows.runtime.entries import RUN, a_claimed_run, an_idle_run, flow_run_of, left_behind
+from tests.flows.runtime.prefect_server import PrefectServer
 
 OWNER = "host:2:worker:now"
 
@@ -33,7 +43,7 @@ def busy(worker: Worker) -> asyncio.Task[None]:
         await asyncio.sleep(60)
 
     task = worker._active[RUN] = asyncio.create_task(work())
-    worker._executions[RUN] = Execution(RUN, 1)
+    worker._executions[RUN] = Execution(RUN, str(flow_run_of(RUN)), 1)
     return task
 
 
@@ -79,3 +89,150 @@ async def test_an_execution_that_ends_while_leases_are_renewed_has_lost_nothing(
     assert not task.cancelling()
     assert "lost the lease" not in caplog.text
     task.cancel()
+
+
+# -- which runs it takes ---------------------------------------------------------------------------
+
+
+@dataclass
+class Taken:
+    """What the worker had executed, in place of Prefect's engine."""
+
+    parameters: list[dict[str, Any]] = field(default_factory=list)
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> Taken:
+    """Prefect accepts every claim, and the engine only notes what it is called with."""
+    noted = Taken()
+
+    async def claim(*_: Any) -> State[Any]:
+        return Pending()
+
+    async def execute(_flow: Any, _run: Any, _state: Any, parameters: dict[str, Any]) -> None:
+        noted.parameters.append(parameters)
+
+    async def reconcile(*_: Any) -> None:
+        """The state in Prefect is not looked at here."""
+
+    monkeypatch.setattr(scheduled, "claim", claim)
+    monkeypatch.setattr(engine, "execute", execute)
+    monkeypatch.setattr(states, "reconcile_state", reconcile)
+    return noted
+
+
+def offered(flow_run_id: UUID, **parameters: Any) -> FlowRun:
+    """A due flow run, as Prefect lists it."""
+    made = SimpleNamespace(id=flow_run_id, parameters=parameters, state=Scheduled())
+    return cast(FlowRun, made)
+
+
+async def take(worker: Worker, server: PrefectServer, flow_run: FlowRun) -> bool:
+    """Let the worker take a flow run that Prefect offers; wait until it is executed."""
+    server.states[flow_run.id] = Scheduled()
+    known = await worker._desk.ledger.read(runs.of_flow_runs, [str(flow_run.id)])
+    is_taken = await worker._take(server.client, flow_run, known.get(str(flow_run.id)))
+    await asyncio.gather(*worker._active.values())
+    return is_taken
+
+
+async def test_a_flow_run_is_executed_with_the_ids_of_its_run_whatever_prefect_holds(
+    worker: Worker, ledger: Ledger, taken: Taken
+) -> None:
+    run_id = await an_idle_run(ledger)
+    forged = offered(flow_run_of(run_id), application_id="another", run_id="another", more=1)
+
+    assert await take(worker, PrefectServer(), forged)
+
+    assert taken.parameters == [{"application_id": run_id, "run_id": run_id}]
+
+
+async def test_a_flow_run_whose_maker_died_before_the_mapping_is_mapped_and_executed(
+    worker: Worker, ledger: Ledger, taken: Taken
+) -> None:
+    run_id, flow_run_id = await an_idle_run(ledger, flow_run_id=""), uuid4()
+
+    assert await take(worker, PrefectServer(), offered(flow_run_id, run_id=run_id))
+
+    assert (await ledger.read(runs.find, run_id)).flow_run_id == str(flow_run_id)
+    assert len(taken.parameters) == 1
+
+
+@pytest.mark.parametrize("given", [{}, {"run_id": "no-such-run"}, {"run_id": 7}])
+async def test_a_flow_run_that_no_run_asked_for_is_refused_and_says_so(
+    worker: Worker, taken: Taken, given: dict[str, Any]
+) -> None:
+    server, flow_run_id = PrefectServer(), uuid4()
+
+    assert not await take(worker, server, offered(flow_run_id, application_id="app-1", **given))
+
+    state = server.states[flow_run_id]
+    assert state.is_failed()
+    assert state.message == "no run of the desk asked for this flow run"
+    assert taken.parameters == []
+
+
+async def test_a_second_flow_run_of_a_run_is_cancelled_and_the_first_one_goes_on(
+    worker: Worker, ledger: Ledger, taken: Taken
+) -> None:
+    run_id = await an_idle_run(ledger)
+    server, second = PrefectServer(), uuid4()
+
+    assert not await take(worker, server, offered(second, run_id=run_id))
+
+    run = await ledger.read(runs.find, run_id)
+    assert server.states[second].is_cancelled()
+    assert (run.status, run.flow_run_id) == (RunStatus.QUEUED, str(flow_run_of(run_id)))
+    assert await take(worker, server, offered(flow_run_of(run_id)))
+    assert len(taken.parameters) == 1
+
+
+async def test_a_run_that_has_ended_is_ended_in_prefect_too(
+    worker: Worker, ledger: Ledger, taken: Taken
+) -> None:
+    run_id = await an_idle_run(ledger, RunStatus.COMPLETED)
+    server = PrefectServer()
+
+    assert not await take(worker, server, offered(flow_run_of(run_id)))
+
+    assert server.states[flow_run_of(run_id)].is_completed()
+    assert taken.parameters == []
+
+
+async def test_a_run_that_another_worker_holds_is_offered_again_later(
+    worker: Worker, ledger: Ledger, taken: Taken
+) -> None:
+    run_id = await left_behind(ledger, "host:1:worker:now")
+    server = PrefectServer({flow_run_of(run_id): Pending()})
+
+    assert not await worker._take(server.client, offered(flow_run_of(run_id)), None)
+
+    state = server.states[flow_run_of(run_id)]
+    at = state.state_details.scheduled_time
+    assert state.name == AwaitingRetry().name
+    assert at is not None
+    assert at > datetime.now(UTC)
+    assert (await ledger.read(runs.find, run_id)).lease_owner == "host:1:worker:now"
+    assert taken.parameters == []
+
+
+async def test_a_prefect_server_with_a_new_database_is_told_of_the_deployments_again(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    knows_pools, registered = False, uuid4()
+
+    async def heartbeat(*_: Any) -> bool:
+        return knows_pools
+
+    async def register(*_: Any) -> UUID:
+        nonlocal knows_pools
+        knows_pools = True
+        return registered
+
+    monkeypatch.setattr(deployments, "heartbeat", heartbeat)
+    monkeypatch.setattr(deployments, "register", register)
+
+    await worker._greet(PrefectServer().client)
+
+    assert await worker._deployed() == registered
+    assert knows_pools
