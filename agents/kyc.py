@@ -55,8 +55,7 @@ class KycAgent(Agent[CaseFile, KycFinding]):
             agent=self.label,
             agent_version=self.version,
             status=FindingStatus.OK if proven else FindingStatus.DEGRADED,
-            evidence=tuple(match.document_id for match in matches if match.document_id)
-            + tuple(candidate.entry_id for candidate in screening.candidates),
+            evidence=tuple(match.document_id for match in matches if match.document_id),
             warnings=() if proven else tuple(f"alert_open:{alert}" for alert in demanding),
             identity_status=status,
             matches=matches,

@@ -14,7 +14,7 @@ from data.contracts.errors import TooLargeError
 from data.strict_json import StrictJsonError, parse_json
 
 MAX_BYTES = 2 * 1024 * 1024
-MAX_NODES = 20_000
+MAX_NODES = 10_000
 """How many values a body may hold, nested ones included. Each of them may cause several problems,
 and the API lists problems on its event loop."""
 

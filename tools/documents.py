@@ -5,6 +5,7 @@ The text of a document is data. The desk never follows an instruction that a doc
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -28,12 +29,17 @@ from data.contracts.documents import (
     Paystub,
 )
 from data.contracts.errors import ToolError
+from data.strict_json import StrictJsonError, parse_json
 from tools.base import tool
+from tools.document_cache import DocumentCache, Parsed
 
 STALE_AFTER = timedelta(days=60)
 """A paystub or statement that is older than this on the as-of date must be renewed."""
 
 _JSON = "application/json"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+_parsed = DocumentCache()
 
 _FIRST_BYTES = {
     "application/pdf": b"%PDF-",
@@ -61,6 +67,9 @@ class DocumentUnusableError(ToolError, ValueError):
 
     `empty` `not_base64` `size_mismatch` `sha256_mismatch` `wrong_first_bytes` `encrypted`
     `unsupported_media` `unsupported_kind` `malformed`
+
+    `malformed` is also a document that two programs could read differently: one with a key given
+    twice, or NaN.
     """
 
     code = "document_unusable"
@@ -71,18 +80,44 @@ class DocumentUnusableError(ToolError, ValueError):
 
 
 def content_of(document: Document) -> DocumentContent:
-    """The typed content of a document. Raises DocumentUnusableError, which names the document."""
+    """The typed content of a document. Raises DocumentUnusableError, which names the document.
+
+    A process parses a document once.
+    """
+    parsed = _parsed.find(document)
+    if parsed is None:
+        parsed = parse(document)
+        _parsed.keep(document, parsed)
+    if isinstance(parsed, str):
+        raise DocumentUnusableError(document.document_id, parsed)
+    return parsed
+
+
+async def preread(case: CaseFile) -> None:
+    """Parse the documents of a case on a thread, so that agents find them parsed.
+
+    A large statement takes a tenth of a second to parse. The event loop has other runs to serve.
+    """
+    for document in case.documents:
+        if _parsed.find(document) is None:
+            _parsed.keep(document, await asyncio.to_thread(parse, document))
+
+
+def parse(document: Document) -> Parsed:
+    """The typed content of a document, or the code of the problem. Nothing is remembered."""
     raw = _bytes_of(document)
+    if isinstance(raw, str):
+        return raw
     problem = _media_problem(document.media_type, raw)
     if problem is not None:
-        raise DocumentUnusableError(document.document_id, problem)
+        return problem
     reader = _READERS.get(document.kind)
     if reader is None:
-        raise DocumentUnusableError(document.document_id, "unsupported_kind")
+        return "unsupported_kind"
     try:
-        return reader.validate_json(raw.removeprefix(b"\xef\xbb\xbf"))
-    except (ValidationError, RecursionError):
-        raise DocumentUnusableError(document.document_id, "malformed") from None
+        return reader.validate_python(parse_json(raw.removeprefix(_BYTE_ORDER_MARK)))
+    except (StrictJsonError, ValidationError):
+        return "malformed"
 
 
 read_document = tool(name="read_document")(content_of)
@@ -181,18 +216,18 @@ def _age_problem(dated: date, as_of: date, limit: timedelta) -> str | None:
     return "document_stale" if as_of - dated > limit else None
 
 
-def _bytes_of(document: Document) -> bytes:
-    """The decoded bytes, checked against the size and the digest of the document."""
+def _bytes_of(document: Document) -> bytes | str:
+    """The decoded bytes, or how they differ from the size and the digest of the document."""
     try:
         raw = base64.b64decode(document.content_base64, validate=True)
     except (binascii.Error, ValueError):
-        raise DocumentUnusableError(document.document_id, "not_base64") from None
+        return "not_base64"
     if not raw:
-        raise DocumentUnusableError(document.document_id, "empty")
+        return "empty"
     if len(raw) != document.size_bytes:
-        raise DocumentUnusableError(document.document_id, "size_mismatch")
+        return "size_mismatch"
     if hashlib.sha256(raw).hexdigest() != document.sha256:
-        raise DocumentUnusableError(document.document_id, "sha256_mismatch")
+        return "sha256_mismatch"
     return raw
 
 

@@ -177,6 +177,7 @@ def screen_watchlist(
     )
     return WatchlistScreening(
         status=worst,
+        count=len(candidates),
         candidates=candidates,
         list_name=index.watchlist.name,
         list_date=index.watchlist.list_date,

@@ -110,9 +110,10 @@ class DeskClient:
         """The answer of a path as plain text, where the path can also answer in JSON."""
         return (await self._ask("GET", path, {}, Accept="text/plain")).text
 
-    async def delete(self, path: str, **query: str | int | None) -> None:
-        """Delete at a path."""
-        await self._ask("DELETE", path, query)
+    async def delete(self, path: str, **query: str | int | None) -> Any:
+        """The answer of a path to DELETE, as JSON; None for an empty answer."""
+        answer = await self._ask("DELETE", path, query)
+        return answer.json() if answer.content else None
 
     async def post(
         self, path: str, body: bytes | dict[str, Any], *, idempotency_key: str | None = None

@@ -1,4 +1,4 @@
-"""Housekeeping from the command line: deadlines, retention, legal holds."""
+"""Housekeeping from the command line: deadlines, retention, legal holds, erasure."""
 
 from __future__ import annotations
 
@@ -65,10 +65,29 @@ def hold(
         typer.echo(f"Run {run['run_id']} {held}")
 
 
+def erase(
+    application_id: Annotated[
+        str, typer.Argument(metavar="APPLICATION", help="The id of the application.")
+    ],
+    as_json: options.AsJson = False,
+    api: options.Api = None,
+    home: options.Home = None,
+) -> None:
+    """Erase the personal data of an application for good: its contents and its documents."""
+    from api.cli.output import print_json
+
+    erased = ask(api, home, lambda desk: desk.delete(f"/applications/{application_id}"))
+    if as_json:
+        print_json(erased)
+    else:
+        when = erased["erased_at"][:16].replace("T", " ")
+        typer.echo(f"Personal data of {erased['application_id']} was erased at {when} UTC")
+
+
 def report_lines(report: Mapping[str, Any]) -> list[str]:
     """A round of housekeeping in a few lines, one for each purged checkpoint."""
     storage, audit = report["storage"], report["audit"]
-    would = "would be " if report["dry_run"] else ""
+    would, was = ("would be ", "would be") if report["dry_run"] else ("", "was")
     lines = [
         f"{purged['run_id']}/{purged['label']}/{purged['version']}  {would}purged"
         f" ({purged['because']}, {purged['bytes']:,} bytes)"
@@ -80,6 +99,8 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
     )
     if storage["kept"]:
         lines.append(f"Kept, because the storage cannot delete: {len(storage['kept'])}")
+    if report["erased"]:
+        lines.append(f"Applications whose personal data {was} erased: {report['erased']}")
     if not report["dry_run"]:
         lines.append(
             f"Requests reminded of: {report['reminded']}; passed on: {report['escalated']};"

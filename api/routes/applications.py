@@ -1,4 +1,4 @@
-"""Applications, masked for the role of the caller."""
+"""Applications: read them masked for the role of the caller, or erase their personal data."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from api.deps import ApplicationId, CallerDep, DeskDep
 from api.problems import answers
 from api.responses import as_stored
 from api.schemas import ApplicationView
+from flows.service.requests import Erased
 
 router = APIRouter(prefix="/applications", tags=["documents"])
 
@@ -26,3 +27,13 @@ async def read_application(
     compliance read the names.
     """
     return as_stored(await desk.application(application_id, caller))
+
+
+@router.delete("/{application_id}", responses=answers(404, 409, 422, 503))
+async def erase_application(application_id: ApplicationId, desk: DeskDep) -> Erased:
+    """Erase the personal data of an application for good. A tombstone with its digests stays.
+
+    409 while a run of the application goes on, or is under a legal hold. Erasing it again answers
+    with the time of the first erasure.
+    """
+    return await desk.erase(application_id)

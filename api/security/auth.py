@@ -56,6 +56,7 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("POST", "/runs/{run_id}/claim"): _DECIDES,
     ("DELETE", "/runs/{run_id}/claim"): _DECIDES,
     ("GET", "/applications/{application_id}"): _DECIDES,
+    ("DELETE", "/applications/{application_id}"): frozenset({Role.OPERATOR}),
     ("POST", "/applications/{application_id}/documents"): _CREDIT | {Role.INTAKE},
     # Resuming and what-ifs. The service lets only a senior underwriter start a fork that decides.
     ("POST", "/runs/{run_id}/resume"): _CREDIT | {Role.OPERATOR},

@@ -28,7 +28,7 @@ CreditDeskError
 │   ├── ClaimedError                        409, another reviewer works on it
 │   ├── ReviewTimeoutError (TimeoutError)   410
 │   └── AnswerRejectedError (ValueError)    422, with the field
-├── StopRequestedError                      somebody wants the run to end; it does, as cancelled
+├── StopRequestedError                      the run was asked to stop; it ends as cancelled
 ├── LeaseLostError                          another worker owns the run now; write nothing
 ├── RefusedByPrefectError                   Prefect answers that a call of the desk is wrong
 └── UnavailableError                        ledger or Prefect server out of reach; try again later
@@ -240,7 +240,7 @@ class ClaimedError(ReviewError):
 
 
 class ReviewTimeoutError(ReviewError, TimeoutError):
-    """Nobody answered in time; carries what the system declares instead."""
+    """No answer came in time; carries the outcome that the system declares."""
 
     code = "review_expired"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from data.contracts.application import ApplicantRole, NonNegativeMoney
 from data.contracts.base import Contract, Day, Money, Rate, Sha256, Slug
@@ -139,10 +139,25 @@ class WatchlistScreening(Contract):
     """The result of screening the applicants against one edition of one list."""
 
     status: WatchlistStatus
+    count: Count = 0
+    """How many candidates were found, also where they are left out."""
     candidates: tuple[WatchlistCandidate, ...] = ()
+    """Only for compliance: empty in states, events and checkpoints."""
     list_name: Slug
     list_date: Day
     list_version: Sha256
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count_stored_candidates(cls, content: Any) -> Any:
+        """A screening that was stored before there was a count has its candidates instead."""
+        if isinstance(content, dict) and "count" not in content:
+            return content | {"count": len(content.get("candidates", ()))}
+        return content
+
+
+WATCHLIST_RECORD = "watchlist"
+"""The name of the restricted record with the whole screening of a run."""
 
 
 class KycFinding(Finding):
@@ -152,6 +167,16 @@ class KycFinding(Finding):
     watchlist: WatchlistScreening
     alerts_handled: tuple[BureauAlert, ...] = ()
     """Alerts that require a proof of identity, which the applicant has given."""
+
+    def without_candidates(self) -> KycFinding:
+        """The finding for every reader: the result of the screening, without the list's entries."""
+        listed = {candidate.entry_id for candidate in self.watchlist.candidates}
+        return self.model_copy(
+            update={
+                "evidence": tuple(found for found in self.evidence if found not in listed),
+                "watchlist": self.watchlist.model_copy(update={"candidates": ()}),
+            }
+        )
 
 
 class FraudBand(StrEnum):

@@ -80,7 +80,7 @@ def _target(
 def _judged(
     connection: sa.Connection, settings: Settings, review: Review, answer: Answer, caller: Caller
 ) -> _Judged:
-    """Judge an answer by the case that the run has in hand, before anything is written."""
+    """Judge an answer by the run's own case, before anything is written."""
     run = runs.find(connection, review.run_id)
     form = bound(form_at(answer.gate), review_case(connection, run))
     proven_name = {"reviewer": caller.name} if caller.proven else {}

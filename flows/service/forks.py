@@ -216,7 +216,8 @@ async def load_checkpoint(ledger: Ledger, parent: Run, checkpoint: str) -> Check
     the checkpoint cannot be read.
     """
     label, slash, version = checkpoint.partition("/")
-    number = int(version) if version.isdecimal() and len(version) < _LONGEST_NUMBER else None
+    is_number = version.isascii() and version.isdecimal() and len(version) < _LONGEST_NUMBER
+    number = int(version) if is_number else None
     found = await ledger.read(checkpoint_index.locate, parent.run_id, label, number)
     if found is None or (slash and number is None):
         entries = await ledger.read(checkpoint_index.entries, parent.run_id)

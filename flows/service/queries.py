@@ -11,10 +11,11 @@ import sqlalchemy as sa
 
 from data.contracts.decision import DecisionContent
 from data.contracts.errors import RecordNotFoundError
+from data.contracts.findings import WATCHLIST_RECORD, WatchlistScreening
 from data.contracts.notices import Notice
 from data.contracts.personal import Kind, masked
 from data.contracts.review import Review, Role
-from data.contracts.runs import CheckpointEntry, Message, RunStatus, RunSummary
+from data.contracts.runs import CheckpointEntry, Lineage, Message, RunStatus, RunSummary
 from data.contracts.underwriting import Underwriting
 from data.contracts.watchlist import ListedCandidate
 from data.settings import Settings
@@ -25,7 +26,15 @@ from flows.runtime.audit.key import signing_key
 from flows.runtime.checkpoints.checkpoint import Checkpoint
 from flows.runtime.execution.gate_form import prefilled
 from flows.runtime.graph.drawing import drawing
-from flows.runtime.ledger import applications, checkpoint_index, decisions, messages, reviews, runs
+from flows.runtime.ledger import (
+    applications,
+    checkpoint_index,
+    decisions,
+    messages,
+    restricted,
+    reviews,
+    runs,
+)
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.runs import Run
 from flows.service import forks, summaries
@@ -207,7 +216,8 @@ class DeskQueries:
         case = case_on_file(applications.filed(connection, run.application_id))
         dobs = {applicant.role: applicant.dob for applicant in case.application.applicants}
         path = watchlist_file(self._settings.data_dir)
-        return compare_with_list(path, known.verification.kyc.watchlist, dobs)
+        screening = _screening_of(connection, run) or known.verification.kyc.watchlist
+        return compare_with_list(path, screening, dobs)
 
     async def inbox(
         self, role: Role | None = None, limit: int = 100, cursor: str | None = None
@@ -216,3 +226,17 @@ class DeskQueries:
         return await self.ledger.read(
             summaries.inbox, self._settings, role=role, limit=limit, cursor=cursor
         )
+
+
+def _screening_of(connection: sa.Connection, run: Run) -> WatchlistScreening | None:
+    """The whole screening of a run; of the run it was forked from, where it shares that stage.
+
+    None for a run of the time when the state held the whole screening.
+    """
+    while True:
+        document = restricted.find(connection, run.run_id, WATCHLIST_RECORD)
+        if document is not None:
+            return WatchlistScreening.model_validate(document)
+        if run.lineage is None:
+            return None
+        run = runs.find(connection, Lineage.model_validate(run.lineage).parent_run_id)

@@ -15,6 +15,7 @@ from flows.review_forms import DocumentsSupplied, bound, deadline_of
 from flows.runtime.execution.ask import ask
 from flows.runtime.execution.context import current_run
 from flows.runtime.execution.stage import stage
+from tools.documents import preread
 from tools.facts import policy_facts
 from tools.policy import evaluate_policy, hard_stop
 
@@ -24,6 +25,7 @@ _FURTHER = "further documents, as the underwriter has asked"
 @stage("doc_intake")
 async def take_in(case: CaseFile) -> Intake:
     """Apply the hard rules to the application alone, and read the documents."""
+    await preread(case)
     pack = agents().rulebook.policy
     facts = policy_facts(case.application, pack.affordability)
     alone = evaluate_policy(pack, facts, case.application.as_of_date)

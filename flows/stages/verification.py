@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from data.contracts.case import CaseFile
 from data.contracts.findings import (
+    WATCHLIST_RECORD,
     FraudFinding,
     IncomeFinding,
     KycFinding,
@@ -17,20 +18,29 @@ from data.contracts.findings import (
 from data.contracts.underwriting import Intake
 from flows.agent_registry import agents
 from flows.runtime.execution.ask import ask
+from flows.runtime.execution.context import current_run
 from flows.runtime.execution.fan_out import fan_out
 from flows.runtime.execution.stage import stage
+from tools.documents import preread
 
 
 @stage("verification")
 async def verify_applicant(case: CaseFile, intake: Intake) -> Verification:
-    """Ask the three agents at once and collect their findings."""
+    """Ask the three agents at once and collect their findings.
+
+    Whom on the watchlist an applicant resembles is for compliance alone. So the whole screening
+    is a restricted record of the run, and everything else has its result only.
+    """
+    await preread(case)
     answers = await fan_out(
         kyc=ask(agents().kyc, case),
         fraud=ask(agents().fraud, case),
         income=ask(agents().income, case),
     )
+    kyc = answers.require("kyc", KycFinding)
+    await current_run().keep_restricted(WATCHLIST_RECORD, kyc.watchlist.model_dump(mode="json"))
     return Verification(
-        kyc=answers.require("kyc", KycFinding),
+        kyc=kyc.without_candidates(),
         fraud=answers.get("fraud", FraudFinding),
         income=answers.get("income", IncomeFinding),
         unanswered=tuple(

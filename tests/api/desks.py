@@ -23,6 +23,7 @@ from flows.service.desk import DeskService
 from flows.service.requests import (
     Answer,
     Caller,
+    Erased,
     FiledDocument,
     FileDocument,
     InboxPage,
@@ -159,6 +160,10 @@ class FakeDesk(DeskService):
     async def application(self, application_id: str, caller: Caller) -> dict[str, Any]:
         self._note(application_id)
         return masked(load_persona(Settings().data_dir, application_id).application)
+
+    async def erase(self, application_id: str) -> Erased:
+        self._note(application_id)
+        return Erased(application_id=application_id, erased_at=MOMENT)
 
     async def notice(self, run_id: str) -> Notice:
         self._note(run_id)

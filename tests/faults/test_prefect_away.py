@@ -42,7 +42,6 @@ def hanging(faulty_desk: FaultyDesk) -> Iterator[None]:
         server.resume()
 
 
-@pytest.mark.xfail(strict=True, reason="POST /runs waits for Prefect until its own time is up")
 @pytest.mark.parametrize("away", [gone, hanging])
 async def test_an_application_is_accepted_while_prefect_is_away_and_runs_afterwards(
     faulty_desk: FaultyDesk, away: Away

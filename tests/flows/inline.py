@@ -184,6 +184,6 @@ def persona(name: str) -> Persona:
 
 
 def supplies(case: Persona) -> Says:
-    """The applicant sends what was asked for."""
+    """The applicant sends the documents that the desk asked for."""
     ids = [document.document_id for document in case.later_documents] or ["any"]
     return Says("documents", "supplied", more={"document_ids": ids})

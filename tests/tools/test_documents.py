@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from data.contracts.application import ApplicantRole
+from data.contracts.base import canonical_json
 from data.contracts.documents import (
     AnnualIncomeProof,
     BankStatement,
@@ -123,6 +124,39 @@ def test_an_unusable_document_says_why(
     content: bytes, differs: dict[str, Any], problem: str
 ) -> None:
     assert _problem(_document(content, **differs)) == problem
+
+
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [
+        (b'"gross":"5000.00"', b'"gross":"1.00","gross":"5000.00"'),
+        (b'"deductions":[]', b'"deductions":[{"label":"a","label":"b","amount":"1.00"}]'),
+        (b'"gross":"5000.00"', b'"gross":NaN'),
+        (b'"gross":"5000.00"', b'"gross":1e999'),
+        (b'"employer":"Mill"', b'"employer":"\\ud800"'),
+        (b'"employer":"Mill"', b'"employer":"\xff"'),
+        (b'"pay_date":"2026-10-31"', b'"pay_date":1'),
+        (b'"pay_date":"2026-10-31"', b'"pay_date":"20261031"'),
+    ],
+)
+def test_a_document_that_two_programs_could_read_differently_is_unreadable(
+    written: bytes, instead: bytes
+) -> None:
+    content = canonical_json(_stub())
+    assert written in content
+    assert read_document(_document(content)) == _stub()
+
+    assert _problem(_document(content.replace(written, instead))) == "malformed"
+
+
+def test_a_document_with_the_digest_of_another_is_not_taken_for_it() -> None:
+    genuine = _document(canonical_json(_stub()))
+    assert read_document(genuine) == _stub()
+    forged = canonical_json(_stub(gross=Decimal("9000.00")))
+
+    claimed = _document(forged, sha256=genuine.sha256, size_bytes=len(forged))
+
+    assert _problem(claimed) == "sha256_mismatch"
 
 
 def test_a_damaged_paystub_is_named_by_its_id() -> None:

@@ -113,6 +113,13 @@ class RunContext(Generic[S]):
         self.memory.append(message)
         self._unsaved.append(message)
 
+    async def keep_restricted(self, name: str, document: dict[str, Any]) -> None:
+        """Keep what not everybody may read beside the run: never in its state or checkpoints.
+
+        An execution that comes here again replaces the document.
+        """
+        await self.record.write(Entry([], restricted={name: document}))
+
     async def save_checkpoint(self, label: str, data: Mapping[str, Any] | None = None) -> str:
         """Save everything under a name, outside the ones every stage gets. Returns its name."""
         self._labels[label] += 1

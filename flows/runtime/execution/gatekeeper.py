@@ -2,7 +2,7 @@
 
 The request lies in the ledger; the run is suspended and no process remembers it. Whatever the
 channel, an answer passes the form's own rules before the run wakes, and passes them again here
-when it has. What somebody typed into the Prefect UI has met only the form's schema: it is
+when it has. An answer from the Prefect UI has met only the form's schema: it is
 checked here, and asked again with the reason if it fails.
 """
 

@@ -21,6 +21,7 @@ from flows.runtime.ledger import (
     decisions,
     journal,
     leases,
+    restricted,
     retries,
 )
 from flows.runtime.ledger.database import Ledger
@@ -38,6 +39,8 @@ class Entry:
     drafts: Sequence[Draft]
     checkpoint: Checkpoint | None = None
     messages: Sequence[Message] = ()
+    restricted: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Documents that not everybody may read, by name; they are in nothing else written here."""
     changes: dict[str, Any] = field(default_factory=dict)
     """Columns of the run's row that change with it: status, phase, state."""
 
@@ -112,6 +115,8 @@ class LedgerRecord:
                 connection.execute(
                     messages.insert().values(run_id=self._run_id, **message.model_dump())
                 )
+            for name, document in entry.restricted.items():
+                restricted.keep(connection, self._run_id, name, document)
             if saved is not None and stored is not None:
                 checkpoints.index(connection, saved, key, stored)
             return written, also(connection)
@@ -167,6 +172,7 @@ class MemoryRecord:
     def __init__(self) -> None:
         self.epoch = 1
         self.entries: list[Entry] = []
+        self.restricted: dict[str, dict[str, Any]] = {}
         self.decision: Contract | None = None
 
     @property
@@ -180,6 +186,7 @@ class MemoryRecord:
 
     async def write(self, entry: Entry, also: Callable[[sa.Connection], T] = _nothing_more) -> Any:
         self.entries.append(entry)
+        self.restricted.update(entry.restricted)
 
     async def decide(self, content: Contract) -> bool:
         self.decision = content

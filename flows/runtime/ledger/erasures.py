@@ -15,7 +15,7 @@ from data.contracts.errors import ConflictError, RecordNotFoundError
 from flows.runtime.ledger.applications import unpacked
 from flows.runtime.ledger.database import now
 from flows.runtime.ledger.runs import LIVE
-from flows.runtime.ledger.tables import NOT_ERASED, applications, documents, runs
+from flows.runtime.ledger.tables import NOT_ERASED, applications, documents, restricted, runs
 
 
 def due(connection: sa.Connection, ended_before: str, limit: int) -> list[str]:
@@ -38,7 +38,7 @@ def due(connection: sa.Connection, ended_before: str, limit: int) -> list[str]:
 def erase(
     connection: sa.Connection, application_id: str, document_sha256: Callable[[bytes], str]
 ) -> str:
-    """Erase an application and its documents; when that was done, now or before.
+    """Erase an application with its documents and restricted records; when that was done.
 
     `document_sha256` digests a document out of what is filed about it, as the audit pack does.
     Raises RecordNotFoundError, and ConflictError while a run goes on or is under a legal hold.
@@ -74,6 +74,8 @@ def erase(
                 filed_sha256=hashlib.sha256(body).hexdigest(),
             )
         )
+    of_application = sa.select(runs.c.run_id).where(runs.c.application_id == application_id)
+    connection.execute(restricted.delete().where(restricted.c.run_id.in_(of_application)))
     return moment
 
 

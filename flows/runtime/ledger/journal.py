@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
 
 import sqlalchemy as sa
 from opentelemetry import trace
+from pydantic import Field
 
 from data.contracts.base import Contract, canonical_json
 from data.contracts.errors import RecordNotFoundError
@@ -121,11 +122,19 @@ def append(
     return [entry.event for entry in entries]
 
 
+class AppendedEvent(Event):
+    """An event that was just appended, with the flow run that carries out its run."""
+
+    flow_run_id: Annotated[str, Field(exclude=True)] = ""
+    """For Prefect's feed alone: the journal does not keep it, a run may get another one."""
+
+
 @dataclass(frozen=True)
 class _Head:
     """Where a journal ends: number and digest of its last entry, and the run's progress."""
 
     run_id: str
+    flow_run_id: str
     last_id: int
     chain: str
     progress: float
@@ -170,19 +179,20 @@ def _entries(head: _Head, drafts: Sequence[Draft]) -> list[_Entry]:
     entries: list[_Entry] = []
     for draft in drafts:
         progress = max(head.progress, round(draft.progress, 4))
-        event = _event(head.run_id, head.last_id + 1, progress, draft)
+        event = _event(head, progress, draft)
         body = canonical_json(event)
         chain = hashlib.sha256(head.chain.encode() + body).hexdigest()
-        head = _Head(head.run_id, event.id, chain, progress)
+        head = replace(head, last_id=event.id, chain=chain, progress=progress)
         entries.append(_Entry(draft.key, event, body, head))
     return entries
 
 
-def _event(run_id: str, number: int, progress: float, draft: Draft) -> Event:
+def _event(head: _Head, progress: float, draft: Draft) -> AppendedEvent:
     trace_id, span_id = (draft.trace_id, draft.span_id) if draft.trace_id else current_trace()
-    return Event(
-        id=number,
-        run_id=run_id,
+    return AppendedEvent(
+        id=head.last_id + 1,
+        run_id=head.run_id,
+        flow_run_id=head.flow_run_id,
         ts=now(),
         type=draft.type,
         phase=draft.phase,
@@ -215,13 +225,13 @@ def _lock(connection: sa.Connection, run_id: str, epoch: int | None) -> _Head:
         touch = runs.update().where(runs.c.run_id == run_id).values(updated_at=now())
         connection.execute(touch)
     row = connection.execute(
-        sa.select(runs.c.last_event_id, runs.c.chain, runs.c.progress).where(
-            runs.c.run_id == run_id
-        )
+        sa.select(
+            runs.c.run_id, runs.c.flow_run_id, runs.c.last_event_id, runs.c.chain, runs.c.progress
+        ).where(runs.c.run_id == run_id)
     ).one_or_none()
     if row is None:
         raise RecordNotFoundError(f"there is no run {run_id}")
-    return _Head(run_id, *row)
+    return _Head(*row)
 
 
 def is_told(connection: sa.Connection, run_id: str, key: str) -> bool:

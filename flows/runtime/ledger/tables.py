@@ -119,6 +119,15 @@ messages = sa.Table(
     sa.Column("text", sa.Text, nullable=False),
 )
 
+restricted = sa.Table(
+    "restricted",  # what not everybody may read
+    metadata,
+    sa.Column("run_id", _Id, primary_key=True),
+    sa.Column("name", _Name, primary_key=True),
+    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("written_at", _At, nullable=False),
+)
+
 reviews = sa.Table(
     "reviews",
     metadata,

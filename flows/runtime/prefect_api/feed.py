@@ -17,6 +17,7 @@ from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
 
 from data.contracts.events import Event
+from flows.runtime.ledger.journal import AppendedEvent
 
 RUN_OFFERED = (
     "prefect.flow-run.Scheduled",
@@ -56,7 +57,7 @@ def publish(events: Iterable[Event], *, automation: str = "desk") -> None:
             },
             related=[
                 {
-                    "prefect.resource.id": f"prefect.flow-run.{event.run_id}",
+                    "prefect.resource.id": f"prefect.flow-run.{_flow_run_of(event)}",
                     "prefect.resource.role": "flow-run",
                 }
             ],
@@ -64,6 +65,10 @@ def publish(events: Iterable[Event], *, automation: str = "desk") -> None:
             id=uuid5(_NAMESPACE, f"{event.run_id}:{event.id}"),
             occurred=event.ts,
         )
+
+
+def _flow_run_of(event: Event) -> str:
+    return event.flow_run_id if isinstance(event, AppendedEvent) else ""
 
 
 async def listen(*, names: Sequence[str] = (), prefix: str = "") -> AsyncIterator[Signal]:

@@ -316,6 +316,13 @@ def test_a_document_is_filed_under_either_word(
     )
 
 
+def test_an_application_is_erased_by_its_id(desk: FakeDesk, url: str) -> None:
+    ended = run("erase", "ada-prime", "--api", url)
+
+    assert desk.asked == [("ada-prime",)]
+    assert ended.stdout == "Personal data of ada-prime was erased at 2026-11-22 08:23 UTC\n"
+
+
 def test_help_shows_the_word_document_only() -> None:
     shown = run("--help").stdout
 

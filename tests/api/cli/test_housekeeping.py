@@ -33,6 +33,7 @@ def report(*, dry_run: bool = False, **parts: Any) -> dict[str, Any]:
         "reminded": 1,
         "escalated": 2,
         "expired": 3,
+        "erased": parts.get("erased", 0),
         "storage": storage | parts.get("storage", {}),
         "audit": audit | parts.get("audit", {}),
     }
@@ -82,6 +83,13 @@ def test_what_the_storage_cannot_delete_is_said_to_be_kept() -> None:
     lines = report_lines(report(storage={"purged": [], "freed_bytes": 0, "kept": ["a", "b"]}))
 
     assert "Kept, because the storage cannot delete: 2" in lines
+
+
+@pytest.mark.parametrize(("dry_run", "was"), [(False, "was"), (True, "would be")])
+def test_erased_applications_are_counted(dry_run: bool, was: str) -> None:
+    lines = report_lines(report(dry_run=dry_run, erased=2))
+
+    assert f"Applications whose personal data {was} erased: 2" in lines
 
 
 def test_the_storage_of_a_closed_desk_is_tidied_without_prefect(tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from flows.runtime.ledger.database import Ledger
 from tests.desk import unused_port
 
 _FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
@@ -51,6 +53,14 @@ def server() -> Iterator[str]:
             yield f"postgresql://desk@127.0.0.1:{port}/postgres"
         finally:
             _run([*control, "-m", "immediate", "stop"])
+
+
+def new_database(server: Ledger, name: str, options: str = "") -> str:
+    """The URL of an empty database beside the one that a ledger is in."""
+    with server.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(sa.text(f"drop database if exists {name}"))
+        connection.execute(sa.text(f"create database {name} {options}"))
+    return server.url.replace("/postgres", f"/{name}")
 
 
 def _unprivileged(folder: Path) -> list[str]:

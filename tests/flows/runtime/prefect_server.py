@@ -29,7 +29,7 @@ class PrefectServer:
     refuses: set[UUID] = field(default_factory=set)
     """Runs whose state it will not change, whatever is proposed."""
     made: dict[str, SimpleNamespace] = field(default_factory=dict)
-    """The flow runs that were made here, with what was asked for, by their idempotency key."""
+    """The flow runs that were made here, with all that a call asked for, by idempotency key."""
     has_deployment: bool = True
     children: dict[UUID, list[UUID]] = field(default_factory=dict)
     """The subflows of a flow run."""

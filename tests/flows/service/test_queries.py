@@ -15,7 +15,7 @@ from data.contracts.documents import DocumentKind
 from data.contracts.errors import AuthorityError, ContractViolationError
 from data.contracts.review import Channel, ReviewRequest, Role
 from data.settings import Settings
-from flows.runtime.ledger import applications, journal, reviews, runs
+from flows.runtime.ledger import applications, journal, restricted, reviews, runs
 from flows.runtime.ledger.database import Ledger
 from flows.service import answers, documents
 from flows.service.queries import DeskQueries
@@ -35,6 +35,12 @@ PAYSLIP = FileDocument(
 
 
 MINUTES = 15
+NOBODY = {
+    "status": "clear",
+    "list_name": "synthetic-sanctions",
+    "list_date": "2026-10-01",
+    "list_version": "0" * 64,
+}
 
 
 def caller(*roles: Role, name: str = "") -> Caller:
@@ -46,7 +52,7 @@ def queries(ledger: Ledger, tmp_path: Path) -> DeskQueries:
     return DeskQueries(Settings(home=tmp_path), ledger)
 
 
-async def waits(ledger: Ledger, gate: str, role: Role) -> None:
+async def waits(ledger: Ledger, gate: str, role: Role, *, before_records: bool = False) -> None:
     """Pat's run has screened her, and asks at a gate."""
     screening = screen_watchlist(
         watchlist_file(DATA),
@@ -54,7 +60,7 @@ async def waits(ledger: Ledger, gate: str, role: Role) -> None:
         PAT.application.as_of_date,
         90,
     )
-    kyc = {
+    kyc: dict[str, Any] = {
         "agent": "kyc",
         "agent_version": "1",
         "identity_status": "verified",
@@ -63,6 +69,10 @@ async def waits(ledger: Ledger, gate: str, role: Role) -> None:
     }
     await on_file(ledger)
     await ledger.write(runs.register, RUN_ID, "application:pat", application_id="pat-potential")
+    if not before_records:
+        whole = screening.model_dump(mode="json")
+        await ledger.write(restricted.keep, RUN_ID, "watchlist", whole)
+        kyc["watchlist"] = whole | {"candidates": []}
     await ledger.write(journal.append, RUN_ID, [], state={"verification": {"kyc": kyc}})
     request = ReviewRequest(role=role, title="Look", summary="")
     await ledger.write(reviews.ask, RUN_ID, gate, 1, request)
@@ -102,10 +112,11 @@ async def test_a_role_that_decides_about_a_person_reads_the_name_and_the_year_of
     assert person["ssn"] == f"***{PERSON.ssn[-4:]}"
 
 
+@pytest.mark.parametrize("before_records", [False, True])
 async def test_compliance_reads_whom_on_the_list_an_applicant_may_be(
-    ledger: Ledger, queries: DeskQueries
+    ledger: Ledger, queries: DeskQueries, before_records: bool
 ) -> None:
-    await waits(ledger, "compliance", Role.COMPLIANCE)
+    await waits(ledger, "compliance", Role.COMPLIANCE, before_records=before_records)
 
     asked = await queries.open_request(RUN_ID, caller(Role.COMPLIANCE))
 
@@ -117,6 +128,25 @@ async def test_compliance_reads_whom_on_the_list_an_applicant_may_be(
     assert (candidate.dob_agrees, candidate.dob_is_equal) == (True, False)
     assert candidate.score > 80
     assert "Potential" not in json.dumps(asked.review.model_dump(mode="json"))
+
+
+async def test_compliance_reads_the_screening_that_a_fork_shares_with_its_parent(
+    ledger: Ledger, queries: DeskQueries
+) -> None:
+    await waits(ledger, "compliance", Role.COMPLIANCE)
+    parent = await ledger.read(runs.find, RUN_ID)
+    lineage = {"parent_run_id": RUN_ID, "forked_at": "verified/1"}
+    fork = {"application_id": "pat-potential", "state": dict(parent.state), "lineage": lineage}
+    await ledger.write(runs.register, "fork", "fork:1", **fork)
+    asks = ReviewRequest(role=Role.COMPLIANCE, title="Look", summary="")
+    await ledger.write(reviews.ask, "fork", "compliance", 1, asks)
+
+    shared = await queries.open_request("fork", caller(Role.COMPLIANCE))
+    await ledger.write(restricted.keep, "fork", "watchlist", NOBODY)
+    own = await queries.open_request("fork", caller(Role.COMPLIANCE))
+
+    assert [candidate.status for candidate in shared.candidates] == ["potential"]
+    assert own.candidates == ()
 
 
 @pytest.mark.parametrize("role", sorted(set(Role) - {Role.COMPLIANCE}))

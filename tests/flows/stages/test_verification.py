@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from agents.kyc import KycAgent
 from data.contracts.errors import AgentError, FanOutError, ToolUnavailableError
+from data.contracts.findings import WATCHLIST_RECORD, WatchlistScreening
 from data.contracts.policy import Recommendation
 from data.contracts.underwriting import Evidence
-from data.settings import FanOutPolicy
+from data.settings import FanOutPolicy, settings
 from flows.runtime.execution.context import AgentPolicy
 from flows.stages.bureau import pull_bureau
 from flows.stages.doc_intake import take_in
 from flows.stages.policy import apply_policy
 from flows.stages.risk_ensemble import assess_risk
 from flows.stages.verification import verify_applicant
-from tests.flows.inline import persona
+from tests.flows.inline import Says, Silence, persona, underwritten
 from tests.flows.stages.at_work import Absent, at_work, verified
+from tools.watchlist import watchlist_file
 
 
 def down() -> ToolUnavailableError:
@@ -32,6 +37,47 @@ async def test_all_three_answers_are_handed_on() -> None:
     assert verification.unanswered == ()
     assert run.walk.frontier == ("verified",)
     assert run.progress.overall == pytest.approx(0.38)
+
+
+@pytest.mark.parametrize("name", ["sam-sanction", "sam-namesake", "pat-potential"])
+async def test_whom_on_the_list_an_applicant_resembles_is_in_the_restricted_record_alone(
+    name: str,
+) -> None:
+    done = await underwritten(persona(name), Says("compliance", "clear"), Silence("underwriter"))
+
+    screening = WatchlistScreening.model_validate(done.record.restricted[WATCHLIST_RECORD])
+    [candidate] = screening.candidates
+    verification = done.run.state.verification
+    assert verification is not None
+    assert verification.kyc is not None
+    kyc = verification.kyc
+    assert kyc.watchlist == screening.model_copy(update={"candidates": ()})
+    assert kyc.watchlist.count == 1
+    everything_else = {
+        "state": done.run.state.model_dump(mode="json"),
+        "memory": [message.model_dump() for message in done.run.memory],
+        "events": [(draft.message, draft.meta) for draft in done.drafts],
+        "entries": [
+            (
+                entry.changes,
+                [message.model_dump() for message in entry.messages],
+                entry.checkpoint and entry.checkpoint.model_dump(mode="json"),
+            )
+            for entry in done.record.entries
+        ],
+        "asked": [request.model_dump(mode="json") for _, request in done.script.asked],
+    }
+    assert any(entry.checkpoint for entry in done.record.entries)
+    assert candidate.entry_id not in json.dumps(everything_else, default=str)
+
+
+async def test_an_answer_that_was_kept_before_lists_no_entry_as_evidence() -> None:
+    done = await KycAgent(watchlist_file(settings().data_dir)).answer(persona("pat-potential").case)
+    [candidate] = done.watchlist.candidates
+    kept = done.model_copy(update={"evidence": (*done.evidence, candidate.entry_id)})
+
+    assert candidate.entry_id not in kept.without_candidates().model_dump_json()
+    assert kept.without_candidates().evidence == done.evidence
 
 
 @pytest.mark.parametrize("name", ["fraud", "income"])

@@ -22,6 +22,7 @@ from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.tables import blobs
 from flows.runtime.ledger.tables import checkpoints as index
 from flows.runtime.prefect_api.result_storage import ResultStorage
+from tests.flows.runtime import postgres
 
 DAY = timedelta(days=1)
 MONTH = RetentionPolicy(older_than=30 * DAY)
@@ -157,6 +158,19 @@ async def test_what_an_unfinished_fork_goes_on_from_stays(
     await a_run(ledger, store, "fork-1", status=RunStatus.RUNNING, ages=(), lineage=lineage)
 
     assert await doomed(ledger, MONTH) == [("run-1", 1, "age"), ("run-1", 3, "age")]
+
+
+async def test_what_an_unfinished_fork_goes_on_from_stays_also_where_text_sorts_by_language(
+    store: CheckpointStore, postgresql: Ledger
+) -> None:
+    by_language = "template template0 locale_provider icu icu_locale 'en' locale 'C.UTF-8'"
+    with Ledger(postgres.new_database(postgresql, "by_language", by_language)) as ledger:
+        ledger.migrate()
+        await a_run(ledger, store)
+        lineage = Lineage(parent_run_id="run-1", forked_at="checked/2")
+        await a_run(ledger, store, "fork-1", status=RunStatus.RUNNING, ages=(), lineage=lineage)
+
+        assert await doomed(ledger, MONTH) == [("run-1", 1, "age"), ("run-1", 3, "age")]
 
 
 async def test_a_fork_that_comes_between_plan_and_purge_keeps_its_place(

@@ -1,4 +1,4 @@
-"""Decisions: one for each application, by one run, however often and by whomever it is entered."""
+"""Decisions: one for each application, by one run, however often it is entered."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from data.contracts.errors import ConflictError, RecordErasedError, RecordNotFoundError
 from data.contracts.runs import RunStatus
-from flows.runtime.ledger import applications, erasures, runs, tables
+from flows.runtime.ledger import applications, erasures, restricted, runs, tables
 from flows.runtime.ledger.database import Ledger, moment
 
 APPLICATION = "app-1"
@@ -55,6 +55,17 @@ async def test_an_erased_application_is_a_tombstone_with_its_digests(any_ledger:
     assert (document.body, document.sha256) == (b"", digest(b"earned"))
     assert document.filed_sha256 == hashlib.sha256(b"earned").hexdigest()
     assert (application.body, application.content_sha256) == (b"", "a" * 64)
+
+
+async def test_the_restricted_records_of_its_runs_are_erased_with_it(any_ledger: Ledger) -> None:
+    await filed(any_ledger)
+    for run_id in ("run-1", "run-of-another"):
+        await any_ledger.write(restricted.keep, run_id, "watchlist", {"count": 1})
+
+    await any_ledger.write(erasures.erase, APPLICATION, digest)
+
+    assert await any_ledger.read(restricted.find, "run-1", "watchlist") is None
+    assert await any_ledger.read(restricted.find, "run-of-another", "watchlist") == {"count": 1}
 
 
 async def test_erasing_twice_is_erasing_once(any_ledger: Ledger) -> None:

@@ -19,6 +19,7 @@ from data.contracts.runs import RetryState, RunStatus
 from data.settings import FanOutPolicy
 from flows.runtime.ledger import applications, cancellations, leases, run_requests, runs
 from flows.runtime.ledger.database import Ledger
+from tests.flows.runtime import postgres
 
 RECEIVED = "2026-11-22T08:23:14.123000Z"
 OWNER = "host:1:worker:now"
@@ -57,10 +58,7 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
             yield ledger
         return
     server: Ledger = request.getfixturevalue("postgresql")
-    with server.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.execute(sa.text("drop database if exists old"))
-        connection.execute(sa.text("create database old"))
-    with Ledger(server.url.replace("/postgres", "/old")) as ledger:
+    with Ledger(postgres.new_database(server, "old")) as ledger:
         yield ledger
 
 

@@ -85,15 +85,10 @@ async def test_an_answer_waits_while_the_run_is_still_falling_asleep(ledger: Led
     assert await ledger.read(reviews.undelivered) == [review]
 
 
-@pytest.mark.parametrize("was_mapped", [True, False], ids=["lost", "never launched"])
 async def test_an_answer_for_a_run_that_prefect_lost_waits_for_the_next_flow_run(
-    ledger: Ledger, was_mapped: bool
+    ledger: Ledger,
 ) -> None:
     review = await answered(ledger)
-    if not was_mapped:
-        await ledger.write(
-            runs.map_to_flow_run, review.run_id, "", seen=str(flow_run_of(review.run_id))
-        )
     server = PrefectServer()
 
     await wake.deliver_answers(server.client, ledger)
@@ -133,7 +128,9 @@ async def test_an_answer_that_cannot_be_delivered_does_not_keep_the_others_waiti
     ledger: Ledger,
 ) -> None:
     stuck, other = await answered(ledger), await answered(ledger)
-    server = PrefectServer({flow_run_of(r.run_id): asleep("2f6b") for r in (stuck, other)})
+    server = PrefectServer(
+        {flow_run_of(review.run_id): asleep("2f6b") for review in (stuck, other)}
+    )
     server.refuses = {flow_run_of(stuck.run_id)}
 
     await wake.deliver_answers(server.client, ledger)

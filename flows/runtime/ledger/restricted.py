@@ -1,0 +1,31 @@
+"""What a run has found out that not everybody may read. It is in no state, event or checkpoint.
+
+Who may read a record is decided where it is read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from flows.runtime.ledger.database import now
+from flows.runtime.ledger.tables import restricted
+
+
+def keep(connection: sa.Connection, run_id: str, name: str, document: dict[str, Any]) -> None:
+    """Keep a document of a run under a name. A later one replaces it."""
+    connection.execute(restricted.delete().where(_is(run_id, name)))
+    connection.execute(
+        restricted.insert().values(run_id=run_id, name=name, body=document, written_at=now())
+    )
+
+
+def find(connection: sa.Connection, run_id: str, name: str) -> dict[str, Any] | None:
+    """The document of a run under a name, if it has one."""
+    body = connection.execute(sa.select(restricted.c.body).where(_is(run_id, name))).scalar()
+    return None if body is None else dict(body)
+
+
+def _is(run_id: str, name: str) -> sa.ColumnElement[bool]:
+    return (restricted.c.run_id == run_id) & (restricted.c.name == name)
