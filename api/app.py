@@ -147,7 +147,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "HEAD", "POST", "DELETE"],
             allow_headers=[
-                *("Authorization", "X-API-Key", "X-Desk-Channel", "Content-Type"),
+                *("Authorization", "X-API-Key", "Content-Type"),
                 *("Idempotency-Key", "If-Match", "Last-Event-ID", "traceparent"),
             ],
             expose_headers=["Allow", "ETag", "Location", "Retry-After", "WWW-Authenticate"],

@@ -6,7 +6,6 @@ Fields are flat and in the order in which a reviewer decides. A decision has no 
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal, TypeVar
@@ -17,7 +16,7 @@ from data.contracts.authority import AuthorityMatrix
 from data.contracts.decision import AdjustedTerms
 from data.contracts.errors import AnswerRejectedError, AuthorityError, GateNotFoundError
 from data.contracts.policy import ReasonCode
-from data.contracts.review import Answerer, ReviewRequest, Role
+from data.contracts.review import Answerer, Person, ReviewRequest, Role
 from data.contracts.underwriting import ReviewFacts
 from data.settings import settings
 from flows.case import ReviewCase
@@ -148,7 +147,7 @@ class ComplianceRuling(CaseForm):
         """Require compliance, not the submitter, and a proven identity once the desk has keys."""
         facts = ReviewFacts.of(request)
         self.require_role(request, by.roles)
-        if self.decision == "clear" and _is_among(by.reviewer, facts.submitted_by):
+        if self.decision == "clear" and _is_among(by.person, facts.submitted_by):
             raise AuthorityError("the person who submitted an application cannot clear it")
         self._require_identity(by, override=False)
 
@@ -193,7 +192,7 @@ class _CreditRuling(CaseForm):
             )
 
     def _require_not_submitted_by(self, by: Answerer, facts: ReviewFacts) -> None:
-        if _is_among(by.reviewer, facts.submitted_by):
+        if _is_among(by.person, facts.submitted_by):
             raise AuthorityError("the person who submitted an application cannot approve it")
 
 
@@ -277,7 +276,7 @@ class SecondApproval(_CreditRuling):
         """Require a person who neither ruled first nor submitted, and enough authority."""
         facts = ReviewFacts.of(request)
         self.require_role(request, by.roles)
-        if _is_among(by.reviewer, [facts.first_reviewer]):
+        if by.person.is_same_as(facts.first_person):
             raise AuthorityError("the second approval must come from another person")
         self._require_not_submitted_by(by, facts)
         grants = self.decision == "approve"
@@ -325,18 +324,8 @@ def _exact(value: float | None, places: str) -> Decimal | None:
     return None if value is None else Decimal(repr(value)).quantize(Decimal(places))
 
 
-def _is_among(name: str, others: Iterable[str]) -> bool:
-    """Whether one of these names is the same apart from spaces, case and Unicode composition.
-
-    A name in look-alike letters of another script counts as another name. Only keys prevent that.
-    """
-    return _folded(name) in {_folded(other) for other in others if other}
-
-
-def _folded(name: str) -> str:
-    plain = unicodedata.normalize("NFKC", name)
-    seen = "".join(sign for sign in plain if unicodedata.category(sign) != "Cf")
-    return " ".join(seen.casefold().split())
+def _is_among(person: Person, others: Iterable[Person]) -> bool:
+    return any(person.is_same_as(other) for other in others)
 
 
 MAY_ANSWER = {gate: form.roles for gate, form in GATES.items()}

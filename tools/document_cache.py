@@ -1,7 +1,7 @@
 """The documents that this process has parsed, so that no agent parses one again.
 
-The cache holds personal data in memory. So it is bounded in number and bytes, and forgets what
-nobody has asked for in a while.
+The cache holds personal data in memory. So it is bounded in number and bytes, and forgets documents
+that were not used for a while.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class DeskClient:
         self.url = url.rstrip("/")
         self._http = httpx.AsyncClient(
             base_url=self.url,
-            headers={"X-Desk-Channel": "cli"} | ({"Authorization": f"Bearer {key}"} if key else {}),
+            headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=TIMEOUT,
             transport=transport,
             # Requests to this machine go there directly, also where a proxy is configured.

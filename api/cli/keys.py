@@ -27,6 +27,12 @@ def create(
             " compliance, operator, viewer."
         ),
     ],
+    principal: Annotated[
+        str,
+        typer.Option(
+            help="The person who holds it, such as a staff number; the name counts without one."
+        ),
+    ] = "",
     local: Annotated[
         bool,
         typer.Option(
@@ -40,9 +46,12 @@ def create(
     from api.cli.client import chosen_settings, local_key_file
     from api.cli.output import print_json
     from api.security.keys import KeyFile, write_private
+    from data.contracts.review import Channel
 
     settings = chosen_settings(home=home)
-    key, token = KeyFile(settings.keys_file).create(name, role)
+    key, token = KeyFile(settings.keys_file).create(
+        name, role, principal=principal, channel=Channel.CLI if local else Channel.HTTP
+    )
     if local:
         write_private(local_key_file(settings.folder), f"{token}\n".encode())
     if as_json:
@@ -64,11 +73,12 @@ def list_keys(as_json: options.AsJson = False, home: options.Home = None) -> Non
         print_json([key.model_dump(mode="json", exclude={"secret_sha256"}) for key in keys])
         return
     print_table(
-        ("Id", "Name", "Roles", "Made", "Revoked"),
+        ("Id", "Name", "Person", "Roles", "Made", "Revoked"),
         [
             (
                 key.id,
                 key.name,
+                key.person.principal,
                 ", ".join(key.roles),
                 f"{key.created_at:%Y-%m-%d %H:%M}",
                 f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "",

@@ -122,17 +122,16 @@ class AuthMiddleware:
     def _identify(self, scope: Scope) -> tuple[Caller, ApiKey | None]:
         """The caller, and the key that proves it. The open paths need no key."""
         headers = Headers(scope=scope)
-        channel = _channel(headers)
         if not self._requires_keys():
             require_local_request(headers)
-            return Caller(name="", roles=tuple(Role), proven=False, channel=channel), None
+            return Caller(name="", roles=tuple(Role), proven=False, channel=Channel.HTTP), None
         if scope["path"] in OPEN:
-            return Caller(name="", roles=(), proven=False, channel=channel), None
+            return Caller(name="", roles=(), proven=False, channel=Channel.HTTP), None
         key = self._key_of(scope, headers)
         if key is None:
             raise UnauthenticatedError("this desk needs a valid API key")
         self._rate.take(key.id)
-        return Caller(name=key.name, roles=key.roles, proven=True, channel=channel), key
+        return _holder(key), key
 
     def _key_of(self, scope: Scope, headers: Headers) -> ApiKey | None:
         """The valid key of a request: from a header, or for an event stream from a ticket."""
@@ -186,9 +185,15 @@ def authorization_of(request: Request) -> Callable[[], bool]:
     return still_authorized
 
 
-def _channel(headers: Headers) -> Channel:
-    named = headers.get("x-desk-channel", "")
-    return Channel(named) if named in {Channel.CLI, Channel.PAGE} else Channel.HTTP
+def _holder(key: ApiKey) -> Caller:
+    """The caller that a key proves. The key fixes the channel too: a header proves nothing."""
+    return Caller(
+        name=key.name,
+        roles=key.roles,
+        proven=True,
+        channel=key.channel,
+        principal=key.person.principal,
+    )
 
 
 def _token(headers: Headers) -> str:

@@ -27,7 +27,7 @@ from data.contracts.errors import (
     UnavailableError,
 )
 from data.contracts.personal import Signature
-from data.contracts.review import Role
+from data.contracts.review import Channel, Person, Role, folded_name
 
 _MARK = "cdk"
 _NO_DIGEST = hashlib.sha256(b"").hexdigest()
@@ -40,6 +40,10 @@ class ApiKey(Contract):
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
     name: Annotated[Signature, Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$")]
     """The name of the holder. The record names the holder so for each answer with this key."""
+    principal: Annotated[str, Field(max_length=100)] = ""
+    """The person who holds the key. Several keys may have one principal."""
+    channel: Literal[Channel.HTTP, Channel.CLI, Channel.PAGE] = Channel.HTTP
+    """The channel of every request with this key."""
     roles: Annotated[tuple[Role, ...], Field(min_length=1)]
     secret_sha256: Sha256
     created_at: Moment
@@ -48,6 +52,11 @@ class ApiKey(Contract):
     @property
     def is_valid(self) -> bool:
         return self.revoked_at is None
+
+    @property
+    def person(self) -> Person:
+        """The holder: by their principal, or by their name where the key has none."""
+        return Person(name=self.name, principal=self.principal or folded_name(self.name))
 
 
 class Keys(Contract):
@@ -63,8 +72,17 @@ class KeyFile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def create(self, name: str, roles: Sequence[str]) -> tuple[ApiKey, str]:
+    def create(
+        self,
+        name: str,
+        roles: Sequence[str],
+        *,
+        principal: str = "",
+        channel: Channel = Channel.HTTP,
+    ) -> tuple[ApiKey, str]:
         """A new key and its token, which the desk cannot show again.
+
+        Without a principal, the holder's name is the principal.
 
         Raises ContractViolationError for an empty name, no role, or an unknown role.
         """
@@ -78,6 +96,8 @@ class KeyFile:
                     {
                         "id": key_id,
                         "name": name,
+                        "principal": folded_name(principal),
+                        "channel": channel,
                         "roles": tuple(dict.fromkeys(roles)),
                         "secret_sha256": _digest(secret),
                         "created_at": datetime.now(UTC),

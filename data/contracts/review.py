@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -33,16 +34,50 @@ class Channel(StrEnum):
     SYSTEM = "system"
 
 
+class Person(Contract):
+    """A person of the lender: the name, and the principal that an API key proves.
+
+    A principal identifies one person, however many keys they hold and however these are named.
+    """
+
+    name: str
+    principal: str = ""
+    """Empty for a person who only typed a name."""
+
+    def is_same_as(self, other: Person) -> bool:
+        """Whether two of them are one person: by principal if both have one, else by name.
+
+        Names are the same apart from spaces, case and Unicode composition. A name in look-alike
+        letters of another script counts as another name. Only keys prevent that.
+        """
+        if self.principal and other.principal:
+            return self.principal == other.principal
+        return bool(self.name) and folded_name(self.name) == folded_name(other.name)
+
+
+def folded_name(name: str) -> str:
+    """A name as it is compared with other names."""
+    plain = unicodedata.normalize("NFKC", name)
+    seen = "".join(sign for sign in plain if unicodedata.category(sign) != "Cf")
+    return " ".join(seen.casefold().split())
+
+
 class Answerer(Contract):
     """The reviewer who answered, and how well their identity is known."""
 
     reviewer: Annotated[str, Field(min_length=1, max_length=100)]
+    principal: str = ""
+    """The person, as the API key proves it; empty for a typed name."""
     roles: tuple[Role, ...]
     channel: Channel
     proven: bool = False
     """Whether an API key proved the identity. Otherwise the reviewer only typed the name."""
     keyed: bool = False
     """Whether the desk had API keys at that time, so that an identity could be proven."""
+
+    @property
+    def person(self) -> Person:
+        return Person(name=self.reviewer, principal=self.principal)
 
 
 class ReviewRequest(Contract):

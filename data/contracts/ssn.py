@@ -12,6 +12,7 @@ import re
 _FORM = re.compile(r"([0-9]{3})-?([0-9]{2})-?([0-9]{4})")
 
 _GAP = r"[\s._\u2010-\u2015\u2212-]{1,3}"
+# `\d` means the digits of every script here: a text that may hold a number is refused.
 _SHAPE = re.compile(
     rf"(?<!\d)\d{{3}}({_GAP})(?!(?:0[1-9]|1[0-2])\1(?:19|20))\d{{2}}\1\d{{4}}(?!\d)"
     r"|(?<!\w)(?<!\w[-.])\d{9}(?!-?\w)"

@@ -22,7 +22,7 @@ from data.contracts.findings import (
 from data.contracts.policy import PolicyResult, RulePack
 from data.contracts.prices import PriceTable
 from data.contracts.quantities import Months
-from data.contracts.review import ReviewRequest
+from data.contracts.review import Person, ReviewRequest
 from data.contracts.scorecard import Ensemble, Scorecard
 from data.settings import FanOutPolicy
 
@@ -100,9 +100,12 @@ class Pricing(Contract):
     """The offer for terms that a reviewer changed; None when no reviewer changed them."""
 
 
-def _several(names: object) -> object:
-    """Read the older form: requests once stored one submitter as plain text, or empty text."""
-    return ((names,) if names else ()) if isinstance(names, str) else names
+def _several(people: object) -> object:
+    """Read the older forms: requests once stored one name or several names as plain text."""
+    several = [people] if isinstance(people, str) else people
+    if not isinstance(several, list | tuple):
+        return several
+    return tuple({"name": one} if isinstance(one, str) else one for one in several if one)
 
 
 class ReviewFacts(Contract):
@@ -124,10 +127,16 @@ class ReviewFacts(Contract):
     highest_rate: Rate
     is_override: bool = False
     """Whether an approval goes against a soft rule that declines."""
-    submitted_by: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()
+    submitted_by: Annotated[tuple[Person, ...], BeforeValidator(_several)] = ()
     """The users who submitted this run and its parent runs. None of them may approve or clear."""
     first_reviewer: str = ""
     """The reviewer of the first approval. The second reviewer must be a different person."""
+    first_principal: str = ""
+    """The principal that the first reviewer's API key proved; empty for a typed name."""
+
+    @property
+    def first_person(self) -> Person:
+        return Person(name=self.first_reviewer, principal=self.first_principal)
 
     @classmethod
     def of(cls, request: ReviewRequest) -> ReviewFacts:

@@ -88,6 +88,7 @@ def _judged(
     by = Answerer(
         reviewer=filled.reviewer,
         roles=form.acting_as(review.request, caller.roles),
+        principal=caller.principal,
         channel=caller.channel,
         proven=caller.proven,
         keyed=caller.proven or settings.has_api_keys,

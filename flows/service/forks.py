@@ -84,7 +84,7 @@ async def fork(
     options = RunOptions.model_validate(parent.options)
     if policy := lineage.overrides.get("fan_out_policy"):
         options = options.model_copy(update={"fan_out_policy": FanOutPolicy(policy)})
-    asked = RunRequest(options=options, submitted_by=caller.name, traceparent=traceparent())
+    asked = RunRequest(options=options, submitted_by=caller.person, traceparent=traceparent())
     key = idempotency_key or ""
     return await ledger.write(run_requests.fork, parent, lineage, asked, key)
 

@@ -23,7 +23,7 @@ from data.contracts.case import CaseFile, Persona
 from data.contracts.documents import Document, DocumentKind, DocumentRef
 from data.contracts.errors import ContractViolationError, Problem
 from data.contracts.personal import ChosenId, Signature
-from data.contracts.review import Channel, Claim, Review, Role
+from data.contracts.review import Channel, Claim, Person, Review, Role
 from data.contracts.runs import CheckpointEntry, Links, Message, RunOptions, RunStatus, RunSummary
 from data.contracts.watchlist import ListedCandidate
 from data.settings import FanOutPolicy
@@ -38,6 +38,12 @@ class Caller:
     roles: tuple[Role, ...]
     proven: bool
     channel: Channel
+    principal: str = ""
+    """The person that the API key proves; empty for a caller without a key."""
+
+    @property
+    def person(self) -> Person:
+        return Person(name=self.name, principal=self.principal)
 
 
 _BUNDLED = frozenset(CaseFile.model_fields) - frozenset(Application.model_fields)

@@ -40,7 +40,7 @@ async def submit(
     await asyncio.to_thread(_require_in_force, settings.data_dir, request.options.bundle)
     case = await _case(ledger, settings.data_dir, request)
     application_id, options = case.application.application_id, request.options.run_options
-    asked = RunRequest(options=options, submitted_by=caller.name, traceparent=traceparent())
+    asked = RunRequest(options=options, submitted_by=caller.person, traceparent=traceparent())
 
     def enter(connection: sa.Connection) -> tuple[Run, bool]:
         digest, body = case.inputs_sha256(), canonical_json(case)

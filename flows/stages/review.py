@@ -8,7 +8,7 @@ from data.contracts.case import CaseFile
 from data.contracts.decision import AdjustedTerms, HumanRuling
 from data.contracts.errors import ReviewTimeoutError
 from data.contracts.policy import PolicyResult, ReasonCode
-from data.contracts.review import ReviewRequest, Role
+from data.contracts.review import Person, ReviewRequest, Role
 from data.contracts.underwriting import Evidence, Review, ReviewFacts, Verdict
 from data.settings import HitlOnTimeout
 from flows.agent_registry import agents
@@ -36,7 +36,7 @@ _ASKED = {
 
 @stage("review")
 async def review_case(
-    case: CaseFile, policy: PolicyResult, evidence: Evidence, submitted_by: tuple[str, ...]
+    case: CaseFile, policy: PolicyResult, evidence: Evidence, submitted_by: tuple[Person, ...]
 ) -> Review:
     """Ask the gates that the policy names, in order, until one declines or times out."""
     ask_first = _compliance if "compliance" in policy.gates else _credit
@@ -65,7 +65,7 @@ async def _declared(late: ReviewTimeoutError) -> Review:
 
 
 async def _compliance(
-    review_case: ReviewCase, policy: PolicyResult, submitted_by: tuple[str, ...]
+    review_case: ReviewCase, policy: PolicyResult, submitted_by: tuple[Person, ...]
 ) -> Review:
     """Ask compliance. After `clear`, run the policy again without the watchlist hit.
 
@@ -99,7 +99,7 @@ async def _compliance(
 async def _credit(
     review_case: ReviewCase,
     policy: PolicyResult,
-    submitted_by: tuple[str, ...],
+    submitted_by: tuple[Person, ...],
     rulings: tuple[HumanRuling, ...] = (),
 ) -> Review:
     """Ask the underwriter, and a second person when one authority is not enough."""
@@ -113,7 +113,7 @@ async def _credit(
     if not ruling.form.grants:
         return Review(verdict=verdict, rulings=await _ruled(rulings, ruling, verdict))
     terms = ruling.form.terms()
-    granted = _granted(facts, terms, ruling.by.reviewer)
+    granted = _granted(facts, terms, ruling.by.person)
     second = not is_within_one_authority(review_case.rulebook.authority, granted, ruling.by)
     override = granted.is_override
     rulings = await _ruled(rulings, ruling, verdict, adjusted, override, second)
@@ -132,7 +132,7 @@ async def _credit(
     )
 
 
-def _granted(facts: ReviewFacts, terms: OnTerms, reviewer: str) -> ReviewFacts:
+def _granted(facts: ReviewFacts, terms: OnTerms, reviewer: Person) -> ReviewFacts:
     """The facts for the second person: the terms that the first reviewer would grant."""
     offer = terms.offer
     return facts.model_copy(
@@ -140,7 +140,8 @@ def _granted(facts: ReviewFacts, terms: OnTerms, reviewer: str) -> ReviewFacts:
             "amount": offer.amount,
             "term_months": offer.term_months,
             "rate": offer.rate,
-            "first_reviewer": reviewer,
+            "first_reviewer": reviewer.name,
+            "first_principal": reviewer.principal,
             "is_override": facts.is_override or terms.is_override,
         }
     )
@@ -172,7 +173,7 @@ async def _ruled(
 
 
 def _facts(
-    review_case: ReviewCase, policy: PolicyResult, submitted_by: tuple[str, ...]
+    review_case: ReviewCase, policy: PolicyResult, submitted_by: tuple[Person, ...]
 ) -> ReviewFacts:
     asked, risk, prices = (
         review_case.case.application,

@@ -96,7 +96,9 @@ async def test_a_gate_is_answered_by_any_channel_after_everything_was_killed(
     events = await run.events()
     assert [event.id for event in events] == list(range(1, len(events) + 1))
     resolved = [event for event in events if event.type is EventType.HITL_RESOLVED][-1]
-    assert (resolved.meta["gate"], resolved.meta["channel"]) == (gate, channel)
+    # This desk has no keys, so nothing proves that an answer came from the command line.
+    came_by = Channel.HTTP if channel is Channel.CLI else channel
+    assert (resolved.meta["gate"], resolved.meta["channel"]) == (gate, came_by)
     assert (resolved.meta["reviewer"], resolved.meta["decision"]) == (REVIEWER, answer.decision)
     assert (await run.decision()).outcome is Outcome.APPROVE
 

@@ -125,6 +125,38 @@ def test_a_name_is_the_same_however_it_is_spaced() -> None:
         check("second_approval", una, first, decision="approve")
 
 
+def test_two_principals_with_one_name_are_two_people() -> None:
+    una = SVEN.model_copy(update={"reviewer": "Una", "principal": "e-2"})
+    first = {"first_reviewer": "Una", "first_principal": "e-1"}
+    submitted = {"submitted_by": [{"name": "Una", "principal": "e-3"}]}
+
+    check("second_approval", una, first | submitted, decision="approve")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"first_reviewer": "Una", "first_principal": "e-1"},
+        {"submitted_by": [{"name": "Una", "principal": "e-1"}]},
+    ],
+    ids=["approved-first", "submitted"],
+)
+def test_one_principal_under_two_names_is_one_person(facts: dict[str, Any]) -> None:
+    married = SVEN.model_copy(update={"reviewer": "Una Writer", "principal": "e-1"})
+
+    with pytest.raises(AuthorityError):
+        check("second_approval", married, facts, decision="approve")
+
+
+def test_a_typed_name_is_compared_with_the_name_of_a_principal() -> None:
+    typed = SVEN.model_copy(update={"reviewer": "una"})
+
+    first = {"first_reviewer": "Una", "first_principal": "e-1"}
+
+    with pytest.raises(AuthorityError, match="must come from another person"):
+        check("second_approval", typed, first, decision="approve")
+
+
 def test_the_submitter_of_a_case_does_not_approve_it() -> None:
     with pytest.raises(AuthorityError, match="cannot approve it"):
         check("second_approval", SVEN, {"submitted_by": ["ina", "sven"]}, decision="approve")

@@ -210,6 +210,7 @@ def _run(
         "origin": run.origin,
         "status": run.status.value,
         "submitted_by": run.submitted_by,
+        "submitted_by_principal": run.submitted_by_principal,
         "created_at": run.created_at,
         "updated_at": run.updated_at,
         "workflow_version": run.workflow_version,

@@ -1,9 +1,9 @@
 """Gates: a question to a person that costs nothing while it waits, and is answered once.
 
-The request lies in the ledger; the run is suspended and no process remembers it. Whatever the
-channel, an answer passes the form's own rules before the run wakes, and passes them again here
-when it has. An answer from the Prefect UI has met only the form's schema: it is
-checked here, and asked again with the reason if it fails.
+The request lies in the ledger; the run is suspended and no process remembers it. An answer passes
+the form's own rules before the run wakes, and passes them again here afterwards. An answer from the
+Prefect UI has met only the form's schema: the gate checks it here, and asks again with the reason
+if it fails.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from data.contracts.errors import (
     as_desk_error,
 )
 from data.contracts.events import EventType
+from data.contracts.review import Person
 from data.contracts.runs import Failure, Lineage, RunOptions, RunStatus
 from flows.runtime.checkpoints import checkpoint as checkpoints
 from flows.runtime.checkpoints.store import CheckpointStore
@@ -107,7 +108,7 @@ class OpenRun(Generic[Pin]):
     options: RunOptions
     overrides: dict[str, Any] = field(default_factory=dict)
     """What a fork was asked to change."""
-    submitted_by: tuple[str, ...] = ()
+    submitted_by: tuple[Person, ...] = ()
     """Who asked for this run, and for those that it goes on from."""
     conclusion: State[Any] | None = None
     """What the root flow returns to Prefect: a state of its own if it was stopped on request."""
@@ -233,7 +234,7 @@ class _Entered:
     filed: Filed
     pinned: bytes | None
     """What it decides by, when that is not what is in force now."""
-    submitted_by: tuple[str, ...]
+    submitted_by: tuple[Person, ...]
 
     @property
     def fork(self) -> Lineage | None:

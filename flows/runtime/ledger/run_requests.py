@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from data.contracts.base import Contract
 from data.contracts.errors import ConflictError, RecordNotFoundError
+from data.contracts.review import Person
 from data.contracts.runs import Lineage, RunOptions
 from flows.runtime.ledger import applications, runs
 from flows.runtime.ledger.runs import Run
@@ -22,7 +23,7 @@ class RunRequest(Contract):
     """How a run was asked for."""
 
     options: RunOptions = RunOptions()
-    submitted_by: str = ""
+    submitted_by: Person = Person(name="")
     traceparent: str = ""
 
 
@@ -75,16 +76,17 @@ def of_flow_run(connection: sa.Connection, flow_run_id: str, run_id: str) -> Run
     return runs.find(connection, run_id)
 
 
-def submitters(connection: sa.Connection, run: Run) -> tuple[str, ...]:
+def submitters(connection: sa.Connection, run: Run) -> tuple[Person, ...]:
     """Who asked for a run, and for the runs that it goes on from; each once."""
     origin = runs.find_by_origin(connection, f"application:{run.application_id}")
-    names = [origin.submitted_by if origin else ""]
+    asked = [origin] if origin else []
     ancestor: Run | None = run
     while ancestor is not None:
-        names.append(ancestor.submitted_by)
+        asked.append(ancestor)
         parent = ancestor.lineage["parent_run_id"] if ancestor.lineage else ""
         ancestor = runs.find_all(connection, [parent]).get(parent)
-    return tuple(dict.fromkeys(name for name in names if name))
+    people = [Person(name=run.submitted_by, principal=run.submitted_by_principal) for run in asked]
+    return tuple(dict.fromkeys(person for person in people if person.name or person.principal))
 
 
 def _enter(
@@ -103,6 +105,7 @@ def _enter(
         options=request.options.model_dump(mode="json"),
         lineage=lineage.model_dump(mode="json") if lineage else None,
         traceparent=request.traceparent,
-        submitted_by=request.submitted_by,
+        submitted_by=request.submitted_by.name,
+        submitted_by_principal=request.submitted_by.principal,
     )
     return run, run.run_id == run_id

@@ -79,6 +79,7 @@ class Run(RunRef):
     cancel_requested: bool
     legal_hold: bool
     submitted_by: str
+    submitted_by_principal: str
     updated_at: str
     last_event_id: int
     chain: str

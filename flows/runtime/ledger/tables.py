@@ -62,6 +62,7 @@ runs = sa.Table(
     sa.Column("cancel_requested", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("legal_hold", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("submitted_by", sa.String(128), nullable=False, server_default=""),
+    sa.Column("submitted_by_principal", sa.String(128), nullable=False, server_default=""),
     sa.Column("created_at", _At, nullable=False),
     sa.Column("updated_at", _At, nullable=False),
     sa.Column("last_event_id", sa.Integer, nullable=False, server_default="0"),

@@ -73,7 +73,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert shown.stdout.strip() == "[]"
 
 
-def test_an_id_is_submitted_through_the_command_line_s_own_channel(
+def test_without_a_key_the_command_line_is_a_caller_like_any_other(
     desk: FakeDesk, url: str
 ) -> None:
     ended = run("submit", "bora-borderline", "--as", "copy", "--api", url)
@@ -81,7 +81,7 @@ def test_an_id_is_submitted_through_the_command_line_s_own_channel(
     request, caller = desk.asked[0]
     assert ended.exit_code == 0
     assert (request.application_id, request.options.as_) == ("bora-borderline", "copy")
-    assert caller.channel is Channel.CLI
+    assert caller.channel is Channel.HTTP
     assert f"credit-desk follow {RUN_ID}" in ended.stdout
 
 
@@ -254,7 +254,7 @@ def test_an_answer_carries_the_form_s_fields_as_json_values(desk: FakeDesk, url:
         "note": "x=y",
         "odd": "NaN",
     }
-    assert caller.channel is Channel.CLI
+    assert caller.channel is Channel.HTTP
 
 
 def test_an_answer_without_a_gate_is_bound_to_the_open_request(desk: FakeDesk, url: str) -> None:

@@ -17,6 +17,7 @@ from api.cli import app
 from api.cli.client import DeskClient, find_desk, local_key_file
 from api.cli.options import given_key
 from api.security.keys import KeyFile, KeyRing
+from data.contracts.review import Channel
 from data.settings import Settings
 from flows.runtime.host.desk_lock import DeskLock
 from tests.api.cli.conftest import serving
@@ -65,6 +66,19 @@ def test_a_key_is_made_shown_once_listed_and_revoked(home: Path) -> None:
     assert [key["name"] for key in json.loads(as_json.stdout)] == ["ursula"]
     assert token.split("_")[2] not in listed.stdout + as_json.stdout + made.stderr
     assert KeyRing(home / "keys.json").holder(token) is None
+
+
+def test_a_key_names_its_person_and_a_local_key_the_command_line(home: Path) -> None:
+    given = ("--role", "viewer", "--home", str(home))
+    run("keys", "create", "--name", "Una Writer", "--principal", "E-17", *given)
+    run("keys", "create", "--name", "ursula", "--local", *given)
+
+    first, local = KeyFile(home / "keys.json").read().keys
+    listed = run("keys", "list", "--home", str(home)).stdout
+
+    assert (first.principal, first.channel) == ("e-17", Channel.HTTP)
+    assert (local.person.principal, local.channel) == ("ursula", Channel.CLI)
+    assert "e-17" in listed
 
 
 def test_keys_lie_where_the_settings_say(home: Path, tmp_path: Path) -> None:

@@ -32,21 +32,13 @@ async def test_a_new_run_is_202_and_a_known_one_is_200_at_the_same_place(
     assert answer.json()["links"]["events"].endswith(EVENTS)
 
 
-@pytest.mark.parametrize(
-    ("headers", "channel"),
-    [
-        ({}, Channel.HTTP),
-        ({"X-Desk-Channel": "cli"}, Channel.CLI),
-        ({"X-Desk-Channel": "system"}, Channel.HTTP),
-    ],
-)
 async def test_without_keys_a_caller_has_every_role_and_no_proven_name(
-    client: httpx.AsyncClient, desk: FakeDesk, headers: dict[str, str], channel: Channel
+    client: httpx.AsyncClient, desk: FakeDesk
 ) -> None:
-    await client.post("/runs", json={"application_id": "ada-prime"}, headers=headers)
+    await client.post("/runs", json={"application_id": "ada-prime"})
 
     request = StartRun(application_id="ada-prime")
-    assert desk.asked == [(request, Caller("", tuple(Role), proven=False, channel=channel))]
+    assert desk.asked == [(request, Caller("", tuple(Role), proven=False, channel=Channel.HTTP))]
 
 
 async def test_runs_are_listed_with_their_filters(

@@ -29,7 +29,7 @@ from data.contracts.errors import (
     UnavailableError,
 )
 from data.contracts.events import EventType
-from data.contracts.review import Channel, Role
+from data.contracts.review import Channel, Person, Role
 from data.contracts.runs import RunStatus
 from data.settings import Settings
 from flows.runtime.ledger.database import Ledger
@@ -300,22 +300,38 @@ async def test_with_a_key_the_caller_is_who_the_key_says(guarded: Guarded) -> No
     assert caller.roles == (Role.UNDERWRITER, Role.INTAKE)
 
 
-@pytest.mark.parametrize(
-    ("named", "channel"),
-    [
-        ("cli", Channel.CLI),
-        ("page", Channel.PAGE),
-        ("system", Channel.HTTP),
-        ("prefect_ui", Channel.HTTP),
-        ("", Channel.HTTP),
-    ],
-)
-async def test_a_caller_cannot_pretend_to_be_the_system(
-    client: httpx.AsyncClient, desk: FakeDesk, named: str, channel: Channel
+@pytest.mark.parametrize("channel", [Channel.HTTP, Channel.CLI, Channel.PAGE])
+async def test_the_key_fixes_the_channel_and_a_header_does_not(
+    guarded: Guarded, channel: Channel
 ) -> None:
-    await client.post(f"/runs/{RUN_ID}/hitl", json=ANSWER, headers={"X-Desk-Channel": named})
+    _, key = guarded.keys.create("una", ["underwriter"], channel=channel)
 
-    assert desk.asked[-1][2].channel is channel
+    for claimed in (*Channel, ""):
+        headers = {"X-Desk-Channel": claimed, "Authorization": f"Bearer {key}"}
+        await guarded.client.post(f"/runs/{RUN_ID}/hitl", json=ANSWER, headers=headers)
+
+    assert {asked[2].channel for asked in guarded.desk.asked} == {channel}
+
+
+async def test_a_caller_without_a_key_has_no_channel_but_http(
+    client: httpx.AsyncClient, desk: FakeDesk
+) -> None:
+    for claimed in Channel:
+        await client.post(f"/runs/{RUN_ID}/hitl", json=ANSWER, headers={"X-Desk-Channel": claimed})
+
+    assert {asked[2].channel for asked in desk.asked} == {Channel.HTTP}
+
+
+@pytest.mark.parametrize(
+    ("principal", "proves"), [("E 4711", "e 4711"), ("", "una writer")], ids=["named", "by-name"]
+)
+async def test_a_key_proves_its_principal(guarded: Guarded, principal: str, proves: str) -> None:
+    _, key = guarded.keys.create("Una Writer", ["underwriter"], principal=principal)
+
+    await guarded.post(f"/runs/{RUN_ID}/hitl", key, **ANSWER)
+
+    caller = guarded.desk.asked[-1][2]
+    assert caller.person == Person(name="Una Writer", principal=proves)
 
 
 # -- which routes ------------------------------------------------------------------------------

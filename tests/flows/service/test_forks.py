@@ -57,7 +57,17 @@ async def test_an_unknown_label_is_refused_and_those_that_there_are_are_named(
 
 
 @pytest.mark.parametrize(
-    "name", ["intake/2", "intake/x", "intake/", "/1", "intake/²", "intake/-1", f"intake/{10**30}"]
+    "name",
+    [
+        "intake/2",
+        "intake/x",
+        "intake/",
+        "/1",
+        "intake/²",
+        "intake/１",
+        "intake/-1",
+        f"intake/{10**30}",
+    ],
 )
 async def test_a_version_that_does_not_exist_is_refused(ledger: Ledger, name: str) -> None:
     parent = await a_parent(ledger, saved())

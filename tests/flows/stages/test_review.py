@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from data.contracts.errors import AuthorityError
-from data.contracts.review import Role
+from data.contracts.review import Person, Role
 from data.contracts.underwriting import Review, ReviewFacts, Verdict
 from flows.runtime.execution.gatekeeper import WaitingForReviewError
 from flows.stages.policy import apply_policy
@@ -23,7 +23,9 @@ async def reviewed(
     with at_work(*steps) as run:
         case, intake, evidence = await gathered(persona(name))
         policy = await apply_policy(case, intake, evidence)
-        review = await review_case(case, policy, evidence, submitted_by)
+        review = await review_case(
+            case, policy, evidence, tuple(Person(name=name) for name in submitted_by)
+        )
     assert isinstance(run.gatekeeper, Script)
     assert run.state.review == review
     return review, run.gatekeeper

@@ -121,6 +121,7 @@ def test_a_pack_tells_who_did_what_and_what_became_different(pack: dict[str, Any
 
     assert review["answered_by"] == {
         "reviewer": "u-1",
+        "principal": "",
         "roles": ["underwriter"],
         "channel": "http",
         "proven": True,

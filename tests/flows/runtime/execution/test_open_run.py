@@ -23,6 +23,7 @@ from data.contracts.errors import (
     UnavailableError,
     WorkflowError,
 )
+from data.contracts.review import Person
 from data.contracts.runs import RunOptions, RunStatus
 from data.settings import FanOutPolicy, settings
 from flows.runtime.execution import flow_run, open_run
@@ -163,8 +164,11 @@ def in_flow_run(stock: Desk, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(flow_run_id)
 
 
+INA = Person(name="Ina")
+
+
 async def submitted(ledger: Ledger, application_id: str = "leave-1") -> str:
-    request = RunRequest(submitted_by="Ina", options=RunOptions(fan_out_policy=FanOutPolicy.QUORUM))
+    request = RunRequest(submitted_by=INA, options=RunOptions(fan_out_policy=FanOutPolicy.QUORUM))
     body = canonical_json(LeaveRequest(days=3))
     run, _ = await ledger.write(run_requests.submit, application_id, "a" * 64, body, request)
     return run.run_id
@@ -180,7 +184,7 @@ async def test_a_flow_run_opens_the_run_that_it_was_made_for_and_is_mapped_to_it
     run = await ledger.read(runs.find, run_id)
     assert (opened.context.run_id, run.flow_run_id) == (run_id, in_flow_run)
     assert opened.options.fan_out_policy is FanOutPolicy.QUORUM
-    assert opened.submitted_by == ("Ina",)
+    assert opened.submitted_by == (INA,)
     assert (run.status, run.lease_owner, run.lease_epoch) == (RunStatus.COMPLETED, None, 1)
     assert (await ledger.read(decisions.find, run_id))["content"] == {"granted": True}
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from data.contracts.errors import ConflictError, RecordNotFoundError
+from data.contracts.review import Person
 from data.contracts.runs import Lineage, RunOptions, RunStatus
 from data.settings import FanOutPolicy
 from flows.runtime.checkpoints.retention import RetentionPolicy, purge
@@ -19,7 +20,10 @@ from flows.runtime.ledger.run_requests import RunRequest
 from flows.runtime.ledger.runs import Run
 
 QUICKLY = RunOptions(fan_out_policy=FanOutPolicy.FAIL_FAST)
-REQUEST = RunRequest(options=QUICKLY, submitted_by="Ina", traceparent="00-trace")
+INA = Person(name="Ina", principal="i-1")
+SVEN = Person(name="Sven")
+UNA = Person(name="Una")
+REQUEST = RunRequest(options=QUICKLY, submitted_by=INA, traceparent="00-trace")
 
 
 async def submitted(
@@ -31,7 +35,7 @@ async def submitted(
 
 
 async def forked(
-    ledger: Ledger, parent: Run, by: str = "Sven", key: str = "", forked_at: str = "intake/1"
+    ledger: Ledger, parent: Run, by: Person = SVEN, key: str = "", forked_at: str = "intake/1"
 ) -> tuple[Run, bool]:
     """A fork of a run, and whether this request entered it."""
     lineage = Lineage(parent_run_id=parent.run_id, forked_at=forked_at, may_decide=True)
@@ -72,7 +76,7 @@ async def test_many_requests_for_one_application_are_one_run_and_one_of_them_ent
 async def test_a_repeated_request_changes_nothing_of_the_run(any_ledger: Ledger) -> None:
     first = await submitted(any_ledger)
 
-    again = await submitted(any_ledger, request=RunRequest(submitted_by="Otto"))
+    again = await submitted(any_ledger, request=RunRequest(submitted_by=Person(name="Otto")))
 
     assert again == first
 
@@ -189,16 +193,20 @@ async def test_a_second_flow_run_of_a_run_is_refused_and_the_mapping_stays(
 
 async def test_a_fork_of_a_fork_was_asked_for_by_three(any_ledger: Ledger) -> None:
     parent = await submitted(any_ledger)
-    first, _ = await forked(any_ledger, parent, by="Sven")
-    second, _ = await forked(any_ledger, first, by="Una")
+    first, _ = await forked(any_ledger, parent, by=SVEN)
+    second, _ = await forked(any_ledger, first, by=UNA)
 
-    assert set(await any_ledger.read(run_requests.submitters, second)) == {"Ina", "Sven", "Una"}
+    assert set(await any_ledger.read(run_requests.submitters, second)) == {
+        INA,
+        SVEN,
+        UNA,
+    }
 
 
 async def test_a_person_who_asked_twice_is_named_once(any_ledger: Ledger) -> None:
-    fork, _ = await forked(any_ledger, await submitted(any_ledger), by="Ina")
+    fork, _ = await forked(any_ledger, await submitted(any_ledger), by=INA)
 
-    assert await any_ledger.read(run_requests.submitters, fork) == ("Ina",)
+    assert await any_ledger.read(run_requests.submitters, fork) == (INA,)
 
 
 async def test_a_run_without_a_known_submitter_has_none(any_ledger: Ledger) -> None:

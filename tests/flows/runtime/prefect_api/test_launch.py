@@ -10,6 +10,7 @@ import pytest
 from prefect.states import Suspended
 
 from data.contracts.errors import UnknownToPrefectError
+from data.contracts.review import Person
 from data.contracts.runs import Lineage, RunStatus
 from flows.runtime.ledger import run_requests, runs
 from flows.runtime.ledger.database import Ledger, moment
@@ -25,7 +26,7 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 async def submitted(ledger: Ledger, traceparent: str = TRACEPARENT) -> Run:
     """The run of a request that was accepted a moment ago."""
-    request = RunRequest(submitted_by="Ina", traceparent=traceparent)
+    request = RunRequest(submitted_by=Person(name="Ina"), traceparent=traceparent)
     run, _ = await ledger.write(run_requests.submit, "app-1", "a" * 64, b"{}", request)
     return run
 

@@ -58,5 +58,10 @@ def upgrade() -> None:
         sqlite_where=unpurged,
         postgresql_where=unpurged,
     )
+    principal = sa.String(length=128)
+    op.add_column(
+        "runs",
+        sa.Column("submitted_by_principal", principal, nullable=False, server_default=""),
+    )
     op.drop_index("ix_runs_status", "runs")
     op.drop_index("ix_reviews_status", "reviews")
