@@ -326,7 +326,9 @@ async def unanswered(clients: Clients, marks: Marks) -> str:
         )
         assert written.status_code == 201, written.text
     with closing(sqlite3.connect(clients.desk.home / "ledger.db", timeout=SECONDS)) as ledger:
-        ledger.execute("update reviews set due_at = '2026' where run_id = ?", (run_id,))
+        ledger.execute(
+            "update reviews set due_at = '2026-01-01T00:00:00.000000Z' where run_id = ?", (run_id,)
+        )
         ledger.commit()
     return run_id
 

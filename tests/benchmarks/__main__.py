@@ -16,6 +16,7 @@ from rich.table import Table
 
 import tests.conftest  # noqa: F401 - this process's own environment, before Prefect is imported
 from tests.benchmarks import measure
+from tests.benchmarks.at_size import at_size
 from tests.benchmarks.measure import Row
 from tests.benchmarks.resume_ratio import resumed
 from tests.benchmarks.tracing import traced
@@ -36,6 +37,8 @@ async def rows(scale: int) -> AsyncIterator[Row]:
                 yield row
             for row in await measure.disk(desk):
                 yield row
+    for row in await at_size(ended=10_000 * scale, waiting=500 * scale):
+        yield row
     yield await resumed()
     yield await traced()
 

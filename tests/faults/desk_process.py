@@ -17,7 +17,10 @@ from typing import Any
 
 import httpx
 import psutil  # type: ignore[import-untyped, unused-ignore]
+import psycopg
 import yaml
+from psycopg.rows import dict_row
+from psycopg.types.string import TextLoader
 
 from tests.desk import QUICK, ROOT, START_SECONDS, clean_environment, unused_port
 
@@ -63,8 +66,14 @@ class FaultyDesk:
                 await asyncio.sleep(0.1)
 
     async def kill(self, kind: str) -> None:
-        """Kill processes of one kind with SIGKILL; a desk without supervisor is opened again."""
+        """Kill processes of one kind with SIGKILL; a desk without supervisor is opened again.
+
+        The kind `prefect` is the Prefect server together with its database.
+        """
         assert self.process is not None
+        if kind == "prefect":
+            await self.lose_prefect()
+            return
         supervisor = psutil.Process(self.process.pid)
         roles = self._roles()
         self.kills[kind] += 1
@@ -136,11 +145,17 @@ class FaultyDesk:
                 stderr=output,
             )
 
-    def ledger(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        """Ask the ledger itself."""
-        return _asked(self.home / "ledger.db", query, *values)
+    def ledger(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        """Ask the ledger itself, wherever it is."""
+        url = self.environment.get("CREDIT_DESK_LEDGER_URL")
+        if url is None:
+            return _asked(self.home / "ledger.db", query, *values)
+        with psycopg.connect(url, row_factory=dict_row) as connection:
+            # SQLite holds JSON as text too.
+            connection.adapters.register_loader("json", TextLoader)
+            return connection.execute(query.replace("?", "%s"), values or None).fetchall()
 
-    def prefect(self, query: str, *values: Any) -> list[sqlite3.Row]:
+    def prefect(self, query: str, *values: Any) -> list[dict[str, Any]]:
         """Ask Prefect's own database."""
         return _asked(self.home / "prefect" / "prefect.db", query, *values)
 
@@ -213,7 +228,7 @@ async def faulty_desk_in(folder: Path, **environment: str) -> AsyncIterator[Faul
             await desk.close()
 
 
-def _asked(database: Path, query: str, *values: Any) -> list[sqlite3.Row]:
+def _asked(database: Path, query: str, *values: Any) -> list[dict[str, Any]]:
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)) as connection:
         connection.row_factory = sqlite3.Row
-        return connection.execute(query, values).fetchall()
+        return [dict(row) for row in connection.execute(query, values)]

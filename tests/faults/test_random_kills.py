@@ -1,7 +1,8 @@
 """Random kills: every application is decided once, with the same decision as on a quiet desk.
 
-The short form kills each kind of process once while six runs are under way. With `--soak`, kills
-go on until more than fifty runs have ended.
+The short form kills each kind of process once while six runs are under way, on SQLite and on
+PostgreSQL. With `--soak`, kills go on until more than fifty runs have ended, and one more round
+removes Prefect's database with each kill.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pytest
 from tests.faults import invariants
 from tests.faults.desk_process import KINDS, FaultyDesk, faulty_desk_in
 from tests.faults.load import APPLICANTS, Case, see_through
+from tests.flows.runtime import postgres
 
 SEED = 20261122
 
@@ -35,6 +37,8 @@ class Size:
     """Whether to kill all kinds again while runs are under way."""
 
 
+LOST = Size(12, 6, ("prefect",), (5.0, 15.0), repeats=True)
+"""Each kill takes Prefect's database as well."""
 SHORT = Size(6, 6, ("worker", "server", "api", "everything"), (0.4, 2.5), repeats=False)
 FULL = Size(56, 6, (*KINDS, "worker", "worker", "server"), (1.0, 15.0), repeats=True)
 
@@ -43,32 +47,61 @@ FULL = Size(56, 6, (*KINDS, "worker", "worker", "server"), (1.0, 15.0), repeats=
 async def test_every_application_is_decided_once_and_alike_whatever_is_killed(
     tmp_path: Path, soak: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    size, chance = FULL if soak else SHORT, random.Random(SEED)
-    personas = [APPLICANTS[n % len(APPLICANTS)] for n in range(size.runs)]
     async with faulty_desk_in(tmp_path) as faulty_desk:
-        quiet = await asyncio.gather(
-            *(see_through(faulty_desk, name, f"{name}-quiet") for name in sorted(set(personas)))
-        )
-        undisturbed = invariants.contents(faulty_desk, quiet)
-        began = time.monotonic()
-        cases = await under_random_kills(faulty_desk, personas, size, chance)
-        await invariants.until_settled(faulty_desk)
-        seconds = time.monotonic() - began
-
-        decided = invariants.contents(faulty_desk, cases)
-        for case in cases:
-            assert decided[case.application_id] == undisturbed[f"{case.persona}-quiet"]
-            invariants.require_whole_journal(faulty_desk, case)
-        invariants.require_one_memo_each(faulty_desk, cases)
-        found = invariants.figures(faulty_desk, cases)
-    assert set(faulty_desk.kills) == set(size.kinds)
+        report = await one_round(faulty_desk, FULL if soak else SHORT)
     with capsys.disabled():
-        kills = ", ".join(f"{n} × {kind}" for kind, n in sorted(faulty_desk.kills.items()))
-        print(  # noqa: T201 - the figures are a result of the test
-            f"\nrandom kills, seed {SEED}: {found.runs} runs, killed {kills}; {found.executions} "
-            f"executions, {found.stages_again} of {found.stages} stage executions were "
-            f"repetitions, {seconds:.0f} s"
-        )
+        print(f"\nrandom kills on SQLite, {report}")  # noqa: T201 - a result of the test
+
+
+@pytest.mark.timeout(600)
+async def test_on_postgresql_as_on_sqlite(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with postgres.server() as url:
+        async with faulty_desk_in(tmp_path, CREDIT_DESK_LEDGER_URL=url) as faulty_desk:
+            report = await one_round(faulty_desk, SHORT)
+    with capsys.disabled():
+        print(f"\nrandom kills on PostgreSQL, {report}")  # noqa: T201 - a result of the test
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+async def test_also_when_each_kill_takes_prefect_s_database(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with faulty_desk_in(tmp_path) as faulty_desk:
+        report = await one_round(faulty_desk, LOST)
+    with capsys.disabled():
+        print(f"\nPrefect's database removed, {report}")  # noqa: T201 - a result of the test
+
+
+async def one_round(faulty_desk: FaultyDesk, size: Size) -> str:
+    """See the personas through on a quiet desk and again under kills; the figures of the round."""
+    chance = random.Random(SEED)
+    personas = [APPLICANTS[n % len(APPLICANTS)] for n in range(size.runs)]
+    quiet = await asyncio.gather(
+        *(see_through(faulty_desk, name, f"{name}-quiet") for name in sorted(set(personas)))
+    )
+    undisturbed = invariants.contents(faulty_desk, quiet)
+    began = time.monotonic()
+    cases = await under_random_kills(faulty_desk, personas, size, chance)
+    await invariants.until_settled(faulty_desk)
+    seconds = time.monotonic() - began
+
+    decided = invariants.contents(faulty_desk, cases)
+    for case in cases:
+        assert decided[case.application_id] == undisturbed[f"{case.persona}-quiet"]
+        invariants.require_whole_journal(faulty_desk, case)
+    if "prefect" not in size.kinds:
+        # Prefect holds the memos: those of before a loss are gone with its database.
+        invariants.require_one_memo_each(faulty_desk, cases)
+    found = invariants.figures(faulty_desk, cases)
+    assert set(faulty_desk.kills) == set(size.kinds)
+    kills = ", ".join(f"{n} × {kind}" for kind, n in sorted(faulty_desk.kills.items()))
+    return (
+        f"seed {SEED}: {found.runs} runs, killed {kills}; {found.executions} executions, "
+        f"{found.stages_again} of {found.stages} stage executions were repetitions, {seconds:.0f} s"
+    )
 
 
 async def under_random_kills(
