@@ -39,7 +39,7 @@ from tests.otlp import Receiver, receiving
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--soak", action="store_true", help="run the fault tests in full length")
+    parser.addoption("--soak", action="store_true", help="run the long tests in full length")
 
 
 # A machine that is busy is slow, not wrong.
