@@ -41,6 +41,8 @@ async def _deadly(self: FraudAgent, question: CaseFile) -> FraudFinding:
 
 
 def _limit_pages(connection: sa.Connection) -> None:
+    if connection.dialect.name != "sqlite":
+        return
     pages = _NO_LIMIT
     with suppress(OSError, ValueError):
         pages = int((FAULTS / "pages").read_text())
