@@ -99,6 +99,7 @@ class FaultyDesk:
         """
         assert self.process is not None
         supervisor = psutil.Process(self.process.pid)
+        await self.ready()
         server = self.role("server")
         self.kills["prefect"] += 1
         supervisor.suspend()

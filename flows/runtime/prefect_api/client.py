@@ -31,6 +31,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _TEMPORARY = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+_UNKNOWN = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
+"""A conflict too: Prefect answers so when a new row names a flow run that its database lost."""
 _LOCKED_OUT = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 
@@ -89,7 +91,7 @@ def _translated(status: int) -> CreditDeskError:
         return _unavailable(f"it answers {status}: check PREFECT_API_AUTH_STRING")
     if status in _TEMPORARY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _unavailable(f"it answers {status}")
-    if status == HTTPStatus.NOT_FOUND:
+    if status in _UNKNOWN:
         return UnknownToPrefectError("the Prefect server does not know the run or deployment")
     return RefusedByPrefectError(f"the Prefect server refused a call of the desk: {status}")
 

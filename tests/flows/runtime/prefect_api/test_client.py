@@ -89,13 +89,15 @@ async def test_a_server_that_wants_a_password_is_unavailable_and_the_setting_is_
         await call(answered(status))
 
 
-@pytest.mark.parametrize("error", [answered(404), ObjectNotFound(Exception("not found"))])
+@pytest.mark.parametrize(
+    "error", [answered(404), answered(409), ObjectNotFound(Exception("not found"))]
+)
 async def test_what_prefect_does_not_know_is_an_error_of_its_own(error: Exception) -> None:
     with pytest.raises(UnknownToPrefectError, match="does not know"):
         await call(error)
 
 
-@pytest.mark.parametrize("status", [400, 405, 409, 413, 422])
+@pytest.mark.parametrize("status", [400, 405, 413, 422])
 async def test_any_other_refusal_is_the_desk_s_own_mistake(status: int) -> None:
     with pytest.raises(RefusedByPrefectError, match=f"refused a call of the desk: {status}"):
         await call(answered(status))
