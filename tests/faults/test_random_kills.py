@@ -85,6 +85,7 @@ async def one_round(faulty_desk: FaultyDesk, size: Size) -> str:
     undisturbed = invariants.contents(faulty_desk, quiet)
     began = time.monotonic()
     cases = await under_random_kills(faulty_desk, personas, size, chance)
+    await faulty_desk.ready()
     await invariants.until_settled(faulty_desk)
     seconds = time.monotonic() - began
 
