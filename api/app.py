@@ -7,7 +7,6 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,9 +16,10 @@ from fastapi.middleware.cors import CORSMiddleware
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.trace import Span
 
-from api import openapi, problems
+from api import problems
 from api.hub import Hub
 from api.methods import HeadRequests
+from api.openapi import DocumentedApp
 from api.readiness import ReadinessProbe
 from api.routes import (
     applications,
@@ -37,6 +37,7 @@ from api.security.limits import StreamLimit, TimeLimit
 from api.security.loopback import require_loopback
 from api.security.tickets import Tickets
 from data.settings import Settings
+from data.version import code_version
 from flows.runtime.host import parent_pipe, telemetry
 from flows.service.desk import DeskService
 
@@ -67,9 +68,9 @@ def create_app(settings: Settings, open_desk: OpenDesk = DeskService.open) -> Fa
             app.state.readiness = ReadinessProbe(desk)
             yield
 
-    app = FastAPI(
+    app = DocumentedApp(
         title="Credit Desk Lite",
-        version=_version(),
+        version=code_version(),
         summary="Consumer-credit underwriting with people at the gates.",
         description=(
             "Submit an application, follow its events, answer the requests at the gates, read the"
@@ -82,7 +83,6 @@ def create_app(settings: Settings, open_desk: OpenDesk = DeskService.open) -> Fa
     )
     app.state.tickets = Tickets(settings.folder)
     _add_middleware(app, settings)
-    openapi.install(app)
     for routes in (
         runs,
         history,
@@ -182,10 +182,3 @@ class _Server(uvicorn.Server):
         for handled in (signal.SIGTERM, signal.SIGINT):
             signal.signal(handled, self.handle_exit)
         yield
-
-
-def _version() -> str:
-    try:
-        return version("credit-desk-lite")
-    except PackageNotFoundError:  # a checkout that was not installed
-        return "0"

@@ -35,6 +35,14 @@ _IfMatch = Annotated[
 ]
 
 
+def as_run_id(text: str) -> str:
+    """A run's id in the form in which the ledger has it. Raises RecordNotFoundError."""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise RecordNotFoundError("no run has an id of this form") from None
+
+
 def _desk(request: Request) -> DeskService:
     desk: DeskService = request.app.state.desk
     return desk
@@ -56,10 +64,7 @@ def _tickets(request: Request) -> Tickets:
 
 
 def _run_id(run_id: Annotated[str, Path(description="The id that `POST /runs` answered.")]) -> str:
-    try:
-        return str(UUID(run_id))
-    except ValueError:
-        raise RecordNotFoundError("no run has an id of this form") from None
+    return as_run_id(run_id)
 
 
 def _position(last_event: _Numbered = None, after: _After = None, ticket: _Ticket = None) -> int:

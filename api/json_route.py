@@ -86,7 +86,9 @@ def _require_json(request: Request) -> None:
     A browser always sends an origin, and a page must not post without a media type.
     """
     named = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if named == "application/json" or (named.startswith("application/") and "+json" in named):
+    if named == "application/json" or (
+        named.startswith("application/") and named.endswith("+json")
+    ):
         return
     if named or "origin" in request.headers:
         raise UnsupportedMediaTypeError("send the body as application/json")

@@ -7,7 +7,6 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 
 from api import examples
 from api.problems import MEDIA_TYPE, answers
@@ -21,29 +20,25 @@ _SCHEMES = {
 }
 
 
-def install(app: FastAPI) -> None:
-    """Let the application show this page instead of FastAPI's."""
-    app.openapi = lambda: _page(app)  # type: ignore[method-assign]
+class DocumentedApp(FastAPI):
+    """An application that shows this page instead of FastAPI's."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            page = super().openapi()
+            self.openapi_schema = None  # FastAPI has kept it, but it is not complete yet
+            _complete_page(page)
+            self.openapi_schema = page
+        return self.openapi_schema
 
 
-def _page(app: FastAPI) -> dict[str, Any]:
-    if app.openapi_schema is None:
-        page = get_openapi(
-            title=app.title,
-            version=app.version,
-            summary=app.summary,
-            description=app.description,
-            routes=app.routes,
-            tags=app.openapi_tags,
-        )
-        for path, operation in _operations(page):
-            if path not in OPEN:
-                _add_access(operation)
-            _correct(operation["responses"])
-        page["components"]["securitySchemes"] = _SCHEMES
-        _complete(page["components"]["schemas"])
-        app.openapi_schema = page
-    return app.openapi_schema
+def _complete_page(page: dict[str, Any]) -> None:
+    for path, operation in _operations(page):
+        if path not in OPEN:
+            _add_access(operation)
+        _correct(operation["responses"])
+    page["components"]["securitySchemes"] = _SCHEMES
+    _complete(page["components"]["schemas"])
 
 
 def _operations(page: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

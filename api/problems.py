@@ -162,7 +162,7 @@ def install(app: FastAPI) -> None:
 
 
 def problem(error: CreditDeskError, path: str) -> Response:
-    """The answer for an error of the desk. Middleware uses it too: no handler runs for it."""
+    """The answer for an error that is in the table."""
     status = status_of(error)
     fields, count = _fields(error)
     return _problem(path, status, error.code, str(error), fields, count, _headers_of(error, status))
@@ -174,7 +174,11 @@ def plain(path: str, status: HTTPStatus, headers: Mapping[str, str]) -> Response
 
 
 class Unexpected:
-    """Middleware that answers unexpected errors, and logs them without their text."""
+    """Middleware that answers the errors that no handler has answered.
+
+    Those are the errors of the middleware inside of it, and unexpected ones, which it logs without
+    their text.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -195,19 +199,24 @@ class Unexpected:
         except SendTimeoutError:
             _log.info("%s: a client that does not read was cut off", place_of(scope["path"]))
         except Exception as error:
-            _log_unexpected(scope["method"], scope["path"], error)
-            if not begun:  # an answer that has begun cannot become another one
-                await _internal(scope["path"])(scope, receive, send)
+            method, path = scope["method"], scope["path"]
+            if begun:  # an answer that has begun cannot become another one
+                _log_unexpected(method, path, error)
+            else:
+                await _answer(method, path, error)(scope, receive, send)
 
 
 async def _known(request: Request, error: Exception) -> Response:
-    assert isinstance(error, CreditDeskError)
-    status = status_of(error)
-    path = request.url.path
-    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log_unexpected(request.method, path, error)
-        return _internal(path)
-    return problem(error, path)
+    return _answer(request.method, request.url.path, error)
+
+
+def _answer(method: str, path: str, error: Exception) -> Response:
+    """The answer for any error. It logs an error that is a fault of the desk."""
+    fault = HTTPStatus.INTERNAL_SERVER_ERROR
+    if isinstance(error, CreditDeskError) and status_of(error) is not fault:
+        return problem(error, path)
+    _log_unexpected(method, path, error)
+    return _internal(path)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -94,10 +94,10 @@ class Settings(BaseSettings):
     has ended (Regulation B asks for 25 months after the notice); 0 keeps them for ever."""
     checkpoint_keep: Annotated[int, Field(ge=0)] = 0
     """How many of its latest checkpoints an ended run keeps; 0 keeps all."""
-    max_documents: Annotated[int, Field(ge=1)] = 50
-    """How many documents may be added to an application's file."""
+    max_documents: Annotated[int, Field(ge=1, le=50)] = 50
+    """How many documents an application's file may have, with those that it came with."""
     max_document_bytes: Annotated[int, Field(ge=1)] = 25_000_000
-    """How many bytes these documents may have together."""
+    """How many bytes the documents that came later may have together."""
     max_active_jobs: Annotated[int, Field(ge=1)] = 1
     """How many scheduled jobs one worker runs at the same time, each in its own process."""
     claim_minutes: Annotated[int, Field(gt=0)] = 30

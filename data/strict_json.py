@@ -94,17 +94,16 @@ def _too_deep(subject: str) -> str:
 def _depth_exceeds(parsed: Any, limit: int) -> bool:
     """Whether a value has more levels than `limit`. Walks level by level, without recursion."""
     level, depth = [parsed], 0
-    while level := [part for value in level for part in _parts(value)]:
+    while level := [value for value in level if isinstance(value, dict | list)]:
         depth += 1
         if depth > limit:
             return True
+        level = [
+            part
+            for value in level
+            for part in (value.values() if isinstance(value, dict) else value)
+        ]
     return False
-
-
-def _parts(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
 
 
 def _encodable(parsed: Any) -> bool:

@@ -24,12 +24,12 @@ _STATES = {
     "America/New_York": "CT DC DE FL GA KY MA MD ME NC NH NJ NY OH PA RI SC VA VT WV",
     "America/Phoenix": "AZ",
     "America/Puerto_Rico": "PR VI",
+    "Pacific/Chuuk": "FM",
     "Pacific/Guam": "GU MP",
     "Pacific/Honolulu": "HI",
     "Pacific/Majuro": "MH",
     "Pacific/Pago_Pago": "AS",
     "Pacific/Palau": "PW",
-    "Pacific/Pohnpei": "FM",
 }
 """The states and territories of each zone. A state with several zones has the one in which most of
 its people live. The armed forces abroad (AA, AE, AP) have none."""

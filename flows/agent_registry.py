@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from agents.credit_risk import (
@@ -23,6 +22,7 @@ from agents.underwriter import DecisionWriter, Pricer
 from data.contracts.base import sha256_of
 from data.contracts.decision import Versions
 from data.contracts.underwriting import Rulebook
+from data.version import code_version
 from tools.watchlist import watchlist_file
 
 
@@ -70,7 +70,7 @@ class AgentRegistry:
             price_table=f"{book.prices.table}/{book.prices.version}",
             authority=f"{book.authority.matrix}/{book.authority.version}",
             watchlist=watchlist,
-            code=version("credit-desk-lite"),
+            code=code_version(),
         )
 
 

@@ -63,17 +63,23 @@ async def housekeeping(dry_run: bool = False, thorough: bool = False) -> dict[st
     return report.model_dump(mode="json")
 
 
-async def erase_expired(ledger: Ledger, months: int, *, dry_run: bool) -> int:
-    """Erase the personal data whose time is up, some in each round; 0 months keeps all of it."""
+async def _erase_expired(ledger: Ledger, months: int, *, dry_run: bool) -> int:
+    """Erase the personal data whose time is up, some in each round; 0 months keeps all of it.
+
+    How many applications were erased; with `dry_run`, how many would be.
+    """
     if not months:
         return 0
     ended_before = _months_ago(datetime.now(UTC), months).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     due = await ledger.read(erasures.due, ended_before, _ERASED_IN_A_ROUND)
-    if not dry_run:
-        for application_id in due:
-            with suppress(ConflictError):  # a run of it was resumed or held meanwhile
-                await ledger.write(erasures.erase, application_id, document_sha256)
-    return len(due)
+    if dry_run:
+        return len(due)
+    erased = 0
+    for application_id in due:
+        with suppress(ConflictError):  # a run of it was resumed or held meanwhile
+            await ledger.write(erasures.erase, application_id, document_sha256)
+            erased += 1
+    return erased
 
 
 def _months_ago(moment: datetime, months: int) -> datetime:
@@ -106,7 +112,7 @@ async def keep_house(
     )
     return HousekeepingReport(
         dry_run=dry_run,
-        erased=await erase_expired(ledger, chosen.personal_data_months, dry_run=dry_run),
+        erased=await _erase_expired(ledger, chosen.personal_data_months, dry_run=dry_run),
         storage=purged,
         audit=await audit_storage(ledger, store) if thorough else None,
         **deadlines,

@@ -22,7 +22,8 @@ from data.settings import settings
 from flows.agent_registry import AgentRegistry, use_agents
 from flows.case import as_read, case_in_run
 from flows.rulebook import current_rulebook
-from flows.runtime.execution.open_run import OpenRun, open_run
+from flows.runtime.execution.open_run import open_run
+from flows.runtime.execution.surroundings import OpenRun
 from flows.stages.bureau import pull_bureau
 from flows.stages.decision import issue_decision
 from flows.stages.doc_intake import ask_for_documents, take_in

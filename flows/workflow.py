@@ -92,7 +92,7 @@ def goes_to_pricing(case: Underwriting) -> bool:
         case.policy is not None
         and not case.policy.gates
         and not offer_tested_again(case)
-        and case.policy.recommendation in {Recommendation.APPROVE, Recommendation.COUNTER_OFFER}
+        and case.policy.recommendation in _CREDIT
     )
 
 

@@ -93,7 +93,7 @@ async def desk(tmp_path_factory: pytest.TempPathFactory, otlp: Receiver) -> Asyn
 
 
 @pytest.fixture
-def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
+def settings_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     """A migrated ledger of this test alone. The settings of this process name it."""
     monkeypatch.setenv("CREDIT_DESK_HOME", str(tmp_path / "desk"))
     settings.cache_clear()
@@ -103,3 +103,9 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     shared_ledger.cache_clear()
     monkeypatch.undo()
     settings.cache_clear()
+
+
+@pytest.fixture
+def ledger(settings_ledger: Ledger) -> Ledger:
+    """The ledger of a test. Some folders have one of their own, which no settings name."""
+    return settings_ledger

@@ -69,6 +69,7 @@ def test_every_container_is_one_role_and_its_ports_are_this_machine_s() -> None:
         "api": ["api"],
     }
     published = [port for service in services.values() for port in service.get("ports", ())]
+    assert published
     assert all(port.startswith("127.0.0.1:") for port in published)
     assert environment("api")["CREDIT_DESK_API_KEYS_FILE"]
     assert environment("worker")["CREDIT_DESK_API_KEYS_FILE"]

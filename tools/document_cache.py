@@ -1,7 +1,7 @@
 """The documents that this process has parsed, so that no agent parses one again.
 
-The cache holds personal data in memory. So it is bounded in number and bytes, and forgets documents
-that were not used for a while.
+The cache holds personal data in memory. So it is bounded in number and bytes, and a look-up drops
+the documents that were not used for a while.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from threading import Lock
 
-from data.contracts.application import ApplicantRole
 from data.contracts.documents import Document, DocumentContent, DocumentKind
 
 MAX_DOCUMENTS = 256
@@ -23,7 +22,7 @@ Problem = str
 Parsed = DocumentContent | Problem
 """The content of a document, or the code that says why it has none."""
 
-_Key = tuple[str, DocumentKind, ApplicantRole, str, int, str]
+_Key = tuple[str, DocumentKind, str, int, str]
 
 
 @dataclass
@@ -45,13 +44,14 @@ class DocumentCache:
 
     def find(self, document: Document) -> Parsed | None:
         """What became of an equal document. None when it is not parsed yet, or forgotten."""
+        key = _key(document)
         with self._lock:
             self._forget(time.monotonic() - self.kept_seconds)
-            entry = self._entries.get(_key(document))
+            entry = self._entries.get(key)
             if entry is None:
                 return None
             entry.used_at = time.monotonic()
-            self._entries.move_to_end(_key(document))
+            self._entries.move_to_end(key)
             return entry.parsed
 
     def keep(self, document: Document, parsed: Parsed) -> None:
@@ -82,7 +82,6 @@ def _key(document: Document) -> _Key:
     return (
         document.sha256,
         document.kind,
-        document.applicant,
         document.media_type,
         document.size_bytes,
         document.content_base64,

@@ -82,7 +82,7 @@ class DocumentUnusableError(ToolError, ValueError):
 def content_of(document: Document) -> DocumentContent:
     """The typed content of a document. Raises DocumentUnusableError, which names the document.
 
-    A process parses a document once.
+    A document that was parsed lately is not parsed again.
     """
     parsed = _parsed.find(document)
     if parsed is None:

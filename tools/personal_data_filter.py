@@ -59,7 +59,6 @@ _Reading = tuple[str, int, int]
 class _DateFormat(NamedTuple):
     """One accepted way to write a date."""
 
-    example: str
     month_is_name: bool
     year_digits: int
     separators: frozenset[str] | None = None
@@ -91,10 +90,10 @@ _ORDERS = (
 )
 
 _DATE_FORMATS = (
-    _DateFormat("June 17, 1984", month_is_name=True, year_digits=4),
-    _DateFormat("17 Jun 84", month_is_name=True, year_digits=2),
-    _DateFormat("1984-06-17", month_is_name=False, year_digits=4),
-    _DateFormat("06/17/84", month_is_name=False, year_digits=2, separators=frozenset("/.-")),
+    _DateFormat(month_is_name=True, year_digits=4),  # June 17, 1984
+    _DateFormat(month_is_name=True, year_digits=2),  # 17 Jun 84
+    _DateFormat(month_is_name=False, year_digits=4),  # 1984-06-17
+    _DateFormat(month_is_name=False, year_digits=2, separators=frozenset("/.-")),  # 06/17/84
 )
 """The accepted formats, each in every order. A short year with a numeric month needs the same
 separator twice: `6.17%, 84 months` is no date."""

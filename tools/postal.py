@@ -40,9 +40,6 @@ _RANGES = {
 """The ZIP codes of territories, freely associated states and the armed forces abroad, from the
 first to the last prefix."""
 
-STATES = frozenset({*_RANGES, *" ".join(_FIRST_DIGIT.values()).split()})
-"""The states that have ZIP codes."""
-
 _SHORT = {
     "st": "street",
     "ave": "avenue",

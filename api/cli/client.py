@@ -38,7 +38,6 @@ _NEXT_STEP = {
     "claimed": "`credit-desk inbox` shows the requests that are free",
     "already_answered": "`credit-desk follow RUN` shows how the run went on",
     "stale_request": "`credit-desk inbox` shows what the run asks now",
-    "conflict": "submit it under another id with --as",
     "checkpoint_not_found": "`credit-desk checkpoints RUN` lists the checkpoints",
     "beyond_authority": "a reviewer with more authority has to answer",
     "review_expired": "`credit-desk follow RUN` shows what the desk declared instead",

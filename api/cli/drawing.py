@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from api.cli import options
+from api.cli.asking import ask
 
 
 class Form(StrEnum):
@@ -33,23 +33,15 @@ def graph(
     home: options.Home = None,
 ) -> None:
     """Draw the workflow's map, with the live states of a run."""
-    from api.cli.client import find_desk
-    from data.contracts.errors import ContractViolationError
+    from api.cli.files import write_file
 
     chosen = Form.JSON if as_json else form or _form_of(out)
-
-    async def asked() -> str:
-        async with find_desk(api, home) as desk:
-            return await desk.text(f"/workflow/graph.{chosen.value}", run_id=run)
-
-    drawn = asyncio.run(asked())
+    path = f"/workflow/graph.{chosen.value}"
+    drawn = ask(api, home, lambda desk: desk.text(path, run_id=run))
     if out is None:
         typer.echo(drawn)
         return
-    try:
-        out.write_text(drawn, encoding="utf-8")
-    except OSError as error:
-        raise ContractViolationError(f"{out} cannot be written: {error.strerror}") from None
+    write_file(out, drawn)
     if not as_json:
         typer.echo(f"Wrote {out}")
 

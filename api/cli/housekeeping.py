@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from api.cli import options
 from api.cli.asking import ask
-
-if TYPE_CHECKING:
-    from api.cli.client import DeskClient
 
 
 def housekeeping(
@@ -50,14 +47,8 @@ def hold(
     """Put a run under a legal hold: housekeeping purges nothing of it until its release."""
     from api.cli.output import print_json
 
-    async def change(desk: DeskClient) -> Any:
-        if release:
-            await desk.delete(f"/runs/{run_id}/hold")
-        else:
-            await desk.post(f"/runs/{run_id}/hold", {})
-        return await desk.get(f"/runs/{run_id}")
-
-    run = ask(api, home, change)
+    path = f"/runs/{run_id}/hold"
+    run = ask(api, home, lambda desk: desk.delete(path) if release else desk.post(path, {}))
     if as_json:
         print_json(run)
     else:

@@ -78,7 +78,7 @@ def list_keys(as_json: options.AsJson = False, home: options.Home = None) -> Non
             (
                 key.id,
                 key.name,
-                key.person.principal,
+                key.principal or key.name,
                 ", ".join(key.roles),
                 f"{key.created_at:%Y-%m-%d %H:%M}",
                 f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "",

@@ -31,7 +31,6 @@ Documents = Annotated[
     list[str] | None,
     typer.Option("--document", metavar="ID", help="A document on file; may be repeated."),
 ]
-Papers = Annotated[list[str] | None, typer.Option("--paper", hidden=True)]
 Idempotency = Annotated[
     str | None, typer.Option(help="The same key and answer again changes nothing.")
 ]
@@ -118,7 +117,6 @@ def answer(
     term: Term = None,
     rate: Rate = None,
     documents: Documents = None,
-    papers: Papers = None,
     idempotency_key: Idempotency = None,
     set_: options.Settings = None,
     follow: options.Follow = False,
@@ -149,7 +147,7 @@ def answer(
         amount=amount,
         term_months=term,
         rate=rate,
-        document_ids=[*(documents or ()), *(papers or ())] or None,
+        document_ids=documents or None,
     )
 
     async def send(desk: DeskClient) -> None:

@@ -151,16 +151,15 @@ def _body(case: str, chosen: dict[str, str]) -> bytes:
     """The body of the request. It holds the file's own text, so that the desk checks all of it."""
     import json
 
+    from api.cli.files import read_file
     from data.contracts.errors import ContractViolationError
 
     if case != "-" and not _is_file(case):
         return json.dumps({"application_id": case, "options": chosen}).encode()
+    raw = typer.get_binary_stream("stdin").read() if case == "-" else read_file(Path(case))
     try:
-        raw = typer.get_binary_stream("stdin").read() if case == "-" else Path(case).read_bytes()
         text = raw.decode("utf-8-sig")
         json.loads(text)
-    except OSError as error:
-        raise ContractViolationError(f"{case} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ContractViolationError(f"{case} is not UTF-8") from None
     except (ValueError, RecursionError) as error:

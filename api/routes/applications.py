@@ -30,10 +30,12 @@ async def read_application(
 
 
 @router.delete("/{application_id}", responses=answers(404, 409, 422, 503))
-async def erase_application(application_id: ApplicationId, desk: DeskDep) -> Erased:
+async def erase_application(
+    application_id: ApplicationId, desk: DeskDep, caller: CallerDep
+) -> Erased:
     """Erase the personal data of an application for good. A tombstone with its digests stays.
 
     409 while a run of the application goes on, or is under a legal hold. Erasing it again answers
     with the time of the first erasure.
     """
-    return await desk.erase(application_id)
+    return await desk.erase(application_id, caller)

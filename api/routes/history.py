@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.deps import DeskDep, RunId
+from api.deps import DeskDep, RunId, as_run_id
 from api.json_route import JsonRoute
 from api.problems import answers
 from data.contracts.runs import CheckpointEntry, Message
@@ -46,7 +46,7 @@ async def diff_checkpoints(
     ] = None,
 ) -> Comparison:
     """The differences between two checkpoints: of one run, or of a run and another run."""
-    return await desk.diff(run_id, before, after, other)
+    return await desk.diff(run_id, before, after, as_run_id(other) if other else None)
 
 
 @router.get("/{run_id}/memory", responses=answers(404, 409, 422, 503))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from api.deps import DeskDep
+from api.deps import DeskDep, as_run_id
 from api.problems import answers
-from data.contracts.errors import RecordNotFoundError
 
 router = APIRouter(prefix="/workflow", tags=["workflow"])
 
@@ -43,12 +41,5 @@ async def draw(
     form: Drawing, desk: DeskDep, run_id: Annotated[str | None, Query(max_length=64)] = None
 ) -> Response:
     """The map as SVG, DOT or JSON. With `run_id`, each node shows its state in that run."""
-    drawn = await desk.graph(form.value, _known_form(run_id))
+    drawn = await desk.graph(form.value, as_run_id(run_id) if run_id else None)
     return Response(drawn, media_type=_MEDIA_TYPES[form], headers={"Cache-Control": "no-store"})
-
-
-def _known_form(run_id: str | None) -> str | None:
-    try:
-        return str(UUID(run_id)) if run_id else None
-    except ValueError:
-        raise RecordNotFoundError("no run has an id of this form") from None

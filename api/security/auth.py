@@ -20,7 +20,7 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.methods import allow
-from api.problems import NotAllowedError, UnauthenticatedError, plain, problem
+from api.problems import NotAllowedError, UnauthenticatedError, plain
 from api.security.keys import ApiKey, KeyRing
 from api.security.limits import RateLimit, is_stream
 from api.security.loopback import require_local_request
@@ -67,8 +67,11 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("POST", "/housekeeping"): frozenset({Role.OPERATOR}),
     ("GET", "/housekeeping"): frozenset({Role.OPERATOR}),
 }
-"""The roles that may call each route. Answers hold no personal data, except the application,
-which is masked by role."""
+"""The roles that may call each route. Answers hold no personal data, with two exceptions.
+
+The application is masked by role. For compliance, `GET /runs/{run_id}/hitl` gives the watchlist
+entries of a request.
+"""
 
 OPEN = frozenset(
     {
@@ -87,9 +90,10 @@ _EVENTS = compile_path("/runs/{run_id}/events")[0]
 class AuthMiddleware:
     """Middleware that passes a request on with its caller, or refuses it.
 
-    It answers 401 without a valid key, 429 beyond the rate of the key, and 403 when the roles of
-    the caller do not suffice, or when there are no keys and the request is not of this machine.
-    It answers 404 and 405 for routes that are not in `PERMISSIONS`.
+    Raises UnauthenticatedError without a valid key, TooManyRequestsError beyond the rate of the
+    key, and NotAllowedError when the roles of the caller do not suffice, or when there are no keys
+    and the request is not of this machine. It answers 404 and 405 for routes that are not in
+    `PERMISSIONS`.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, tickets: Tickets) -> None:
@@ -104,11 +108,8 @@ class AuthMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        try:
-            caller, key = self._identify(scope)
-            refusal = _refusal(scope["method"], scope["path"], key.roles) if key else None
-        except CreditDeskError as error:
-            refusal = problem(error, scope["path"])
+        caller, key = self._identify(scope)
+        refusal = _refusal(scope["method"], scope["path"], key.roles) if key else None
         if refusal is not None:
             await refusal(scope, receive, send)
             return

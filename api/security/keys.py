@@ -41,7 +41,8 @@ class ApiKey(Contract):
     name: Annotated[Signature, Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$")]
     """The name of the holder. The record names the holder so for each answer with this key."""
     principal: Annotated[str, Field(max_length=100)] = ""
-    """The person who holds the key. Several keys may have one principal."""
+    """The person who holds the key. Several keys may have one principal. Without one, the name
+    counts, also against the names of keys that have one."""
     channel: Literal[Channel.HTTP, Channel.CLI, Channel.PAGE] = Channel.HTTP
     """The channel of every request with this key."""
     roles: Annotated[tuple[Role, ...], Field(min_length=1)]
@@ -55,8 +56,7 @@ class ApiKey(Contract):
 
     @property
     def person(self) -> Person:
-        """The holder: by their principal, or by their name where the key has none."""
-        return Person(name=self.name, principal=self.principal or folded_name(self.name))
+        return Person(name=self.name, principal=self.principal)
 
 
 class Keys(Contract):
@@ -81,8 +81,6 @@ class KeyFile:
         channel: Channel = Channel.HTTP,
     ) -> tuple[ApiKey, str]:
         """A new key and its token, which the desk cannot show again.
-
-        Without a principal, the holder's name is the principal.
 
         Raises ContractViolationError for an empty name, no role, or an unknown role.
         """

@@ -8,9 +8,9 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.problems import TooManyRequestsError, problem
+from api.problems import TooManyRequestsError
 from data.contracts.errors import UnavailableError
 
 SECONDS = 30.0
@@ -54,7 +54,7 @@ class StreamLimit:
     """Middleware that bounds the open event streams of one key and of this process.
 
     It counts from the request to the end of the answer, so that a client that leaves before its
-    stream has begun is counted off too.
+    stream has begun is counted off too. Raises TooManyRequestsError beyond a bound.
     """
 
     def __init__(self, app: ASGIApp, per_key: int, per_process: int) -> None:
@@ -68,11 +68,7 @@ class StreamLimit:
             await self._app(scope, receive, send)
             return
         key_id: str = scope["state"]["key_id"]
-        try:
-            self._require_room(key_id)
-        except TooManyRequestsError as error:
-            await problem(error, scope["path"])(scope, receive, send)
-            return
+        self._require_room(key_id)
         self._open[key_id] += 1
         try:
             await self._app(scope, receive, send)
@@ -96,7 +92,10 @@ class StreamLimit:
 
 
 class TimeLimit:
-    """Middleware that ends a request after a while, its slow body included. Not a stream."""
+    """Middleware that ends a request after a while, its slow body included. Not a stream.
+
+    Raises UnavailableError then.
+    """
 
     def __init__(self, app: ASGIApp, seconds: float = SECONDS) -> None:
         self._app = app
@@ -106,19 +105,11 @@ class TimeLimit:
         if scope["type"] != "http" or is_stream(scope):
             await self._app(scope, receive, send)
             return
-        begun = False
-
-        async def noting(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
         try:
             async with asyncio.timeout(self._seconds) as limit:
-                await self._app(scope, receive, noting)
+                await self._app(scope, receive, send)
         except TimeoutError:
-            # Either a timeout of the application itself, or an answer that has begun already.
-            if begun or not limit.expired():
+            if not limit.expired():  # a timeout of the application itself
                 raise
-            late = UnavailableError(f"the request took longer than {self._seconds:g} s")
-            await problem(late, scope["path"])(scope, receive, send)
+            late = f"the request took longer than {self._seconds:g} s"
+            raise UnavailableError(late) from None

@@ -56,6 +56,13 @@ def _written_moment(value: object) -> object:
     )
 
 
+def _in_every_zone(value: datetime) -> datetime:
+    """Refuse an instant at the edge of the calendar: in another zone its year would not exist."""
+    if not 1 < value.year < 9999:
+        raise PydanticCustomError("moment_range", "the year must be from 2 to 9998")
+    return value
+
+
 def _whole_number(value: object) -> object:
     """Refuse true and 1.0, which are equal to 1 in Python."""
     if type(value) is not int:
@@ -105,7 +112,7 @@ Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Day = Annotated[date, BeforeValidator(_written_day)]
 """A day. From outside it is a text as in ISO 8601, `2026-11-02`; a number is no date."""
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_written_moment)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_moment), AfterValidator(_in_every_zone)]
 """An instant. From outside it is a text as in ISO 8601 with the offset from UTC."""
 
 SchemaVersion = Annotated[Literal[1], BeforeValidator(_whole_number)]

@@ -45,7 +45,7 @@ class PersonalRecord(Contract):
 
 _AMERICAN_PHONE = re.compile(
     r"(?:\+?1[ .-]*)?\(?([2-9][0-9]{2})\)?[ .-]*([2-9][0-9]{2})[ .-]*([0-9]{4})"
-    r"(?: ?(?:x|ext\.?|extension) ?([0-9]{1,6}))?",
+    r"(?: *(?:x|ext\.?|extension) ?([0-9]{1,6}))?",
     re.IGNORECASE | re.ASCII,
 )
 
@@ -77,7 +77,7 @@ def _no_tax_number(text: str) -> str:
 
 
 def _normal_phone(text: str) -> str:
-    found = _AMERICAN_PHONE.fullmatch(text)
+    found = _AMERICAN_PHONE.fullmatch(text.strip(" .-"))
     if found is None:
         return text
     area, exchange, line, extension = found.groups()

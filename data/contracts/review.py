@@ -47,12 +47,14 @@ class Person(Contract):
     def is_same_as(self, other: Person) -> bool:
         """Whether two of them are one person: by principal if both have one, else by name.
 
-        Names are the same apart from spaces, case and Unicode composition. A name in look-alike
-        letters of another script counts as another name. Only keys prevent that.
+        The name of a person without a principal may also be the principal of the other. Names are
+        the same apart from spaces, case and Unicode composition. A name in look-alike letters of
+        another script counts as another name. Only keys prevent that.
         """
         if self.principal and other.principal:
             return self.principal == other.principal
-        return bool(self.name) and folded_name(self.name) == folded_name(other.name)
+        theirs = {other.principal, folded_name(other.name)} - {""}
+        return not theirs.isdisjoint({self.principal, folded_name(self.name)})
 
 
 def folded_name(name: str) -> str:

@@ -16,6 +16,7 @@ from flows.review_forms import bound, form_at
 from flows.runtime.execution.gate_form import filled_in, judge
 from flows.runtime.ledger import applications, reviews, runs
 from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.runs import Run
 from flows.service.requests import Answer, Caller, ClaimRequest
 from tools.personal_data_filter import require_no_personal_data
 
@@ -48,12 +49,13 @@ async def record(
     named = {request_id, answer.request_id} - {None}
 
     def check(connection: sa.Connection) -> _Judged:
-        review = _target(connection, run_id, answer, idempotency_key)
+        run = runs.find(connection, run_id)
+        review = _target(connection, run, answer, idempotency_key)
         if named - {review.request_id}:
             raise StaleRequestError(
                 f"the run asks for {review.request_id} by now: read the request again"
             )
-        return _judged(connection, settings, review, answer, caller)
+        return _judged(connection, settings, run, review, answer, caller)
 
     judged = await ledger.read(check)
 
@@ -65,23 +67,26 @@ async def record(
 
 
 def _target(
-    connection: sa.Connection, run_id: str, answer: Answer, idempotency_key: str | None
+    connection: sa.Connection, run: Run, answer: Answer, idempotency_key: str | None
 ) -> Review:
     """The request that an answer is for; of a run that was cancelled, that is what is said."""
-    run = runs.find(connection, run_id)
     try:
-        return reviews.resolve_target(connection, run_id, answer.gate, idempotency_key)
+        return reviews.resolve_target(connection, run.run_id, answer.gate, idempotency_key)
     except AlreadyAnsweredError:
         if run.status is RunStatus.CANCELLED:
-            raise ConflictError(f"run {run_id} has ended: it was cancelled") from None
+            raise ConflictError(f"run {run.run_id} has ended: it was cancelled") from None
         raise
 
 
 def _judged(
-    connection: sa.Connection, settings: Settings, review: Review, answer: Answer, caller: Caller
+    connection: sa.Connection,
+    settings: Settings,
+    run: Run,
+    review: Review,
+    answer: Answer,
+    caller: Caller,
 ) -> _Judged:
     """Judge an answer by the run's own case, before anything is written."""
-    run = runs.find(connection, review.run_id)
     form = bound(form_at(answer.gate), review_case(connection, run))
     proven_name = {"reviewer": caller.name} if caller.proven else {}
     filled = filled_in(form, answer.fields | proven_name)

@@ -77,6 +77,8 @@ class DeskService(DeskQueries):
             finally:
                 for errand in desk._errands:
                     errand.cancel()
+                # They still use the client, which is closed next.
+                await asyncio.gather(*desk._errands, return_exceptions=True)
 
     # -- runs ------------------------------------------------------------------------------
 
@@ -102,11 +104,13 @@ class DeskService(DeskQueries):
         """
         run = await self.ledger.read(runs.find, run_id)
         if request.makes_a_fork:
-            forked, is_new = await forks.fork(self.ledger, run, request, caller, idempotency_key)
+            forked, is_new = await forks.fork(
+                self.ledger, self._settings, run, request, caller, idempotency_key
+            )
             if is_new:
                 self._run_errand(self._launch(forked))
             return await self.run(forked.run_id)
-        await forks.require_able_to_go_on(self.ledger, run)
+        await forks.require_able_to_go_on(self.ledger, self._settings, run)
         reopened = await self.ledger.write(retries.reopen, run_id, caller.name)
         feed.publish(reopened)
         if reopened:
@@ -139,7 +143,8 @@ class DeskService(DeskQueries):
         request_id: str | None = None,
     ) -> RunSummary:
         """Check an answer, record it, and wake the run. Raises as `answers.record` does."""
-        await forks.require_able_to_go_on(self.ledger, await self.ledger.read(runs.find, run_id))
+        run = await self.ledger.read(runs.find, run_id)
+        await forks.require_able_to_go_on(self.ledger, self._settings, run)
         review = await answers.record(
             self.ledger, self._settings, run_id, answer, caller, idempotency_key, request_id
         )
@@ -162,7 +167,7 @@ class DeskService(DeskQueries):
         ledger, settings = self.ledger, self._settings
         return await documents.file_document(ledger, settings, application_id, request, caller)
 
-    async def erase(self, application_id: str) -> Erased:
+    async def erase(self, application_id: str, caller: Caller) -> Erased:
         """Erase an application's personal data for good; a tombstone with its digests stays.
 
         Raises RecordNotFoundError, and ConflictError while a run of it goes on or is under a legal
@@ -170,7 +175,8 @@ class DeskService(DeskQueries):
         """
         erase, digest = erasures.erase, document_sha256
         erased_at = await self.ledger.write(erase, application_id, digest)
-        log.info("application %s: personal data erased", application_id)
+        who = caller.name or "an unnamed caller"
+        log.info("application %s: personal data erased by %s", application_id, who)
         return Erased(application_id=application_id, erased_at=erased_at)
 
     # -- the desk itself -------------------------------------------------------------------

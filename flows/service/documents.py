@@ -29,14 +29,20 @@ async def file_document(
     ContractViolationError, also for an id that repeats personal data.
     """
     filed = await ledger.read(applications.filed, application_id)
+    case = await asyncio.to_thread(case_on_file, filed)
     # Reading the file may take seconds. It is done on a thread and outside of any transaction:
     # on SQLite all other writers would wait for it.
-    document, is_new = await asyncio.to_thread(_checked, case_on_file(filed), request)
+    document, is_new = await asyncio.to_thread(_checked, case, request, settings.max_documents)
     if is_new:
         content, by = canonical_json(document), caller.name or caller.channel.value
+        came_with = len(case.documents) - len(filed.documents)
 
         def enter(connection: sa.Connection) -> bool:
-            _require_room(connection, settings, application_id, len(content))
+            # Since this file was read, others may have filed documents or erased it.
+            applications.lock_file(connection, application_id)
+            count, size = applications.size_of_file(connection, application_id)
+            _require_place(came_with + count, settings.max_documents)
+            _require_bytes(size + len(content), settings.max_document_bytes)
             return applications.file_document(
                 connection, application_id, document.document_id, content, by
             )
@@ -46,7 +52,7 @@ async def file_document(
     return FiledDocument(application_id=application_id, **reference), is_new
 
 
-def _checked(case: CaseFile, request: FileDocument) -> tuple[Document, bool]:
+def _checked(case: CaseFile, request: FileDocument, max_documents: int) -> tuple[Document, bool]:
     """The document, held to its contract and to the case; False when the case has it."""
     document = request.document(case.application.as_of_date)
     known = {filed.document_id: filed for filed in case.documents}
@@ -54,6 +60,7 @@ def _checked(case: CaseFile, request: FileDocument) -> tuple[Document, bool]:
         if twin.model_copy(update={"received_at": document.received_at}) != document:
             raise ConflictError("another document is filed under that document_id")
         return twin, False
+    _require_place(len(case.documents), max_documents)
     try:
         case = case.with_document(document)
     except ValidationError as error:
@@ -62,16 +69,14 @@ def _checked(case: CaseFile, request: FileDocument) -> tuple[Document, bool]:
     return document, True
 
 
-def _require_room(
-    connection: sa.Connection, settings: Settings, application_id: str, size: int
-) -> None:
-    count, size_so_far = applications.size_of_file(connection, application_id)
-    if count >= settings.max_documents:
-        raise ConflictError(
-            f"the file has {count} later documents, and takes {settings.max_documents} at most"
-        )
-    if size_so_far + size > settings.max_document_bytes:
+def _require_place(count: int, most: int) -> None:
+    if count >= most:
+        raise ConflictError(f"the file has {count} documents, and takes {most} at most")
+
+
+def _require_bytes(together: int, most: int) -> None:
+    if together > most:
         raise TooLargeError(
-            f"the later documents of an application may take {settings.max_document_bytes:,} bytes;"
-            f" with this one they would take {size_so_far + size:,}"
+            f"the later documents of an application may take {most:,} bytes; with this one they"
+            f" would take {together:,}"
         )

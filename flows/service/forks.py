@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from opentelemetry import propagate, trace
 from pydantic import ValidationError
 
@@ -30,7 +31,7 @@ from data.contracts.errors import (
 from data.contracts.review import Role
 from data.contracts.runs import CheckpointEntry, Lineage, RunOptions, RunStatus
 from data.contracts.underwriting import Overrides, Rulebook, Underwriting
-from data.settings import FanOutPolicy, settings
+from data.settings import FanOutPolicy, Settings
 from flows.case import case_on_file, overrides_of, with_overrides
 from flows.rulebook import current_rulebook
 from flows.runtime.checkpoints import checkpoint as checkpoints
@@ -65,28 +66,42 @@ the stage `policy` applies the same rules again.
 
 
 async def fork(
-    ledger: Ledger, parent: Run, request: ResumeRun, caller: Caller, idempotency_key: str | None
+    ledger: Ledger,
+    settings: Settings,
+    parent: Run,
+    request: ResumeRun,
+    caller: Caller,
+    idempotency_key: str | None,
 ) -> tuple[Run, bool]:
     """Enter a fork in the ledger; True when this call entered it.
 
-    The same idempotency key again is the same run. Raises AuthorityError when the caller may not
-    let a fork decide, AlreadyDecidedError, and as `prepare_fork` does.
+    The same idempotency key again is the same run, also after the application was decided. Raises
+    AuthorityError when the caller may not let a fork decide, AlreadyDecidedError, and as
+    `prepare_fork` does.
     """
-    if request.decide:
-        if Role.SENIOR_UNDERWRITER not in caller.roles:
-            raise AuthorityError("only a senior underwriter may start a fork that decides")
-        if await ledger.read(decisions.is_decided, parent.application_id):
-            raise AlreadyDecidedError(f"application {parent.application_id} has been decided")
+    if request.decide and Role.SENIOR_UNDERWRITER not in caller.roles:
+        raise AuthorityError("only a senior underwriter may start a fork that decides")
     lineage = await prepare_fork(
-        ledger, parent, request.checkpoint, request.overrides, may_decide=request.decide
+        ledger,
+        settings,
+        parent,
+        request.checkpoint,
+        request.overrides,
+        may_decide=request.decide,
     )
     _link_to(parent)
     options = RunOptions.model_validate(parent.options)
     if policy := lineage.overrides.get("fan_out_policy"):
         options = options.model_copy(update={"fan_out_policy": FanOutPolicy(policy)})
     asked = RunRequest(options=options, submitted_by=caller.person, traceparent=traceparent())
-    key = idempotency_key or ""
-    return await ledger.write(run_requests.fork, parent, lineage, asked, key)
+
+    def enter(connection: sa.Connection) -> tuple[Run, bool]:
+        run, is_new = run_requests.fork(connection, parent, lineage, asked, idempotency_key or "")
+        if is_new and request.decide and decisions.is_decided(connection, parent.application_id):
+            raise AlreadyDecidedError(f"application {parent.application_id} has been decided")
+        return run, is_new
+
+    return await ledger.write(enter)
 
 
 def _link_to(parent: Run) -> None:
@@ -97,6 +112,7 @@ def _link_to(parent: Run) -> None:
 
 async def prepare_fork(
     ledger: Ledger,
+    settings: Settings,
     parent: Run,
     checkpoint: str | None,
     overrides: dict[str, Any],
@@ -118,13 +134,15 @@ async def prepare_fork(
     together = _overrides(overrides_of(parent) | given.given)
     saved = None
     if checkpoint is not None and checkpoint != START:
-        saved = await load_checkpoint(ledger, parent, checkpoint)
+        saved = await load_checkpoint(ledger, settings, parent, checkpoint)
         require_unchanged(saved)
     _require_possible(await ledger.read(applications.filed, parent.application_id), together)
     if saved is None:
-        rulebook = await _rulebook_from_start(ledger, parent, given, together)
+        rulebook = await _rulebook_from_start(ledger, settings.data_dir, parent, given, together)
     else:
-        rulebook = await _rulebook_from(ledger, parent, saved, given, may_decide=may_decide)
+        rulebook = await _rulebook_from(
+            ledger, settings.data_dir, parent, saved, given, may_decide=may_decide
+        )
     return Lineage(
         parent_run_id=parent.run_id,
         forked_at=f"{saved.label}/{saved.version}" if saved else START,
@@ -135,14 +153,13 @@ async def prepare_fork(
 
 
 async def _rulebook_from_start(
-    ledger: Ledger, parent: Run, given: Overrides, together: Overrides
+    ledger: Ledger, data_dir: Path, parent: Run, given: Overrides, together: Overrides
 ) -> Rulebook:
     """The rulebook of a fork that begins at the start.
 
     A parent whose rulebook cannot be read is no obstacle: the fork then uses today's rulebook,
     with the overrides of the parent too.
     """
-    data_dir = settings().data_dir
     try:
         parents = await pinned_rulebook(ledger, parent)
     except ConflictError:
@@ -151,14 +168,20 @@ async def _rulebook_from_start(
 
 
 async def _rulebook_from(
-    ledger: Ledger, parent: Run, saved: Checkpoint, given: Overrides, *, may_decide: bool
+    ledger: Ledger,
+    data_dir: Path,
+    parent: Run,
+    saved: Checkpoint,
+    given: Overrides,
+    *,
+    may_decide: bool,
 ) -> Rulebook:
     """The rulebook of a fork that begins at a checkpoint.
 
     Raises ContractViolationError when a finished stage has read what the fork changes already.
     """
     parents = await pinned_rulebook(ledger, parent)
-    rulebook = _rulebook(parents, given, settings().data_dir)
+    rulebook = _rulebook(parents, given, data_dir)
     readers = _readers(saved, parents, rulebook)
     needed = {f"/overrides/{name}": readers[name] for name in given.given}
     if may_decide:
@@ -167,7 +190,7 @@ async def _rulebook_from(
     return rulebook
 
 
-async def require_able_to_go_on(ledger: Ledger, run: Run) -> None:
+async def require_able_to_go_on(ledger: Ledger, settings: Settings, run: Run) -> None:
     """Refuse to answer or resume a run that could not go on.
 
     Raises AlreadyDecidedError when another run has decided its application. Raises ConflictError
@@ -181,7 +204,7 @@ async def require_able_to_go_on(ledger: Ledger, run: Run) -> None:
     with suppress(CheckpointNotFoundError, CheckpointCorruptError):
         found = await ledger.read(checkpoint_index.locate, run.run_id)
         if found is not None:
-            store = CheckpointStore(settings().checkpoint_storage)
+            store = CheckpointStore(settings.checkpoint_storage)
             require_unchanged(await checkpoints.load(store, *found))
 
 
@@ -209,7 +232,9 @@ def _overrides(overrides: dict[str, Any]) -> Overrides:
         raise _named_in_the_request(ContractViolationError.of("overrides", error)) from None
 
 
-async def load_checkpoint(ledger: Ledger, parent: Run, checkpoint: str) -> Checkpoint:
+async def load_checkpoint(
+    ledger: Ledger, settings: Settings, parent: Run, checkpoint: str
+) -> Checkpoint:
     """A run's checkpoint by label (its last version) or by `label/version`.
 
     Raises CheckpointNotFoundError with the checkpoints that the run has, or with the reason why
@@ -225,7 +250,7 @@ async def load_checkpoint(ledger: Ledger, parent: Run, checkpoint: str) -> Check
         raise CheckpointNotFoundError(
             f"run {parent.run_id} has no such checkpoint; it has: {known}"
         )
-    store = CheckpointStore(settings().checkpoint_storage)
+    store = CheckpointStore(settings.checkpoint_storage)
     return await checkpoints.load(store, *found)
 
 

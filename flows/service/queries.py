@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from importlib.metadata import version
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -19,6 +18,7 @@ from data.contracts.runs import CheckpointEntry, Lineage, Message, RunStatus, Ru
 from data.contracts.underwriting import Underwriting
 from data.contracts.watchlist import ListedCandidate
 from data.settings import Settings
+from data.version import code_version
 from flows.case import case_on_file, document_sha256, overrides_of
 from flows.review_forms import form_at
 from flows.runtime.audit import pack as audit
@@ -165,23 +165,22 @@ class DeskQueries:
     async def checkpoint(self, run_id: str, name: str) -> Checkpoint:
         """A checkpoint by label (its last version) or by `label/version`."""
         run = await self.ledger.read(runs.find, run_id)
-        return await forks.load_checkpoint(self.ledger, run, name)
+        return await forks.load_checkpoint(self.ledger, self._settings, run, name)
 
     async def diff(self, run_id: str, before: str, after: str, other: str | None) -> Comparison:
         """Compare two checkpoints of one run, or one of this run with one of another."""
         run = await self.ledger.read(runs.find, run_id)
         other_run = await self.ledger.read(runs.find, other) if other else run
         return compare(
-            await forks.load_checkpoint(self.ledger, run, before),
-            await forks.load_checkpoint(self.ledger, other_run, after),
+            await forks.load_checkpoint(self.ledger, self._settings, run, before),
+            await forks.load_checkpoint(self.ledger, self._settings, other_run, after),
             overrides_of(run),
             overrides_of(other_run),
         )
 
     async def audit(self, run_id: str) -> bytes:
         """The whole record of a run as a signed file. Raises UnavailableError without a key."""
-        code = version("credit-desk-lite")
-        pack = await self.ledger.read(audit.collect, run_id, code, document_sha256)
+        pack = await self.ledger.read(audit.collect, run_id, code_version(), document_sha256)
         key = await asyncio.to_thread(signing_key, self._settings.folder)
         return await asyncio.to_thread(audit.signed, pack, key)
 

@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from data.contracts.application import ApplicantRole, Application
-from data.contracts.base import Contract, Moment, Sha256, Slug
+from data.contracts.base import Contract, Day, Moment, Sha256, Slug
 from data.contracts.case import CaseFile, Persona
 from data.contracts.documents import Document, DocumentKind, DocumentRef
 from data.contracts.errors import ContractViolationError, Problem
@@ -107,7 +107,7 @@ class StartOptions(Contract):
     fan_out_policy: FanOutPolicy | None = None
     bundle: Slug | None = None
     """The version of the decision bundle. The desk accepts only the version in force."""
-    as_of_date: date | None = None
+    as_of_date: Day | None = None
     """Decide as of this date instead of the application's own."""
 
     @property

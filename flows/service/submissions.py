@@ -37,7 +37,8 @@ async def submit(
     application that is not on file, and ContractViolationError for an id that repeats personal
     data of the application.
     """
-    await asyncio.to_thread(_require_in_force, settings.data_dir, request.options.bundle)
+    if request.options.bundle is not None:
+        await asyncio.to_thread(_require_in_force, settings.data_dir, request.options.bundle)
     case = await _case(ledger, settings.data_dir, request)
     application_id, options = case.application.application_id, request.options.run_options
     asked = RunRequest(options=options, submitted_by=caller.person, traceparent=traceparent())
@@ -48,7 +49,9 @@ async def submit(
 
     run, is_new = await ledger.write(enter)
     if dict(run.options) != options.model_dump(mode="json"):
-        raise ConflictError(f"{application_id} is underwritten with other options")
+        raise ConflictError(
+            f"{application_id} is underwritten with other options: submit it under another id"
+        )
     return run, is_new
 
 
@@ -59,10 +62,10 @@ def traceparent() -> str:
     return carrier.get("traceparent", "")
 
 
-def _require_in_force(data_dir: Path, bundle: str | None) -> None:
+def _require_in_force(data_dir: Path, bundle: str) -> None:
     """A run decides by the bundle in force; asking for another is refused, not ignored."""
     in_force = current_rulebook(data_dir).policy.version
-    if bundle not in {None, in_force}:
+    if bundle != in_force:
         problem = Problem("/options/bundle", "unknown_bundle", f"in force is {in_force}")
         raise ContractViolationError("there is no decision bundle of that version", [problem])
 

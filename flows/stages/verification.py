@@ -29,7 +29,8 @@ async def verify_applicant(case: CaseFile, intake: Intake) -> Verification:
     """Ask the three agents at once and collect their findings.
 
     Whom on the watchlist an applicant resembles is for compliance alone. So the whole screening
-    is a restricted record of the run, and everything else has its result only.
+    is a restricted record of the run. State, checkpoints and messages have its result only. The
+    kept answer of the agent has the candidates too, until retention sweeps it.
     """
     await preread(case)
     answers = await fan_out(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -163,4 +164,4 @@ async def test_a_finding_tells_nothing_about_the_person() -> None:
 
 async def test_a_question_of_another_type_is_refused() -> None:
     with pytest.raises(ContractViolationError, match="not a CaseFile"):
-        await KycAgent(SANCTIONS).run(load_case(DATA, "ada-prime").application)  # type: ignore[arg-type]
+        await KycAgent(SANCTIONS).run(cast(CaseFile, load_case(DATA, "ada-prime").application))

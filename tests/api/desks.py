@@ -161,8 +161,8 @@ class FakeDesk(DeskService):
         self._note(application_id)
         return masked(load_persona(Settings().data_dir, application_id).application)
 
-    async def erase(self, application_id: str) -> Erased:
-        self._note(application_id)
+    async def erase(self, application_id: str, caller: Caller) -> Erased:
+        self._note(application_id, caller)
         return Erased(application_id=application_id, erased_at=MOMENT)
 
     async def notice(self, run_id: str) -> Notice:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -47,6 +48,10 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 async def all_ids(hub: Hub, after: int = 0, run_id: str = RUN_ID) -> list[int]:
     return [number async for frames in hub.follow(run_id, after) for number in ids_in(frames)]
+
+
+def has_grown(reads: list[int], size: int) -> bool:
+    return len(reads) > size
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -171,7 +176,7 @@ async def test_followers_of_one_run_share_its_readings(
         before = len(reads)
         await tell(ledger, RUN_ID, STEP)
         desk.woken.put_nowait(RUN_ID)
-        await until(lambda before=before: len(reads) > before)  # type: ignore[misc]
+        await until(partial(has_grown, reads, before))
     await tell(ledger, RUN_ID, DONE, status=RunStatus.COMPLETED)
     desk.woken.put_nowait(RUN_ID)
 

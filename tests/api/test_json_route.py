@@ -103,7 +103,9 @@ async def test_a_body_just_at_the_limit_is_read(client: httpx.AsyncClient) -> No
     assert answer.status_code == 202
 
 
-@pytest.mark.parametrize("media_type", ["application/x-www-form-urlencoded", "text/plain"])
+@pytest.mark.parametrize(
+    "media_type", ["application/x-www-form-urlencoded", "text/plain", "application/x+jsonfoo"]
+)
 async def test_another_media_type_is_415(client: httpx.AsyncClient, media_type: str) -> None:
     answer = await client.post(
         "/runs", content=b'{"application_id": "ada-prime"}', headers={"Content-Type": media_type}

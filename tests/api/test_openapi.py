@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from api import examples
+from api import openapi as pages
 from api.app import create_app
 from api.schemas import ApplicantView, ApplicationView, AuditPack, DecisionRecord, RunDecision
 from data.contracts.application import Applicant, Application
@@ -65,6 +66,20 @@ def contracts(base: type[BaseModel] = Contract) -> Iterator[type[BaseModel]]:
 def contract_of(schema_name: str) -> type[BaseModel]:
     name = schema_name.removesuffix("-Input").removesuffix("-Output")
     return next(contract for contract in contracts() if contract.__name__ == name)
+
+
+def test_a_page_that_could_not_be_completed_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_page: dict[str, Any]) -> None:
+        raise KeyError("schemas")
+
+    app = create_app(Settings())
+    monkeypatch.setattr(pages, "_complete_page", fail)
+    with pytest.raises(KeyError):
+        app.openapi()
+    monkeypatch.undo()
+
+    assert "securitySchemes" in app.openapi()["components"]
+    assert app.openapi() is app.openapi()
 
 
 async def test_the_page_is_served(client: httpx.AsyncClient) -> None:

@@ -37,7 +37,7 @@ from api.app import create_app
 from api.security.auth import PERMISSIONS
 from data.contracts.review import Review
 from data.settings import Settings, settings
-from flows.runtime.ledger.database import Ledger, shared_ledger
+from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.runs import Run
 from flows.service.desk import DeskService
 
@@ -102,30 +102,20 @@ def filled_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def ledger(
-    filled_ledger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Ledger]:
-    """The filled ledger, of this test alone. The settings name it, so checkpoints are found."""
+def filled_home(filled_ledger: Path, tmp_path: Path) -> None:
+    """Where `settings_ledger` will open its ledger, with the filled one, of this test alone."""
     home = tmp_path / "desk"
     home.mkdir(mode=0o700)
     shutil.copy(filled_ledger, home / "ledger.db")
-    monkeypatch.setenv("CREDIT_DESK_HOME", str(home))
-    settings.cache_clear()
-    opened = shared_ledger(settings().ledger)
-    yield opened
-    opened.close()
-    shared_ledger.cache_clear()
-    monkeypatch.undo()
-    settings.cache_clear()
 
 
 @pytest.fixture
-def http(ledger: Ledger) -> Iterator[ASGIClient]:
+def http(filled_home: None, settings_ledger: Ledger) -> Iterator[ASGIClient]:
     """A client of the application while it is up."""
 
     @asynccontextmanager
     async def open_desk(chosen: Settings) -> AsyncIterator[DeskService]:
-        yield DeskWithoutPrefect(chosen, ledger, cast(PrefectClient, None))
+        yield DeskWithoutPrefect(chosen, settings_ledger, cast(PrefectClient, None))
 
     with get_client(cast(Any, create_app(settings(), open_desk))) as client:
         yield client

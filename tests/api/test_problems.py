@@ -8,9 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from api.json_route import MAX_NODES
-from api.problems import MOST_FIELDS, STATUS, status_of
+from api.problems import MOST_FIELDS, STATUS, NotAllowedError, Unexpected, status_of
 from data.contracts import errors
 from data.contracts.errors import (
     AnswerRejectedError,
@@ -65,6 +66,28 @@ async def test_an_error_is_answered_by_its_class(
     assert answer.headers.get("Retry-After") == ("1" if status == 503 else None)
     if status != 500:
         assert problem["detail"] == error.message
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "logged"),
+    [
+        (NotAllowedError("another role"), 403, []),
+        (CreditDeskError("of no known kind"), 500, ["GET /runs failed: of no known kind"]),
+    ],
+)
+async def test_an_error_of_a_middleware_is_answered_by_its_class_too(
+    error: CreditDeskError, status: int, logged: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def middleware(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise error
+
+    transport = httpx.ASGITransport(Unexpected(middleware))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        answer = await client.get("/runs")
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert [record.message for record in caplog.records if record.name == "api.problems"] == logged
 
 
 def test_the_table_names_no_class_twice_over() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -82,10 +83,7 @@ async def _slowest_route(ledger: Ledger, folder: Path, ended: int) -> tuple[str,
         async def get(paths: Sequence[str], sample: int) -> None:
             (await http.get(paths[sample % len(paths)])).raise_for_status()
 
-        took = {
-            route: await _p95(lambda sample, paths=paths: get(paths, sample))  # type: ignore[misc]
-            for route, paths in routes.items()
-        }
+        took = {route: await _p95(partial(get, paths)) for route, paths in routes.items()}
     slowest = max(took, key=lambda route: took[route])
     return slowest, took[slowest]
 

@@ -18,7 +18,8 @@ from typing import Any
 from data.contracts.case import CaseFile
 from data.contracts.errors import WorkflowError
 from flows import underwriting
-from flows.runtime.execution.open_run import OpenRun, open_run
+from flows.runtime.execution.open_run import open_run
+from flows.runtime.execution.surroundings import OpenRun
 from flows.stages.decision import issue_decision
 from flows.underwriting import underwrite
 

@@ -119,7 +119,7 @@ async def _by_command(run: StartedRun, answer: Answer) -> None:
     if answer.reason_code:
         arguments += ["--reason-code", answer.reason_code]
     for document in answer.documents:
-        arguments += ["--paper", document]
+        arguments += ["--document", document]
     await answered_from_the_command_line(run, *arguments, reviewer=REVIEWER)
 
 

@@ -118,7 +118,9 @@ async def test_a_second_person_agrees_to_an_override(desk: Desk, approver: Appro
     await run.until(EventType.HITL_RESOLVED)
     await run.until(EventType.WAITING)
     await approver.open(run)
-    assert (await run.summary()).waiting_for.gate == "second_approval"  # type: ignore[union-attr]
+    waiting_for = (await run.summary()).waiting_for
+    assert waiting_for is not None
+    assert waiting_for.gate == "second_approval"
     await approver.choose("Decision", "approve")
     await approver.write("Reason code (Optional)", "compensating_income")
     await approver.sign("underwriter-1", "I agree with myself")

@@ -23,6 +23,10 @@ from data.strict_json import MAX_DEPTH, StrictJsonError, parse_json
         (b"[1e999]", "the file holds a number that is out of range"),
         (b"9" * 5000, "the file holds a number that is out of range"),
         (b'["\\ud800"]', "the file holds half of a surrogate pair"),
+        (
+            b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1),
+            f"the file is nested deeper than {MAX_DEPTH} levels",
+        ),
         (b"[" * 40 + b"]" * 40, f"the file is nested deeper than {MAX_DEPTH} levels"),
         (b"[" * 100_000, f"the file is nested deeper than {MAX_DEPTH} levels"),
     ],

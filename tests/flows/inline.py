@@ -20,8 +20,8 @@ from data.settings import settings
 from flows.runtime.execution.context import AgentPolicy, RunContext, current_run
 from flows.runtime.execution.gate_form import Answered, F, filled_in
 from flows.runtime.execution.gatekeeper import PreparedAnswers, WaitingForReviewError
-from flows.runtime.execution.open_run import Inline, inline
 from flows.runtime.execution.recorder import Entry, MemoryRecord, T
+from flows.runtime.execution.surroundings import Inline, inline
 from flows.runtime.ledger.applications import Filed
 from flows.runtime.ledger.journal import Draft
 from flows.underwriting import underwrite

@@ -202,7 +202,8 @@ async def test_what_is_typed_into_prefect_is_held_to_the_same_rules_and_asked_ag
     run = await at_gate(desk, "bora-borderline")
     asked = (await desk.http.get(f"{run.url}/hitl")).json()["review"]
 
-    await typed_into_prefect(run, decision="adjust", **fields)
+    flow_run_id = await run.flow_run_id()
+    await typed_into_prefect(desk.prefect_url, flow_run_id, decision="adjust", **fields)
     rejected = await run.until(EventType.HITL_REJECTED)
     await run.until(EventType.WAITING)
 

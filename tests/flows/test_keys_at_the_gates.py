@@ -114,10 +114,11 @@ async def test_an_override_that_is_typed_into_prefect_is_unproven_and_does_not_c
     keyed: KeyedDesk,
 ) -> None:
     run = await keyed.at_gate("bora-borderline")
-    shorter = {"decision": "adjust", "term_months": 12}
+    shorter: dict[str, Any] = {"decision": "adjust", "term_months": 12}
 
     assert await keyed.answered(run, "una", **shorter) == 422
-    await typed_into_prefect(run, **shorter, reason_code=OVERRIDE)
+    flow_run_id = await run.flow_run_id()
+    await typed_into_prefect(run.desk.prefect_url, flow_run_id, **shorter, reason_code=OVERRIDE)
     rejected = await run.until(EventType.HITL_REJECTED)
     assert rejected.meta["code"] == "beyond_authority"
     await run.until(EventType.WAITING)

@@ -41,11 +41,11 @@ async def test_papers_are_filed_and_named_from_the_command_line(desk: Desk, tmp_
     file.write_bytes(base64.b64decode(proof.content_base64))
 
     code, printed, errors = await credit_desk(
-        desk, "paper", run.application_id, str(file), "--kind", "w2", "--json"
+        desk, "document", run.application_id, str(file), "--kind", "w2", "--json"
     )
     assert code == 0, errors
     await answered_from_the_command_line(
-        run, "--decision", "supplied", "--paper", json.loads(printed)["document_id"]
+        run, "--decision", "supplied", "--document", json.loads(printed)["document_id"]
     )
 
     assert json.loads(printed)["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()

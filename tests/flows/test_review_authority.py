@@ -148,8 +148,9 @@ def test_one_principal_under_two_names_is_one_person(facts: dict[str, Any]) -> N
         check("second_approval", married, facts, decision="approve")
 
 
-def test_a_typed_name_is_compared_with_the_name_of_a_principal() -> None:
-    typed = SVEN.model_copy(update={"reviewer": "una"})
+@pytest.mark.parametrize("name", ["una", "E-1"], ids=["by-name", "by-principal"])
+def test_a_name_without_a_principal_is_compared_with_both(name: str) -> None:
+    typed = SVEN.model_copy(update={"reviewer": name})
 
     first = {"first_reviewer": "Una", "first_principal": "e-1"}
 

@@ -37,16 +37,19 @@ async def at_rest(run: StartedRun) -> tuple[Any, ...]:
     return now
 
 
-async def typed_into_prefect(run: StartedRun, **fields: Any) -> None:
-    """Fill in the form that the Prefect UI draws, as soon as the run is asleep."""
+async def typed_into_prefect(
+    prefect_url: str, flow_run_id: str, *, seconds: float = PATIENCE_SECONDS, **fields: Any
+) -> None:
+    """Submit the form that the Prefect UI draws, as soon as the run is asleep."""
     form = {"reviewer": "somebody", "reason": "seen and considered"} | fields
     async with (
-        asyncio.timeout(PATIENCE_SECONDS),
-        httpx.AsyncClient(base_url=f"{run.desk.prefect_url}/api") as prefect,
+        asyncio.timeout(seconds),
+        httpx.AsyncClient(base_url=f"{prefect_url}/api") as prefect,
     ):
-        resume = f"/flow_runs/{await run.flow_run_id()}/resume"
         while True:
-            answer = await prefect.post(resume, json={"run_input": form})
-            if answer.is_success and answer.json()["status"] == "ACCEPT":
+            answer = await prefect.post(
+                f"/flow_runs/{flow_run_id}/resume", json={"run_input": form}
+            )
+            if answer.status_code == 201 and answer.json()["status"] == "ACCEPT":
                 return
             await asyncio.sleep(0.2)

@@ -108,6 +108,7 @@ def test_an_offer_is_the_largest_multiple_under_the_cap(obligations: int, months
     offers = _search(months=months, obligations=str(obligations), net_income="9000")
     room = Decimal("0.43") * 5200 - obligations - 1200
 
+    assert offers
     for offer in offers:
         more = offer.amount + 100
         beyond = level_payment(more, offer.rate, offer.term_months) > room

@@ -20,7 +20,7 @@ from data.contracts.runs import Lineage, RunStatus
 from data.settings import Settings
 from flows.runtime.checkpoints.store import CheckpointStore
 from flows.runtime.ledger import runs
-from flows.runtime.ledger.database import Ledger, now
+from flows.runtime.ledger.database import Ledger, moment, now
 from flows.runtime.ledger.tables import checkpoints
 from flows.runtime.ledger.tables import runs as runs_table
 
@@ -121,7 +121,7 @@ def plan(connection: sa.Connection, policy: RetentionPolicy) -> list[PurgeCandid
 def _too_old(connection: sa.Connection, policy: RetentionPolicy) -> list[PurgeCandidate]:
     if policy.older_than is None:
         return []
-    old = _PURGEABLE.where(checkpoints.c.saved_at < _before(policy.older_than))
+    old = _PURGEABLE.where(checkpoints.c.saved_at < moment(-policy.older_than.total_seconds()))
     return _candidates(connection, old, "age")
 
 
@@ -307,7 +307,3 @@ def _held_runs(connection: sa.Connection) -> set[str]:
 def _run_of(key: str) -> str:
     """Checkpoints and answers lie under their run: `<kind>/<run_id>/…`."""
     return key.split("/")[1]
-
-
-def _before(age: timedelta) -> str:
-    return (datetime.now(UTC) - age).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,4 +1,4 @@
-"""One process's share of the desk: its ledger, its result storage, its name on leases."""
+"""One process's share of the desk: its settings, its ledger, its name on leases."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ if it fails.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
@@ -229,9 +230,11 @@ class SuspendingGatekeeper:
                 keyed=self._keys_exist(),
             )
 
+            # Judging reads every document. On SQLite all other writers would wait for it.
+            handed_in = await self._ledger.read(applications.document_ids, review.run_id)
+            await asyncio.to_thread(judge, answer, review.request, by, handed_in)
+
             def record(connection: sa.Connection) -> None:
-                handed_in = applications.document_ids(connection, review.run_id)
-                judge(answer, review.request, by, handed_in)
                 reviews.answer(connection, review, answer.model_dump(mode="json"), by)
                 reviews.mark_delivered(connection, review)
 

@@ -1,48 +1,39 @@
-"""`open_run`: from a flow run's id to a run that knows its past, and how each run ends."""
+"""`open_run`: from a flow run's id to a run that knows its past."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any
 
 import sqlalchemy as sa
-from opentelemetry import trace
-from prefect.client.schemas.objects import State
-from prefect.exceptions import Pause
-from prefect.states import Cancelled
 
 from data.contracts.base import Contract, sha256_of
 from data.contracts.errors import (
     CheckpointCorruptError,
     CheckpointError,
     CheckpointNotFoundError,
-    CreditDeskError,
     LeaseLostError,
-    StopRequestedError,
     UnavailableError,
-    WorkflowError,
-    as_desk_error,
 )
 from data.contracts.events import EventType
 from data.contracts.review import Person
-from data.contracts.runs import Failure, Lineage, RunOptions, RunStatus
+from data.contracts.runs import Lineage, RunOptions
 from flows.runtime.checkpoints import checkpoint as checkpoints
 from flows.runtime.checkpoints.store import CheckpointStore
 from flows.runtime.execution.context import AgentPolicy, RunContext, in_run
 from flows.runtime.execution.desk import Desk, this_desk
+from flows.runtime.execution.end_run import end_in_error, end_run
 from flows.runtime.execution.executor import InlineExecutor, OrchestratedExecutor
 from flows.runtime.execution.flow_run import current_flow_run
 from flows.runtime.execution.gatekeeper import (
     PreparedAnswers,
     SuspendingGatekeeper,
-    WaitingForReviewError,
 )
-from flows.runtime.execution.recorder import Entry, LedgerRecord, MemoryRecord
-from flows.runtime.graph.workflow import Kind, Workflow
+from flows.runtime.execution.recorder import Entry, LedgerRecord
+from flows.runtime.execution.surroundings import Execution, Inline, OpenRun, Pin, execution, inline
+from flows.runtime.graph.workflow import Workflow
 from flows.runtime.host.links import about_run
 from flows.runtime.ledger import (
     applications,
@@ -57,68 +48,6 @@ from flows.runtime.ledger.applications import Filed
 from flows.runtime.ledger.journal import Draft
 from flows.runtime.ledger.runs import Run
 from flows.runtime.prefect_api.feed import publish
-
-Pin = TypeVar("Pin", bound=Contract)
-
-
-@dataclass
-class Execution:
-    """One execution of a run under its lease, as the worker and the flow both see it."""
-
-    run_id: str
-    flow_run_id: str
-    epoch: int
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set while the run is cancelled on request, to tell that from the worker's own shutdown."""
-    has_opened: bool = False
-    """Whether the flow has come so far that it writes its own end in every case."""
-    met_outage: bool = False
-    """Whether the run could not be opened because a part of the desk was out of reach."""
-
-    @property
-    def is_startup_failure(self) -> bool:
-        """Whether it failed before the run was opened, and the desk was in order."""
-        return not self.has_opened and not self.met_outage
-
-
-@dataclass
-class Inline:
-    """Set this, and the same root flow function runs without Prefect and without a ledger."""
-
-    filed: Filed
-    agent_policy: AgentPolicy = field(default_factory=AgentPolicy)
-    answers: PreparedAnswers = field(default_factory=PreparedAnswers)
-    record: MemoryRecord = field(default_factory=MemoryRecord)
-
-
-execution: ContextVar[Execution | None] = ContextVar("execution", default=None)
-"""Set by the worker. A stock Prefect worker sets none, and the run takes its lease itself."""
-inline: ContextVar[Inline | None] = ContextVar("inline", default=None)
-
-
-@dataclass
-class OpenRun(Generic[Pin]):
-    """A run that is being executed, with what it was asked to do."""
-
-    context: RunContext[Any]
-    filed: Filed
-    """The application as the vault holds it."""
-    pinned: Pin
-    """What the run decides by, fixed when it was first executed."""
-    options: RunOptions
-    overrides: dict[str, Any] = field(default_factory=dict)
-    """What a fork was asked to change."""
-    submitted_by: tuple[Person, ...] = ()
-    """Who asked for this run, and for those that it goes on from."""
-    conclusion: State[Any] | None = None
-    """What the root flow returns to Prefect: a state of its own if it was stopped on request."""
-    vault: Callable[[], Awaitable[Filed]] | None = None
-
-    async def reread(self) -> None:
-        """Look into the vault again: an answer that came at once did not put the run to sleep, and
-        documents may lie there that this execution has not seen."""
-        if self.vault is not None:
-            self.filed = await self.vault()
 
 
 @asynccontextmanager
@@ -151,46 +80,6 @@ async def open_run(
         on_leaving.enter_context(in_run(opened.context))
         async with end_run(opened):
             yield opened
-
-
-@asynccontextmanager
-async def end_run(opened: OpenRun[Any]) -> AsyncIterator[None]:
-    """Write how a run ends, once: completed, failed (when no retry follows), cancelled on request.
-
-    A suspension, a lost lease and the end of the worker write nothing: the run goes on later.
-    """
-    run, flow_span = opened.context, trace.get_current_span()
-    try:
-        yield
-        await _complete(run)
-    except Pause:
-        # Prefect leaves the span of a suspended flow open for ever, and so unexported.
-        flow_span.set_attribute("desk.outcome", "suspended")
-        flow_span.end()
-        raise
-    except LeaseLostError:
-        raise
-    except StopRequestedError:
-        opened.conclusion = await _stop(run)
-    except WaitingForReviewError as gate:
-        if inline.get() is not None:
-            raise
-        await _complete(run, ended_at=gate.gate)
-    except Exception as error:
-        raise await _end_in_error(run, error) from None
-    except asyncio.CancelledError:
-        if not _uncancelled():
-            raise
-        opened.conclusion = await _stop(run)
-
-
-def _uncancelled() -> bool:
-    """Whether this task was cancelled because the run is to stop, and may end in good order."""
-    under_way, task = execution.get(), asyncio.current_task()
-    if under_way is None or task is None or not under_way.stop.is_set():
-        return False
-    task.uncancel()
-    return True
 
 
 @contextmanager
@@ -279,7 +168,7 @@ async def _open_orchestrated(
     except Exception as error:
         with suppress(UnavailableError):  # a journal begins with its run's start
             await run.record.write(Entry([_beginning(run, entered.fork)]))
-        raise await _end_in_error(run, error) from None
+        raise await end_in_error(run, error) from None
     return OpenRun(
         run,
         entered.filed,
@@ -402,62 +291,6 @@ async def _restore(
 def _beginning(run: RunContext[Any], fork: Lineage | None) -> Draft:
     meta = {"parent_run_id": fork.parent_run_id, "forked_at": fork.forked_at} if fork else {}
     return run.draft(EventType.RUN_STARTED, "Run started", meta, key="run.started")
-
-
-async def _complete(run: RunContext[Any], ended_at: str = "") -> None:
-    """Write the good end; of a what-if, perhaps at the gate where a person would be asked."""
-    if not ended_at:
-        for node in run.workflow.nodes:
-            if node.kind is Kind.END and node.id not in run.walk.visits:
-                await run.enter(node.id)
-    for node in run.workflow.nodes:
-        run.progress.skip(node.id)
-    message = f"Ends here: a person would be asked at '{ended_at}'" if ended_at else "Run completed"
-    meta = {"ended_at": ended_at} if ended_at else {}
-    draft = run.draft(EventType.RUN_COMPLETED, message, meta, key="run.completed", phase="")
-    await run.record.write(Entry([draft], changes={"status": RunStatus.COMPLETED, "error": None}))
-
-
-async def _end_in_error(run: RunContext[Any], error: Exception) -> CreditDeskError:
-    """Schedule a retry after an outage, let the run fail after any other error; what to raise."""
-    known = as_desk_error(error, WorkflowError)
-    if not (isinstance(known, UnavailableError) and await _schedule_retry(run, known)):
-        await _fail(run, known)
-    return known
-
-
-async def _schedule_retry(run: RunContext[Any], error: UnavailableError) -> bool:
-    return await run.record.schedule_retry(
-        run.draft(
-            EventType.ERROR,
-            f"Interrupted: {error.message}; goes on from the last checkpoint",
-            {"code": error.code, "execution": run.record.epoch},
-            key=f"interrupted/{run.record.epoch}",
-        )
-    )
-
-
-async def _fail(run: RunContext[Any], error: CreditDeskError) -> None:
-    failure = Failure(
-        code=error.code,
-        message=error.message,
-        stage=error.stage or run.phase,
-        agent=error.agent or "",
-        tool=error.tool or "",
-    ).model_dump(mode="json")
-    drafts = [
-        run.draft(EventType.ERROR, str(error), failure, key=f"error/{run.record.epoch}"),
-        run.draft(
-            EventType.RUN_FAILED, "Run failed", failure, key=f"run.failed/{run.record.epoch}"
-        ),
-    ]
-    await run.record.write(Entry(drafts, changes={"status": RunStatus.FAILED, "error": failure}))
-
-
-async def _stop(run: RunContext[Any]) -> State[Any]:
-    """Write the end that was asked for; what to tell Prefect of it."""
-    await run.record.stop()
-    return Cancelled(message="Stopped on request")
 
 
 def _with_options(agent_policy: AgentPolicy, options: RunOptions) -> AgentPolicy:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -38,7 +39,9 @@ def accept(
         )
     ).scalar_one()
     if filed != content_sha256:
-        raise ConflictError(f"another application is filed under {application_id}")
+        raise ConflictError(
+            f"another application is filed under {application_id}: submit it under another id"
+        )
 
 
 @dataclass(frozen=True)
@@ -55,21 +58,30 @@ def filed(connection: sa.Connection, application_id: str) -> Filed:
 
     Raises RecordNotFoundError; RecordErasedError when only its tombstone is left.
     """
-    row = connection.execute(
-        sa.select(applications.c.body, applications.c.erased_at).where(
-            applications.c.application_id == application_id
-        )
-    ).one_or_none()
-    if row is None:
-        raise RecordNotFoundError("there is no application of this id")
-    if row.erased_at:
-        raise RecordErasedError(f"the personal data of this application was erased {row.erased_at}")
+    this = applications.c.application_id == application_id
+    columns = sa.select(applications.c.body, applications.c.erased_at)
+    row = _still_there(connection.execute(columns.where(this)).one_or_none())
     later = connection.execute(
         sa.select(documents.c.body)
         .where(documents.c.application_id == application_id)
         .order_by(documents.c.filed_at, documents.c.document_id)
     ).scalars()
     return Filed(unpacked(row.body), tuple(unpacked(document) for document in later))
+
+
+def lock_file(connection: sa.Connection, application_id: str) -> None:
+    """Let no other transaction add to an application's file or erase it. Raises as `filed` does."""
+    this = applications.c.application_id == application_id
+    row = sa.select(applications.c.erased_at).where(this).with_for_update()
+    _still_there(connection.execute(row).one_or_none())
+
+
+def _still_there(row: Any) -> Any:
+    if row is None:
+        raise RecordNotFoundError("there is no application of this id")
+    if row.erased_at:
+        raise RecordErasedError(f"the personal data of this application was erased {row.erased_at}")
+    return row
 
 
 def unpacked(body: bytes) -> bytes:
@@ -87,8 +99,7 @@ def file_document(
     this = sa.select(documents.c.body).where(
         documents.c.application_id == application_id, documents.c.document_id == document_id
     )
-    is_new = connection.execute(this).one_or_none() is None
-    insert_or_ignore(
+    is_new = insert_or_ignore(
         connection,
         documents,
         {
@@ -100,7 +111,7 @@ def file_document(
             "filed_at": now(),
         },
     )
-    if unpacked(connection.execute(this).scalar_one()) != body:
+    if not is_new and unpacked(connection.execute(this).scalar_one()) != body:
         raise ConflictError("another document is filed under that id")
     return is_new
 

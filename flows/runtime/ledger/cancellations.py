@@ -32,10 +32,10 @@ def has_stopped(connection: sa.Connection, run_id: str) -> None:
     )
 
 
-def to_be_stopped(connection: sa.Connection) -> list[Run]:
-    """Runs whose cancellation was asked for and is not known to have arrived."""
-    asked = sa.select(tables.runs).where(tables.runs.c.cancel_requested.is_(sa.true()))
-    return [Run.of(row) for row in connection.execute(asked)]
+def to_be_stopped(connection: sa.Connection) -> list[str]:
+    """The runs whose cancellation was asked for and is not known to have arrived."""
+    asked = sa.select(tables.runs.c.run_id).where(tables.runs.c.cancel_requested.is_(sa.true()))
+    return list(connection.execute(asked).scalars())
 
 
 PREFECT = "prefect"

@@ -15,7 +15,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -37,7 +37,7 @@ WAIT_SECONDS = 10.0
 """How long a transaction waits for a free thread, and its statements for another's lock."""
 _READERS = 8
 _WRITERS = 4
-_POSTGRES_LIMITS = "-c lock_timeout=10000 -c statement_timeout=30000"
+_POSTGRES_LIMITS = f"-c lock_timeout={WAIT_SECONDS * 1000:.0f} -c statement_timeout=30000"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -71,10 +71,11 @@ _POSTGRES_CLOCK = sa.text(
 )
 
 
-def insert_or_ignore(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> None:
-    """Insert a row unless one of its keys is taken: who comes second changes nothing."""
+def insert_or_ignore(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
+    """Insert a row; False when one of its keys is taken: the second insertion changes nothing."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    connection.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())
+    row = dialect.insert(table).values(**values).on_conflict_do_nothing()
+    return bool(connection.execute(row.execution_options(preserve_rowcount=True)).rowcount)
 
 
 @cache
@@ -120,7 +121,9 @@ class _Lane:
         try:
             return await asyncio.shield(outcome)
         except asyncio.CancelledError:
-            await asyncio.wait([outcome])
+            while not outcome.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([outcome])
             raise
 
     def close(self) -> None:

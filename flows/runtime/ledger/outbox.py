@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from data.contracts.events import Event, EventType
 from flows.runtime.ledger.database import moment, now
-from flows.runtime.ledger.tables import UNSENT, outbox
+from flows.runtime.ledger.tables import outbox
 
 TOLD = (EventType.WAITING, EventType.HITL_REMINDED, EventType.HITL_ESCALATED)
 """The events that a webhook is told: each says that a person is waited for."""
@@ -53,7 +53,6 @@ def put(connection: sa.Connection, events: Iterable[Event]) -> None:
             "attempts": 0,
             "next_try_at": now(),
             "created_at": now(),
-            "sent_at": "",
         }
         for event in events
         if event.type in TOLD
@@ -65,7 +64,7 @@ def put(connection: sa.Connection, events: Iterable[Event]) -> None:
 def due(connection: sa.Connection, limit: int) -> list[Notification]:
     """The notifications that are to be sent now, oldest first."""
     columns = [outbox.c[name] for name in Notification.__dataclass_fields__]
-    query = sa.select(*columns).where(UNSENT, outbox.c.next_try_at <= now())
+    query = sa.select(*columns).where(outbox.c.next_try_at <= now())
     found = connection.execute(query.order_by(outbox.c.next_try_at).limit(limit))
     return [Notification(**row._mapping) for row in found]
 
@@ -75,9 +74,7 @@ def claim(connection: sa.Connection, notification: Notification) -> bool:
     this = _this(notification) & (outbox.c.next_try_at == notification.next_try_at)
     times = notification.attempts + 1
     claimed = connection.execute(
-        outbox.update()
-        .where(this, UNSENT)
-        .values(attempts=times, next_try_at=moment(_CLAIMED_SECONDS))
+        outbox.update().where(this).values(attempts=times, next_try_at=moment(_CLAIMED_SECONDS))
     )
     return bool(claimed.rowcount)
 
@@ -89,14 +86,14 @@ def put_back(connection: sa.Connection, notification: Notification) -> None:
     connection.execute(later)
 
 
-def mark_sent(connection: sa.Connection, notification: Notification) -> None:
-    """Note that a notification needs no further try."""
-    connection.execute(outbox.update().where(_this(notification)).values(sent_at=now()))
+def remove(connection: sa.Connection, notification: Notification) -> None:
+    """Forget a notification that needs no further try. The journal goes on holding its event."""
+    connection.execute(outbox.delete().where(_this(notification)))
 
 
 def discard_all(connection: sa.Connection) -> None:
-    """Forget what is unsent: no webhook is named."""
-    connection.execute(outbox.delete().where(UNSENT))
+    """Forget all of them: no webhook is named."""
+    connection.execute(outbox.delete())
 
 
 def _this(notification: Notification) -> sa.ColumnElement[bool]:

@@ -54,16 +54,17 @@ def pin(
     by `document`, otherwise the JSON of the one that it does decide by.
     """
     digest = sha256_of(document)
-    connection.execute(
+    first = connection.execute(
         runs.update()
         .where(runs.c.run_id == run_id, runs.c.workflow_version == "")
         .values(workflow_version=workflow_version, versions={"pinned": chosen or digest})
     )
     decides_by = find(connection, run_id).versions["pinned"]
-    if decides_by == digest:
+    if decides_by != digest:
+        return pinned_body(connection, decides_by)
+    if first.rowcount:
         keep_pinned(connection, document)
-        return None
-    return pinned_body(connection, decides_by)
+    return None
 
 
 def keep_pinned(connection: sa.Connection, document: Contract) -> str:

@@ -152,7 +152,7 @@ def answer(
     if stamp(review.due_at) >= moment:
         won = connection.execute(
             reviews.update()
-            .where(this, reviews.c.status == ReviewStatus.OPEN, _is_free_for(by.reviewer, moment))
+            .where(this, _OPEN, _is_free_for(by.reviewer, moment))
             .values(
                 status=ReviewStatus.ANSWERED,
                 answer=answer,
@@ -214,7 +214,7 @@ def expire(connection: sa.Connection, review: Review) -> bool:
     """Close a request whose time is up; False when it was answered before."""
     closed = connection.execute(
         reviews.update()
-        .where(_this(review), reviews.c.status == ReviewStatus.OPEN, reviews.c.due_at < now())
+        .where(_this(review), _OPEN, reviews.c.due_at < now())
         .values(status=ReviewStatus.EXPIRED, answered_at=now())
     )
     return bool(closed.rowcount)
@@ -228,7 +228,7 @@ def out_of_time(connection: sa.Connection) -> list[Review]:
         (reviews.c.remind_at < moment) & reviews.c.reminded_at.is_(None),
         (reviews.c.escalate_at < moment) & reviews.c.escalated_at.is_(None),
     )
-    found = sa.select(reviews).where(reviews.c.status == ReviewStatus.OPEN, behind)
+    found = sa.select(reviews).where(_OPEN, behind)
     return [_review(row) for row in connection.execute(found.order_by(reviews.c.due_at))]
 
 
@@ -238,7 +238,7 @@ def note_reminder(connection: sa.Connection, review: Review) -> bool:
         reviews.update()
         .where(
             _this(review),
-            reviews.c.status == ReviewStatus.OPEN,
+            _OPEN,
             reviews.c.remind_at < now(),
             reviews.c.reminded_at.is_(None),
         )
@@ -259,7 +259,7 @@ def pass_on(connection: sa.Connection, review: Review) -> Review | None:
         reviews.update()
         .where(
             _this(review),
-            reviews.c.status == ReviewStatus.OPEN,
+            _OPEN,
             reviews.c.escalate_at < now(),
             reviews.c.escalated_at.is_(None),
         )
@@ -298,9 +298,7 @@ def reject(connection: sa.Connection, review: Review, why: str) -> None:
 def close(connection: sa.Connection, run_id: str) -> None:
     """Close what a run still asks: it has ended."""
     connection.execute(
-        reviews.update()
-        .where(reviews.c.run_id == run_id, reviews.c.status == ReviewStatus.OPEN)
-        .values(status=ReviewStatus.CLOSED)
+        reviews.update().where(reviews.c.run_id == run_id, _OPEN).values(status=ReviewStatus.CLOSED)
     )
 
 

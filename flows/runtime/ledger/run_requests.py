@@ -78,13 +78,9 @@ def of_flow_run(connection: sa.Connection, flow_run_id: str, run_id: str) -> Run
 
 def submitters(connection: sa.Connection, run: Run) -> tuple[Person, ...]:
     """Who asked for a run, and for the runs that it goes on from; each once."""
-    origin = runs.find_by_origin(connection, f"application:{run.application_id}")
-    asked = [origin] if origin else []
-    ancestor: Run | None = run
-    while ancestor is not None:
-        asked.append(ancestor)
-        parent = ancestor.lineage["parent_run_id"] if ancestor.lineage else ""
-        ancestor = runs.find_all(connection, [parent]).get(parent)
+    asked = [run]
+    while lineage := asked[-1].lineage:
+        asked.append(runs.find(connection, lineage["parent_run_id"]))
     people = [Person(name=run.submitted_by, principal=run.submitted_by_principal) for run in asked]
     return tuple(dict.fromkeys(person for person in people if person.name or person.principal))
 

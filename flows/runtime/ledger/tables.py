@@ -174,20 +174,15 @@ outbox = sa.Table(
     sa.Column("run_id", _Id, nullable=False, index=True),
     sa.Column("event_id", sa.Integer, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("next_try_at", _At, nullable=False),
+    sa.Column("next_try_at", _At, nullable=False, index=True),
     sa.Column("created_at", _At, nullable=False),
-    sa.Column("sent_at", _At, nullable=False),  # empty until the receiver has taken it
 )
-
-UNSENT = outbox.c.sent_at == ""
-"""Notifications that are still to be sent, in the words of their index."""
 
 NOT_ERASED = applications.c.erased_at == ""
 """Applications whose personal data is still there, in the words of their index."""
 
 _index_of_few("ix_checkpoints_unpurged", checkpoints.c.saved_at, checkpoints.c.purged_at.is_(None))
 _index_of_few("ix_applications_not_erased", applications.c.received_at, NOT_ERASED)
-_index_of_few("ix_outbox_unsent", outbox.c.next_try_at, UNSENT)
 _index_of_few("ix_runs_leased", runs.c.lease_owner, runs.c.lease_owner.is_not(None))
 _index_of_few("ix_runs_to_stop", runs.c.cancel_requested, runs.c.cancel_requested.is_(sa.true()))
 _index_of_few("ix_reviews_undelivered", reviews.c.delivered, UNDELIVERED)

@@ -11,9 +11,9 @@ from flows.runtime.prefect_api.client import PrefectClient, at_border
 @at_border
 async def deliver(client: PrefectClient, ledger: Ledger) -> None:
     """Finish every cancellation that has not arrived yet."""
-    for run in await ledger.read(cancellations.to_be_stopped):
-        with states.isolate_errors(run.run_id):
-            await deliver_one(client, ledger, run.run_id)
+    for run_id in await ledger.read(cancellations.to_be_stopped):
+        with states.isolate_errors(run_id):
+            await deliver_one(client, ledger, run_id)
 
 
 @at_border

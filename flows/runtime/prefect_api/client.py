@@ -64,7 +64,6 @@ def at_border(
         with translated_errors():
             return await call(*args, **kwargs)
 
-    translated.is_at_border = True  # type: ignore[attr-defined]
     return translated
 
 

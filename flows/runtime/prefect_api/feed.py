@@ -41,7 +41,7 @@ class Signal:
     """The run that a desk's event is about; the flow run that Prefect's own event is about."""
 
 
-def publish(events: Iterable[Event], *, automation: str = "desk") -> None:
+def publish(events: Iterable[Event]) -> None:
     """Tell Prefect's event feed, which wakes every follower of these runs.
 
     An event that the feed loses is read from the journal a second later. The id follows from the
@@ -49,11 +49,11 @@ def publish(events: Iterable[Event], *, automation: str = "desk") -> None:
     """
     for event in events:
         emit_event(
-            event=f"{automation}.{event.type}",
+            event=f"desk.{event.type}",
             resource={
-                "prefect.resource.id": f"{automation}.run.{event.run_id}",
+                "prefect.resource.id": f"desk.run.{event.run_id}",
                 "prefect.resource.name": event.phase or event.type.value,
-                f"{automation}.gate": str(event.meta.get("gate", "")),
+                "desk.gate": str(event.meta.get("gate", "")),
             },
             related=[
                 {

@@ -1,7 +1,7 @@
 """Time at the gates: remind, pass on to the next role, and at last declare an outcome.
 
 Each step is taken once, although the worker, the API and `housekeeping` all look, every few
-seconds or by the clock. An expired request wakes its run as an answer does (`recovery`); what
+seconds or by the clock. An expired request wakes its run as an answer does (`wake`); what
 the system declares then is what the request said from the beginning, and never an approval.
 """
 

@@ -9,6 +9,7 @@ Prefect under the desk's names notifies no one.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -21,7 +22,8 @@ from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.outbox import Notification
 
 _MAX_SENT = 20
-"""How many notifications one sweep sends: a slow receiver must not hold up the other duties."""
+"""How many notifications one sweep sends, all at once: a slow receiver holds up the other duties no
+longer than one timeout."""
 _TIMEOUT_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
@@ -36,14 +38,22 @@ async def send_notifications(ledger: Ledger, settings: Settings) -> None:
         await ledger.write(outbox.discard_all)
         return
     async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS) as client:
-        for notification in due:
-            if not await ledger.write(outbox.claim, notification):
-                continue  # another process sends it
-            is_taken = await _send(client, settings.notify_url, ledger, notification)
-            if not is_taken and notification.is_given_up:
-                log.error("notification %s was never taken", notification.notification_id)
-            done = outbox.mark_sent if is_taken or notification.is_given_up else outbox.put_back
-            await ledger.write(done, notification)
+        sending = (_deliver(client, settings.notify_url, ledger, each) for each in due)
+        for failed in await asyncio.gather(*sending, return_exceptions=True):
+            if isinstance(failed, BaseException):
+                raise failed
+
+
+async def _deliver(
+    client: httpx.AsyncClient, url: str, ledger: Ledger, notification: Notification
+) -> None:
+    if not await ledger.write(outbox.claim, notification):
+        return  # another process sends it
+    is_taken = await _send(client, url, ledger, notification)
+    if not is_taken and notification.is_given_up:
+        log.error("notification %s was never taken", notification.notification_id)
+    done = outbox.remove if is_taken or notification.is_given_up else outbox.put_back
+    await ledger.write(done, notification)
 
 
 async def _send(
@@ -52,10 +62,12 @@ async def _send(
     event = await ledger.read(journal.find, notification.run_id, notification.event_id)
     body = {"text": text_of(event), "id": notification.notification_id, **_facts_of(event)}
     try:
-        answer = await client.post(
-            url, json=body, headers={"Idempotency-Key": notification.notification_id}
-        )
-    except httpx.HTTPError as error:
+        # The client counts its own timeout again with every byte that arrives.
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            answer = await client.post(
+                url, json=body, headers={"Idempotency-Key": notification.notification_id}
+            )
+    except (httpx.HTTPError, TimeoutError) as error:
         log.warning("the webhook did not answer: %s", type(error).__name__)
         return False
     if not answer.is_success:

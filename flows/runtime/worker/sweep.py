@@ -15,7 +15,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from data.contracts.errors import ConflictError, CreditDeskError
+from data.contracts.errors import ConflictError
 from data.settings import settings
 from flows.runtime.ledger import cancellations, runs
 from flows.runtime.ledger.database import Ledger
@@ -27,6 +27,7 @@ from flows.runtime.prefect_api.wake import deliver_answers
 from flows.runtime.worker import lost_workers
 from flows.runtime.worker.deadlines import enforce_deadlines
 from flows.runtime.worker.notifications import send_notifications
+from flows.runtime.worker.tolerance import tolerated
 
 WAITING_IN_A_SWEEP = 200
 """How many of the runs that wait for a person are compared with Prefect in one sweep."""
@@ -73,12 +74,8 @@ async def sweep(
         compare,
     ]
     for duty in duties:
-        try:
+        with tolerated("sweep interrupted"):
             await duty()
-        except CreditDeskError as error:
-            log.warning("sweep interrupted: %s", error)
-        except Exception:
-            log.exception("sweep interrupted")
 
 
 async def reconcile_idle_runs(

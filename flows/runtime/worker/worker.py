@@ -33,7 +33,7 @@ from data.contracts.runs import RunStatus
 from data.settings import Settings
 from flows.runtime.execution import engine
 from flows.runtime.execution.desk import Desk, this_desk
-from flows.runtime.execution.open_run import Execution, execution
+from flows.runtime.execution.surroundings import Execution, execution
 from flows.runtime.host import parent_pipe, telemetry
 from flows.runtime.ledger import cancellations, leases, retries, run_requests, runs
 from flows.runtime.ledger.runs import Run, RunRef
@@ -43,6 +43,7 @@ from flows.runtime.prefect_api.deployments import Deployment
 from flows.runtime.prefect_api.launch import parameters_of
 from flows.runtime.worker import sweep
 from flows.runtime.worker.jobs import Jobs, worker_name
+from flows.runtime.worker.tolerance import tolerated
 
 POLL_SECONDS = 5.0
 HEARTBEAT_SECONDS = 10.0
@@ -115,8 +116,9 @@ class Worker:
         """Be told of runs that are offered, and of runs that are cancelled in Prefect."""
         async for told in feed.listen(names=(*feed.RUN_OFFERED, feed.RUN_CANCELLING)):
             if told.name == feed.RUN_CANCELLING:
-                self._jobs.cancel(told.subject_id)
-                await self._cancelled_in_prefect(told.subject_id)
+                with tolerated("a cancellation in Prefect"):  # the next `_ask_prefect` finds it
+                    self._jobs.cancel(told.subject_id)
+                    await self._cancelled_in_prefect(told.subject_id)
             else:
                 self._look.set()
 
@@ -131,14 +133,12 @@ class Worker:
             if self._look.is_set():
                 self._look.clear()
                 hurry_until = time.monotonic() + 0.1
-            try:
+            has_looked = False
+            with tolerated("no run was taken"):
                 if await self._take_offers(client) + await self._jobs.take_offers(client):
                     hurry_until = 0.0
-            except CreditDeskError as error:
-                log.warning("no run was taken: %s", error)
-                await asyncio.sleep(0.5)
-            except Exception:
-                log.exception("no run was taken; the next look comes")
+                has_looked = True
+            if not has_looked:
                 await asyncio.sleep(0.5)
 
     async def _greet(self, client: PrefectClient) -> None:
@@ -160,8 +160,8 @@ class Worker:
             if run_id not in held and self._executions.get(run_id) is execution_of_run:
                 log.warning("lost the lease of run %s", run_id)
                 self._active[run_id].cancel()
-        for run in await self._desk.ledger.read(cancellations.to_be_stopped):
-            self._stop(run.run_id)
+        for run_id in await self._desk.ledger.read(cancellations.to_be_stopped):
+            self._stop(run_id)
         # Held and not executed, twice in a row: the ledger was out of reach when it was given back.
         unattended = held - self._active.keys()
         for run_id in unattended & self._unattended:
@@ -187,12 +187,8 @@ class Worker:
     async def _every(self, seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
         while True:
             await asyncio.sleep(seconds)
-            try:
+            with tolerated("a duty of the worker"):
                 await duty()
-            except CreditDeskError as error:
-                log.warning("%s", error)
-            except Exception:
-                log.exception("a duty of the worker failed; it is tried again")
 
     # -- runs ------------------------------------------------------------------------------
 

@@ -77,7 +77,7 @@ def test_a_key_names_its_person_and_a_local_key_the_command_line(home: Path) -> 
     listed = run("keys", "list", "--home", str(home)).stdout
 
     assert (first.principal, first.channel) == ("e-17", Channel.HTTP)
-    assert (local.person.principal, local.channel) == ("ursula", Channel.CLI)
+    assert (local.principal, local.channel) == ("", Channel.CLI)
     assert "e-17" in listed
 
 

@@ -21,7 +21,7 @@ from flows.runtime.checkpoints import checkpoint as checkpoints
 from flows.runtime.checkpoints.checkpoint import SCHEMA_VERSION, Checkpoint
 from flows.runtime.checkpoints.store import CheckpointStore
 from flows.runtime.ledger import runs
-from flows.runtime.ledger.database import Ledger, shared_ledger
+from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.tables import blobs, messages
 from flows.service.desk import DeskService
 from flows.workflow import WORKFLOW
@@ -35,23 +35,10 @@ SAID = (
 
 
 @pytest.fixture
-def ledger(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The ledger that this process's settings name."""
-    monkeypatch.setenv("CREDIT_DESK_HOME", str(tmp_path / "desk"))
-    settings.cache_clear()
-    opened = shared_ledger(settings().ledger)
-    yield opened
-    opened.close()
-    shared_ledger.cache_clear()
-    monkeypatch.undo()
-    settings.cache_clear()
-
-
-@pytest.fixture
-async def client(ledger: Ledger) -> AsyncIterator[httpx.AsyncClient]:
+async def client(settings_ledger: Ledger) -> AsyncIterator[httpx.AsyncClient]:
     @asynccontextmanager
     async def open_desk(chosen: Settings) -> AsyncIterator[DeskService]:
-        yield DeskService(chosen, ledger, cast(PrefectClient, None))
+        yield DeskService(chosen, settings_ledger, cast(PrefectClient, None))
 
     async with client_of(create_app(settings(), open_desk)) as opened:
         yield opened
@@ -105,9 +92,9 @@ def spoil(connection: sa.Connection) -> None:
     ],
 )
 async def test_memory_is_asked_by_agent_stage_and_text_now_or_at_a_checkpoint(
-    ledger: Ledger, client: httpx.AsyncClient, asked: dict[str, str], numbers: list[int]
+    settings_ledger: Ledger, client: httpx.AsyncClient, asked: dict[str, str], numbers: list[int]
 ) -> None:
-    await a_run(ledger)
+    await a_run(settings_ledger)
 
     answer = await client.get(f"/runs/{RUN_ID}/memory", params=asked)
 
@@ -125,10 +112,10 @@ READERS = (
 
 @pytest.mark.parametrize("path", READERS)
 async def test_a_checkpoint_that_was_tampered_with_is_a_conflict_and_no_fault_of_ours(
-    ledger: Ledger, client: httpx.AsyncClient, path: str
+    settings_ledger: Ledger, client: httpx.AsyncClient, path: str
 ) -> None:
-    await a_run(ledger)
-    await ledger.write(spoil)
+    await a_run(settings_ledger)
+    await settings_ledger.write(spoil)
 
     answer = await client.get(f"/runs/{RUN_ID}/{path}")
 
@@ -138,9 +125,9 @@ async def test_a_checkpoint_that_was_tampered_with_is_a_conflict_and_no_fault_of
 
 @pytest.mark.parametrize("path", READERS)
 async def test_a_checkpoint_of_a_newer_desk_is_refused_with_both_schemas(
-    ledger: Ledger, client: httpx.AsyncClient, path: str
+    settings_ledger: Ledger, client: httpx.AsyncClient, path: str
 ) -> None:
-    await a_run(ledger, schema_version=SCHEMA_VERSION + 6)
+    await a_run(settings_ledger, schema_version=SCHEMA_VERSION + 6)
 
     answer = await client.get(f"/runs/{RUN_ID}/{path}")
 
@@ -151,11 +138,11 @@ async def test_a_checkpoint_of_a_newer_desk_is_refused_with_both_schemas(
 
 @pytest.mark.parametrize("more", [{}, {"schema_version": SCHEMA_VERSION + 6}])
 async def test_a_fork_from_a_checkpoint_that_cannot_be_read_is_a_conflict(
-    ledger: Ledger, client: httpx.AsyncClient, more: dict[str, Any]
+    settings_ledger: Ledger, client: httpx.AsyncClient, more: dict[str, Any]
 ) -> None:
-    await a_run(ledger, **more)
+    await a_run(settings_ledger, **more)
     if not more:
-        await ledger.write(spoil)
+        await settings_ledger.write(spoil)
 
     answer = await client.post(f"/runs/{RUN_ID}/resume", json={"checkpoint": "verification"})
 
@@ -175,20 +162,33 @@ async def test_a_fork_from_a_checkpoint_that_cannot_be_read_is_a_conflict(
     ],
 )
 async def test_a_version_that_does_not_exist_is_not_found_however_it_is_written(
-    ledger: Ledger, client: httpx.AsyncClient, path: str
+    settings_ledger: Ledger, client: httpx.AsyncClient, path: str
 ) -> None:
-    await a_run(ledger)
+    await a_run(settings_ledger)
 
     answer = await client.get(f"/runs/{RUN_ID}/{path}")
 
     assert (answer.status_code, answer.json()["code"]) == (404, "checkpoint_not_found")
 
 
+async def test_the_other_run_of_a_comparison_is_named_in_any_form_of_its_id(
+    client: httpx.AsyncClient, settings_ledger: Ledger
+) -> None:
+    await a_run(settings_ledger)
+    named = {"from": "verification", "to": "verification"}
+
+    same = await client.get(f"/runs/{RUN_ID}/diff", params=named | {"other": RUN_ID.upper()})
+    none = await client.get(f"/runs/{RUN_ID}/diff", params=named | {"other": "no-id"})
+
+    assert same.status_code == 200
+    assert (none.status_code, none.json()["code"]) == (404, "record_not_found")
+
+
 @pytest.mark.parametrize("body", [{}, {"checkpoint": "verification"}, {"checkpoint": "start"}])
 async def test_a_run_that_is_under_way_is_neither_resumed_nor_forked(
-    ledger: Ledger, client: httpx.AsyncClient, body: dict[str, str]
+    settings_ledger: Ledger, client: httpx.AsyncClient, body: dict[str, str]
 ) -> None:
-    await a_run(ledger, "running")
+    await a_run(settings_ledger, "running")
 
     answer = await client.post(f"/runs/{RUN_ID}/resume", json=body)
 

@@ -1,4 +1,4 @@
-"""The ledger on both of its databases."""
+"""The ledger on both of its databases, an S3 server, and the migrations of documents."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from flows.runtime.ledger import schemas
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.tables import metadata
-from tests.flows.runtime import postgres
+from tests.flows.runtime import postgres, storages
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +35,18 @@ def any_ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledge
         names = ", ".join(table.name for table in metadata.sorted_tables)
         connection.execute(sa.text(f"truncate {names}"))
     yield on_server
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    with storages.s3_server() as url:
+        yield url
+
+
+@pytest.fixture
+def migrations() -> Iterator[None]:
+    """The registered migrations, put back as they were."""
+    known = dict(schemas._migrations)
+    yield
+    schemas._migrations.clear()
+    schemas._migrations.update(known)

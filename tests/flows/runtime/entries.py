@@ -66,5 +66,11 @@ async def left_behind(ledger: Ledger, owner: str, phase: str = "check", **more: 
     return run_id
 
 
+async def ended(ledger: Ledger, run_id: str, status: RunStatus, epoch: int = 1) -> None:
+    """Write the last event of a run into its journal, with its status into the register."""
+    done = draft(f"run.{status}", 1.0, EventType.RUN_COMPLETED)
+    await ledger.write(journal.append, run_id, [done], epoch=epoch, status=status)
+
+
 async def written(ledger: Ledger, run_id: str) -> list[str]:
     return [str(body) for body in await ledger.read(journal.read, run_id)]

@@ -29,8 +29,8 @@ from data.contracts.base import canonical_json, sha256_of
 from data.contracts.events import Event, EventType
 from data.contracts.runs import RunStatus
 from flows.runtime.execution.gatekeeper import PreparedAnswers
-from flows.runtime.execution.open_run import Inline, inline
 from flows.runtime.execution.recorder import MemoryRecord
+from flows.runtime.execution.surroundings import Inline, inline
 from flows.runtime.ledger import checkpoint_index, decisions, journal, reviews, run_requests, runs
 from flows.runtime.ledger.applications import Filed
 from flows.runtime.ledger.database import Ledger

@@ -11,6 +11,7 @@ from data.contracts.errors import (
     ConflictError,
 )
 from data.contracts.runs import Lineage, RunOptions
+from data.settings import settings
 from flows.runtime.ledger import decisions, runs
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.tables import blobs
@@ -19,7 +20,9 @@ from tests.flows.service.fork_parents import a_parent, forked, saved, spoil_the_
 
 
 async def test_a_run_with_a_sound_past_may_go_on(ledger: Ledger) -> None:
-    await require_able_to_go_on(ledger, await a_parent(ledger, saved(), status="waiting"))
+    await require_able_to_go_on(
+        ledger, settings(), await a_parent(ledger, saved(), status="waiting")
+    )
 
 
 async def test_a_run_whose_rulebook_cannot_be_read_may_not_go_on(ledger: Ledger) -> None:
@@ -27,21 +30,23 @@ async def test_a_run_whose_rulebook_cannot_be_read_may_not_go_on(ledger: Ledger)
     await ledger.write(spoil_the_pin)
 
     with pytest.raises(ConflictError, match="schema 99"):
-        await require_able_to_go_on(ledger, run)
+        await require_able_to_go_on(ledger, settings(), run)
 
 
 async def test_a_run_whose_findings_have_another_form_may_not_go_on(ledger: Ledger) -> None:
     odd = saved(outputs={"doc_intake#1": {"surprise": 1}})
 
     with pytest.raises(ConflictError, match="another form"):
-        await require_able_to_go_on(ledger, await a_parent(ledger, odd, status="waiting"))
+        await require_able_to_go_on(
+            ledger, settings(), await a_parent(ledger, odd, status="waiting")
+        )
 
 
 async def test_a_run_that_has_lost_its_checkpoint_may_start_over(ledger: Ledger) -> None:
     run = await a_parent(ledger, saved(), status="waiting")
     await ledger.write(lambda c: c.execute(blobs.delete().where(blobs.c.path == "key-1")))
 
-    await require_able_to_go_on(ledger, run)
+    await require_able_to_go_on(ledger, settings(), run)
 
 
 async def test_a_run_whose_application_a_fork_has_decided_may_not_go_on_and_a_what_if_may(
@@ -57,5 +62,5 @@ async def test_a_run_whose_application_a_fork_has_decided_may_not_go_on_and_a_wh
     await ledger.write(decided_by_another)
 
     with pytest.raises(AlreadyDecidedError, match="run f"):
-        await require_able_to_go_on(ledger, run)
-    await require_able_to_go_on(ledger, what_if)
+        await require_able_to_go_on(ledger, settings(), run)
+    await require_able_to_go_on(ledger, settings(), what_if)

@@ -38,12 +38,12 @@ async def test_an_override_counts_before_the_stage_that_reads_it_first_and_not_a
     labels = ["start", *(checkpoint.label for checkpoint in past)]
     place = labels.index(last)
 
-    in_time = await prepare_fork(ledger, parent, last, {name: value}, may_decide=True)
+    in_time = await prepare_fork(ledger, settings(), parent, last, {name: value}, may_decide=True)
 
     assert in_time.overrides == {name: value}
     for label in labels[place + 1 :]:
         with pytest.raises(ContractViolationError) as caught:
-            await prepare_fork(ledger, parent, label, {name: value}, may_decide=False)
+            await prepare_fork(ledger, settings(), parent, label, {name: value}, may_decide=False)
         (problem,) = caught.value.problems
         assert (problem.pointer, problem.code) == (f"/overrides/{name}", "too_late")
         assert f"fork from '{last}" in problem.message
@@ -53,11 +53,13 @@ async def test_a_fork_that_is_to_decide_begins_before_the_decision(ledger: Ledge
     parent = await a_parent(ledger, *whole_past())
 
     with pytest.raises(ContractViolationError, match="fork from 'offer/1'") as caught:
-        await prepare_fork(ledger, parent, "decision", {}, may_decide=True)
+        await prepare_fork(ledger, settings(), parent, "decision", {}, may_decide=True)
 
     assert [problem.pointer for problem in caught.value.problems] == ["/decide"]
-    assert (await prepare_fork(ledger, parent, "offer", {}, may_decide=True)).may_decide
-    assert not (await prepare_fork(ledger, parent, "decision", {}, may_decide=False)).may_decide
+    assert (await prepare_fork(ledger, settings(), parent, "offer", {}, may_decide=True)).may_decide
+    assert not (
+        await prepare_fork(ledger, settings(), parent, "decision", {}, may_decide=False)
+    ).may_decide
 
 
 async def test_other_terms_of_affordability_are_read_where_the_budget_is_made(
@@ -74,8 +76,12 @@ async def test_other_terms_of_affordability_are_read_where_the_budget_is_made(
     parent = await a_parent(ledger, *whole_past())
 
     with pytest.raises(ContractViolationError, match=r"risk_ensemble is finished.*'bureau/1'"):
-        await prepare_fork(ledger, parent, "risk", {"policy": "tighter"}, may_decide=False)
-    await prepare_fork(ledger, parent, "bureau", {"policy": "tighter"}, may_decide=False)
+        await prepare_fork(
+            ledger, settings(), parent, "risk", {"policy": "tighter"}, may_decide=False
+        )
+    await prepare_fork(
+        ledger, settings(), parent, "bureau", {"policy": "tighter"}, may_decide=False
+    )
 
 
 @pytest.mark.parametrize("change", [{"stopped_by": ["below-legal-age"]}, "incomplete"])
@@ -94,5 +100,5 @@ async def test_what_intake_has_settled_at_once_is_only_changed_from_the_start(
     smaller = {"amount_requested": "9000.00"}
 
     with pytest.raises(ContractViolationError, match="fork from 'start'"):
-        await prepare_fork(ledger, parent, "intake", smaller, may_decide=False)
-    await prepare_fork(ledger, parent, "start", smaller, may_decide=False)
+        await prepare_fork(ledger, settings(), parent, "intake", smaller, may_decide=False)
+    await prepare_fork(ledger, settings(), parent, "start", smaller, may_decide=False)

@@ -69,6 +69,7 @@ async def test_a_fork_from_verification_with_another_amount_asks_no_earlier_agen
     messages = (await desk.http.get(f"{other.url}/memory")).raise_for_status().json()
     parents = (await desk.http.get(f"{decided.url}/memory")).raise_for_status().json()
     shared = [message for message in parents if message["stage"] in {"doc_intake", "verification"}]
+    assert shared
     assert messages[: len(shared)] == shared
     assert [message["n"] for message in messages] == list(range(1, len(messages) + 1))
 

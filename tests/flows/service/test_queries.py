@@ -9,13 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from data.contracts.base import canonical_json
 from data.contracts.documents import DocumentKind
-from data.contracts.errors import AuthorityError, ContractViolationError
+from data.contracts.errors import (
+    AuthorityError,
+    ConflictError,
+    ContractViolationError,
+    RecordErasedError,
+    TooLargeError,
+)
 from data.contracts.review import Channel, ReviewRequest, Role
 from data.settings import Settings
-from flows.runtime.ledger import applications, journal, restricted, reviews, runs
+from flows.runtime.ledger import applications, erasures, journal, restricted, reviews, runs, tables
 from flows.runtime.ledger.database import Ledger
 from flows.service import answers, documents
 from flows.service.queries import DeskQueries
@@ -238,6 +245,55 @@ async def test_a_document_is_not_filed_under_its_own_number(
         await documents.file_document(
             ledger, Settings(), "pat-potential", request, caller(Role.INTAKE)
         )
+
+
+async def test_a_full_file_takes_no_document_and_says_how_many_it_takes(
+    ledger: Ledger, queries: DeskQueries
+) -> None:
+    await on_file(ledger)
+    settings, by = Settings(max_documents=len(PAT.documents) + 1), caller(Role.INTAKE)
+    another = PAYSLIP.model_copy(update={"document_id": "payslip-2"})
+    await documents.file_document(ledger, settings, "pat-potential", PAYSLIP, by)
+
+    again, is_new = await documents.file_document(ledger, settings, "pat-potential", PAYSLIP, by)
+    with pytest.raises(ConflictError, match=f"takes {settings.max_documents} at most"):
+        await documents.file_document(ledger, settings, "pat-potential", another, by)
+
+    assert (again.document_id, is_new) == (PAYSLIP.document_id, False)
+
+
+async def test_later_documents_take_no_more_bytes_than_allowed(
+    ledger: Ledger, queries: DeskQueries
+) -> None:
+    await on_file(ledger)
+
+    with pytest.raises(TooLargeError, match="may take 100 bytes; with this one"):
+        await documents.file_document(
+            ledger, Settings(max_document_bytes=100), "pat-potential", PAYSLIP, caller(Role.INTAKE)
+        )
+
+    assert (await ledger.read(applications.filed, "pat-potential")).documents == ()
+
+
+async def test_a_document_that_was_read_while_its_application_was_erased_is_not_kept(
+    ledger: Ledger, queries: DeskQueries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await on_file(ledger)
+    checked = documents._checked
+
+    def erased_meanwhile(*given: Any) -> Any:
+        with ledger.writing() as connection:
+            erasures.erase(connection, "pat-potential", lambda _: "")
+        return checked(*given)
+
+    monkeypatch.setattr(documents, "_checked", erased_meanwhile)
+    with pytest.raises(RecordErasedError):
+        await documents.file_document(
+            ledger, Settings(), "pat-potential", PAYSLIP, caller(Role.INTAKE)
+        )
+
+    with ledger.reading() as connection:
+        assert connection.execute(sa.select(tables.documents)).all() == []
 
 
 async def test_the_audit_pack_names_a_document_by_the_digest_that_its_filing_answered(

@@ -53,6 +53,12 @@ def test_options_are_those_four_and_no_other() -> None:
         StartOptions.model_validate({"faster": True})
 
 
+@pytest.mark.parametrize("day", [86400, "86400", "2026-11-02T00:00:00", True])
+def test_the_day_to_decide_on_is_written_as_a_day(day: object) -> None:
+    with pytest.raises(ValidationError, match="YYYY-MM-DD"):
+        StartOptions.model_validate({"as_of_date": day})
+
+
 def test_an_answer_hands_every_field_but_the_gate_to_the_form() -> None:
     answer = Answer.model_validate(
         {

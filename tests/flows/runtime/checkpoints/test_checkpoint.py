@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -48,15 +47,6 @@ def enter(connection: sa.Connection, *all_of_them: Checkpoint) -> None:
     for entry in all_of_them:
         key = checkpoint_index.storage_key(entry.run_id, entry.label, entry.version, 1)
         checkpoints.index(connection, entry, key, RECEIPT)
-
-
-@pytest.fixture
-def migrations() -> Iterator[None]:
-    """The registered migrations, put back as they were."""
-    known = dict(schemas._migrations)
-    yield
-    schemas._migrations.clear()
-    schemas._migrations.update(known)
 
 
 async def test_a_checkpoint_comes_back_as_it_was_saved(ledger: Ledger) -> None:

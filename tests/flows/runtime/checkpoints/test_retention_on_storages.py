@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,20 +10,13 @@ from flows.runtime.checkpoints.retention import RetentionPolicy, audit_storage, 
 from flows.runtime.checkpoints.store import CheckpointStore
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.prefect_api.result_storage import ResultStorage
-from tests.flows.runtime import storages
-from tests.flows.runtime.checkpoints.test_retention import a_run
+from tests.flows.runtime.checkpoints.aged_runs import DAY, a_run
 from tests.flows.runtime.storages import KINDS, block_of
 
 # botocore still asks for the time without a zone.
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 
-MONTH = RetentionPolicy(older_than=timedelta(days=30))
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    with storages.s3_server() as url:
-        yield url
+MONTH = RetentionPolicy(older_than=30 * DAY)
 
 
 @pytest.fixture(params=KINDS)
@@ -61,3 +52,4 @@ async def test_the_audit_sees_what_is_missing_and_what_belongs_to_nothing(
 
     assert audit.missing == (keys[0],)
     assert audit.unindexed == ("checkpoints/run-1/checked/v9-1.json",)
+    assert not audit.agrees

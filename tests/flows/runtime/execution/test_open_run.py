@@ -26,7 +26,7 @@ from data.contracts.errors import (
 from data.contracts.review import Person
 from data.contracts.runs import RunOptions, RunStatus
 from data.settings import FanOutPolicy, settings
-from flows.runtime.execution import flow_run, open_run
+from flows.runtime.execution import flow_run, open_run, surroundings
 from flows.runtime.execution.desk import Desk
 from flows.runtime.execution.executor import InlineExecutor
 from flows.runtime.execution.gate_form import GateForm
@@ -131,14 +131,14 @@ async def test_a_run_that_cannot_be_opened_in_an_outage_is_no_startup_failure(
         raise error
 
     monkeypatch.setattr(open_run, "_open_orchestrated", opening)
-    ours = open_run.Execution(RUN, "flow-1", 1)
-    token = open_run.execution.set(ours)
+    ours = surroundings.Execution(RUN, "flow-1", 1)
+    token = surroundings.execution.set(ours)
     try:
         with pytest.raises(type(error)):
             async with open_run.open_run(LEAVE, Leave(), "leave-1", pin=Handbook()):
                 pass
     finally:
-        open_run.execution.reset(token)
+        surroundings.execution.reset(token)
 
     assert ours.is_startup_failure is is_startup_failure
 
@@ -146,7 +146,7 @@ async def test_a_run_that_cannot_be_opened_in_an_outage_is_no_startup_failure(
 # -- which run a flow run carries out --------------------------------------------------------------
 
 
-async def taken_through(run_id: str) -> open_run.OpenRun[Handbook]:
+async def taken_through(run_id: str) -> surroundings.OpenRun[Handbook]:
     """Execute a run as the root flow does, with the id that Prefect's parameters give."""
     rules, leave = Handbook(), Leave()
     async with open_run.open_run(LEAVE, leave, "leave-1", pin=rules, run_id=run_id) as opened:

@@ -11,9 +11,9 @@ from data.contracts.errors import ConflictError, LeaseLostError, RecordNotFoundE
 from data.contracts.events import Event, EventType
 from data.contracts.review import ReviewRequest, Role
 from data.contracts.runs import RunStatus
-from flows.runtime.ledger import cancellations, journal, leases, reviews, runs
+from flows.runtime.ledger import cancellations, leases, reviews, runs
 from flows.runtime.ledger.database import Ledger
-from tests.flows.runtime.entries import an_idle_run, draft, left_behind, written
+from tests.flows.runtime.entries import an_idle_run, ended, left_behind, written
 
 OWNER = "host:1:worker:now"
 
@@ -21,11 +21,6 @@ OWNER = "host:1:worker:now"
 async def told(ledger: Ledger, run_id: str) -> list[tuple[EventType, Any]]:
     entries = [Event.model_validate_json(body) for body in await written(ledger, run_id)]
     return [(event.type, event.meta.get("by")) for event in entries]
-
-
-async def ended(ledger: Ledger, run_id: str, status: RunStatus, epoch: int = 1) -> None:
-    done = draft(f"run.{status}", 1.0, EventType.RUN_COMPLETED)
-    await ledger.write(journal.append, run_id, [done], epoch=epoch, status=status)
 
 
 @pytest.mark.parametrize("status", [RunStatus.QUEUED, RunStatus.WAITING], ids=str)

@@ -99,7 +99,7 @@ def test_a_ledger_of_the_first_revision_keeps_its_leases_and_requests_to_stop(
 
     with empty.reading() as connection:
         assert [run.run_id for run in leases.abandoned(connection)] == ["run-1"]
-        assert [run.run_id for run in cancellations.to_be_stopped(connection)] == ["run-1"]
+        assert cancellations.to_be_stopped(connection) == ["run-1"]
         assert connection.execute(sa.text("select path from blobs")).scalars().all() == ["kept"]
         names = {index["name"] for index in sa.inspect(connection).get_indexes("runs")}
         assert {"ix_runs_leased", "ix_runs_to_stop", "ix_runs_by_status"} < names

@@ -77,7 +77,7 @@ async def test_a_notification_that_was_taken_is_not_sent_again(any_ledger: Ledge
     await waiting(any_ledger, "waiting/1")
     (due,) = await any_ledger.read(outbox.due, 10)
 
-    await any_ledger.write(outbox.mark_sent, due)
+    await any_ledger.write(outbox.remove, due)
 
     assert not await any_ledger.write(outbox.claim, due)
     assert await any_ledger.read(outbox.due, 10) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +9,8 @@ import pytest
 from data.contracts.base import Contract
 from flows.runtime.ledger import schemas
 from flows.runtime.ledger.schemas import NoMigrationError
+
+pytestmark = pytest.mark.usefixtures("migrations")
 
 
 class Note(Contract):
@@ -20,15 +21,6 @@ class Note(Contract):
 
 class Plain(Contract):
     text: str
-
-
-@pytest.fixture(autouse=True)
-def _only_known_migrations() -> Iterator[None]:
-    """The registered migrations, put back as they were."""
-    known = dict(schemas._migrations)
-    yield
-    schemas._migrations.clear()
-    schemas._migrations.update(known)
 
 
 def name_the_text(document: dict[str, Any]) -> dict[str, Any]:

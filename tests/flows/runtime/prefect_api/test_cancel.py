@@ -9,21 +9,15 @@ import pytest
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelling, Completed, Crashed, Running, Scheduled, Suspended
 
-from data.contracts.events import EventType
 from data.contracts.runs import RunStatus
-from flows.runtime.ledger import cancellations, journal, leases, runs
+from flows.runtime.ledger import cancellations, leases, runs
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.prefect_api import cancel
-from tests.flows.runtime.entries import an_idle_run, draft, flow_run_of, left_behind
+from tests.flows.runtime.entries import an_idle_run, ended, flow_run_of, left_behind
 from tests.flows.runtime.prefect_server import PrefectServer
 
 OWNER = "host:1:worker:now"
 SUBFLOW = uuid4()
-
-
-async def ended(ledger: Ledger, run_id: str, status: RunStatus, epoch: int = 1) -> None:
-    done = draft(f"run.{status}", 1.0, EventType.RUN_COMPLETED)
-    await ledger.write(journal.append, run_id, [done], epoch=epoch, status=status)
 
 
 async def test_a_request_without_a_lease_is_an_end_in_the_next_sweep(ledger: Ledger) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,12 @@ from prefect.utilities.asyncutils import sync_compatible
 from data.contracts.errors import UnavailableError
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.prefect_api.result_storage import LedgerStorage, ResultStorage
-from tests.flows.runtime import storages
 from tests.flows.runtime.storages import KINDS, block_of, bucket, s3_client
 
 # botocore still asks for the time without a zone.
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 
 KEY = "checkpoints/run-1/a/v1-1.json"
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    with storages.s3_server() as url:
-        yield url
 
 
 @pytest.fixture(params=KINDS)

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ import flows.runtime
 from data.contracts.errors import CreditDeskError
 from flows.runtime.host.supervisor import Role, RoleState, Supervisor
 from flows.runtime.prefect_api.server import AnswerLog, require_supported_prefect
+from tests.desk import unused_port
 
 ROOT = Path(flows.runtime.__file__).parents[2]
 SERVES = """
@@ -97,12 +97,6 @@ class Life:
 def server_role(folder: Path, port: int) -> Role:
     command = [sys.executable, "-c", SERVES, str(folder), str(port)]
     return Role("server", command, {"PYTHONPATH": str(ROOT)})
-
-
-def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from data.contracts.events import EventType
@@ -17,6 +19,7 @@ from data.settings import Settings
 from flows.runtime.ledger import journal, outbox
 from flows.runtime.ledger.database import Ledger, moment
 from flows.runtime.ledger.tables import outbox as table
+from flows.runtime.worker import notifications
 from flows.runtime.worker.notifications import send_notifications
 from tests.flows.runtime.entries import RUN, a_run, draft
 
@@ -131,6 +134,30 @@ async def test_a_receiver_that_is_away_loses_nothing(ledger: Ledger) -> None:
         await send_notifications(ledger, Settings(notify_url=receiver.url))
 
     assert len(receiver.told) == 1
+
+
+async def test_a_receiver_that_answers_byte_by_byte_does_not_hold_the_sweep_up_for_ever(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifications, "_TIMEOUT_SECONDS", 0.5)
+    await waits(ledger)
+
+    async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nX-Endless: ")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b"y")
+                await writer.drain()
+                await asyncio.sleep(0.1)
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        async with asyncio.timeout(30):
+            await send_notifications(ledger, Settings(notify_url=f"http://127.0.0.1:{port}/"))
+
+    await hurry(ledger)
+    assert len(await ledger.read(outbox.due, 10)) == 1
 
 
 async def test_without_a_webhook_nothing_is_kept_for_one(ledger: Ledger) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -13,14 +14,15 @@ import pytest
 from prefect.client.schemas.objects import State
 from prefect.states import AwaitingRetry, Pending, Scheduled
 
+from data.contracts.errors import UnavailableError
 from data.contracts.runs import RunStatus
 from data.settings import Settings
 from flows.runtime.execution import engine
 from flows.runtime.execution.desk import Desk
-from flows.runtime.execution.open_run import Execution
+from flows.runtime.execution.surroundings import Execution
 from flows.runtime.ledger import leases, runs
 from flows.runtime.ledger.database import Ledger
-from flows.runtime.prefect_api import deployments, scheduled, states
+from flows.runtime.prefect_api import deployments, feed, scheduled, states
 from flows.runtime.prefect_api.client import FlowRun
 from flows.runtime.prefect_api.deployments import Deployment
 from flows.runtime.worker.worker import Worker
@@ -214,6 +216,24 @@ async def test_a_run_that_another_worker_holds_is_offered_again_later(
     assert at > datetime.now(UTC)
     assert (await ledger.read(runs.find, run_id)).lease_owner == "host:1:worker:now"
     assert taken.parameters == []
+
+
+async def test_a_ledger_that_is_away_when_a_cancellation_is_heard_does_not_end_the_listening(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def told(**_: Any) -> AsyncIterator[feed.Signal]:
+        yield feed.Signal(feed.RUN_CANCELLING, str(uuid4()))
+        yield feed.Signal(feed.RUN_OFFERED[0], str(uuid4()))
+
+    def away(*_: Any) -> None:
+        raise UnavailableError("the ledger did not answer")
+
+    monkeypatch.setattr(feed, "listen", told)
+    monkeypatch.setattr(runs, "of_flow_runs", away)
+
+    await worker._listen()
+
+    assert worker._look.is_set()
 
 
 async def test_a_prefect_server_with_a_new_database_is_told_of_the_deployments_again(

@@ -18,18 +18,10 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_try_at", sa.String(length=32), nullable=False),
         sa.Column("created_at", sa.String(length=32), nullable=False),
-        sa.Column("sent_at", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("notification_id", name=op.f("pk_outbox")),
     )
     op.create_index("ix_outbox_run_id", "outbox", ["run_id"])
-    unsent = sa.column("sent_at", sa.String) == ""
-    op.create_index(
-        "ix_outbox_unsent",
-        "outbox",
-        ["next_try_at"],
-        sqlite_where=unsent,
-        postgresql_where=unsent,
-    )
+    op.create_index("ix_outbox_next_try_at", "outbox", ["next_try_at"])
     op.create_index("ix_runs_by_status", "runs", ["status", "created_at", "run_id"])
     op.create_index("ix_reviews_by_due", "reviews", ["status", "due_at", "run_id"])
     op.add_column("documents", sa.Column("size", sa.Integer(), nullable=False, server_default="0"))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from importlib.resources import files
 from xml.etree import ElementTree as ET
-
-import pytest
 
 from flows.runtime.graph.drawing import style
 from flows.runtime.graph.drawing.drawing import NodeStatus, to_svg
 from flows.runtime.graph.drawing.redraw import draw_with_dot
 from flows.runtime.graph.workflow import Workflow
 from flows.workflow import WORKFLOW
+from tests.flows.runtime.graph.drawing.dot import NEEDS_DOT
 
 SVG = "{http://www.w3.org/2000/svg}"
 CHECKED_IN = files("flows") / "workflow.svg"
@@ -81,7 +79,7 @@ def test_its_name_and_its_style_are_those_of_today() -> None:
     assert root.findtext(f"{SVG}style", "").strip() == style.stylesheet(), REDRAW
 
 
-@pytest.mark.skipif(shutil.which("dot") is None, reason="dot is not installed")
+@NEEDS_DOT
 def test_dot_draws_the_same_today() -> None:
     """Coordinates are left out: they differ between versions of Graphviz."""
     assert shown(CHECKED_IN.read_text(encoding="utf-8")) == shown(draw_with_dot(WORKFLOW)), REDRAW

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -15,15 +14,15 @@ import pytest
 from flows.runtime.graph.drawing import drawing
 from flows.runtime.graph.drawing.drawing import NodeStatus, to_dot, to_json, to_svg
 from flows.runtime.graph.drawing.redraw import draw_with_dot, main
-from flows.runtime.graph.drawing.style import look_of
+from flows.runtime.graph.drawing.style import SHAPES, look_of
 from flows.runtime.graph.workflow import Edge, Kind, Node, Workflow
+from tests.flows.runtime.graph.drawing.dot import NEEDS_DOT
 from tests.flows.runtime.maps import EDGES, NODES, editors_desk, is_clear
 
 SVG = "{http://www.w3.org/2000/svg}"
 EVERY_STATUS = dict(
     zip(("start", "facts", "style", "editor", "lawyer", "offer"), NodeStatus, strict=True)
 )
-NEEDS_DOT = pytest.mark.skipif(shutil.which("dot") is None, reason="dot is not installed")
 
 
 @pytest.fixture(autouse=True)
@@ -220,16 +219,7 @@ def test_shapes_follow_the_kinds() -> None:
     source = to_dot(editors_desk())
     shapes = dict(re.findall(r"^\t(\w+) \[.*\bshape=(\w+)", source, re.MULTILINE))
 
-    assert {node.kind: shapes[node.id] for node in editors_desk().nodes} == {
-        Kind.START: "oval",
-        Kind.AGENT: "box",
-        Kind.DECISION: "diamond",
-        Kind.FAN_OUT: "octagon",
-        Kind.FAN_IN: "octagon",
-        Kind.HITL: "hexagon",
-        Kind.SUB_WORKFLOW: "doubleoctagon",
-        Kind.END: "oval",
-    }
+    assert {node.kind: shapes[node.id] for node in editors_desk().nodes} == SHAPES
 
 
 def test_ways_back_are_dashed_in_dot() -> None:

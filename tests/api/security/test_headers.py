@@ -1,0 +1,45 @@
+"""The security headers of every answer."""
+
+from __future__ import annotations
+
+import httpx
+
+from tests.api.desks import RUN_ID
+from tests.api.security.conftest import Guarded
+
+
+async def test_every_answer_tells_a_browser_to_be_careful(client: httpx.AsyncClient) -> None:
+    for path in ("/runs", f"/runs/{RUN_ID}", "/nowhere", "/health/live", "/docs"):
+        headers = (await client.get(path)).headers
+
+        assert headers["x-content-type-options"] == "nosniff", path
+        assert headers["x-frame-options"] == "DENY", path
+        assert headers["referrer-policy"] == "no-referrer", path
+        assert "frame-ancestors 'none'" in headers["content-security-policy"], path
+        assert headers["cache-control"] == "no-store", path
+
+
+async def test_data_may_load_nothing_and_the_api_page_may_load_its_program(
+    client: httpx.AsyncClient,
+) -> None:
+    data = (await client.get("/runs")).headers["content-security-policy"]
+    page = await client.get("/docs")
+    policy = page.headers["content-security-policy"]
+
+    assert data.startswith("default-src 'none'")
+    hosts = {part.split("/")[2] for part in page.text.split('"') if part.startswith("https://")}
+    assert hosts
+    assert all(f"https://{host}" in policy for host in hosts)
+
+
+async def test_refusals_and_failures_have_the_headers_too(guarded: Guarded) -> None:
+    guarded.desk.error = RuntimeError("the value 529-73-7637 was not expected")
+    key = guarded.key("viewer")
+
+    refused, failed = await guarded.get("/runs"), await guarded.get("/runs", key)
+
+    assert (refused.status_code, failed.status_code) == (401, 500)
+    for answer in (refused, failed):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "529-73-7637" not in failed.text
+    assert "Traceback" not in failed.text
