@@ -30,13 +30,13 @@ def test_an_equal_document_is_found_under_every_id() -> None:
     cache.keep(_document(), "malformed")
 
     assert cache.find(_document(document_id="doc-2")) == "malformed"
+    assert cache.find(_document(applicant=ApplicantRole.CO)) == "malformed"
 
 
 @pytest.mark.parametrize(
     "differs",
     [
         {"kind": DocumentKind.W2},
-        {"applicant": ApplicantRole.CO},
         {"media_type": "application/pdf"},
         {"size_bytes": 3},
         {"sha256": "b" * 64},
