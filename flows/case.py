@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import ValidationError
 
+from data.contracts.base import Contract
 from data.contracts.case import CaseFile
 from data.contracts.documents import Document
 from data.contracts.errors import ContractViolationError
@@ -51,11 +52,13 @@ def document_sha256(filed: bytes) -> str:
 
 
 def case_in_run(
-    filed: applications.Filed, options: RunOptions, overrides: dict[str, Any]
+    application: Filed | Contract, options: RunOptions, overrides: dict[str, Any]
 ) -> CaseFile:
-    """The application on file as one run decides it: on the run's date, with a fork's overrides."""
+    """The application as one run decides it: on the run's date, with a fork's overrides."""
+    case = case_on_file(application) if isinstance(application, Filed) else application
+    assert isinstance(case, CaseFile)
     as_of = {"as_of_date": options.as_of_date} if options.as_of_date else {}
-    return with_overrides(case_on_file(filed), as_of | overrides)
+    return with_overrides(case, as_of | overrides)
 
 
 def with_overrides(case: CaseFile, overrides: dict[str, Any]) -> CaseFile:

@@ -15,6 +15,7 @@ from data.contracts.underwriting import (
     Evidence,
     Intake,
     Review,
+    Rulebook,
     Underwriting,
     Verdict,
 )
@@ -44,18 +45,21 @@ async def underwrite(
     application_id: str, run_id: str = "", options: RunOptions | None = None
 ) -> Any:
     """Underwrite one application."""
-    data_dir = settings().data_dir
-    async with open_run(
-        WORKFLOW,
-        Underwriting(),
-        application_id,
-        run_id=run_id,
-        options=options,
-        pin=current_rulebook(data_dir),
-    ) as run:
-        with use_agents(AgentRegistry.with_rulebook(run.pinned, data_dir)):
-            await decide(run)
+    rulebook = current_rulebook(settings().data_dir)
+    run = await carry_out(application_id, rulebook, run_id=run_id, options=options)
     return run.conclusion
+
+
+async def carry_out(
+    application_id: str, rulebook: Rulebook, *, run_id: str = "", options: RunOptions | None = None
+) -> OpenRun[Rulebook]:
+    """Execute the run of an application, by the rulebook that it has pinned or pins now."""
+    async with open_run(
+        WORKFLOW, Underwriting(), application_id, run_id=run_id, options=options, pin=rulebook
+    ) as run:
+        with use_agents(AgentRegistry.with_rulebook(run.pinned, settings().data_dir)):
+            await decide(run)
+    return run
 
 
 async def decide(run: OpenRun[Any]) -> None:
@@ -133,4 +137,4 @@ def outcome_of(recommendation: Recommendation, review: Review | None) -> Outcome
 
 def filed_case(run: OpenRun[Any]) -> CaseFile:
     """The application on file, with the overrides of this run."""
-    return case_in_run(run.filed, run.options, run.overrides)
+    return case_in_run(run.application, run.options, run.overrides)

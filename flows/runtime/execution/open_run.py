@@ -73,7 +73,8 @@ async def open_run(
         surroundings = inline.get()
         if surroundings is not None:
             asked = options or RunOptions()
-            opened = _open_inline(workflow, initial, application_id, asked, surroundings, pin)
+            name = run_id or application_id
+            opened = _open_inline(workflow, initial, name, asked, surroundings, pin)
         else:
             with _noting_outage():
                 opened = await _open_orchestrated(workflow, initial, run_id, pin, on_leaving)
@@ -96,14 +97,14 @@ def _noting_outage() -> Iterator[None]:
 def _open_inline(
     workflow: Workflow,
     initial: Contract,
-    application_id: str,
+    run_id: str,
     options: RunOptions,
     surroundings: Inline,
     pin: Pin,
 ) -> OpenRun[Pin]:
     run = RunContext(
         workflow,
-        application_id,
+        run_id,
         initial,
         record=surroundings.record,
         executor=InlineExecutor(),
@@ -112,7 +113,7 @@ def _open_inline(
         versions={"pinned": sha256_of(pin)},
     )
     run.walk.enter(workflow.start.id, run.state)
-    return OpenRun(run, surroundings.filed, pin, options)
+    return OpenRun(run, surroundings.application, pin, options)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from prefect.client.schemas.objects import State
 
 from data.contracts.base import Contract
+from data.contracts.errors import WorkflowError
 from data.contracts.review import Person
 from data.contracts.runs import RunOptions
 from flows.runtime.execution.context import AgentPolicy, RunContext
@@ -45,7 +46,8 @@ class Execution:
 class Inline:
     """Set this, and the same root flow function runs without Prefect and without a ledger."""
 
-    filed: Filed
+    application: Filed | Contract
+    """As the vault would hold it, or itself, when the caller has read it."""
     agent_policy: AgentPolicy = field(default_factory=AgentPolicy)
     answers: PreparedAnswers = field(default_factory=PreparedAnswers)
     record: MemoryRecord = field(default_factory=MemoryRecord)
@@ -61,8 +63,8 @@ class OpenRun(Generic[Pin]):
     """A run that is being executed, with what it was asked to do."""
 
     context: RunContext[Any]
-    filed: Filed
-    """The application as the vault holds it."""
+    application: Filed | Contract
+    """As the vault holds it, or itself, when the caller of an inline run has read it."""
     pinned: Pin
     """What the run decides by, fixed when it was first executed."""
     options: RunOptions
@@ -74,8 +76,15 @@ class OpenRun(Generic[Pin]):
     """What the root flow returns to Prefect: a state of its own if it was stopped on request."""
     vault: Callable[[], Awaitable[Filed]] | None = None
 
+    @property
+    def filed(self) -> Filed:
+        """The application as the vault holds it. Raises WorkflowError when a caller has read it."""
+        if not isinstance(self.application, Filed):
+            raise WorkflowError("this inline run was handed an application that is not in a vault")
+        return self.application
+
     async def reread(self) -> None:
         """Look into the vault again: an answer that came at once did not put the run to sleep, and
         documents may lie there that this execution has not seen."""
         if self.vault is not None:
-            self.filed = await self.vault()
+            self.application = await self.vault()
