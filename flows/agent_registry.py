@@ -19,10 +19,10 @@ from agents.fraud import FraudAgent
 from agents.income import IncomeAgent
 from agents.kyc import KycAgent
 from agents.underwriter import DecisionWriter, Pricer
-from data.contracts.base import sha256_of
 from data.contracts.decision import Versions
 from data.contracts.underwriting import Rulebook
 from data.version import code_version
+from tools.policy import pack_sha256
 from tools.watchlist import watchlist_file
 
 
@@ -64,7 +64,7 @@ class AgentRegistry:
         book = self.rulebook
         return Versions(
             workflow=workflow,
-            policy=f"{book.policy.id}/{book.policy.version}/{_short(sha256_of(book.policy))}",
+            policy=f"{book.policy.id}/{book.policy.version}/{_short(pack_sha256(book.policy))}",
             scorecard=f"{book.scorecard.name}/{book.scorecard.version}",
             challenger=f"{book.challenger.name}/{book.challenger.version}",
             price_table=f"{book.prices.table}/{book.prices.version}",

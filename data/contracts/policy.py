@@ -251,6 +251,10 @@ class RulePack(Contract):
     affordability: AffordabilityTerms
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
 
+    def __hash__(self) -> int:
+        """By name alone: caches look the pack up in every run, and its rules take long to hash."""
+        return hash((self.id, self.version))
+
 
 class RuleStatus(StrEnum):
     HIT = "hit"

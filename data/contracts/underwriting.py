@@ -38,6 +38,10 @@ class Rulebook(Contract):
     ensemble: Ensemble
     authority: AuthorityMatrix
 
+    def __hash__(self) -> int:
+        """By its policy's name: caches look the rulebook up in every run."""
+        return hash(self.policy)
+
 
 class Intake(Contract):
     """The documents on file, and whether the application alone already decides the case."""

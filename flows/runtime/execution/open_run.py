@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from data.contracts.base import Contract, sha256_of
+from data.contracts.base import Contract
 from data.contracts.errors import (
     CheckpointCorruptError,
     CheckpointError,
@@ -110,7 +110,7 @@ def _open_inline(
         executor=InlineExecutor(),
         gatekeeper=surroundings.answers,
         agent_policy=_with_options(surroundings.agent_policy, options),
-        versions={"pinned": sha256_of(pin)},
+        versions={"pinned": pinned.digest_of(pin)},
     )
     run.walk.enter(workflow.start.id, run.state)
     return OpenRun(run, surroundings.application, pin, options)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from functools import lru_cache
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -20,6 +21,12 @@ from flows.runtime.ledger.runs import find
 from flows.runtime.ledger.tables import blobs, runs
 
 Pin = TypeVar("Pin", bound=Contract)
+
+
+@lru_cache(maxsize=16)
+def digest_of(document: Contract) -> str:
+    """The digest that a run pins. Most runs of a process pin the same document."""
+    return sha256_of(document)
 
 
 def migrate(contract: type[Pin], body: bytes) -> Pin:
@@ -53,7 +60,7 @@ def pin(
     That is `document`, unless another one was `chosen` by its digest. None when the run decides
     by `document`, otherwise the JSON of the one that it does decide by.
     """
-    digest = sha256_of(document)
+    digest = digest_of(document)
     first = connection.execute(
         runs.update()
         .where(runs.c.run_id == run_id, runs.c.workflow_version == "")
@@ -69,7 +76,7 @@ def pin(
 
 def keep_pinned(connection: sa.Connection, document: Contract) -> str:
     """Store what runs may decide by, once; returns its digest."""
-    digest = sha256_of(document)
+    digest = digest_of(document)
     body = zlib.compress(canonical_json(document))
     insert_or_ignore(
         connection, blobs, {"path": f"pins/{digest}", "body": body, "written_at": now()}
