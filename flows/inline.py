@@ -19,7 +19,7 @@ from data.contracts.underwriting import Rulebook
 from flows.runtime.checkpoints.checkpoint import Checkpoint
 from flows.runtime.execution.context import AgentPolicy
 from flows.runtime.execution.gatekeeper import PreparedAnswers, WaitingForReviewError
-from flows.runtime.execution.recorder import MemoryRecord
+from flows.runtime.execution.recorder import ResultRecord
 from flows.runtime.execution.surroundings import Inline, inline
 from flows.underwriting import carry_out
 
@@ -69,7 +69,7 @@ async def underwrite_inline(
 
     Raises the CreditDeskError that ends the run, with the stage, agent and tool that it came from.
     """
-    record = MemoryRecord()
+    record = ResultRecord()
     token = inline.set(
         Inline(
             case,

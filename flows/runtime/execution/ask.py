@@ -26,6 +26,7 @@ from data.contracts.errors import (
 from data.contracts.events import EventType
 from flows.runtime.execution.context import AgentPolicy, RunContext, current_run
 from flows.runtime.execution.recorder import Entry
+from flows.runtime.ledger.journal import Draft
 from tools.base import ToolCall, recorded_calls
 
 Question = TypeVar("Question", bound=Contract)
@@ -64,7 +65,10 @@ class Ask(Generic[Finding]):
 
     async def _answer(self, run: RunContext[Any], place: str, branch: str) -> Finding:
         agent = self.agent
-        key = f"{place}/{agent.version}-{sha256_of(self.question)[:32]}"
+
+        def key() -> str:
+            return f"{place}/{agent.version}-{sha256_of(self.question)[:32]}"
+
         kept = await run.record.kept_answer(key)
         began = time.perf_counter()
         if kept is not None:
@@ -72,13 +76,15 @@ class Ask(Generic[Finding]):
         else:
             with recorded_calls() as calls:
                 finding, attempts = await self._with_retries(run, place)
-            await run.record.keep_answer(key, finding.model_dump(mode="json"))
+            await run.record.keep_answer(key, finding)
         seconds = time.perf_counter() - began
         _duration.record(seconds, {"agent": agent.label})
         if branch:
             run.progress.finish(branch)
         run.remember(agent.label, agent.describe(finding))
-        await self._tell(run, place, finding, calls, attempts, seconds)
+        await run.record.write(
+            Entry(lambda: self._news(run, place, finding, calls, attempts, seconds))
+        )
         return finding
 
     async def _with_retries(self, run: RunContext[Any], place: str) -> tuple[Finding, int]:
@@ -101,7 +107,7 @@ class Ask(Generic[Finding]):
                 await asyncio.sleep(agent_policy.backoff_seconds * 2 ** (attempt - 1))
         raise AssertionError("a loop over at least one attempt returns or raises")
 
-    async def _tell(
+    def _news(
         self,
         run: RunContext[Any],
         place: str,
@@ -109,7 +115,8 @@ class Ask(Generic[Finding]):
         calls: list[ToolCall],
         attempts: int,
         seconds: float,
-    ) -> None:
+    ) -> list[Draft]:
+        """The events of an answer: each tool that was used, and that the agent has answered."""
         agent = self.agent
         drafts = [
             run.draft(
@@ -141,7 +148,7 @@ class Ask(Generic[Finding]):
                 key=f"{place}/completed",
             )
         )
-        await run.record.write(Entry(drafts))
+        return drafts
 
 
 def ask(agent: Agent[Question, Finding], question: Question) -> Ask[Finding]:

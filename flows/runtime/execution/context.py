@@ -7,7 +7,7 @@ parameters stay plain data. Agents and tools never see it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from flows.runtime.execution.executor import Executor
 from flows.runtime.execution.gate_form import Answered, F
 from flows.runtime.execution.gatekeeper import Gatekeeper, resolved_key
 from flows.runtime.execution.recorder import Entry, Record
+from flows.runtime.execution.snapshot import PlainForms, Snapshot
 from flows.runtime.graph.progress import Progress
 from flows.runtime.graph.walk import Walk
 from flows.runtime.graph.workflow import Kind, Node, Workflow
@@ -73,6 +74,8 @@ class RunContext(Generic[S]):
         self.walk = Walk(workflow)
         self.progress = Progress(workflow)
         self.outputs: dict[str, Any] = {}
+        """Each finished stage's output by `<stage>#<visit>`: a contract, or its JSON form from a
+        checkpoint."""
         self.phase = ""
         self._ordinal = 0
         self._parent = ""
@@ -81,6 +84,7 @@ class RunContext(Generic[S]):
         self._said: Counter[str] = Counter()
         self._remembered: dict[str, int] = {}
         self._unsaved: list[Message] = []
+        self._forms = PlainForms()
 
     # -- what stages and the root flow use ------------------------------------------------
 
@@ -97,15 +101,16 @@ class RunContext(Generic[S]):
         The event keeps its number when the run is executed again: `key` names it, by default
         its type and its place in the order in which this stage said such things.
         """
-        await self.record.write(Entry([self.draft(type, message, payload, key=key)]))
+        await self.record.write(Entry(lambda: [self.draft(type, message, payload, key=key)]))
 
     async def update(self, **fields: Any) -> None:
         """Change the typed state: all fields or none, told as one event with what changed."""
-        before = self._plain_state()
-        self.state = self._with(fields)
-        changed = summarize_patch(json_patch(before, self._plain_state()))
-        draft = self.draft(EventType.STATE_UPDATED, ", ".join(fields), {"changed": changed})
-        await self.record.write(Entry([draft], changes={"state": self._plain_state()}))
+        before, self.state = self.state, self._with(fields)
+
+        def tell() -> list[Draft]:
+            return [self._changed(before, ", ".join(fields))]
+
+        await self.record.write(Entry(tell, change=lambda: {"state": self._plain_state()}))
 
     def remember(self, author: str, text: str) -> None:
         """Add to the run's thread; it is saved when the stage ends."""
@@ -118,16 +123,15 @@ class RunContext(Generic[S]):
 
         An execution that comes here again replaces the document.
         """
-        await self.record.write(Entry([], restricted={name: document}))
+        await self.record.write(Entry(restricted={name: document}))
 
     async def save_checkpoint(self, label: str, data: Mapping[str, Any] | None = None) -> str:
         """Save everything under a name, outside the ones every stage gets. Returns its name."""
         self._labels[label] += 1
-        checkpoint = self.snapshot(label, self._labels[label], data)
-        draft = self._saved_draft(checkpoint)
-        await self.record.write(self._entry([draft], checkpoint))
-        self._advance(checkpoint)
-        return checkpoint.name
+        snapshot = self._stand(label, self._labels[label], data)
+        await self.record.write(self._entry(lambda: [self._saved_draft(snapshot)], snapshot))
+        self._advance(snapshot)
+        return snapshot.name
 
     async def request_hitl(self, gate: str, form: type[F], request: ReviewRequest) -> Answered[F]:
         """Ask a person and go on with the answer, however many days and restarts later.
@@ -159,26 +163,7 @@ class RunContext(Generic[S]):
         self, label: str, version: int, data: Mapping[str, Any] | None = None
     ) -> Checkpoint:
         """The whole of this execution as a checkpoint that another can go on from."""
-        return Checkpoint(
-            workflow=self.workflow.name,
-            workflow_version=self.workflow.version,
-            run_id=self.run_id,
-            label=label,
-            version=version,
-            ordinal=self._ordinal + 1,
-            parent=self._parent,
-            versions=self.versions,
-            state=self._plain_state(),
-            memory=tuple(self.memory),
-            outputs=self.outputs,
-            walk=self.walk.as_dict(),
-            progress=self.progress.as_dict(),
-            fingerprints={
-                stage: self.workflow.fingerprint(stage)
-                for stage in {key.split("#")[0] for key in self.outputs}
-            },
-            data=dict(data or {}),
-        )
+        return self._stand(label, version, data).checkpoint
 
     # -- what the kit's other rooms use ---------------------------------------------------
 
@@ -227,7 +212,7 @@ class RunContext(Generic[S]):
                     )
                 )
         if drafts:
-            await self.record.write(Entry(drafts))
+            await self.record.write(Entry(lambda: drafts))
 
     @property
     def current_visit(self) -> int:
@@ -261,55 +246,76 @@ class RunContext(Generic[S]):
 
     async def finish_stage(self, stage: str, visit: int, output: Contract, label: str) -> None:
         """End a stage in one transaction: state, memory, checkpoint, and the news of them."""
-        before = self._plain_state()
-        self.outputs[f"{stage}#{visit}"] = output.model_dump(mode="json")
-        self.state = self._with({stage: output})
+        before, self.state = self.state, self._with({stage: output})
+        self.outputs[f"{stage}#{visit}"] = output
         for node in self._stage(stage):
             if node.id in self.walk.visits:
                 self.progress.finish(node.id)
-        drafts = [
-            self.draft(
-                EventType.STATE_UPDATED,
-                f"{stage.replace('_', ' ').capitalize()} is known",
-                {"changed": summarize_patch(json_patch(before, self._plain_state()))},
-                key=f"state/{stage}/{visit}",
-            )
-        ]
-        checkpoint = None
+        snapshot = None
         if label:
             self._labels[label] = visit
-            checkpoint = self.snapshot(label, visit)
-            drafts.append(self._saved_draft(checkpoint))
-        drafts.append(
-            self.draft(
-                EventType.STAGE_COMPLETED,
-                f"Completed {stage.replace('_', ' ')}",
-                key=f"completed/{stage}/{visit}",
-            )
-        )
-        await self.record.write(self._entry(drafts, checkpoint))
-        if checkpoint is not None:
-            self._advance(checkpoint)
+            snapshot = self._stand(label, visit)
 
-    def _entry(self, drafts: list[Draft], checkpoint: Checkpoint | None) -> Entry:
+        def tell() -> list[Draft]:
+            spoken = stage.replace("_", " ")
+            known = f"{spoken.capitalize()} is known"
+            return [
+                self._changed(before, known, key=f"state/{stage}/{visit}"),
+                *([self._saved_draft(snapshot)] if snapshot else []),
+                self.draft(
+                    EventType.STAGE_COMPLETED,
+                    f"Completed {spoken}",
+                    key=f"completed/{stage}/{visit}",
+                ),
+            ]
+
+        await self.record.write(self._entry(tell, snapshot))
+        if snapshot is not None:
+            self._advance(snapshot)
+
+    def _stand(self, label: str, version: int, data: Mapping[str, Any] | None = None) -> Snapshot:
+        return Snapshot(
+            workflow=self.workflow,
+            run_id=self.run_id,
+            label=label,
+            version=version,
+            ordinal=self._ordinal + 1,
+            parent=self._parent,
+            versions=self.versions,
+            state=self.state,
+            memory=tuple(self.memory),
+            outputs=dict(self.outputs),
+            walk=self.walk.as_dict(),
+            progress=self.progress.as_dict(),
+            data=dict(data or {}),
+            forms=self._forms,
+        )
+
+    def _changed(self, before: S, message: str, *, key: str = "") -> Draft:
+        """The event that the state has changed since `before`."""
+        patch = json_patch(self._forms.of_state(before), self._plain_state())
+        changed = {"changed": summarize_patch(patch)}
+        return self.draft(EventType.STATE_UPDATED, message, changed, key=key)
+
+    def _entry(self, tell: Callable[[], list[Draft]], snapshot: Snapshot | None) -> Entry:
         unsaved, self._unsaved = self._unsaved, []
         return Entry(
-            drafts,
-            checkpoint=checkpoint,
+            tell,
+            snapshot=snapshot,
             messages=unsaved,
-            changes={"state": self._plain_state(), "phase": self.phase},
+            change=lambda: {"state": self._plain_state(), "phase": self.phase},
         )
 
-    def _advance(self, checkpoint: Checkpoint) -> None:
-        self._ordinal = checkpoint.ordinal
-        self._parent = checkpoint.name
+    def _advance(self, snapshot: Snapshot) -> None:
+        self._ordinal = snapshot.ordinal
+        self._parent = snapshot.name
 
-    def _saved_draft(self, checkpoint: Checkpoint) -> Draft:
-        name = f"{checkpoint.label}/{checkpoint.version}"
+    def _saved_draft(self, snapshot: Snapshot) -> Draft:
+        name = f"{snapshot.label}/{snapshot.version}"
         return self.draft(
             EventType.CHECKPOINT_SAVED,
             f"Checkpoint {name}",
-            {"label": checkpoint.label, "version": checkpoint.version},
+            {"label": snapshot.label, "version": snapshot.version},
             key=f"checkpoint/{name}",
         )
 
@@ -343,7 +349,7 @@ class RunContext(Generic[S]):
             meta,
             key=resolved_key(gate, visit),
         )
-        await self.record.write(Entry([resolved], changes={"status": "running"}))
+        await self.record.write(Entry(lambda: [resolved], change=lambda: {"status": "running"}))
 
     def _visit_of(self, gate: str) -> int:
         """Which time this gate asks.
@@ -367,7 +373,7 @@ class RunContext(Generic[S]):
         return self.state.model_copy(update=dict(fields))
 
     def _plain_state(self) -> dict[str, Any]:
-        return self.state.model_dump(mode="json")
+        return self._forms.of_state(self.state)
 
 
 def current_run() -> RunContext[Any]:

@@ -27,6 +27,7 @@ from flows.runtime.execution.gatekeeper import WaitingForReviewError
 from flows.runtime.execution.recorder import Entry
 from flows.runtime.execution.surroundings import OpenRun, execution, inline
 from flows.runtime.graph.workflow import Kind
+from flows.runtime.ledger.journal import Draft
 
 
 @asynccontextmanager
@@ -79,8 +80,13 @@ async def _complete(run: RunContext[Any], ended_at: str = "") -> None:
         run.progress.skip(node.id)
     message = f"Ends here: a person would be asked at '{ended_at}'" if ended_at else "Run completed"
     meta = {"ended_at": ended_at} if ended_at else {}
-    draft = run.draft(EventType.RUN_COMPLETED, message, meta, key="run.completed", phase="")
-    await run.record.write(Entry([draft], changes={"status": RunStatus.COMPLETED, "error": None}))
+
+    def tell() -> list[Draft]:
+        return [run.draft(EventType.RUN_COMPLETED, message, meta, key="run.completed", phase="")]
+
+    await run.record.write(
+        Entry(tell, change=lambda: {"status": RunStatus.COMPLETED, "error": None})
+    )
 
 
 async def end_in_error(run: RunContext[Any], error: Exception) -> CreditDeskError:
@@ -116,7 +122,8 @@ async def _fail(run: RunContext[Any], error: CreditDeskError) -> None:
             EventType.RUN_FAILED, "Run failed", failure, key=f"run.failed/{run.record.epoch}"
         ),
     ]
-    await run.record.write(Entry(drafts, changes={"status": RunStatus.FAILED, "error": failure}))
+    failed = {"status": RunStatus.FAILED, "error": failure}
+    await run.record.write(Entry(lambda: drafts, change=lambda: failed))
 
 
 async def _stop(run: RunContext[Any]) -> State[Any]:

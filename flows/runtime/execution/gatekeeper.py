@@ -146,7 +146,7 @@ class SuspendingGatekeeper:
         if typed is not None:
             await self._take(form, review, typed, waiting)
         else:
-            await self._record.write(Entry([], changes={"status": "waiting"}))
+            await self._record.write(Entry(change=lambda: {"status": "waiting"}))
             # Each execution sleeps under a key of its own: Prefect accepts a key only once.
             await flow_run.suspend(f"{key}-{self._record.epoch}", prefilled(form, review.request))
 
@@ -254,7 +254,8 @@ class SuspendingGatekeeper:
             meta={"gate": review.gate, "code": why.code},
         )
         await self._record.write(
-            Entry([rejected]), lambda connection: reviews.reject(connection, review, why.message)
+            Entry(lambda: [rejected]),
+            lambda connection: reviews.reject(connection, review, why.message),
         )
 
 

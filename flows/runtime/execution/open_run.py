@@ -168,7 +168,7 @@ async def _open_orchestrated(
         raise
     except Exception as error:
         with suppress(UnavailableError):  # a journal begins with its run's start
-            await run.record.write(Entry([_beginning(run, entered.fork)]))
+            await run.record.write(Entry(lambda: [_beginning(run, entered.fork)]))
         raise await end_in_error(run, error) from None
     return OpenRun(
         run,
@@ -271,7 +271,9 @@ async def _remember(
     # A fork's thread begins with what it shares; what is there already is written over alike.
     # So does its state: an answer at its first gate is judged by it.
     shared = {"state": run.state.model_dump(mode="json")} if fork else {}
-    await run.record.write(Entry(drafts, messages=run.memory if fork else (), changes=shared))
+    await run.record.write(
+        Entry(lambda: drafts, messages=run.memory if fork else (), change=lambda: shared)
+    )
 
 
 async def _restore(

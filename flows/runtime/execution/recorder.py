@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from data.contracts.runs import Message
 from flows.runtime.checkpoints import checkpoint as checkpoints
 from flows.runtime.checkpoints.checkpoint import Checkpoint
 from flows.runtime.checkpoints.store import CheckpointStore
+from flows.runtime.execution.snapshot import Snapshot
 from flows.runtime.ledger import (
     cancellations,
     checkpoint_index,
@@ -34,15 +36,37 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Entry:
-    """What one transaction writes."""
+    """What one transaction writes.
 
-    drafts: Sequence[Draft]
-    checkpoint: Checkpoint | None = None
+    Events, changes and the checkpoint's body are made when a record asks for them, inside `write`
+    and not later: then the run has gone on.
+    """
+
+    tell: Callable[[], Sequence[Draft]] = tuple
+    snapshot: Snapshot | None = None
     messages: Sequence[Message] = ()
     restricted: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Documents that not everybody may read, by name; they are in nothing else written here."""
-    changes: dict[str, Any] = field(default_factory=dict)
-    """Columns of the run's row that change with it: status, phase, state."""
+    change: Callable[[], dict[str, Any]] = dict
+
+    @cached_property
+    def drafts(self) -> Sequence[Draft]:
+        return self.tell()
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        return self.snapshot.checkpoint if self.snapshot else None
+
+    @cached_property
+    def changes(self) -> dict[str, Any]:
+        """Columns of the run's row that change with it: status, phase, state."""
+        return self.change()
+
+    def told(self) -> Entry:
+        """This entry, with its events and changes as the run stands now."""
+        assert self.drafts is not None
+        assert self.changes is not None
+        return self
 
 
 def _nothing_more(_: sa.Connection) -> Any:
@@ -70,10 +94,10 @@ class Record(Protocol):
     async def stop(self) -> None:
         """Write the end of a run that was asked to stop, unless it has one."""
 
-    async def keep_answer(self, key: str, answer: dict[str, Any]) -> None:
-        """Remember an agent's answer under the digest of its question."""
+    async def keep_answer(self, key: Callable[[], str], answer: Contract) -> None:
+        """Remember an agent's answer under a key with the digest of its question."""
 
-    async def kept_answer(self, key: str) -> dict[str, Any] | None:
+    async def kept_answer(self, key: Callable[[], str]) -> dict[str, Any] | None:
         """The answer that an earlier execution got, if one did."""
 
 
@@ -96,7 +120,8 @@ class LedgerRecord:
         self.epoch = epoch
 
     async def write(self, entry: Entry, also: Callable[[sa.Connection], T] = _nothing_more) -> T:
-        saved, key, stored = entry.checkpoint, "", None
+        # At once: while the body is stored, other agents of the run go on.
+        saved, key, stored = entry.told().checkpoint, "", None
         if saved is not None:
             key = checkpoint_index.storage_key(self._run_id, saved.label, saved.version, self.epoch)
             stored = await self._store.put(key, saved.model_dump(mode="json"))
@@ -154,39 +179,35 @@ class LedgerRecord:
     async def stop(self) -> None:
         feed.publish(await self._ledger.write(cancellations.end, self._run_id, self.epoch))
 
-    async def keep_answer(self, key: str, answer: dict[str, Any]) -> None:
-        await self._store.put(f"answers/{self._run_id}/{key}.json", answer)
+    async def keep_answer(self, key: Callable[[], str], answer: Contract) -> None:
+        place = f"answers/{self._run_id}/{key()}.json"
+        await self._store.put(place, answer.model_dump(mode="json"))
 
-    async def kept_answer(self, key: str) -> dict[str, Any] | None:
+    async def kept_answer(self, key: Callable[[], str]) -> dict[str, Any] | None:
         if self.epoch == 1:
             return None  # no execution came before the first one
         try:
-            return await self._store.get(f"answers/{self._run_id}/{key}.json")
+            return await self._store.get(f"answers/{self._run_id}/{key()}.json")
         except CheckpointError:
             return None  # asking the agent again gives the same answer
 
 
-class MemoryRecord:
-    """An inline run's journal, in memory; its caller keeps from it what should last."""
+class ResultRecord:
+    """What an inline run comes to, and nothing of how it came there."""
 
     def __init__(self) -> None:
         self.epoch = 1
-        self.entries: list[Entry] = []
         self.restricted: dict[str, dict[str, Any]] = {}
         self.decision: Contract | None = None
-
-    @property
-    def drafts(self) -> list[Draft]:
-        return [draft for entry in self.entries for draft in entry.drafts]
+        self._snapshot: Snapshot | None = None
 
     @property
     def last_checkpoint(self) -> Checkpoint | None:
-        saved = [entry.checkpoint for entry in self.entries if entry.checkpoint]
-        return saved[-1] if saved else None
+        return self._snapshot.checkpoint if self._snapshot else None
 
     async def write(self, entry: Entry, also: Callable[[sa.Connection], T] = _nothing_more) -> Any:
-        self.entries.append(entry)
         self.restricted.update(entry.restricted)
+        self._snapshot = entry.snapshot or self._snapshot
 
     async def decide(self, content: Contract) -> bool:
         self.decision = content
@@ -198,8 +219,24 @@ class MemoryRecord:
     async def stop(self) -> None:
         """An inline run is not asked to stop; its caller may cancel it."""
 
-    async def keep_answer(self, key: str, answer: dict[str, Any]) -> None:
+    async def keep_answer(self, key: Callable[[], str], answer: Contract) -> None:
         """Nothing to keep: an inline run is not taken up again."""
 
-    async def kept_answer(self, key: str) -> dict[str, Any] | None:
+    async def kept_answer(self, key: Callable[[], str]) -> dict[str, Any] | None:
         return None
+
+
+class MemoryRecord(ResultRecord):
+    """An inline run's whole journal, in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entries: list[Entry] = []
+
+    @property
+    def drafts(self) -> list[Draft]:
+        return [draft for entry in self.entries for draft in entry.drafts]
+
+    async def write(self, entry: Entry, also: Callable[[sa.Connection], T] = _nothing_more) -> Any:
+        await super().write(entry, also)
+        self.entries.append(entry.told())

@@ -24,6 +24,7 @@ from data.contracts.events import EventType
 from flows.runtime.execution.context import RunContext, current_run
 from flows.runtime.execution.recorder import Entry
 from flows.runtime.graph.workflow import Kind, Node
+from flows.runtime.ledger.journal import Draft
 
 P = ParamSpec("P")
 Output = TypeVar("Output", bound=Contract)
@@ -52,7 +53,7 @@ def stage(
             gives = run.workflow.gives(name)
             finished = run.outputs.get(f"{name}#{visit}")
             if finished is not None:
-                return cast(Output, gives.model_validate(finished))
+                return cast(Output, gives.model_validate(finished))  # a contract stays as it is
             try:
                 await _begin(run, name, visit, [*args, *kwargs.values()])
                 began = time.perf_counter()
@@ -91,12 +92,12 @@ async def _begin(run: RunContext[Any], name: str, visit: int, inputs: list[Any])
         for contract in entry.takes:
             if not any(isinstance(value, contract) for value in inputs):
                 raise ContractViolationError(f"was entered without a {contract.__name__}")
-    started = run.draft(
-        EventType.STAGE_STARTED,
-        f"Started {name.replace('_', ' ')}",
-        key=f"started/{name}/{visit}",
-    )
-    await run.record.write(Entry([started], changes={"phase": name}))
+
+    def tell() -> list[Draft]:
+        told = f"Started {name.replace('_', ' ')}"
+        return [run.draft(EventType.STAGE_STARTED, told, key=f"started/{name}/{visit}")]
+
+    await run.record.write(Entry(tell, change=lambda: {"phase": name}))
 
 
 def _entry(run: RunContext[Any], name: str) -> Node | None:

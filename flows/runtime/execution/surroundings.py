@@ -16,7 +16,7 @@ from data.contracts.review import Person
 from data.contracts.runs import RunOptions
 from flows.runtime.execution.context import AgentPolicy, RunContext
 from flows.runtime.execution.gatekeeper import PreparedAnswers
-from flows.runtime.execution.recorder import MemoryRecord
+from flows.runtime.execution.recorder import MemoryRecord, ResultRecord
 from flows.runtime.ledger.applications import Filed
 
 Pin = TypeVar("Pin", bound=Contract)
@@ -50,7 +50,7 @@ class Inline:
     """As the vault would hold it, or itself, when the caller has read it."""
     agent_policy: AgentPolicy = field(default_factory=AgentPolicy)
     answers: PreparedAnswers = field(default_factory=PreparedAnswers)
-    record: MemoryRecord = field(default_factory=MemoryRecord)
+    record: ResultRecord = field(default_factory=MemoryRecord)
 
 
 execution: ContextVar[Execution | None] = ContextVar("execution", default=None)
