@@ -15,6 +15,7 @@ from opentelemetry.trace import StatusCode
 
 from data.contracts.base import Contract
 from data.contracts.errors import AgentError, ContractViolationError, as_desk_error
+from tools.spans import current_span
 
 Question = TypeVar("Question", bound=Contract)
 Finding = TypeVar("Finding", bound=Contract)
@@ -56,8 +57,11 @@ class Agent(ABC, Generic[Question, Finding]):
         Raises ContractViolationError when question or finding have another type than declared.
         """
         began = time.perf_counter()
-        with _tracer.start_as_current_span(
-            f"invoke_agent {self.label}", record_exception=False, set_status_on_exception=False
+        with current_span(
+            _tracer,
+            f"invoke_agent {self.label}",
+            record_exception=False,
+            set_status_on_exception=False,
         ) as span:
             try:
                 self._require_type("question", question, self.question_type)
@@ -78,7 +82,8 @@ class Agent(ABC, Generic[Question, Finding]):
 
     def describe(self, finding: Finding) -> str:
         """The finding in one line for the run's memory: its plain values by name."""
-        plain = finding.model_dump(mode="json")
+        inner = {name for name, value in finding if isinstance(value, Contract | tuple)}
+        plain = finding.model_dump(mode="json", exclude=inner)
         shown = {
             name: value
             for name, value in plain.items()

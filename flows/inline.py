@@ -22,6 +22,7 @@ from flows.runtime.execution.gatekeeper import PreparedAnswers, WaitingForReview
 from flows.runtime.execution.recorder import ResultRecord
 from flows.runtime.execution.surroundings import Inline, inline
 from flows.underwriting import carry_out
+from tools.spans import untraced
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,10 @@ async def underwrite_inline(
         )
     )
     try:
-        await carry_out(case.application.application_id, rulebook, run_id=run_id, options=options)
+        with untraced():
+            await carry_out(
+                case.application.application_id, rulebook, run_id=run_id, options=options
+            )
     except WaitingForReviewError as waiting:
         assert record.last_checkpoint is not None, "a gate follows a stage"
         return WaitsAtGate(waiting.gate, waiting.request, record.last_checkpoint, record.restricted)

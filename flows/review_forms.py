@@ -88,7 +88,8 @@ C = TypeVar("C", bound=CaseForm)
 
 def bound(form: type[C], review_case: ReviewCase) -> type[C]:
     """The form for one case. Every answer about the case is checked by it."""
-    made: type[C] = create_model(form.__name__, __base__=form)
+    # Deferred: a form that no person fills in needs no schema of its own.
+    made: type[C] = create_model(form.__name__, __base__=form, __cls_kwargs__={"defer_build": True})
     made.review_case = review_case
     return made
 

@@ -20,6 +20,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Span, StatusCode
 
 from data.contracts.errors import ToolError, ToolUnavailableError, as_desk_error
+from tools.spans import current_span
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -87,8 +88,8 @@ def tool(
 @contextmanager
 def _observed(name: str) -> Iterator[None]:
     began, outcome = time.perf_counter(), "ok"
-    with _tracer.start_as_current_span(
-        f"execute_tool {name}", record_exception=False, set_status_on_exception=False
+    with current_span(
+        _tracer, f"execute_tool {name}", record_exception=False, set_status_on_exception=False
     ) as span:
         span.set_attributes(
             {

@@ -9,7 +9,7 @@ import asyncio
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -38,6 +38,8 @@ STALE_AFTER = timedelta(days=60)
 
 _JSON = "application/json"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+Compute = Callable[[Callable[[Document], Parsed], Document], Awaitable[Parsed]]
 
 _parsed = DocumentCache()
 
@@ -93,14 +95,15 @@ def content_of(document: Document) -> DocumentContent:
     return parsed
 
 
-async def preread(case: CaseFile) -> None:
-    """Parse the documents of a case on a thread, so that agents find them parsed.
+async def preread(case: CaseFile, compute: Compute = asyncio.to_thread) -> None:
+    """Parse the documents of a case with `compute`, so that agents find them parsed.
 
-    A large statement takes a tenth of a second to parse. The event loop has other runs to serve.
+    A large statement takes a tenth of a second to parse. An event loop that serves other runs
+    leaves it to a thread.
     """
     for document in case.documents:
         if _parsed.find(document) is None:
-            _parsed.keep(document, await asyncio.to_thread(parse, document))
+            _parsed.keep(document, await compute(parse, document))
 
 
 def parse(document: Document) -> Parsed:

@@ -25,7 +25,7 @@ _FURTHER = "further documents, as the underwriter has asked"
 @stage("doc_intake")
 async def take_in(case: CaseFile) -> Intake:
     """Apply the hard rules to the application alone, and read the documents."""
-    await preread(case)
+    await preread(case, current_run().executor.compute)
     pack = agents().rulebook.policy
     facts = policy_facts(case.application, pack.affordability)
     alone = evaluate_policy(pack, facts, case.application.as_of_date)

@@ -32,7 +32,7 @@ async def verify_applicant(case: CaseFile, intake: Intake) -> Verification:
     is a restricted record of the run. State, checkpoints and messages have its result only. The
     kept answer of the agent has the candidates too, until retention sweeps it.
     """
-    await preread(case)
+    await preread(case, current_run().executor.compute)
     answers = await fan_out(
         kyc=ask(agents().kyc, case),
         fraud=ask(agents().fraud, case),

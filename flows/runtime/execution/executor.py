@@ -7,6 +7,7 @@ parameters: Prefect stores a subflow's arguments, and those of the desk would be
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 from uuid import UUID
@@ -22,6 +23,7 @@ from prefect.client.schemas.filters import (
 from flows.runtime.execution.flow_run import current_flow_run
 from flows.runtime.prefect_api.client import prefect_client, translated_errors
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 
@@ -31,6 +33,9 @@ class Executor(Protocol):
     async def stage(self, name: str, visit: int, body: Callable[[], Awaitable[T]]) -> T: ...
 
     async def agent(self, label: str, body: Callable[[], Awaitable[T]]) -> T: ...
+
+    async def compute(self, work: Callable[[A], T], on: A) -> T:
+        """Do work that takes long on the processor, where it holds up no other run."""
 
     async def publish(self, key: str, markdown: str) -> None:
         """Show a text to people who look at the run in Prefect."""
@@ -47,6 +52,10 @@ class InlineExecutor:
 
     async def agent(self, label: str, body: Callable[[], Awaitable[T]]) -> T:
         return await body()
+
+    async def compute(self, work: Callable[[A], T], on: A) -> T:
+        """At once: the loop of an inline run has no other work that must not wait."""
+        return work(on)
 
     async def publish(self, key: str, markdown: str) -> None:
         """An inline run has no page in Prefect."""
@@ -94,6 +103,10 @@ class OrchestratedExecutor:
             agent_body, name=f"agent {label}", task_run_name=f"agent {label}", persist_result=False
         )()
         return outcome[0]
+
+    async def compute(self, work: Callable[[A], T], on: A) -> T:
+        """On a thread: the event loop has other runs to serve."""
+        return await asyncio.to_thread(work, on)
 
     async def publish(self, key: str, markdown: str) -> None:
         """Leave the text with the run itself, once: a killed execution comes here again."""

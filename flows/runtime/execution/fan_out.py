@@ -27,6 +27,7 @@ from data.settings import FanOutPolicy
 from flows.runtime.execution.ask import Ask
 from flows.runtime.execution.context import RunContext, current_run
 from flows.runtime.graph.workflow import Kind
+from tools.spans import current_span
 
 F = TypeVar("F", bound=Contract)
 Asked = Coroutine[Any, Any, Any]
@@ -68,7 +69,7 @@ async def fan_out(**asks: Ask[Any]) -> Answers:
     for name in asks:
         if name in branches:
             await run.enter(name)
-    with _tracer.start_as_current_span(f"fan_out {run.phase}") as span:
+    with current_span(_tracer, f"fan_out {run.phase}") as span:
         policy = run.agent_policy.fan_out
         span.set_attributes({"desk.fan_out.policy": policy, "desk.fan_out.size": len(asks)})
         started = {name: q.answered(name if name in branches else "") for name, q in asks.items()}

@@ -25,6 +25,7 @@ from flows.runtime.execution.context import RunContext, current_run
 from flows.runtime.execution.recorder import Entry
 from flows.runtime.graph.workflow import Kind, Node
 from flows.runtime.ledger.journal import Draft
+from tools.spans import current_span
 
 P = ParamSpec("P")
 Output = TypeVar("Output", bound=Contract)
@@ -69,9 +70,9 @@ def stage(
                 if _runs_as_subflow(run, name):
                     output = await run.executor.stage(name, visit, body)
                 else:
-                    with _tracer.start_as_current_span(f"stage {name}", record_exception=False):
+                    with current_span(_tracer, f"stage {name}", record_exception=False):
                         output = await body()
-                with _tracer.start_as_current_span(f"checkpoint {name}"):
+                with current_span(_tracer, f"checkpoint {name}"):
                     label = run.workflow.checkpoint_of(name)
                     await run.finish_stage(name, visit, output, label)
             except Exception as error:

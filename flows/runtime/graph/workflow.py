@@ -46,6 +46,15 @@ class Workflow:
         self.drawing = drawing
         """The checked-in SVG file that shows this map. It is read when a drawing is asked for."""
         self._by_id = {node.id: node for node in self.nodes}
+        self._by_stage = {
+            stage: tuple(node for node in self.nodes if node.stage == stage)
+            for stage in self.stages
+        }
+        self._out_of = {
+            node.id: tuple(edge for edge in self.edges if edge.source == node.id)
+            for node in self.nodes
+        }
+        self._fingerprints: dict[str, str] = {}
 
     def __contains__(self, node_id: object) -> bool:
         return node_id in self._by_id
@@ -67,16 +76,17 @@ class Workflow:
 
         Raises RecordNotFoundError when the map has no such stage.
         """
-        if stage not in self.stages:
-            raise RecordNotFoundError(f"the map {self.name} has no stage '{stage}'")
-        return tuple(node for node in self.nodes if node.stage == stage)
+        try:
+            return self._by_stage[stage]
+        except KeyError:
+            raise RecordNotFoundError(f"the map {self.name} has no stage '{stage}'") from None
 
     def stage_of(self, node_id: str) -> str:
         """The stage that a node belongs to. Empty for start and end."""
         return self.node(node_id).stage
 
     def edges_from(self, node_id: str) -> tuple[Edge, ...]:
-        return tuple(edge for edge in self.edges if edge.source == self.node(node_id).id)
+        return self._out_of[self.node(node_id).id]
 
     def edges_into(self, node_id: str) -> tuple[Edge, ...]:
         return tuple(edge for edge in self.edges if edge.target == self.node(node_id).id)
@@ -101,7 +111,11 @@ class Workflow:
         It covers ids, kinds, types, steps, checkpoint labels and the edges between the stage's
         nodes. Titles, weights and the order of the table do not change it.
         """
-        nodes = self.nodes_of(stage)
+        if stage not in self._fingerprints:
+            self._fingerprints[stage] = self._fingerprint(self.nodes_of(stage))
+        return self._fingerprints[stage]
+
+    def _fingerprint(self, nodes: tuple[Node, ...]) -> str:
         inside = {node.id for node in nodes}
         return sha256_of(
             {
