@@ -56,7 +56,7 @@ class Pricer(Agent[PricingQuestion, PricingFinding]):
             )
         except ToolError:
             warnings = ("no_lawful_price",)
-        if question.ability is not None:
+        if question.ability is not None and not (question.is_approved and offers):
             counter_offers = search_counter_offers(
                 self.pack,
                 self.prices,

@@ -93,18 +93,16 @@ def annual_percentage_rate(
     start = first or FirstPeriod()
     if advance <= 0 or not due or math.fsum(due) < advance:
         raise ValueError("payments must repay a positive amount financed")
-    low, high = 0.0, 0.01
-    while _present_value(due, high, start) > advance:
-        low, high = high, high * 2
-        if high > _MAX_RATE_PER_UNIT_PERIOD:
+    unit_rate, step = 0.0, 1.0
+    # The present value falls with the rate, and ever more slowly. So Newton's steps from zero
+    # come nearer from below and never pass the rate that is sought.
+    while step > _TOLERANCE:
+        value, slope = _present_value(due, unit_rate, start)
+        step = (advance - value) / slope
+        unit_rate += step
+        if unit_rate > _MAX_RATE_PER_UNIT_PERIOD:
             raise ValueError("the payments give no plausible rate")
-    while high - low > _TOLERANCE:
-        middle = (low + high) / 2
-        if _present_value(due, middle, start) > advance:
-            low = middle
-        else:
-            high = middle
-    return rate((low + high) / 2 * unit.per_year)
+    return rate(max(unit_rate, 0.0) * unit.per_year)
 
 
 def finance_charge(amount_financed: Decimal, payments: Sequence[Decimal]) -> Decimal:
@@ -112,11 +110,19 @@ def finance_charge(amount_financed: Decimal, payments: Sequence[Decimal]) -> Dec
     return sum(payments, Decimal(0)) - amount_financed
 
 
-def _present_value(payments: Sequence[float], unit_rate: float, first: FirstPeriod) -> float:
-    discount = (1 + first.fraction * unit_rate) * (1 + unit_rate) ** first.whole
-    return math.fsum(
-        payment / (discount * (1 + unit_rate) ** number) for number, payment in enumerate(payments)
-    )
+def _present_value(
+    payments: Sequence[float], unit_rate: float, first: FirstPeriod
+) -> tuple[float, float]:
+    """The present value of the payments, and its derivative by the rate."""
+    growth, odd = 1 + unit_rate, 1 + first.fraction * unit_rate
+    value = slope = 0.0
+    discount = odd * growth**first.whole
+    for period, payment in enumerate(payments, first.whole):
+        present = payment / discount
+        value += present
+        slope -= present * (first.fraction / odd + period / growth)
+        discount *= growth
+    return value, slope
 
 
 def _months_back(earlier: date, later: date) -> tuple[int, int]:

@@ -90,10 +90,9 @@ def evaluate(
     `factors` are the scorecards' key factors, the most expensive first. They are the reasons of
     rules that only compare a score with a limit. Raises ToolError when no rule is in force.
     """
-    rules = [rule for rule in pack.rules if _in_force(rule, as_of)]
-    if not rules:
-        raise ToolError("no rule of the pack is in force on the as-of date")
-    results = tuple(_result(rule, facts) for rule in rules)
+    rules = _rules_in_force(pack, as_of)
+    used = _facts_used(pack)
+    results = tuple(_result(rule, facts, used[rule.id]) for rule in rules)
     hits = [
         rule for rule, result in zip(rules, results, strict=True) if result.status is RuleStatus.HIT
     ]
@@ -117,8 +116,20 @@ def evaluate(
     )
 
 
+def broken_hard_rules(pack: RulePack, facts: PolicyFacts, as_of: date) -> tuple[Rule, ...]:
+    """The hard rules that hit, whatever the other rules say. Raises ToolError as `evaluate`."""
+    return tuple(
+        rule
+        for rule in _rules_in_force(pack, as_of)
+        if rule.severity is Severity.HARD and _holds(rule.when, facts)
+    )
+
+
 evaluate_policy = tool(name="evaluate_policy")(evaluate)
 """`evaluate` as a tool: traced and recorded."""
+
+find_broken_hard_rules = tool(name="evaluate_policy")(broken_hard_rules)
+"""`broken_hard_rules` as a tool. Its span has the name of the policy's."""
 
 
 def hard_stop(result: PolicyResult) -> bool:
@@ -150,11 +161,27 @@ def principal_reasons(reasons: Iterable[ReasonCode]) -> tuple[ReasonCode, ...]:
     return tuple(shown)[:MOST_REASONS]
 
 
+def _rules_in_force(pack: RulePack, day: date) -> list[Rule]:
+    rules = [rule for rule in pack.rules if _in_force(rule, day)]
+    if not rules:
+        raise ToolError("no rule of the pack is in force on the as-of date")
+    return rules
+
+
 def _in_force(rule: Rule, day: date) -> bool:
     return rule.effective_from <= day and (rule.effective_to is None or day <= rule.effective_to)
 
 
-def _result(rule: Rule, facts: PolicyFacts) -> RuleResult:
+@lru_cache(maxsize=16)
+def _facts_used(pack: RulePack) -> dict[str, tuple[str, ...]]:
+    """The names of the facts that each rule compares, by the rule's id."""
+    return {
+        rule.id: tuple(comparison.fact for comparison in _comparisons(rule.when))
+        for rule in pack.rules
+    }
+
+
+def _result(rule: Rule, facts: PolicyFacts, used: tuple[str, ...]) -> RuleResult:
     holds = _holds(rule.when, facts)
     status = RuleStatus.HIT if holds else RuleStatus.NOT_HIT
     return RuleResult(
@@ -164,10 +191,7 @@ def _result(rule: Rule, facts: PolicyFacts) -> RuleResult:
         outcome=rule.outcome,
         severity=rule.severity,
         reason=rule.reason,
-        inputs={
-            comparison.fact: _as_text(getattr(facts, comparison.fact))
-            for comparison in _comparisons(rule.when)
-        },
+        inputs={fact: _as_text(getattr(facts, fact)) for fact in used},
     )
 
 

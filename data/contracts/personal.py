@@ -54,6 +54,8 @@ _CONTROLS = frozenset({"Cc", "Zl", "Zp"})
 
 
 def _without_controls(text: str) -> str:
+    if text.isprintable():
+        return text
     if any(unicodedata.category(sign) in _CONTROLS or sign in _BIDI_CONTROLS for sign in text):
         raise PydanticCustomError("control_character", "control characters are not allowed")
     return text

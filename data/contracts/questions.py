@@ -56,6 +56,8 @@ class PricingQuestion(Contract):
     state: StateCode
     covered_borrower: bool
     as_of_date: Day
+    is_approved: bool = False
+    """Whether the policy approves the requested terms. Then other offers are not sought."""
 
 
 class DecisionQuestion(Contract):

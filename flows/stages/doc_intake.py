@@ -5,7 +5,7 @@ from __future__ import annotations
 from data.contracts.case import CaseFile
 from data.contracts.errors import ReviewTimeoutError
 from data.contracts.findings import Presence
-from data.contracts.policy import RuleStatus, Severity
+from data.contracts.policy import RuleOutcome
 from data.contracts.review import ReviewRequest, Role
 from data.contracts.underwriting import DocumentsOutcome, Evidence, Intake
 from flows.agent_registry import agents
@@ -17,7 +17,7 @@ from flows.runtime.execution.context import current_run
 from flows.runtime.execution.stage import stage
 from tools.documents import preread
 from tools.facts import policy_facts
-from tools.policy import evaluate_policy, hard_stop
+from tools.policy import find_broken_hard_rules
 
 _FURTHER = "further documents, as the underwriter has asked"
 
@@ -28,14 +28,10 @@ async def take_in(case: CaseFile) -> Intake:
     await preread(case, current_run().executor.compute)
     pack = agents().rulebook.policy
     facts = policy_facts(case.application, pack.affordability)
-    alone = evaluate_policy(pack, facts, case.application.as_of_date)
-    broken = tuple(
-        result.rule_id
-        for result in alone.results
-        if result.status is RuleStatus.HIT and result.severity is Severity.HARD
-    )
+    broken = find_broken_hard_rules(pack, facts, case.application.as_of_date)
+    stops = any(rule.outcome is RuleOutcome.DECLINE for rule in broken)
     finding = await ask(agents().doc_intake, case)
-    return Intake(finding=finding, stopped_by=broken if hard_stop(alone) else ())
+    return Intake(finding=finding, stopped_by=tuple(rule.id for rule in broken) if stops else ())
 
 
 async def ask_for_documents(case: CaseFile, intake: Intake) -> DocumentsOutcome:

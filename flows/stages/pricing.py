@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from data.contracts.case import CaseFile
 from data.contracts.decision import AdjustedTerms
-from data.contracts.policy import PolicyResult
+from data.contracts.policy import PolicyResult, Recommendation
 from data.contracts.questions import PricingQuestion
 from data.contracts.underwriting import Evidence, Pricing
 from flows.agent_registry import agents
@@ -29,6 +29,7 @@ async def price(
             state=application.state,
             covered_borrower=facts.covered_borrower,
             as_of_date=application.as_of_date,
+            is_approved=policy.recommendation is Recommendation.APPROVE,
         ),
     )
     if adjusted is None:
