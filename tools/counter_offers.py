@@ -21,7 +21,7 @@ from data.rounding import cents, whole_steps
 from tools.affordability import affordable_principal, with_other_terms
 from tools.base import tool
 from tools.facts import facts_with_terms
-from tools.policy import evaluate, hits_on_terms
+from tools.policy import passes_on_terms
 from tools.pricing import priced
 
 MOST_OPTIONS = 3
@@ -133,4 +133,4 @@ def _passing_offer(
         annual_rate=offer.rate,
     )
     terms = facts_with_terms(facts, carried, amount=amount, term_months=term_months)
-    return None if hits_on_terms(evaluate(pack, terms, as_of)) else offer
+    return offer if passes_on_terms(pack, terms, as_of) else None

@@ -142,14 +142,18 @@ def hard_stop(result: PolicyResult) -> bool:
     )
 
 
-def hits_on_terms(result: PolicyResult) -> tuple[RuleResult, ...]:
-    """The rules that hit and that could pass with another amount or term."""
-    return tuple(
-        rule
-        for rule in result.results
-        if rule.status is RuleStatus.HIT
-        and rule.outcome is not RuleOutcome.STIPULATE
-        and not TERM_FACTS.isdisjoint(rule.inputs)
+def passes_on_terms(pack: RulePack, facts: PolicyFacts, as_of: date) -> bool:
+    """Whether no rule hits that could pass with another amount or term.
+
+    Only those rules are evaluated: a search asks this of many loans. Raises ToolError when no
+    rule is in force.
+    """
+    used = _facts_used(pack)
+    return not any(
+        rule.outcome is not RuleOutcome.STIPULATE
+        and not TERM_FACTS.isdisjoint(used[rule.id])
+        and _holds(rule.when, facts)
+        for rule in _rules_in_force(pack, as_of)
     )
 
 

@@ -23,14 +23,16 @@ from data.contracts.policy import (
     Recommendation,
     RuleOutcome,
     RuleStatus,
+    Severity,
 )
 from data.settings import Settings
 from tools.policy import (
+    broken_hard_rules,
     evaluate_policy,
     hard_stop,
-    hits_on_terms,
     load_policy,
     pack_sha256,
+    passes_on_terms,
     principal_reasons,
 )
 
@@ -422,10 +424,30 @@ def test_a_stipulation_goes_along_with_an_approval(changes: dict[str, Any], code
     assert [stipulation.code for stipulation in result.stipulations] == [code]
 
 
-def test_only_rules_about_the_terms_are_told_apart() -> None:
-    hits = hits_on_terms(_judge(dti_after="0.6", thin_file=True, income_deviation="0.2"))
+@pytest.mark.parametrize(
+    ("changes", "passes"),
+    [
+        ({}, True),
+        ({"thin_file": True}, True),
+        ({"income_deviation": "0.2"}, True),
+        ({"dti_after": "0.6"}, False),
+    ],
+)
+def test_only_rules_about_the_terms_are_asked_whether_other_terms_pass(
+    changes: dict[str, Any], passes: bool
+) -> None:
+    assert passes_on_terms(PACK, _facts(**changes), AS_OF) is passes
 
-    assert {rule.rule_id for rule in hits} == {"dti-above-limit", "dti-above-cap"}
+
+def test_the_hard_rules_that_hit_are_found_without_the_others() -> None:
+    changes = {"youngest_age": 17, "dti_after": "0.6"}
+    hard = [
+        result.rule_id
+        for result in _judge(**changes).results
+        if result.status is RuleStatus.HIT and result.severity is Severity.HARD
+    ]
+
+    assert [rule.id for rule in broken_hard_rules(PACK, _facts(**changes), AS_OF)] == hard != []
 
 
 def test_a_rule_counts_only_while_it_is_in_force() -> None:

@@ -81,7 +81,7 @@ class Ask(Generic[Finding]):
         _duration.record(seconds, {"agent": agent.label})
         if branch:
             run.progress.finish(branch)
-        run.remember(agent.label, agent.describe(finding))
+        run.remember(agent.label, lambda: agent.describe(finding))
         await run.record.write(
             Entry(lambda: self._news(run, place, finding, calls, attempts, seconds))
         )

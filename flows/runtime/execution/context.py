@@ -24,7 +24,7 @@ from flows.runtime.execution.executor import Executor
 from flows.runtime.execution.gate_form import Answered, F
 from flows.runtime.execution.gatekeeper import Gatekeeper, resolved_key
 from flows.runtime.execution.recorder import Entry, Record
-from flows.runtime.execution.snapshot import PlainForms, Snapshot
+from flows.runtime.execution.snapshot import PlainForms, Remark, Snapshot
 from flows.runtime.graph.progress import Progress
 from flows.runtime.graph.walk import Walk
 from flows.runtime.graph.workflow import Kind, Node, Workflow
@@ -70,7 +70,7 @@ class RunContext(Generic[S]):
         self.agent_policy = agent_policy
         self.versions = dict(versions or {})
         self.state: S = initial
-        self.memory: list[Message] = []
+        self.thread: list[Remark] = []
         self.walk = Walk(workflow)
         self.progress = Progress(workflow)
         self.outputs: dict[str, Any] = {}
@@ -83,7 +83,7 @@ class RunContext(Generic[S]):
         self._visits: Counter[str] = Counter()
         self._said: Counter[str] = Counter()
         self._remembered: dict[str, int] = {}
-        self._unsaved: list[Message] = []
+        self._unsaved: list[Remark] = []
         self._forms = PlainForms()
 
     # -- what stages and the root flow use ------------------------------------------------
@@ -112,11 +112,17 @@ class RunContext(Generic[S]):
 
         await self.record.write(Entry(tell, change=lambda: {"state": self._plain_state()}))
 
-    def remember(self, author: str, text: str) -> None:
+    @property
+    def memory(self) -> list[Message]:
+        """The run's thread: what agents and people have said so far."""
+        return [remark.message for remark in self.thread]
+
+    def remember(self, author: str, text: str | Callable[[], str]) -> None:
         """Add to the run's thread; it is saved when the stage ends."""
-        message = Message(n=len(self.memory) + 1, stage=self.phase, author=author, text=text)
-        self.memory.append(message)
-        self._unsaved.append(message)
+        words = text if callable(text) else lambda: text
+        remark = Remark(len(self.thread) + 1, self.phase, author, words)
+        self.thread.append(remark)
+        self._unsaved.append(remark)
 
     async def keep_restricted(self, name: str, document: dict[str, Any]) -> None:
         """Keep what not everybody may read beside the run: never in its state or checkpoints.
@@ -170,7 +176,7 @@ class RunContext(Generic[S]):
     def restore(self, checkpoint: Checkpoint, *, shared: bool = False) -> None:
         """Go on from a checkpoint: of this run, or (`shared`) of the run it was forked from."""
         self.state = type(self.state).model_validate(checkpoint.state)
-        self.memory = list(checkpoint.memory)
+        self.thread = [Remark.of(message) for message in checkpoint.memory]
         self.outputs = dict(checkpoint.outputs)
         self.versions = dict(checkpoint.versions) | self.versions
         self.walk = Walk.from_dict(self.workflow, checkpoint.walk)
@@ -283,7 +289,7 @@ class RunContext(Generic[S]):
             parent=self._parent,
             versions=self.versions,
             state=self.state,
-            memory=tuple(self.memory),
+            thread=tuple(self.thread),
             outputs=dict(self.outputs),
             walk=self.walk.as_dict(),
             progress=self.progress.as_dict(),
@@ -302,7 +308,7 @@ class RunContext(Generic[S]):
         return Entry(
             tell,
             snapshot=snapshot,
-            messages=unsaved,
+            remarks=unsaved,
             change=lambda: {"state": self._plain_state(), "phase": self.phase},
         )
 

@@ -272,7 +272,7 @@ async def _remember(
     # So does its state: an answer at its first gate is judged by it.
     shared = {"state": run.state.model_dump(mode="json")} if fork else {}
     await run.record.write(
-        Entry(lambda: drafts, messages=run.memory if fork else (), change=lambda: shared)
+        Entry(lambda: drafts, remarks=run.thread if fork else (), change=lambda: shared)
     )
 
 

@@ -16,7 +16,7 @@ from data.contracts.runs import Message
 from flows.runtime.checkpoints import checkpoint as checkpoints
 from flows.runtime.checkpoints.checkpoint import Checkpoint
 from flows.runtime.checkpoints.store import CheckpointStore
-from flows.runtime.execution.snapshot import Snapshot
+from flows.runtime.execution.snapshot import Remark, Snapshot
 from flows.runtime.ledger import (
     cancellations,
     checkpoint_index,
@@ -44,7 +44,7 @@ class Entry:
 
     tell: Callable[[], Sequence[Draft]] = tuple
     snapshot: Snapshot | None = None
-    messages: Sequence[Message] = ()
+    remarks: Sequence[Remark] = ()
     restricted: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Documents that not everybody may read, by name; they are in nothing else written here."""
     change: Callable[[], dict[str, Any]] = dict
@@ -52,6 +52,10 @@ class Entry:
     @cached_property
     def drafts(self) -> Sequence[Draft]:
         return self.tell()
+
+    @property
+    def messages(self) -> list[Message]:
+        return [remark.message for remark in self.remarks]
 
     @property
     def checkpoint(self) -> Checkpoint | None:

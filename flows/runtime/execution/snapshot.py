@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -40,6 +40,24 @@ class PlainForms:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """Something that an agent or a person said, put into words when a record wants them."""
+
+    n: int
+    stage: str
+    author: str
+    text: Callable[[], str]
+
+    @cached_property
+    def message(self) -> Message:
+        return Message(n=self.n, stage=self.stage, author=self.author, text=self.text())
+
+    @classmethod
+    def of(cls, message: Message) -> Remark:
+        return cls(message.n, message.stage, message.author, lambda: message.text)
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """What becomes a checkpoint. The run goes on, and what is kept here does not change with it."""
 
@@ -51,7 +69,7 @@ class Snapshot:
     parent: str
     versions: Mapping[str, Any]
     state: Contract
-    memory: tuple[Message, ...]
+    thread: tuple[Remark, ...]
     outputs: Mapping[str, Any]
     walk: Mapping[str, Any]
     progress: Mapping[str, Any]
@@ -76,7 +94,7 @@ class Snapshot:
             parent=self.parent,
             versions=dict(self.versions),
             state=self.forms.of_state(self.state),
-            memory=self.memory,
+            memory=tuple(remark.message for remark in self.thread),
             outputs={key: self.forms.of_output(key, value) for key, value in self.outputs.items()},
             walk=dict(self.walk),
             progress=dict(self.progress),

@@ -84,17 +84,8 @@ class Walk:
         These are the nodes earlier in the table that the run never entered. Other branches of
         the same fan-out do not count before the fan-in, because the run may still enter them.
         """
-        here = self._workflow.nodes.index(self._workflow.node(node_id))
-        beside = {
-            other
-            for span in self._workflow.spans
-            if node_id in span.inside
-            for other in span.inside
-        }
         return tuple(
-            node
-            for node in self._workflow.nodes[:here]
-            if node.weight and node.id not in self._visits and node.id not in beside
+            node for node in self._workflow.ahead_of(node_id) if node.id not in self._visits
         )
 
     def as_dict(self) -> dict[str, Any]:

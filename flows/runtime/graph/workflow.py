@@ -54,6 +54,7 @@ class Workflow:
             node.id: tuple(edge for edge in self.edges if edge.source == node.id)
             for node in self.nodes
         }
+        self._ahead_of = {node.id: self._find_ahead(node) for node in self.nodes}
         self._fingerprints: dict[str, str] = {}
 
     def __contains__(self, node_id: object) -> bool:
@@ -91,6 +92,11 @@ class Workflow:
     def edges_into(self, node_id: str) -> tuple[Edge, ...]:
         return tuple(edge for edge in self.edges if edge.target == self.node(node_id).id)
 
+    def ahead_of(self, node_id: str) -> tuple[Node, ...]:
+        """The nodes with a weight earlier in the table, without the other branches of a fan-out
+        that the node is in."""
+        return self._ahead_of[self.node(node_id).id]
+
     def checkpoint_of(self, stage: str) -> str:
         """The label of the checkpoint that a stage saves when it ends. Empty when it saves none."""
         return next((node.checkpoint for node in self.nodes_of(stage) if node.checkpoint), "")
@@ -114,6 +120,11 @@ class Workflow:
         if stage not in self._fingerprints:
             self._fingerprints[stage] = self._fingerprint(self.nodes_of(stage))
         return self._fingerprints[stage]
+
+    def _find_ahead(self, node: Node) -> tuple[Node, ...]:
+        beside = {other for span in self.spans if node.id in span.inside for other in span.inside}
+        earlier = self.nodes[: self.nodes.index(node)]
+        return tuple(other for other in earlier if other.weight and other.id not in beside)
 
     def _fingerprint(self, nodes: tuple[Node, ...]) -> str:
         inside = {node.id for node in nodes}
