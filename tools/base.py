@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar, cast
 
 from opentelemetry import trace
-from opentelemetry.trace import Span, StatusCode
+from opentelemetry.trace import StatusCode
 
 from data.contracts.errors import ToolError, ToolUnavailableError, as_desk_error
 from tools.spans import current_span
@@ -36,8 +36,6 @@ class ToolCall:
     outcome: str
     """`ok`, or the code of the error."""
     latency_ms: float
-    trace_id: str
-    span_id: str
 
 
 _calls: ContextVar[list[ToolCall] | None] = ContextVar("tool_calls", default=None)
@@ -107,19 +105,10 @@ def _observed(name: str) -> Iterator[None]:
             span.set_status(StatusCode.ERROR, str(known))
             raise known from None
         finally:
-            _record(name, outcome, (time.perf_counter() - began) * 1000, span)
+            _record(name, outcome, (time.perf_counter() - began) * 1000)
 
 
-def _record(name: str, outcome: str, latency_ms: float, span: Span) -> None:
+def _record(name: str, outcome: str, latency_ms: float) -> None:
     calls = _calls.get()
     if calls is not None:
-        context = span.get_span_context()
-        calls.append(
-            ToolCall(
-                name=name,
-                outcome=outcome,
-                latency_ms=round(latency_ms, 3),
-                trace_id=f"{context.trace_id:032x}",
-                span_id=f"{context.span_id:016x}",
-            )
-        )
+        calls.append(ToolCall(name, outcome, round(latency_ms, 3)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import NamedTuple
 
@@ -9,6 +10,9 @@ from rapidfuzz import fuzz
 
 _JOINED_BY = "'’ʼ`´"
 """Characters that do not separate words: O'Neill equals ONeill."""
+
+_JOINTS = {ord(sign): None for sign in _JOINED_BY}
+_ASCII_WORD = re.compile(r"[a-z0-9]+")
 
 _TITLES = frozenset({"mr", "mrs", "ms", "dr", "jr", "sr", "ii", "iii", "iv"})
 
@@ -31,14 +35,21 @@ def name_tokens(name: str) -> tuple[str, ...]:
 
     A name that has only titles keeps them.
     """
-    letters = unicodedata.normalize("NFKD", name.casefold())
+    letters = name.casefold()
+    if letters.isascii():
+        words = _ASCII_WORD.findall(letters.translate(_JOINTS))
+    else:
+        words = _words_of(unicodedata.normalize("NFKD", letters))
+    return tuple(sorted([word for word in words if word not in _TITLES] or words))
+
+
+def _words_of(letters: str) -> list[str]:
     spaced = "".join(
         letter if letter.isalnum() else " "
         for letter in letters
         if not unicodedata.combining(letter) and letter not in _JOINED_BY
     )
-    words = spaced.split()
-    return tuple(sorted([word for word in words if word not in _TITLES] or words))
+    return spaced.split()
 
 
 def likeness(first: str, second: str) -> Likeness:

@@ -260,13 +260,22 @@ def _holds(expression: Expression, facts: PolicyFacts) -> bool | None:
         case Comparison():
             return _compare(expression, facts)
         case AllOf():
-            parts = [_holds(part, facts) for part in expression.all]
-            return False if False in parts else None if None in parts else True
+            return _together(expression.all, facts, settled_by=False)
         case AnyOf():
-            parts = [_holds(part, facts) for part in expression.any]
-            return True if True in parts else None if None in parts else False
+            return _together(expression.any, facts, settled_by=True)
         case _:
             assert_never(expression)
+
+
+def _together(parts: Sequence[Expression], facts: PolicyFacts, *, settled_by: bool) -> bool | None:
+    """The value that settles the whole, if one part has it; None when an unknown part could."""
+    is_known = True
+    for part in parts:
+        holds = _holds(part, facts)
+        if holds is settled_by:
+            return settled_by
+        is_known = is_known and holds is not None
+    return not settled_by if is_known else None
 
 
 def _compare(comparison: Comparison, facts: PolicyFacts) -> bool | None:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pydantic import BaseModel
 
+import agents.base
+import tools.base
+from data.contracts import base
 from data.contracts.base import canonical_json
 from data.contracts.case import CaseFile
 from data.contracts.errors import ToolUnavailableError
@@ -20,6 +30,7 @@ from flows.inline import Decided, Underwritten, WaitsAtGate, underwrite_inline
 from flows.rulebook import current_rulebook
 from flows.runtime.checkpoints import checkpoint as checkpoints
 from flows.runtime.checkpoints.checkpoint import Checkpoint
+from flows.runtime.execution import context, fan_out, stage
 from flows.runtime.execution.context import AgentPolicy, RunContext, in_run
 from flows.runtime.execution.executor import InlineExecutor
 from flows.runtime.execution.surroundings import OpenRun
@@ -140,3 +151,69 @@ async def test_applications_are_judged_by_the_rulebook_that_was_passed() -> None
     assert isinstance(other, Decided)
     assert today.content.rule_results[1:] == other.content.rule_results
     assert today.content.versions.policy != other.content.versions.policy
+
+
+async def test_an_application_costs_few_dumps_digests_and_no_round_trip_through_json(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Counts instead of times: they are the same on every machine."""
+    case = persona("ada-prime").case.renamed("counted")
+    await inline(case)  # what is kept by version is there
+    counted: Counter[str] = Counter()
+
+    def count(owner: Any, name: str) -> None:
+        original = getattr(owner, name)
+
+        @functools.wraps(original)
+        def counting(*args: Any, **kwargs: Any) -> Any:
+            counted[name] += 1
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, counting)
+
+    count(BaseModel, "model_dump")
+    count(BaseModel, "model_dump_json")
+    count(BaseModel, "model_validate_json")
+    count(base, "canonical_json")
+    count(context, "json_patch")
+    count(RunContext, "draft")
+    count(Checkpoint, "__init__")
+    count(asyncio, "to_thread")
+
+    ended = await inline(case)
+
+    assert isinstance(ended, Decided)
+    assert counted["model_dump"] <= 4, "the inputs to digest them, the screening to keep it"
+    assert counted["canonical_json"] <= 1, "the inputs"
+    assert counted["draft"] <= 1, "a stage that was skipped"
+    assert counted.keys() <= {"model_dump", "canonical_json", "draft"}
+
+
+async def test_a_gate_makes_one_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    original = Checkpoint.__init__
+
+    def counting(self: Checkpoint, **fields: Any) -> None:
+        made.append(fields["label"])
+        original(self, **fields)
+
+    monkeypatch.setattr(Checkpoint, "__init__", counting)
+
+    await inline(persona("bora-borderline").case)
+
+    assert made == ["policy"]
+
+
+@pytest.mark.parametrize("run", [inline, underwritten])
+async def test_an_application_of_a_batch_leaves_no_spans(
+    run: Callable[[CaseFile], Awaitable[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = persona("ada-prime").case
+    provider, exported = TracerProvider(), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exported))
+    for module in (agents.base, tools.base, stage, fan_out):
+        monkeypatch.setattr(module, "_tracer", provider.get_tracer("test"))
+
+    await run(case)
+
+    assert bool(exported.get_finished_spans()) is (run is underwritten)

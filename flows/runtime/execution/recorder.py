@@ -34,7 +34,7 @@ from flows.runtime.prefect_api import feed
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Entry:
     """What one transaction writes.
 

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from data.contracts.documents import Document
+from flows.runtime.execution.executor import InlineExecutor, OrchestratedExecutor
 from flows.stages.doc_intake import take_in
 from flows.stages.verification import verify_applicant
 from tests.flows.inline import persona, supplies, underwritten
@@ -40,6 +41,13 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     return found
 
 
+@pytest.fixture
+def as_in_prefect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work is done where a run of the worker does it, whose loop has other runs to serve."""
+    monkeypatch.setattr(InlineExecutor, "compute", OrchestratedExecutor.compute)
+
+
+@pytest.mark.usefixtures("as_in_prefect")
 @pytest.mark.parametrize("name", ["ada-prime", "jo-kit-joint", "cora-corrupt", "erin-expired"])
 async def test_a_run_parses_each_document_once_and_never_on_the_loop(
     watched: Watched, name: str
@@ -54,6 +62,16 @@ async def test_a_run_parses_each_document_once_and_never_on_the_loop(
     assert threading.main_thread() not in watched.threads
 
 
+async def test_an_inline_run_parses_each_document_once_and_starts_no_thread(
+    watched: Watched,
+) -> None:
+    await underwritten(persona("ada-prime"))
+
+    assert set(watched.parsed.values()) == {1}
+    assert watched.threads == {threading.main_thread()}
+
+
+@pytest.mark.usefixtures("as_in_prefect")
 async def test_a_run_that_goes_on_elsewhere_parses_on_a_thread_too(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
