@@ -39,10 +39,13 @@ from api.security.tickets import Tickets
 from data.settings import Settings
 from data.version import code_version
 from flows.runtime.host import parent_pipe, telemetry
+from flows.runtime.host.open_files import allow_open_files
 from flows.service.desk import DeskService
 
 CONNECTIONS_GRACE_SECONDS = 1
 """How long open requests may delay the end of the process."""
+OTHER_OPEN_FILES = 256
+"""What the API has open beside its clients: the ledger, logs, connections to Prefect."""
 
 OpenDesk = Callable[[Settings], AbstractAsyncContextManager[DeskService]]
 
@@ -114,6 +117,7 @@ def serve_api(settings: Settings) -> None:
         require_loopback(settings.api_host)
     parent_pipe.exit_with_parent()
     telemetry.setup(role="api", settings=settings)
+    allow_open_files(settings.api_max_connections + OTHER_OPEN_FILES)
     _Server(
         uvicorn.Config(
             create_app(settings),

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -150,6 +151,35 @@ def test_the_api_ends_upon_sigterm_although_a_stream_is_open(
 
     assert server.returncode == 0
     assert b"Traceback" not in log
+
+
+def test_the_api_serves_more_streams_than_the_system_allows_files_by_default(
+    tmp_path: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    few_files = ["sh", "-c", 'ulimit -Sn 64 && exec "$@"', "sh"]
+    server = subprocess.Popen(
+        [*few_files, sys.executable, "-c", SERVE, str(tmp_path), str(port)],
+        cwd=ROOT,
+        env={**os.environ, "OTEL_SDK_DISABLED": "true"},
+    )
+    request = f"GET /runs/{RUN_ID}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+    try:
+        _wait_until_alive(port)
+        with ExitStack() as opened:
+            streams = [
+                opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+                for _ in range(100)
+            ]
+            for stream in streams:
+                stream.sendall(request)
+            answers = {stream.recv(15) for stream in streams}
+    finally:
+        server.kill()
+        server.wait()
+
+    assert answers == {b"HTTP/1.1 200 OK"}
 
 
 async def test_a_client_that_does_not_read_is_cut_off_without_a_traceback(
