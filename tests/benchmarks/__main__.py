@@ -1,68 +1,45 @@
-"""`make bench`: the numbers to hold, as ratios measured in one run on this machine."""
+"""`make bench`: the numbers to hold, each printed as soon as it is known.
+
+Ratios are taken in pairs, in one run on this machine: other figures compare only with those of
+the same machine at the same load.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
-import tempfile
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
 
 import tests.conftest  # noqa: F401 - this process's own environment, before Prefect is imported
-from tests.benchmarks import measure
-from tests.benchmarks.at_size import at_size
-from tests.benchmarks.measure import Row
-from tests.benchmarks.resume_ratio import resumed
-from tests.benchmarks.tracing import traced
-from tests.desk import desk_in
+from tests.benchmarks.catalogue import measurements
+from tests.benchmarks.measuring import measure
+from tests.benchmarks.report import Report
 
 
-async def rows(scale: int) -> AsyncIterator[Row]:
-    """All rows, in the order in which one would ask for them."""
-    with tempfile.TemporaryDirectory(prefix="credit-desk-bench-") as folder:
-        async with desk_in(Path(folder)) as desk:
-            for row in await measure.straight_through(desk, 20 * scale):
-                yield row
-            for row in await measure.latency(desk, 20):
-                yield row
-            for row in await measure.burst(desk, 20 * scale):
-                yield row
-            for row in await measure.streams(desk, 100 * scale):
-                yield row
-            for row in await measure.disk(desk):
-                yield row
-    for row in await at_size(ended=10_000 * scale, waiting=500 * scale):
-        yield row
-    yield await resumed()
-    yield await traced()
-
-
-async def main(scale: int) -> bool:
-    """Measure everything on desks of its own and print it; whether all goals are met."""
+def main() -> int:
+    """0 when all goals hold, 1 when one is missed, 2 for a name that is unknown."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--full", action="store_true", help="ten times as many runs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
+    names = [measurement.name for measurement in measurements(1)]
+    parser.add_argument(
+        "--only", action="append", choices=names, metavar="NAME", help=f"some of {', '.join(names)}"
+    )
+    arguments = parser.parse_args()
+    chosen = [
+        measurement
+        for measurement in measurements(10 if arguments.full else 1)
+        if not arguments.only or measurement.name in arguments.only
+    ]
     console = Console()
-    table = Table("what", "measured", "goal", "", title="Numbers to hold")
-    held = True
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("Measuring", total=None)
-        async for row in rows(scale):
-            progress.update(task, description=f"Measured: {row.what}")
-            mark = {True: "[green]holds", False: "[red]missed", None: ""}[row.holds]
-            table.add_row(row.what, row.measured, row.goal, mark)
-            held = held and row.holds is not False
-    load = ", ".join(f"{average:.1f}" for average in os.getloadavg())
-    table.caption = f"{os.cpu_count()} cores, load {load}"
-    console.print(table)
-    return held
+    report = Report(console, arguments.json)
+    asyncio.run(measure(chosen, report, console))
+    report.close()
+    return 0 if report.holds else 1
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true", help="ten times as many runs and clients")
-    arguments = parser.parse_args()
-    sys.exit(0 if asyncio.run(main(10 if arguments.full else 1)) else 1)
+    sys.exit(main())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from flows.runtime.ledger import cancellations, erasures, leases, outbox, review
 from flows.runtime.ledger.database import Ledger, moment
 from flows.service.desk import DeskService
 from tests.benchmarks.large_ledger import fill, run_ids
-from tests.benchmarks.measure import Row
+from tests.benchmarks.rows import Row, at_most
 
 SAMPLES = 20
 SECONDS_IN_25_MONTHS = 25 * 30.44 * 86_400
@@ -37,7 +37,7 @@ SWEEP: tuple[tuple[Callable[..., Any], tuple[Any, ...]], ...] = (
 """What a worker's sweep reads when there is nothing to do."""
 
 
-async def at_size(ended: int, waiting: int) -> list[Row]:
+async def at_size(ended: int, waiting: int) -> AsyncIterator[Row]:
     """Routes, sweep and retention on a ledger with so many ended and waiting runs."""
     with (
         TemporaryDirectory(prefix="credit-desk-large-") as folder,
@@ -45,17 +45,13 @@ async def at_size(ended: int, waiting: int) -> list[Row]:
     ):
         ledger.migrate()
         await fill(ledger, ended=ended, waiting=waiting)
-        size = f"{ended:,} ended and {waiting:,} waiting runs"
+        size = f"{ended:,} ended, {waiting:,} waiting runs"
         slowest, p95 = await _slowest_route(ledger, Path(folder), ended)
-        return [
-            _row(f"slowest route, {size}: {slowest}", p95, goal=50),
-            _row(f"the sweep, {size}", await _p95(lambda _: _swept(ledger)), goal=50),
-            _row(
-                f"retention with nothing to do, {size}",
-                await _p95(lambda _: _nothing_retired(ledger)),
-                goal=100,
-            ),
-        ]
+        yield _row("route", f"slowest route, {size}: {slowest}", p95, goal=50)
+        p95 = await _p95(lambda _: _swept(ledger))
+        yield _row("sweep", f"the sweep, {size}", p95, goal=50)
+        p95 = await _p95(lambda _: _nothing_retired(ledger))
+        yield _row("retention", f"retention with nothing to do, {size}", p95, goal=100)
 
 
 async def _slowest_route(ledger: Ledger, folder: Path, ended: int) -> tuple[str, float]:
@@ -109,5 +105,11 @@ async def _p95(work: Callable[[int], Awaitable[None]]) -> float:
     return sorted(took[1:])[int(SAMPLES * 0.95) - 1]
 
 
-def _row(what: str, milliseconds: float, goal: int) -> Row:
-    return Row(what, f"p95 {milliseconds:.0f} ms", f"<= {goal} ms", milliseconds <= goal)
+def _row(figure: str, what: str, milliseconds: float, goal: int) -> Row:
+    return Row(
+        name=f"at-size.{figure}",
+        what=f"{what}, p95",
+        value=milliseconds,
+        unit="ms",
+        goal=at_most(goal),
+    )

@@ -2,56 +2,61 @@
 
 from __future__ import annotations
 
-import statistics
+import asyncio
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
-from data.contracts.runs import RunStatus
-from tests.benchmarks.measure import Row
+from tests.benchmarks.processor import Processes, since, spent
+from tests.benchmarks.rows import Row, at_most, ratio
+from tests.benchmarks.shared_desk import AS_SHIPPED
 from tests.desk import Desk, desk_in
 from tests.otlp import receiving
 
-GOAL = 1.20
-_ROUND = 5
-"""Runs per round: the two desks take turns, so that both see the same machine."""
+_RUNS_PER_TURN = 4
+_TRACING = ("worker", "api")
+"""The roles that make spans."""
 
 
-async def traced(rounds: int = 6) -> Row:
-    """The row: two desks side by side, one exports every span to a real receiver."""
-    with (
-        tempfile.TemporaryDirectory(prefix="credit-desk-traced-") as traced_folder,
-        tempfile.TemporaryDirectory(prefix="credit-desk-untraced-") as untraced_folder,
-        receiving() as receiver,
-    ):
-        async with (
-            desk_in(Path(traced_folder), OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url) as with_spans,
-            desk_in(Path(untraced_folder), OTEL_SDK_DISABLED="true") as without,
-        ):
-            for desk in (with_spans, without):
-                await _cpu_per_run(desk)  # the first runs load what later ones find loaded
-            pairs = [
-                (await _cpu_per_run(with_spans), await _cpu_per_run(without)) for _ in range(rounds)
-            ]
+async def traced(pairs: int = 4) -> AsyncIterator[Row]:
+    """Two desks side by side that take turns; one exports every span to a real receiver."""
+    async with AsyncExitStack() as stack:
+        receiver = stack.enter_context(receiving())
+        folders = [
+            Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"credit-desk-{name}-")))
+            for name in ("traced", "untraced")
+        ]
+        told = ({"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url}, {"OTEL_SDK_DISABLED": "true"})
+        desks = await asyncio.gather(
+            *(
+                stack.enter_async_context(desk_in(folder, **AS_SHIPPED, **variables))
+                for folder, variables in zip(folders, told, strict=True)
+            )
+        )
+        await _both(desks)  # the first runs load what later ones find loaded
+        turns = [await _both(desks) for _ in range(pairs)]
         assert receiver.spans, "nothing was exported"
-    on, off = (statistics.median(side) for side in zip(*pairs, strict=True))
-    ratio = statistics.median(with_it / without_it for with_it, without_it in pairs)
-    return Row(
-        f"tracing on / off, processor time per run, {rounds * _ROUND} runs each",
-        f"{ratio:.2f} ({on * 1000:.0f} / {off * 1000:.0f} ms)",
-        f"<= {GOAL:.2f}",
-        ratio <= GOAL,
+    yield ratio(
+        "tracing.processor",
+        f"tracing on / off, processor time per run, {pairs} pairs of {_RUNS_PER_TURN}",
+        [on for on, _ in turns],
+        [off for _, off in turns],
+        at_most(1.10),
     )
 
 
-async def _cpu_per_run(desk: Desk) -> float:
-    """Seconds of worker and API together, for one straight-through run on average."""
-    before = _cpu(desk)
-    for _ in range(_ROUND):
-        await (await desk.start("ada-prime")).until(RunStatus.COMPLETED)
-    return (_cpu(desk) - before) / _ROUND
+async def _both(desks: list[Desk]) -> tuple[float, float]:
+    """The seconds per run of both desks, each of which has one turn.
 
-
-def _cpu(desk: Desk) -> float:
-    times = [desk.role(name).cpu_times() for name in ("worker", "api")]
-    seconds: float = sum(spent.user + spent.system for spent in times)
-    return seconds
+    Both are counted over both turns: spans are exported in batches, seconds later.
+    """
+    processes: list[Processes] = [{role: desk.role(role) for role in _TRACING} for desk in desks]
+    before = [spent(roles) for roles in processes]
+    for desk in desks:
+        for _ in range(_RUNS_PER_TURN):
+            await (await desk.start("ada-prime")).events()
+    used = [
+        sum(since(start, roles).values()) for start, roles in zip(before, processes, strict=True)
+    ]
+    return used[0] / _RUNS_PER_TURN, used[1] / _RUNS_PER_TURN
