@@ -18,6 +18,8 @@ from tests.benchmarks.measuring import measure
 from tests.benchmarks.report import Report
 from tests.benchmarks.rows import Row, at_least, at_most, ratio
 from tests.benchmarks.shared_desk import SharedDesk
+from tests.benchmarks.streams import many_clients
+from tests.desk import PATIENCE_SECONDS, Desk
 
 ROOT = Path(data.__file__).parents[1]
 
@@ -90,10 +92,10 @@ async def test_a_measurement_that_fails_is_a_row_that_misses_and_the_next_one_is
 
 
 def test_a_ratio_is_the_median_of_pairs_and_not_the_ratio_of_medians() -> None:
-    row = ratio("any.ratio", "any", [1.0, 6.0, 3.0], [1.0, 2.0, 2.0], at_most(1.4))
+    row = ratio("any.ratio", "any", {"run": [1.0, 6.0, 3.0], "bare": [1.0, 2.0, 2.0]}, at_most(1.4))
 
     assert (row.value, row.spread) == (1.5, (1.25, 2.25))
-    assert row.parts == {"above": 3000.0, "below": 2000.0}
+    assert row.parts == {"run": 3000.0, "bare": 2000.0}
     assert row.holds is False
 
 
@@ -101,3 +103,12 @@ def test_a_row_with_a_fault_misses_its_goal_whatever_its_value_is() -> None:
     row = Row(name="any.rate", what="any", value=99, goal=at_least(60), fault="1 run was lost")
 
     assert row.holds is False
+
+
+async def test_many_clients_see_every_event_of_their_runs_in_order(desk: Desk) -> None:
+    [row] = [row async for row in many_clients(desk, clients=90, runs=3)]
+
+    assert row.fault == ""
+    assert row.value is not None
+    assert 0 < row.value < PATIENCE_SECONDS
+    assert row.parts["p50"] <= row.value <= row.parts["longest"]

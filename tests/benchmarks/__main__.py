@@ -36,8 +36,10 @@ def main() -> int:
     ]
     console = Console()
     report = Report(console, arguments.json)
-    asyncio.run(measure(chosen, report, console))
-    report.close()
+    try:
+        asyncio.run(measure(chosen, report, console))
+    finally:
+        report.close()
     return 0 if report.holds else 1
 
 

@@ -32,8 +32,7 @@ async def resumed(shared: SharedDesk, pairs: int = 5) -> AsyncIterator[Row]:
     yield ratio(
         "resume.ratio",
         f"resume from the last of 7 checkpoints / stage that is left, {pairs} pairs",
-        bodies,
-        stages,
+        {"resumed": bodies, "stage": stages},
         at_most(1.5),
     )
 

@@ -72,8 +72,18 @@ def quartiles(samples: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
-def ratio(name: str, what: str, above: Sequence[float], below: Sequence[float], goal: Goal) -> Row:
-    """The median ratio of pairs, with the spread of the ratios and both medians in milliseconds."""
+def ratio(
+    name: str,
+    what: str,
+    pairs: Mapping[str, Sequence[float]],
+    goal: Goal,
+) -> Row:
+    """The median ratio of pairs, with the spread of the ratios and both medians in milliseconds.
+
+    `pairs` names the two sides, the one above the line first, and holds their seconds in the order
+    of the pairs.
+    """
+    above, below = pairs.values()
     ratios = [over / under for over, under in zip(above, below, strict=True)]
     return Row(
         name=name,
@@ -81,10 +91,7 @@ def ratio(name: str, what: str, above: Sequence[float], below: Sequence[float], 
         value=statistics.median(ratios),
         goal=goal,
         spread=quartiles(ratios),
-        parts={
-            "above": statistics.median(above) * 1000,
-            "below": statistics.median(below) * 1000,
-        },
+        parts={side: statistics.median(seconds) * 1000 for side, seconds in pairs.items()},
         part_unit="ms",
     )
 

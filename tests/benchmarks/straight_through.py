@@ -81,15 +81,13 @@ def _rows(ours: Side, bare: Side, shape: list[int]) -> list[Row]:
         ratio(
             "straight-through.wall",
             f"run / bare flow of {len(shape)} subflows, {sum(shape)} tasks, {pairs}",
-            ours.wall,
-            bare.wall,
+            {"run": ours.wall, "bare": bare.wall},
             at_most(1.10),
         ),
         ratio(
             "straight-through.processor",
             f"the same, processor time of all roles, {len(ours.spent)} pairs of {RUNS_PER_TURN}",
-            ours.totals,
-            bare.totals,
+            {"run": ours.totals, "bare": bare.totals},
             at_most(1.15),
         ),
         Row(

@@ -40,8 +40,7 @@ async def traced(pairs: int = 4) -> AsyncIterator[Row]:
     yield ratio(
         "tracing.processor",
         f"tracing on / off, processor time per run, {pairs} pairs of {_RUNS_PER_TURN}",
-        [on for on, _ in turns],
-        [off for _, off in turns],
+        {"on": [on for on, _ in turns], "off": [off for _, off in turns]},
         at_most(1.10),
     )
 
