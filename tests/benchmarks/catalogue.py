@@ -39,14 +39,14 @@ def measurements(scale: int) -> list[Measurement]:
         Measurement("start-up", 20, start_up),
         Measurement("idle", 25, _on_desk(idle)),
         Measurement("straight-through", 70 * scale, _on_desk(straight_through, 5 * scale)),
-        Measurement("latency", 25, _on_desk(latency)),
+        Measurement("latency", 20, _on_desk(latency)),
         Measurement("sse-one", 8, _on_desk(one_client)),
         Measurement("burst", 55 + 25 * scale, _on_desk(burst, 20 * scale)),
         Measurement("sse-many", 30, _on_desk(many_clients)),
         Measurement("memory", 1, _on_desk(memory)),
         Measurement("disk", 2, _on_desk(disk)),
-        Measurement("resume", 35, resumed),
-        Measurement("tracing", 60, _alone(traced)),
+        Measurement("resume", 30, resumed),
+        Measurement("tracing", 55, _alone(traced)),
     ]
 
 

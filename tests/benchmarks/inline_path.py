@@ -23,7 +23,7 @@ async def underwrite_inline(case: CaseFile) -> None:
     assert done.is_decided or isinstance(done.error, WaitingForReviewError), done.error
 
 
-async def inline(rounds: int = 4, applications: int = 100) -> AsyncIterator[Row]:
+async def inline(rounds: int = 4, applications: int = 75) -> AsyncIterator[Row]:
     """Varied applications: every synthetic applicant, each time with another id and amount."""
     cases = _varied()
     for _ in range(applications // 2):

@@ -17,7 +17,7 @@ _ASLEEP_SECONDS = 0.3
 """The time that the run gets to fall asleep. People are slower than that."""
 
 
-async def latency(desk: Desk, runs: int = 10) -> AsyncIterator[Row]:
+async def latency(desk: Desk, runs: int = 8) -> AsyncIterator[Row]:
     """From the client's POST to the first stage event, and from an answer to the next event."""
     first, after_gate = [], []
     for _ in range(runs + 1):

@@ -20,7 +20,7 @@ _NOTED_SECONDS = 0.3
 CHECKPOINTS = ["intake", "verification", "bureau", "risk", "policy", "review", "offer"]
 
 
-async def resumed(shared: SharedDesk, pairs: int = 5) -> AsyncIterator[Row]:
+async def resumed(shared: SharedDesk, pairs: int = 4) -> AsyncIterator[Row]:
     """Pairs of an undisturbed and a resumed run, in turns."""
     await _reviewed(shared, "warm-up", stop=True)
     bodies, stages = [], []

@@ -39,8 +39,12 @@ async def many_clients(desk: Desk, clients: int = 1000, runs: int = 20) -> Async
     )
     started = [await desk.start("ada-prime") for _ in range(runs)]
     run_ids = json.dumps([run.run_id for run in started])
-    async with asyncio.timeout(_PATIENCE_SECONDS):
-        output, _ = await process.communicate(run_ids.encode() + b"\n")
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            output, _ = await process.communicate(run_ids.encode() + b"\n")
+    finally:
+        if process.returncode is None:
+            process.kill()
     found = json.loads(output)
     lags, early = found["lags"], found["lags_while_connecting"]
     yield Row(

@@ -14,7 +14,7 @@ from tests.benchmarks.shared_desk import AS_SHIPPED
 from tests.desk import Desk, desk_in
 from tests.otlp import receiving
 
-_RUNS_PER_TURN = 4
+_RUNS_PER_TURN = 3
 _TRACING = ("worker", "api")
 """The roles that make spans."""
 
