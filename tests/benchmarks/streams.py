@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.benchmarks.processor import since, spent
 from tests.benchmarks.rows import Row, at_most, median_ms
 from tests.desk import Desk, StartedRun, clean_environment
 
@@ -37,6 +38,8 @@ async def many_clients(desk: Desk, clients: int = 1000, runs: int = 20) -> Async
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
+    api = {"api": desk.role("api")}
+    before = spent(api)
     started = [await desk.start("ada-prime") for _ in range(runs)]
     run_ids = json.dumps([run.run_id for run in started])
     try:
@@ -45,6 +48,7 @@ async def many_clients(desk: Desk, clients: int = 1000, runs: int = 20) -> Async
     finally:
         if process.returncode is None:
             process.kill()
+    used = since(before, api)["api"]
     found = json.loads(output)
     lags, early = found["lags"], found["lags_while_connecting"]
     yield Row(
@@ -57,6 +61,7 @@ async def many_clients(desk: Desk, clients: int = 1000, runs: int = 20) -> Async
             "p50": _quantile(lags, 0.5),
             "longest": _quantile(lags, 1),
             "p99 while connecting": _quantile(early, 0.99),
+            "processor time of the API": used,
         },
         part_unit="s",
         fault=await _fault(started, found),
