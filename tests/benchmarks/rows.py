@@ -49,7 +49,7 @@ class Row(_Frozen):
     fault: str = ""
     """Why the row misses its goal whatever its value is, for example because a run was lost."""
     seconds: float = 0.0
-    """How long the measurement of this row took."""
+    """From the row before, or the start of the measurement, to this row."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
