@@ -28,12 +28,14 @@ async def traced(pairs: int = 4) -> AsyncIterator[Row]:
             for name in ("traced", "untraced")
         ]
         told = ({"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url}, {"OTEL_SDK_DISABLED": "true"})
-        desks = await asyncio.gather(
-            *(
-                stack.enter_async_context(desk_in(folder, **AS_SHIPPED, **variables))
+        async with asyncio.TaskGroup() as starting:  # ends the other when one does not start
+            started = [
+                starting.create_task(
+                    stack.enter_async_context(desk_in(folder, **AS_SHIPPED, **variables))
+                )
                 for folder, variables in zip(folders, told, strict=True)
-            )
-        )
+            ]
+        desks = [task.result() for task in started]
         await _both(desks)  # the first runs load what later ones find loaded
         turns = [await _both(desks) for _ in range(pairs)]
         assert receiver.spans, "nothing was exported"
