@@ -15,7 +15,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
 from data.contracts.application import ApplicantRole, Application
 from data.contracts.base import Contract, Day, Moment, Sha256, Slug
@@ -27,7 +27,7 @@ from data.contracts.review import Channel, Claim, Person, Review, Role
 from data.contracts.runs import CheckpointEntry, Links, Message, RunOptions, RunStatus, RunSummary
 from data.contracts.watchlist import ListedCandidate
 from data.settings import FanOutPolicy
-from tools.personal_data_filter import PersonalDataFilter
+from tools.bundles import read_case
 
 
 @dataclass(frozen=True)
@@ -46,52 +46,8 @@ class Caller:
         return Person(name=self.name, principal=self.principal)
 
 
-_BUNDLED = frozenset(CaseFile.model_fields) - frozenset(Application.model_fields)
-"""The fields that a bundle has and an application has not."""
-
-
-def _as_case(value: object) -> object:
-    """Read one of the three forms of a case: an application, a bundle, a persona file.
-
-    Its own contract checks each form, so the pointers of errors fit the client's document.
-    """
-    if not isinstance(value, dict):
-        return value
-    if "persona" in value:
-        return _with_discreet_ids(Persona.model_validate(value).case, "application")
-    if not _BUNDLED.isdisjoint(value):
-        return _with_discreet_ids(CaseFile.model_validate(value), "application")
-    return _with_discreet_ids(CaseFile(application=Application.model_validate(value)))
-
-
-def _with_discreet_ids(case: CaseFile, *inside: str) -> CaseFile:
-    """The case. Refuses ids that repeat personal data of the case."""
-    withheld, application = PersonalDataFilter(case), case.application
-    ids: dict[tuple[str | int, ...], str] = {
-        (*inside, "application_id"): application.application_id,
-        (*inside, "partner_id"): application.partner_id or "",
-    } | {
-        ("documents", position, "document_id"): document.document_id
-        for position, document in enumerate(case.documents)
-    }
-    problems = [
-        InitErrorDetails(
-            type=PydanticCustomError(
-                "personal_data", "leave out the {repeated}: other people read ids", found
-            ),
-            loc=where,
-            input=None,
-        )
-        for where, chosen in ids.items()
-        if (found := {"repeated": withheld.find(chosen)})["repeated"]
-    ]
-    if problems:
-        raise ValidationError.from_exception_data("CaseFile", problems)
-    return case
-
-
 Case = Annotated[
-    CaseFile, BeforeValidator(_as_case, json_schema_input_type=Application | CaseFile | Persona)
+    CaseFile, BeforeValidator(read_case, json_schema_input_type=Application | CaseFile | Persona)
 ]
 
 
