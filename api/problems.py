@@ -33,6 +33,7 @@ from data.contracts.errors import (
     ConflictError,
     ContractViolationError,
     CreditDeskError,
+    ExtraMissingError,
     GateNotFoundError,
     InvalidTransitionError,
     RecordCorruptError,
@@ -116,6 +117,7 @@ STATUS: Mapping[type[CreditDeskError], HTTPStatus] = {
     ContractViolationError: HTTPStatus.UNPROCESSABLE_ENTITY,
     AnswerRejectedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     RecordCorruptError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ExtraMissingError: HTTPStatus.NOT_IMPLEMENTED,
     RefusedByPrefectError: HTTPStatus.BAD_GATEWAY,
     UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
 }

@@ -8,6 +8,7 @@ CreditDeskError
 ├── ConflictError                           the request contradicts what is already recorded
 │   └── AlreadyDecidedError                 another run has decided the application
 ├── TooLargeError                           more bytes than the desk takes; says how many it takes
+├── ExtraMissingError (ImportError)         an optional package is needed; says how to install it
 ├── ToolError
 │   └── ToolUnavailableError                worth another try
 ├── AgentError
@@ -163,6 +164,15 @@ class TooLargeError(CreditDeskError):
     """More bytes than the desk takes, in a body or in an application's file."""
 
     code = "too_large"
+
+
+class ExtraMissingError(CreditDeskError, ImportError):
+    """What is asked for needs packages that are installed on request only."""
+
+    code = "extra_missing"
+
+    def __init__(self, extra: str, subject: str) -> None:
+        super().__init__(f"{subject} need an extra: pip install 'credit-desk-lite[{extra}]'")
 
 
 class ToolError(CreditDeskError):

@@ -31,7 +31,9 @@ from data.contracts.portfolio import (
     RepeatedRow,
 )
 from tools.bundles import read_case
+from tools.portfolio.csv_table import CsvTable
 from tools.portfolio.jsonl import JsonLines
+from tools.portfolio.parquet_table import ParquetTable
 from tools.portfolio.records import Record, RowRefusedError, Source, Start
 from tools.portfolio.row_files import PATH_NOT_ALLOWED, application_id_of, with_files
 
@@ -39,7 +41,11 @@ CHUNK_ROWS = 500
 
 _log = logging.getLogger(__name__)
 
-_SOURCES: dict[PortfolioFormat, type[Source[Any]]] = {PortfolioFormat.JSONL: JsonLines}
+_SOURCES: dict[PortfolioFormat, type[Source[Any]]] = {
+    PortfolioFormat.JSONL: JsonLines,
+    PortfolioFormat.CSV: CsvTable,
+    PortfolioFormat.PARQUET: ParquetTable,
+}
 
 
 def index_portfolio(path: Path, chunk_rows: int = CHUNK_ROWS) -> PortfolioIndex:

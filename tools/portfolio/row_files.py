@@ -24,7 +24,7 @@ MAX_DOCUMENT_BYTES = 6_000_000
 
 PATH_NOT_ALLOWED = "path_not_allowed"
 
-_PARTS = ("application", "bureau_report", "co_bureau_report", "fraud_signals")
+PARTS = ("application", "bureau_report", "co_bureau_report", "fraud_signals")
 
 
 def with_files(value: object, folder: Path) -> object:
@@ -39,7 +39,7 @@ def with_files(value: object, folder: Path) -> object:
         return value
     filled = {
         name: _json_file(folder, part, f"/{name}")
-        if name in _PARTS and isinstance(part, str)
+        if name in PARTS and isinstance(part, str)
         else part
         for name, part in value.items()
     }
@@ -89,19 +89,22 @@ def _document(folder: Path, document: object, pointer: str) -> object:
 
 
 def _content(folder: Path, path: str, pointer: str, limit: int) -> bytes:
-    target = _inside(folder, path, pointer)
     try:
-        # O_NONBLOCK: a pipe in the folder would otherwise block until another process writes.
-        descriptor = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        file = open(_inside(folder, path, pointer), "rb", opener=_at_once)  # noqa: SIM115
     except OSError:
         raise _missing(pointer) from None
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    with file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise _missing(pointer)
         content = file.read(limit + 1)
     if len(content) > limit:
         raise too_large(pointer, "file", limit)
     return content
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting: a pipe in the folder would block until another process writes."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _inside(folder: Path, path: str, pointer: str) -> Path:
