@@ -1,7 +1,8 @@
-"""The ordinary applicant. Every persona differs from it in a few lines.
+"""The ordinary applicant. Personas and synthetic portfolios differ from it in a few lines.
 
-Everything is invented: mail at example.com, telephone numbers reserved for fiction, streets and
-employers that do not exist. By default all documents agree with the application.
+All dates follow from the day on which a person applies. Everything is invented: mail at
+example.com, telephone numbers reserved for fiction, streets and employers that do not exist. By
+default all documents agree with the application.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -34,7 +35,7 @@ from data.contracts.bureau import (
     Tradeline,
     TradelineType,
 )
-from data.contracts.case import Expected, Persona, PersonaCard
+from data.contracts.case import CaseFile, Expected, Persona, PersonaCard
 from data.contracts.documents import (
     AnnualIncomeProof,
     BankStatement,
@@ -50,16 +51,29 @@ from data.contracts.fraud import FraudSignals, PhoneType, Seen, Velocity
 from data.rounding import cents, cents_up
 
 AS_OF = date(2026, 11, 2)
-RECEIVED = datetime(2026, 11, 2, 14, 5, tzinfo=UTC)
-CONSENTED = datetime(2026, 11, 2, 14, 0, tzinfo=UTC)
+"""The day on which the personas apply."""
+_CONSENTED = time(14, 0, tzinfo=UTC)
+_RECEIVED = time(14, 5, tzinfo=UTC)
 
 _TAKE_HOME = Decimal("0.78")
 """Net pay as a share of gross pay in every paystub below."""
 
 
 @dataclass(frozen=True)
+class Home:
+    """Where an applicant lives."""
+
+    street: str = "410 Alder Street"
+    city: str = "Springfield"
+    state: str = "IL"
+    postal_code: str = "62704"
+    area_code: str = "217"
+    licensed_by: str = "Illinois Secretary of State"
+
+
+@dataclass(frozen=True)
 class Person:
-    """One applicant of the personas. Amounts are US dollars per month."""
+    """One applicant. Amounts are US dollars per month."""
 
     first: str
     last: str
@@ -70,8 +84,10 @@ class Person:
     dob: date = date(1984, 6, 17)
     employer: str = "Prairie Freight Cooperative"
     since: date = date(2018, 3, 5)
-    street: str = "410 Alder Street"
+    home: Home = Home()
     dependents: int = 0
+    as_of: date = AS_OF
+    """The day on which the person applies."""
     extra: dict[str, Any] = field(default_factory=dict)
     """Further fields of the applicant's contract."""
 
@@ -87,7 +103,7 @@ class Person:
             "dob": self.dob,
             "ssn": self.ssn,
             "email": f"{self.first}.{self.last}@example.com".lower().replace(" ", ""),
-            "phone": f"+1 217 555 01{int(self.ssn[-2:]):02d}",
+            "phone": f"+1 {self.home.area_code} 555 01{int(self.ssn[-2:]):02d}",
             "addresses": (self.address(),),
             "employment": Employment(
                 status=EmploymentStatus.EMPLOYED,
@@ -103,10 +119,10 @@ class Person:
 
     def address(self) -> Address:
         return Address(
-            line1=self.street,
-            city="Springfield",
-            state="IL",
-            postal_code="62704",
+            line1=self.home.street,
+            city=self.home.city,
+            state=self.home.state,
+            postal_code=self.home.postal_code,
             since=date(2019, 8, 1),
             ownership=Ownership.RENT,
         )
@@ -117,8 +133,10 @@ def json_document(
     kind: DocumentKind,
     content: Contract,
     role: ApplicantRole = ApplicantRole.PRIMARY,
+    *,
+    as_of: date = AS_OF,
 ) -> Document:
-    """A JSON document with the size and digest of its content."""
+    """A JSON document with the size and digest of its content, received on a day."""
     body = canonical_json(content)
     return Document(
         document_id=document_id,
@@ -127,7 +145,7 @@ def json_document(
         media_type="application/json",
         size_bytes=len(body),
         sha256=hashlib.sha256(body).hexdigest(),
-        received_at=RECEIVED,
+        received_at=datetime.combine(as_of, _RECEIVED),
         content_base64=base64.b64encode(body).decode(),
     )
 
@@ -148,12 +166,13 @@ def licence(
             full_name=person.name,
             dob=person.dob,
             address=person.address(),
-            issuer="Illinois Secretary of State",
+            issuer=person.home.licensed_by,
             issue_date=date(expires.year - 4, expires.month, expires.day),
             expiry_date=expires,
             tamper_score=Decimal("0.02"),
         ),
         role,
+        as_of=person.as_of,
     )
 
 
@@ -167,6 +186,7 @@ def paystub(
 ) -> Document:
     """A paystub for the last two weeks, with a matching year-to-date sum. `income` is per month."""
     gross = _biweekly(income or person.income)
+    period_end = person.as_of - timedelta(days=10)
     deductions = [Deduction(label="Taxes and insurance", amount=gross - _net(gross))]
     if garnished is not None:
         deductions.append(
@@ -179,16 +199,17 @@ def paystub(
             employer=person.employer,
             employee_name=person.name,
             pay_frequency=PayFrequency.BIWEEKLY,
-            period_start=date(2026, 10, 10),
-            period_end=date(2026, 10, 23),
-            pay_date=date(2026, 10, 30),
+            period_start=period_end - timedelta(days=13),
+            period_end=period_end,
+            pay_date=_last_payday(person.as_of),
             gross=gross,
             net=_net(gross) - Decimal(garnished or 0),
-            # There are 296 days from 1 January to the end of the pay period.
-            ytd_gross=cents(gross * 296 / 14),
+            # Early in a year, the period reaches back into the year before.
+            ytd_gross=max(gross, cents(gross * period_end.timetuple().tm_yday / 14)),
             deductions=tuple(deductions),
         ),
         role,
+        as_of=person.as_of,
     )
 
 
@@ -202,10 +223,11 @@ def wage_statement(
         AnnualIncomeProof(
             recipient_name=person.name,
             payer=person.employer,
-            tax_year=AS_OF.year - 1,
+            tax_year=person.as_of.year - 1,
             gross_income=Decimal(income or person.income) * 12,
         ),
         role,
+        as_of=person.as_of,
     )
 
 
@@ -217,9 +239,17 @@ def bank_statement(
     nsf_count: int = 0,
     overdraft_days: int = 0,
 ) -> Document:
-    """Three months of one account: pay every two weeks, and rent every month."""
+    """The last three whole months of one account: pay every two weeks, and rent every month."""
     net = _net(_biweekly(income or person.income))
-    paydays = [date(2026, 10, 30) - timedelta(days=14 * back) for back in range(6, -1, -1)]
+    months = [_months_before(person.as_of, back) for back in (3, 2, 1)]
+    period_start, period_end = months[0], person.as_of.replace(day=1) - timedelta(days=1)
+    paydays = [
+        payday
+        for back in range(9, -1, -1)
+        if period_start
+        <= (payday := _last_payday(person.as_of) - timedelta(days=14 * back))
+        <= period_end
+    ]
     transactions = [
         Transaction(
             posted_on=day, amount=net, description=f"{person.employer} pay", category="payroll"
@@ -228,12 +258,12 @@ def bank_statement(
     ]
     transactions += [
         Transaction(
-            posted_on=date(2026, month, 3),
+            posted_on=month.replace(day=3),
             amount=-Decimal(person.housing),
             description="Rent",
             category="housing",
         )
-        for month in (8, 9, 10)
+        for month in months
         if Decimal(person.housing) > 0
     ]
     transactions.sort(key=lambda transaction: transaction.posted_on)
@@ -244,8 +274,8 @@ def bank_statement(
         BankStatement(
             account_last4=person.ssn[-4:][::-1],
             holder_name=person.name,
-            period_start=date(2026, 8, 1),
-            period_end=date(2026, 10, 31),
+            period_start=period_start,
+            period_end=period_end,
             opening_balance=opening,
             closing_balance=opening
             + sum((transaction.amount for transaction in transactions), Decimal(0)),
@@ -254,6 +284,7 @@ def bank_statement(
             overdraft_days=overdraft_days,
         ),
         role,
+        as_of=person.as_of,
     )
 
 
@@ -271,21 +302,21 @@ def report(person: Person, score: int | None, *lines: Tradeline, **differs: Any)
     """A bureau report. The file is as old as the first account. `score` None gives no score."""
     found = {
         "bureau": "Meridian Credit Bureau",
-        "report_date": AS_OF,
+        "report_date": person.as_of,
         "status": BureauStatus.HIT,
         "subject_ssn_last4": person.ssn[-4:],
-        "score": bureau_score(score) if score is not None else None,
+        "score": bureau_score(score, person.as_of) if score is not None else None,
         "tradelines": lines,
         "file_since": min((line.opened_on for line in lines), default=None),
     }
     return BureauReport(**(found | differs))
 
 
-def bureau_score(value: int) -> BureauScore:
+def bureau_score(value: int, scored_on: date = AS_OF) -> BureauScore:
     return BureauScore(
         value=value,
         model="Meridian Risk 4",
-        scored_on=AS_OF,
+        scored_on=scored_on,
         factors=(
             ScoreFactor(code="14", text="Length of time accounts have been established"),
             ScoreFactor(code="05", text="Too many accounts with balances"),
@@ -295,10 +326,10 @@ def bureau_score(value: int) -> BureauScore:
     )
 
 
-def inquiries(count: int) -> tuple[Inquiry, ...]:
+def inquiries(count: int, as_of: date = AS_OF) -> tuple[Inquiry, ...]:
     """Hard inquiries three weeks apart, the last one three weeks ago."""
     return tuple(
-        Inquiry(inquired_on=AS_OF - timedelta(days=21 * back), purpose="Consumer credit")
+        Inquiry(inquired_on=as_of - timedelta(days=21 * back), purpose="Consumer credit")
         for back in range(1, count + 1)
     )
 
@@ -317,11 +348,8 @@ def ordinary_signals(name: str, **differs: Any) -> FraudSignals:
     return FraudSignals(**(seen | differs))
 
 
-def persona(
-    slug: str,
-    name: str,
-    branch: str,
-    expected: Expected,
+def bundle(
+    application_id: str,
     people: tuple[Person, ...],
     *,
     amount: str,
@@ -331,10 +359,10 @@ def persona(
     bureau: BureauReport | None = None,
     co_bureau: BureauReport | None = None,
     signals: FraudSignals | None = None,
-    later: tuple[Document, ...] = (),
-) -> Persona:
+) -> CaseFile:
     """A complete case. By default each applicant has a licence, a paystub and a bank statement."""
     roles = list(zip(people, ApplicantRole, strict=False))
+    as_of, consented = people[0].as_of, datetime.combine(people[0].as_of, _CONSENTED)
     if documents is None:
         documents = tuple(
             document
@@ -345,28 +373,54 @@ def persona(
                 bank_statement(person, role),
             )
         )
-    return Persona(
-        persona=PersonaCard(name=name, branch=branch),
-        expected=expected,
-        later_documents=later,
+    return CaseFile(
         application=Application(
-            application_id=slug,
-            received_at=RECEIVED,
-            as_of_date=AS_OF,
+            application_id=application_id,
+            received_at=datetime.combine(as_of, _RECEIVED),
+            as_of_date=as_of,
             purpose=purpose,
             amount_requested=Decimal(amount),
             term_months=term,
-            state="IL",
+            state=people[0].home.state,
             applicants=tuple(person.applicant(role) for person, role in roles),
             consent=Consent(
-                credit_pull_at=CONSENTED, e_sign_at=CONSENTED, privacy_notice_at=CONSENTED
+                credit_pull_at=consented, e_sign_at=consented, privacy_notice_at=consented
             ),
         ),
         documents=documents,
         bureau_report=bureau,
         co_bureau_report=co_bureau,
-        fraud_signals=signals or ordinary_signals(slug),
+        fraud_signals=signals or ordinary_signals(application_id),
     )
+
+
+def persona(
+    slug: str,
+    name: str,
+    branch: str,
+    expected: Expected,
+    people: tuple[Person, ...],
+    *,
+    later: tuple[Document, ...] = (),
+    **differs: Any,
+) -> Persona:
+    """A case with its expected results. `differs` are further arguments of `bundle`."""
+    return Persona(
+        persona=PersonaCard(name=name, branch=branch),
+        expected=expected,
+        later_documents=later,
+        **dict(bundle(slug, people, **differs)),
+    )
+
+
+def _last_payday(as_of: date) -> date:
+    return as_of - timedelta(days=3)
+
+
+def _months_before(day: date, months: int) -> date:
+    """The first day of the month that lies some months before the month of a day."""
+    month = day.year * 12 + day.month - 1 - months
+    return date(month // 12, month % 12 + 1, 1)
 
 
 def _biweekly(monthly: str) -> Decimal:
