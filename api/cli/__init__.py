@@ -16,6 +16,7 @@ from api.cli import (
     housekeeping,
     keys,
     letters,
+    modelling,
     options,
     reviews,
     roles,
@@ -57,6 +58,7 @@ app.command(rich_help_panel=_CASES)(drawing.graph)
 app.command(rich_help_panel=_THE_DESK)(housekeeping.housekeeping)
 app.command(rich_help_panel=_THE_DESK)(housekeeping.hold)
 app.command(rich_help_panel=_THE_DESK)(housekeeping.erase)
+app.command(rich_help_panel=_THE_DESK)(modelling.synthesize)
 app.add_typer(keys.app, name="keys", rich_help_panel=_THE_DESK)
 app.add_typer(audit.app, name="audit", rich_help_panel=_THE_DESK)
 app.command(rich_help_panel=_ROLES)(roles.server)

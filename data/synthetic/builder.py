@@ -241,7 +241,7 @@ def bank_statement(
 ) -> Document:
     """The last three whole months of one account: pay every two weeks, and rent every month."""
     net = _net(_biweekly(income or person.income))
-    months = [_months_before(person.as_of, back) for back in (3, 2, 1)]
+    months = [months_before(person.as_of, back) for back in (3, 2, 1)]
     period_start, period_end = months[0], person.as_of.replace(day=1) - timedelta(days=1)
     paydays = [
         payday
@@ -417,7 +417,7 @@ def _last_payday(as_of: date) -> date:
     return as_of - timedelta(days=3)
 
 
-def _months_before(day: date, months: int) -> date:
+def months_before(day: date, months: int) -> date:
     """The first day of the month that lies some months before the month of a day."""
     month = day.year * 12 + day.month - 1 - months
     return date(month // 12, month % 12 + 1, 1)
