@@ -11,8 +11,11 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import date
+from functools import cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, get_args
+
+from pydantic import BaseModel
 
 from data.contracts.base import Contract
 from data.contracts.case import CaseFile
@@ -159,13 +162,37 @@ def _values(value: object) -> Iterator[tuple[Kind, object]]:
         for item in value:
             yield from _values(item)
     elif isinstance(value, Contract):
-        marked = personal_fields(type(value))
-        for name in type(value).model_fields:
+        for name, kind in _fields_to_read(type(value)):
             held = getattr(value, name)
-            if name not in marked:
+            if kind is None:
                 yield from _values(held)
-            elif held is not None and marked[name] in _LABELS:
-                yield marked[name], held
+            elif held is not None:
+                yield kind, held
+
+
+@cache
+def _fields_to_read(contract: type[BaseModel]) -> tuple[tuple[str, Kind | None], ...]:
+    """The personal fields of a contract with their kinds, and fields that lead to some (None).
+
+    Most of a case is accounts and payments without personal data, and every submission is read.
+    """
+    marked = personal_fields(contract)
+    return tuple(
+        (name, marked.get(name))
+        for name, field in contract.model_fields.items()
+        if (
+            marked[name] in _LABELS
+            if name in marked
+            else any(map(_fields_to_read, _contracts_in(field.annotation)))
+        )
+    )
+
+
+def _contracts_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _contracts_in(part)
 
 
 def _spellings(kind: Kind, value: object) -> Iterator[str]:
@@ -195,6 +222,8 @@ def _dates_in(text: str) -> Iterator[_Reading]:
 
 def _plain(text: str) -> str:
     """The normal form of a text: lower case, with ASCII digits, without invisible characters."""
+    if text.isascii():
+        return text.lower()
     same = unicodedata.normalize("NFKC", text).casefold()
     visible = (letter for letter in same if unicodedata.category(letter) != "Cf")
     return "".join(str(unicodedata.decimal(letter, letter)) for letter in visible)
