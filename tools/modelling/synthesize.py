@@ -19,7 +19,8 @@ from data.contracts.case import CaseFile
 from data.contracts.errors import ContractViolationError
 from data.contracts.synthetic import BranchRows, FaultRows, PortfolioManifest
 from data.synthetic.builder import AS_OF
-from tools.modelling.branches import BRANCHES, Branch, Draw
+from tools.modelling.branches import BRANCHES, Branch
+from tools.modelling.cases import Draw
 from tools.modelling.faults import FAULTS, TOO_LARGE, Fault
 
 APPLICATIONS, MANIFEST = "applications.jsonl", "manifest.json"
