@@ -9,31 +9,27 @@ from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 
 from data.contracts.case import CaseFile
-from flows.runtime.execution.gatekeeper import WaitingForReviewError
+from data.settings import settings
+from flows.inline import underwrite_inline
+from flows.rulebook import current_rulebook
 from tests.benchmarks.rows import Row, at_least, quartiles
 from tests.desk import ROOT
-from tests.flows.inline import persona, underwritten
+from tests.flows.inline import persona
 
 _SEED = 20
 
 
-async def underwrite_inline(case: CaseFile) -> None:
-    """The way in that is measured: to a decision, or to the gate where a person is asked."""
-    done = await underwritten(case)
-    assert done.is_decided or isinstance(done.error, WaitingForReviewError), done.error
-
-
 async def inline(rounds: int = 4, applications: int = 75) -> AsyncIterator[Row]:
     """Varied applications: every synthetic applicant, each time with another id and amount."""
-    cases = _varied()
+    cases, rulebook = _varied(), current_rulebook(settings().data_dir)
     for _ in range(applications // 2):
-        await underwrite_inline(next(cases))
+        await underwrite_inline(next(cases), rulebook)
     rates = []
     for _ in range(rounds):
         batch = [next(cases) for _ in range(applications)]
         began = time.process_time()
         for case in batch:
-            await underwrite_inline(case)
+            await underwrite_inline(case, rulebook)
         rates.append(applications / (time.process_time() - began))
     yield Row(
         name="inline.rate",
