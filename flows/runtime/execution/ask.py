@@ -12,8 +12,6 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
-from opentelemetry import metrics
-
 from agents.base import Agent
 from data.contracts.base import Contract, sha256_of
 from data.contracts.errors import (
@@ -24,17 +22,17 @@ from data.contracts.errors import (
     as_desk_error,
 )
 from data.contracts.events import EventType
+from data.metrics import AGENT_DURATION
 from flows.runtime.execution.context import AgentPolicy, RunContext, current_run
 from flows.runtime.execution.recorder import Entry
+from flows.runtime.host import telemetry
 from flows.runtime.ledger.journal import Draft
 from tools.base import ToolCall, recorded_calls
 
 Question = TypeVar("Question", bound=Contract)
 Finding = TypeVar("Finding", bound=Contract)
 
-_duration = metrics.get_meter("credit_desk.runtime").create_histogram(
-    "credit.agent.duration", unit="s", description="From a question to its finding"
-)
+_duration = telemetry.histogram(AGENT_DURATION)
 
 
 @dataclass(frozen=True)

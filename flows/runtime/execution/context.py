@@ -250,7 +250,9 @@ class RunContext(Generic[S]):
             meta=dict(payload or {}),
         )
 
-    async def finish_stage(self, stage: str, visit: int, output: Contract, label: str) -> None:
+    async def finish_stage(
+        self, stage: str, visit: int, output: Contract, label: str, seconds: float
+    ) -> None:
         """End a stage in one transaction: state, memory, checkpoint, and the news of them."""
         before, self.state = self.state, self._with({stage: output})
         self.outputs[f"{stage}#{visit}"] = output
@@ -271,6 +273,7 @@ class RunContext(Generic[S]):
                 self.draft(
                     EventType.STAGE_COMPLETED,
                     f"Completed {spoken}",
+                    {"seconds": round(seconds, 6)},
                     key=f"completed/{stage}/{visit}",
                 ),
             ]

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 import sqlalchemy as sa
-from opentelemetry import metrics, propagate, trace
+from opentelemetry import propagate, trace
 
 from data.contracts.errors import (
     AlreadyAnsweredError,
@@ -26,18 +26,18 @@ from data.contracts.errors import (
 )
 from data.contracts.events import Event, EventType
 from data.contracts.review import Answerer, Channel, Review, ReviewRequest, ReviewStatus
+from data.metrics import HITL_WAIT
 from flows.runtime.execution import flow_run
 from flows.runtime.execution.gate_form import Answered, F, filled_in, judge, prefilled
 from flows.runtime.execution.recorder import Entry, Record
+from flows.runtime.host import telemetry
 from flows.runtime.ledger import applications, journal, leases, reviews
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.journal import Draft
 from flows.runtime.prefect_api import feed, states
 
 _tracer = trace.get_tracer("credit_desk.runtime")
-_wait = metrics.get_meter("credit_desk.runtime").create_histogram(
-    "credit.hitl.wait.duration", unit="s", description="From a request to the answer that counts"
-)
+_wait = telemetry.histogram(HITL_WAIT)
 
 
 def resolved_key(gate: str, visit: int) -> str:

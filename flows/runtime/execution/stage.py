@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
-from opentelemetry import metrics, trace
+from opentelemetry import trace
 
 from data.contracts.base import Contract
 from data.contracts.errors import (
@@ -21,9 +21,11 @@ from data.contracts.errors import (
     as_desk_error,
 )
 from data.contracts.events import EventType
+from data.metrics import STAGE_DURATION
 from flows.runtime.execution.context import RunContext, current_run
 from flows.runtime.execution.recorder import Entry
 from flows.runtime.graph.workflow import Kind, Node
+from flows.runtime.host import telemetry
 from flows.runtime.ledger.journal import Draft
 from tools.spans import current_span
 
@@ -31,9 +33,7 @@ P = ParamSpec("P")
 Output = TypeVar("Output", bound=Contract)
 
 _tracer = trace.get_tracer("credit_desk.runtime")
-_duration = metrics.get_meter("credit_desk.runtime").create_histogram(
-    "credit.stage.duration", unit="s", description="From a stage's first line to its checkpoint"
-)
+_duration = telemetry.histogram(STAGE_DURATION)
 
 
 def stage(
@@ -74,10 +74,11 @@ def stage(
                         output = await body()
                 with current_span(_tracer, f"checkpoint {name}"):
                     label = run.workflow.checkpoint_of(name)
-                    await run.finish_stage(name, visit, output, label)
+                    seconds = time.perf_counter() - began
+                    await run.finish_stage(name, visit, output, label, seconds)
             except Exception as error:
                 raise as_desk_error(error, WorkflowError).attributed(stage=name) from None
-            _duration.record(time.perf_counter() - began, {"stage": name})
+            _duration.record(seconds, {"stage": name})
             return output
 
         return staged

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from pathlib import Path
 from opentelemetry import metrics, trace
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.metrics import Histogram
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
@@ -30,6 +32,7 @@ from opentelemetry.sdk.trace.export import (
     SpanExportResult,
 )
 
+from data.metrics import Metric
 from data.settings import Settings
 
 SERVICE_NAME = "credit-desk-lite"
@@ -46,7 +49,9 @@ def setup(role: str, settings: Settings) -> None:
     _setup_logging(settings.log_level)
     if settings.otlp_endpoint:  # a value under the standard name has priority
         os.environ.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", settings.otlp_endpoint)
-    resource = Resource.create({"service.name": SERVICE_NAME, "service.instance.id": role})
+    # Of its own for each process: two that share one would overwrite each other's metrics.
+    instance = f"{role}-{socket.gethostname()}-{os.getpid()}"
+    resource = Resource.create({"service.name": SERVICE_NAME, "service.instance.id": instance})
     provider = TracerProvider(resource=resource)
     trace.set_tracer_provider(provider)
     kept = _kept_here(role, settings)
@@ -99,6 +104,16 @@ class FallbackExporter(SpanExporter):
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         return True
+
+
+def histogram(metric: Metric) -> Histogram:
+    """The instrument by which this process tells the collector the durations that it measures."""
+    return metrics.get_meter("credit_desk.runtime").create_histogram(
+        metric.name,
+        unit=metric.unit,
+        description=metric.about,
+        explicit_bucket_boundaries_advisory=metric.bounds,
+    )
 
 
 def flush() -> None:

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from data.contracts.base import Contract, sha256_of
 from data.contracts.errors import AlreadyDecidedError, RecordNotFoundError
-from flows.runtime.ledger import runs
+from data.metrics import DECISIONS
+from flows.runtime.ledger import figures, runs
 from flows.runtime.ledger.database import insert_or_ignore, now
 from flows.runtime.ledger.runs import Run
 from flows.runtime.ledger.tables import decisions
@@ -23,7 +24,8 @@ def enter(connection: sa.Connection, run_id: str, content: Contract) -> None:
     Raises AlreadyDecidedError when another run has decided the application.
     """
     run = runs.find(connection, run_id)
-    insert_or_ignore(
+    body = content.model_dump(mode="json")
+    is_new = insert_or_ignore(
         connection,
         decisions,
         {
@@ -33,11 +35,15 @@ def enter(connection: sa.Connection, run_id: str, content: Contract) -> None:
             "origin": f"application:{run.application_id}",
             "decision_id": str(uuid5(_NAMESPACE, run_id)),
             "content_sha256": sha256_of(content),
-            "body": content.model_dump(mode="json"),
+            "body": body,
             "decided_at": now(),
         },
     )
     require_undecided(connection, run)
+    if is_new:
+        outcome = str(body.get("outcome", "decided"))
+        decided = figures.Observation(DECISIONS, (outcome,), trace_id=run.trace_id)
+        figures.observe(connection, [decided])
 
 
 def find(connection: sa.Connection, run_id: str) -> dict[str, Any]:

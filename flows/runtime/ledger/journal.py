@@ -20,7 +20,8 @@ from data.contracts.base import Contract, canonical_json
 from data.contracts.errors import RecordNotFoundError
 from data.contracts.events import Event, EventStatus, EventType
 from data.contracts.runs import RunStatus
-from flows.runtime.ledger import outbox, reviews, tables
+from data.metrics import RUNS_ENDED
+from flows.runtime.ledger import figures, outbox, reviews, tables
 from flows.runtime.ledger.database import now
 from flows.runtime.ledger.leases import require_lease
 from flows.runtime.ledger.runs import Run
@@ -106,6 +107,7 @@ def append(
         rows = [entry.as_row() for entry in entries]
         connection.execute(tables.events.insert(), rows)
         outbox.put(connection, [entry.event for entry in entries])
+        figures.observe_events(connection, [entry.event for entry in entries])
         head = entries[-1].head
     connection.execute(
         tables.runs.update()
@@ -119,6 +121,7 @@ def append(
     )
     if "status" in changes and RunStatus(changes["status"]).has_ended:
         reviews.close(connection, run_id)
+        figures.observe(connection, [_ended(RunStatus(changes["status"]), entries)])
     return [entry.event for entry in entries]
 
 
@@ -204,6 +207,14 @@ def _event(head: _Head, progress: float, draft: Draft) -> AppendedEvent:
         span_id=span_id,
         meta=dict(draft.meta),
     )
+
+
+def _ended(status: RunStatus, entries: Sequence[_Entry]) -> figures.Observation:
+    """The end of a run, in the trace of its last event."""
+    trace_id, span_id = current_trace()
+    if entries:
+        trace_id, span_id = entries[-1].event.trace_id, entries[-1].event.span_id
+    return figures.Observation(RUNS_ENDED, (status.value,), 1.0, trace_id, span_id)
 
 
 def _stored(changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -178,6 +178,21 @@ outbox = sa.Table(
     sa.Column("created_at", _At, nullable=False),
 )
 
+figures = sa.Table(
+    "figures",  # what metrics count
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("metric", _Name, nullable=False),
+    sa.Column("labels", sa.String(255), nullable=False),
+    sa.Column("bound", sa.Float, nullable=False),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Column("total", sa.Float, nullable=False),
+    sa.Column("value", sa.Float, nullable=False),
+    sa.Column("trace_id", sa.String(32), nullable=False),
+    sa.Column("span_id", sa.String(16), nullable=False),
+    sa.Column("observed_at", _At, nullable=False),
+)
+
 NOT_ERASED = applications.c.erased_at == ""
 """Applications whose personal data is still there, in the words of their index."""
 

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from data.contracts.events import Event, EventType
 from data.contracts.runs import Failure, RetryState, RunStatus
-from flows.runtime.ledger import checkpoint_index, journal, leases, runs
+from data.metrics import LEASES_LOST
+from flows.runtime.ledger import checkpoint_index, figures, journal, leases, runs
 from flows.runtime.ledger.database import Ledger, clock
 from flows.runtime.ledger.journal import Draft
 from flows.runtime.ledger.runs import Run, RunRef
@@ -64,6 +65,7 @@ def _reclaim_lease(
     is_same = (run.lease_owner, run.lease_epoch) == (seen.lease_owner, seen.lease_epoch)
     if not is_same or not leases.is_abandoned(run, clock(connection)):
         return Outcome.KEPT, []
+    figures.observe(connection, [figures.Observation(LEASES_LOST, trace_id=run.trace_id)])
     if run.status is not RunStatus.RUNNING:
         leases.release_lease(connection, run.run_id, run.lease_epoch)
         return Outcome.REQUEUED, []

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from data.contracts.errors import ConflictError
 from data.settings import settings
-from flows.runtime.ledger import cancellations, runs
+from flows.runtime.ledger import cancellations, figures, runs
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.runs import RunRef
 from flows.runtime.prefect_api import cancel, feed, states
@@ -71,6 +71,7 @@ async def sweep(
         lambda: lost_workers.requeue_abandoned(client, ledger, instance),
         lambda: deliver_answers(client, ledger),
         lambda: cancel.deliver(client, ledger),
+        lambda: compact_figures(ledger),
         compare,
     ]
     for duty in duties:
@@ -110,6 +111,12 @@ async def _reconcile(
             feed.publish(await ledger.write(cancellations.request, run.run_id, by))
     elif state.is_crashed() or state.is_failed() or states.is_settled(state):
         await states.reschedule(client, run.flow_run_id, seen=state, not_before=run.not_before)
+
+
+async def compact_figures(ledger: Ledger) -> None:
+    """Add up the figures before a scrape has too much to read."""
+    if await ledger.read(figures.are_many):
+        await ledger.write(figures.compact)
 
 
 async def close_ended(client: PrefectClient, ledger: Ledger, deployment_id: UUID) -> None:

@@ -17,8 +17,9 @@ from prefect.states import (
 from data.contracts.errors import ConflictError, LeaseLostError
 from data.contracts.events import Event, EventType
 from data.contracts.runs import RetryState, RunStatus
+from data.metrics import LEASES_LOST
 from flows.runtime.host.process_ids import this_host
-from flows.runtime.ledger import cancellations, journal, leases, retries, runs
+from flows.runtime.ledger import cancellations, figures, journal, leases, retries, runs
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.worker import lost_workers
 from flows.runtime.worker.lost_workers import Outcome
@@ -49,6 +50,8 @@ async def test_a_run_whose_worker_has_died_here_goes_back_into_the_queue_at_once
     assert (run.status, run.lease_owner) == (RunStatus.QUEUED, None)
     assert run.retry_state.crashes == 1
     assert "worker_lost" in (await written(ledger, run_id))[-1]
+    (lost,) = await ledger.read(figures.totals)
+    assert (lost.metric, lost.count) == (LEASES_LOST.name, 1)
     assert server.states[flow_run_of(run_id)].name == AwaitingRetry().name
 
 

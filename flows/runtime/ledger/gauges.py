@@ -1,0 +1,72 @@
+"""Gauges: how the desk stands at this moment.
+
+None of the queries passes over the ended runs and settled requests of years.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from data.contracts.review import ReviewStatus
+from data.contracts.runs import RunStatus
+from data.metrics import (
+    HITL_OPEN,
+    HITL_OPEN_AGE,
+    OUTBOX_AGE,
+    OUTBOX_SIZE,
+    QUEUE_AGE,
+    RUNS,
+    Metric,
+)
+from flows.runtime.ledger.runs import LIVE
+from flows.runtime.ledger.tables import outbox, reviews, runs
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """The value of one metric for one set of labels."""
+
+    metric: Metric
+    labels: tuple[str, ...]
+    value: float
+
+
+def gauges(connection: sa.Connection) -> list[Gauge]:
+    """Runs that have not ended, the queue, open requests, notifications to be sent."""
+    moment = datetime.now(UTC)
+    return [*_runs(connection, moment), *_hitl(connection, moment), *_outbox(connection, moment)]
+
+
+def _runs(connection: sa.Connection, moment: datetime) -> Iterator[Gauge]:
+    by_status = sa.select(runs.c.status, sa.func.count()).where(runs.c.status.in_(LIVE))
+    rows = connection.execute(by_status.group_by(runs.c.status)).all()
+    found = {row[0]: row[1] for row in rows}
+    for status in LIVE:
+        yield Gauge(RUNS, (status.value,), found.get(status, 0))
+    # When it was last changed, not when it was made: it may have waited days for a person before.
+    first = sa.select(sa.func.min(runs.c.updated_at)).where(runs.c.status == RunStatus.QUEUED)
+    yield Gauge(QUEUE_AGE, (), _age(connection.execute(first).scalar(), moment))
+
+
+def _hitl(connection: sa.Connection, moment: datetime) -> Iterator[Gauge]:
+    by_gate = sa.select(reviews.c.gate, sa.func.count(), sa.func.min(reviews.c.opened_at))
+    by_gate = by_gate.where(reviews.c.status == ReviewStatus.OPEN).group_by(reviews.c.gate)
+    for gate, count, oldest in connection.execute(by_gate):
+        yield Gauge(HITL_OPEN, (gate,), count)
+        yield Gauge(HITL_OPEN_AGE, (gate,), _age(oldest, moment))
+
+
+def _outbox(connection: sa.Connection, moment: datetime) -> Iterator[Gauge]:
+    query = sa.select(sa.func.count(), sa.func.min(outbox.c.created_at))
+    count, oldest = connection.execute(query).one()
+    yield Gauge(OUTBOX_SIZE, (), count)
+    yield Gauge(OUTBOX_AGE, (), _age(oldest, moment))
+
+
+def _age(since: str | None, moment: datetime) -> float:
+    """Seconds since then; 0 for nothing, and for a clock of another machine that is ahead."""
+    return max((moment - datetime.fromisoformat(since)).total_seconds(), 0.0) if since else 0.0
