@@ -16,9 +16,10 @@ from fastapi.middleware.cors import CORSMiddleware
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.trace import Span
 
-from api import problems
+from api import otlp_metrics, problems
 from api.hub import Hub
 from api.methods import HeadRequests
+from api.metrics import MetricsPage
 from api.openapi import DocumentedApp
 from api.readiness import ReadinessProbe
 from api.routes import (
@@ -28,6 +29,7 @@ from api.routes import (
     health,
     history,
     housekeeping,
+    metrics,
     reviews,
     runs,
     workflow,
@@ -57,7 +59,7 @@ _TAGS = [
     {"name": "audit", "description": "The whole record of a run, signed."},
     {"name": "housekeeping", "description": "Deadlines, retention, legal holds."},
     {"name": "workflow", "description": "The map of stages, gates and ways between them."},
-    {"name": "health", "description": "Probes."},
+    {"name": "health", "description": "Probes and metrics."},
 ]
 
 
@@ -69,6 +71,8 @@ def create_app(settings: Settings, open_desk: OpenDesk = DeskService.open) -> Fa
         async with open_desk(settings) as desk, Hub(desk) as hub:
             app.state.desk, app.state.hub = desk, hub
             app.state.readiness = ReadinessProbe(desk)
+            app.state.metrics = MetricsPage(desk.ledger, hub)
+            otlp_metrics.export(desk.ledger, hub)
             yield
 
     app = DocumentedApp(
@@ -96,12 +100,13 @@ def create_app(settings: Settings, open_desk: OpenDesk = DeskService.open) -> Fa
         housekeeping,
         workflow,
         health,
+        metrics,
     ):
         app.include_router(routes.router)
     FastAPIInstrumentor.instrument_app(
         app,
         exclude_spans=["receive", "send"],
-        excluded_urls="runs/.*/events,health",
+        excluded_urls="runs/.*/events,health,metrics",
         server_request_hook=_without_values,
     )
     return app

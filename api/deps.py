@@ -10,6 +10,7 @@ from fastapi import Depends, Header, Path, Query, Request
 
 from api.accept import preferred
 from api.hub import Hub
+from api.metrics import MetricsPage
 from api.readiness import ReadinessProbe
 from api.security.auth import authorization_of, caller_of, key_id_of
 from api.security.tickets import Tickets
@@ -58,6 +59,15 @@ def _readiness(request: Request) -> ReadinessProbe:
     return readiness
 
 
+def _accept(request: Request) -> str:
+    return request.headers.get("accept", "")
+
+
+def _metrics(request: Request) -> MetricsPage:
+    page: MetricsPage = request.app.state.metrics
+    return page
+
+
 def _tickets(request: Request) -> Tickets:
     tickets: Tickets = request.app.state.tickets
     return tickets
@@ -86,6 +96,7 @@ def _prefers_text(accept: Annotated[str, Header(include_in_schema=False)] = "") 
 DeskDep = Annotated[DeskService, Depends(_desk)]
 HubDep = Annotated[Hub, Depends(_hub)]
 ReadinessDep = Annotated[ReadinessProbe, Depends(_readiness)]
+MetricsDep = Annotated[MetricsPage, Depends(_metrics)]
 TicketsDep = Annotated[Tickets, Depends(_tickets)]
 CallerDep = Annotated[Caller, Depends(caller_of)]
 KeyId = Annotated[str, Depends(key_id_of)]
@@ -96,6 +107,7 @@ ApplicationId = Annotated[
 ]
 Position = Annotated[int, Depends(_position)]
 RequestNamed = Annotated[str | None, Depends(_request_id)]
+Accept = Annotated[str, Depends(_accept)]
 PrefersText = Annotated[bool, Depends(_prefers_text)]
 IdempotencyKey = Annotated[
     str | None,

@@ -54,6 +54,8 @@ class Hub:
         self._look_seconds = look_seconds
         self._logs: dict[str, _Log] = {}
         self._duties: list[asyncio.Task[None]] = []
+        self.clients = 0
+        """How many streams are open now. Other threads may read it."""
 
     async def __aenter__(self) -> Self:
         self._duties = [
@@ -103,6 +105,7 @@ class Hub:
         log = self._log_of(run_id)
         follower = _Follower(still_authorized)
         log.followers.add(follower)
+        self.clients += 1
         position = after
         try:
             while not follower.is_disconnected:
@@ -117,6 +120,7 @@ class Hub:
                 else:
                     await follower.woken.wait()
         finally:
+            self.clients -= 1
             log.followers.discard(follower)
             # Another log may have taken its place while this generator was being closed.
             if not log.followers and self._logs.get(run_id) is log:

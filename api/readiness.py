@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 
+from api.recent import Recent
 from api.schemas import Readiness
 from flows.service.desk import DeskService
-
-KNOWN_FOR_SECONDS = 1.0
 
 
 class ReadinessProbe:
@@ -17,17 +15,12 @@ class ReadinessProbe:
 
     def __init__(self, desk: DeskService, clock: Callable[[], float] = time.monotonic) -> None:
         self._desk = desk
-        self._clock = clock
-        self._lock = asyncio.Lock()
-        self._known: Readiness | None = None
-        self._asked_at = 0.0
+        self._recent = Recent(self._ask, clock)
 
     async def check(self) -> Readiness:
         """The state of the desk, at most a second old."""
-        # Probes that arrive while one is asking wait for its answer instead of asking too.
-        async with self._lock:
-            if self._known is None or self._clock() - self._asked_at >= KNOWN_FOR_SECONDS:
-                checks = await self._desk.is_ready()
-                self._known = Readiness(ready=all(checks.values()), checks=checks)
-                self._asked_at = self._clock()
-            return self._known
+        return await self._recent.get()
+
+    async def _ask(self) -> Readiness:
+        checks = await self._desk.is_ready()
+        return Readiness(ready=all(checks.values()), checks=checks)

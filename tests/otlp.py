@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 
@@ -38,6 +41,8 @@ class Receiver:
 
     url: str
     spans: list[SeenSpan] = field(default_factory=list)
+    metrics: dict[tuple[str, str], dict[tuple[str, ...], float]] = field(default_factory=dict)
+    """By instance and name the newest values by their attributes; of a histogram, the counts."""
 
     def trace(self, trace_id: str) -> list[SeenSpan]:
         return [span for span in self.spans if span.trace_id == trace_id]
@@ -80,6 +85,8 @@ def receiving() -> Iterator[Receiver]:
                 body = gzip.decompress(body)
             if self.path == "/v1/traces":
                 receiver.spans.extend(_spans(ExportTraceServiceRequest.FromString(body)))
+            if self.path == "/v1/metrics":
+                receiver.metrics |= _metrics(ExportMetricsServiceRequest.FromString(body))
             self.send_response(200)
             self.end_headers()
 
@@ -115,6 +122,26 @@ def _spans(request: ExportTraceServiceRequest) -> Iterator[SeenSpan]:
                     attributes=_plain(span.attributes),
                     links=tuple(link.trace_id.hex() for link in span.links),
                 )
+
+
+def _metrics(
+    request: ExportMetricsServiceRequest,
+) -> dict[tuple[str, str], dict[tuple[str, ...], float]]:
+    return {
+        (str(_plain(resource.resource.attributes).get("service.instance.id")), metric.name): {
+            tuple(_plain(point.attributes).values()): _value(point)
+            for point in getattr(metric, str(metric.WhichOneof("data"))).data_points
+        }
+        for resource in request.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+
+
+def _value(point: Any) -> float:
+    if hasattr(point, "bucket_counts"):
+        return float(point.count)
+    return float(getattr(point, point.WhichOneof("value")))
 
 
 def _plain(attributes: Any) -> dict[str, Any]:

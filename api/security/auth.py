@@ -66,6 +66,7 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("GET", "/runs/{run_id}/audit"): frozenset({Role.COMPLIANCE, Role.OPERATOR}),
     ("POST", "/housekeeping"): frozenset({Role.OPERATOR}),
     ("GET", "/housekeeping"): frozenset({Role.OPERATOR}),
+    ("GET", "/metrics"): frozenset({Role.OPERATOR}),
 }
 """The roles that may call each route. Answers hold no personal data, with two exceptions.
 

@@ -20,6 +20,7 @@ READABLE = (
     *("/runs", f"/runs/{RUN_ID}", f"/runs/{RUN_ID}/state", f"/runs/{RUN_ID}/decision"),
     *(f"/runs/{RUN_ID}/hitl", f"/runs/{RUN_ID}/notice", "/inbox", "/applications/ada-prime"),
     *("/workflow/graph.svg", "/health/live", "/health/ready", "/openapi.json", "/docs"),
+    "/metrics",
 )
 
 

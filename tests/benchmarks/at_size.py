@@ -14,11 +14,23 @@ import httpx
 from prefect.client.orchestration import PrefectClient
 
 from api.app import create_app
+from api.hub import Hub
+from api.metrics import MetricsPage
+from data.metrics import AGENT_DURATION
 from data.settings import Settings
 from flows.runtime.checkpoints import retention
 from flows.runtime.checkpoints.retention import RetentionPolicy
-from flows.runtime.ledger import cancellations, erasures, leases, outbox, reviews, runs
+from flows.runtime.ledger import (
+    cancellations,
+    erasures,
+    figures,
+    leases,
+    outbox,
+    reviews,
+    runs,
+)
 from flows.runtime.ledger.database import Ledger, moment
+from flows.runtime.ledger.figures import COMPACTED_FROM, Observation
 from flows.service.desk import DeskService
 from tests.benchmarks.large_ledger import fill, run_ids
 from tests.benchmarks.rows import Row, at_most
@@ -38,16 +50,19 @@ SWEEP: tuple[tuple[Callable[..., Any], tuple[Any, ...]], ...] = (
 
 
 async def at_size(ended: int, waiting: int) -> AsyncIterator[Row]:
-    """Routes, sweep and retention on a ledger with so many ended and waiting runs."""
+    """Routes, scrape, sweep and retention on a ledger with so many ended and waiting runs."""
     with (
         TemporaryDirectory(prefix="credit-desk-large-") as folder,
         Ledger(f"sqlite:///{Path(folder) / 'ledger.db'}") as ledger,
     ):
         ledger.migrate()
         await fill(ledger, ended=ended, waiting=waiting)
+        await _count_as_much_as_a_sweep_leaves(ledger)
         size = f"{ended:,} ended, {waiting:,} waiting runs"
         slowest, p95 = await _slowest_route(ledger, Path(folder), ended)
         yield _row("route", f"slowest route, {size}: {slowest}", p95, goal=50)
+        p95 = await _p95(lambda _: _scraped(ledger))
+        yield _row("metrics", f"GET /metrics, {size}", p95, goal=50)
         p95 = await _p95(lambda _: _swept(ledger))
         yield _row("sweep", f"the sweep, {size}", p95, goal=50)
         p95 = await _p95(lambda _: _nothing_retired(ledger))
@@ -82,6 +97,20 @@ async def _slowest_route(ledger: Ledger, folder: Path, ended: int) -> tuple[str,
         took = {route: await _p95(partial(get, paths)) for route, paths in routes.items()}
     slowest = max(took, key=lambda route: took[route])
     return slowest, took[slowest]
+
+
+async def _count_as_much_as_a_sweep_leaves(ledger: Ledger) -> None:
+    seen = [
+        Observation(AGENT_DURATION, (f"agent-{number % 20}",), bound)
+        for number in range(COMPACTED_FROM // len(AGENT_DURATION.bounds))
+        for bound in AGENT_DURATION.bounds
+    ]
+    await ledger.write(figures.observe, seen)
+
+
+async def _scraped(ledger: Ledger) -> None:
+    """With a page of its own, which has no answer yet that it could repeat."""
+    await MetricsPage(ledger, Hub(cast(DeskService, None))).render("")
 
 
 async def _swept(ledger: Ledger) -> None:

@@ -117,10 +117,13 @@ def histogram(metric: Metric) -> Histogram:
 
 
 def flush() -> None:
-    """Send the remaining spans, before the process ends. Waits for one export at most."""
-    provider = trace.get_tracer_provider()
-    if isinstance(provider, TracerProvider):
-        provider.shutdown()
+    """Send the remaining spans and metrics, before the process ends.
+
+    Waits for one export of each at most.
+    """
+    for provider in (trace.get_tracer_provider(), metrics.get_meter_provider()):
+        if isinstance(provider, TracerProvider | MeterProvider):
+            provider.shutdown()
 
 
 class SpanFile(SpanExporter):
