@@ -130,10 +130,12 @@ def labelled(family: Family, sample: str = "") -> dict[Labels, float]:
 
 
 def buckets(family: Family, labels: Labels) -> list[float]:
+    """The cumulative buckets of one series, as they stand on the page: from the smallest."""
     return [
         sample.value
         for sample in family.samples
-        if sample.name == f"{family.name}_bucket" and tuple(sample.labels.values())[:-1] == labels
+        if sample.name == f"{family.name}_bucket"
+        and tuple(value for name, value in sample.labels.items() if name != "le") == labels
     ]
 
 

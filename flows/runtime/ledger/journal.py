@@ -23,6 +23,7 @@ from data.contracts.runs import RunStatus
 from data.metrics import RUNS_ENDED
 from flows.runtime.ledger import figures, outbox, reviews, tables
 from flows.runtime.ledger.database import now
+from flows.runtime.ledger.figures import Observation
 from flows.runtime.ledger.leases import require_lease
 from flows.runtime.ledger.runs import Run
 
@@ -121,7 +122,8 @@ def append(
     )
     if "status" in changes and RunStatus(changes["status"]).has_ended:
         reviews.close(connection, run_id)
-        figures.observe(connection, [_ended(RunStatus(changes["status"]), entries)])
+        status = RunStatus(changes["status"]).value
+        figures.observe(connection, [Observation(RUNS_ENDED, (status,), trace_id=head.trace_id)])
     return [entry.event for entry in entries]
 
 
@@ -138,9 +140,14 @@ class _Head:
 
     run_id: str
     flow_run_id: str
+    traceparent: str
     last_id: int
     chain: str
     progress: float
+
+    @property
+    def trace_id(self) -> str:
+        return self.traceparent.split("-")[1] if self.traceparent else ""
 
 
 @dataclass(frozen=True)
@@ -209,14 +216,6 @@ def _event(head: _Head, progress: float, draft: Draft) -> AppendedEvent:
     )
 
 
-def _ended(status: RunStatus, entries: Sequence[_Entry]) -> figures.Observation:
-    """The end of a run, in the trace of its last event."""
-    trace_id, span_id = current_trace()
-    if entries:
-        trace_id, span_id = entries[-1].event.trace_id, entries[-1].event.span_id
-    return figures.Observation(RUNS_ENDED, (status.value,), 1.0, trace_id, span_id)
-
-
 def _stored(changes: Mapping[str, Any]) -> dict[str, Any]:
     """Columns as the database takes them: contracts as JSON, without what is their default."""
     return {
@@ -237,7 +236,12 @@ def _lock(connection: sa.Connection, run_id: str, epoch: int | None) -> _Head:
         connection.execute(touch)
     row = connection.execute(
         sa.select(
-            runs.c.run_id, runs.c.flow_run_id, runs.c.last_event_id, runs.c.chain, runs.c.progress
+            runs.c.run_id,
+            runs.c.flow_run_id,
+            runs.c.traceparent,
+            runs.c.last_event_id,
+            runs.c.chain,
+            runs.c.progress,
         ).where(runs.c.run_id == run_id)
     ).one_or_none()
     if row is None:

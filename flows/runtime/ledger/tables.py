@@ -183,7 +183,7 @@ figures = sa.Table(
     metadata,
     sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
     sa.Column("metric", _Name, nullable=False),
-    sa.Column("labels", sa.String(255), nullable=False),
+    sa.Column("labels", sa.Text, nullable=False),
     sa.Column("bound", sa.Float, nullable=False),
     sa.Column("count", sa.BigInteger, nullable=False),
     sa.Column("total", sa.Float, nullable=False),

@@ -14,7 +14,7 @@ def upgrade() -> None:
         "figures",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), nullable=False),
         sa.Column("metric", sa.String(length=64), nullable=False),
-        sa.Column("labels", sa.String(length=255), nullable=False),
+        sa.Column("labels", sa.Text(), nullable=False),
         sa.Column("bound", sa.Float(), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.Column("total", sa.Float(), nullable=False),
