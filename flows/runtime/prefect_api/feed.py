@@ -16,7 +16,7 @@ from prefect.events import emit_event
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
 
-from data.contracts.events import Event
+from data.contracts.events import Event, EventType
 from flows.runtime.ledger.journal import AppendedEvent
 
 RUN_OFFERED = (
@@ -26,6 +26,21 @@ RUN_OFFERED = (
 )
 RUN_CANCELLING = "prefect.flow-run.Cancelling"
 
+_PROGRESS = frozenset(
+    {
+        EventType.STAGE_STARTED,
+        EventType.STAGE_COMPLETED,
+        EventType.STAGE_SKIPPED,
+        EventType.AGENT_STARTED,
+        EventType.AGENT_DELTA,
+        EventType.AGENT_COMPLETED,
+        EventType.TOOL_CALLED,
+        EventType.PROGRESS,
+        EventType.STATE_UPDATED,
+        EventType.CHECKPOINT_SAVED,
+    }
+)
+"""How a run gets on: of these events of one transaction, the feed gets the last."""
 _NAMESPACE = UUID("6f0d1f0e-5a0b-4a4e-9d43-0c6f1a4b7e11")
 _PAUSE_SECONDS = 0.5
 
@@ -42,29 +57,38 @@ class Signal:
 
 
 def publish(events: Iterable[Event]) -> None:
-    """Tell Prefect's event feed, which wakes every follower of these runs.
+    """Tell Prefect's event feed what one transaction wrote; this wakes every follower of its runs.
 
-    An event that the feed loses is read from the journal a second later. The id follows from the
-    run and the number, so Prefect recognises an event that is told twice.
+    An event that automations may wait for by name (a person is waited for, reminded, has answered;
+    a run has ended) is always told. Of the others the last one of each run is enough: the followers
+    read all of them from the journal. An event that the feed loses is read there a second later.
     """
+    events = list(events)
+    last = {event.run_id: event for event in events}
     for event in events:
-        emit_event(
-            event=f"desk.{event.type}",
-            resource={
-                "prefect.resource.id": f"desk.run.{event.run_id}",
-                "prefect.resource.name": event.phase or event.type.value,
-                "desk.gate": str(event.meta.get("gate", "")),
-            },
-            related=[
-                {
-                    "prefect.resource.id": f"prefect.flow-run.{_flow_run_of(event)}",
-                    "prefect.resource.role": "flow-run",
-                }
-            ],
-            payload=event.model_dump(mode="json"),
-            id=uuid5(_NAMESPACE, f"{event.run_id}:{event.id}"),
-            occurred=event.ts,
-        )
+        if event.type not in _PROGRESS or event is last[event.run_id]:
+            _tell(event)
+
+
+def _tell(event: Event) -> None:
+    """The id follows from the run and the number: Prefect knows an event that is told twice."""
+    emit_event(
+        event=f"desk.{event.type}",
+        resource={
+            "prefect.resource.id": f"desk.run.{event.run_id}",
+            "prefect.resource.name": event.phase or event.type.value,
+            "desk.gate": str(event.meta.get("gate", "")),
+        },
+        related=[
+            {
+                "prefect.resource.id": f"prefect.flow-run.{_flow_run_of(event)}",
+                "prefect.resource.role": "flow-run",
+            }
+        ],
+        payload=event.model_dump(mode="json"),
+        id=uuid5(_NAMESPACE, f"{event.run_id}:{event.id}"),
+        occurred=event.ts,
+    )
 
 
 def _flow_run_of(event: Event) -> str:
