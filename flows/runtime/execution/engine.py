@@ -10,11 +10,21 @@ from uuid import UUID
 from prefect import Flow
 from prefect.exceptions import Abort, Pause
 from prefect.flow_engine import run_flow_async
+from prefect.settings import get_current_settings
 
 from flows.runtime.prefect_api.client import FlowRun, State, prefect_client
 from flows.runtime.prefect_api.deployments import Deployment
 
 log = logging.getLogger(__name__)
+
+
+def prepared(flow: Flow[..., Any]) -> Flow[..., Any]:
+    """The flow as this process executes it many times.
+
+    It persists no result of its own. Without a place for results, the engine would ask the server
+    for the default one before each execution, twice, with a client made for it, and block the loop.
+    """
+    return flow.with_options(result_storage=get_current_settings().results.local_storage_path)
 
 
 async def execute(

@@ -2,29 +2,39 @@
 
 *Orchestrated*, a stage is a Prefect subflow and an agent a Prefect task, both made without
 parameters: Prefect stores a subflow's arguments, and those of the desk would be an application.
-*Inline* (batch, what-if, tests), the same functions are awaited and nothing else happens.
+The worker has Prefect's engine execute the root flow, and tells Prefect of its stages and agents
+itself, in as few words as show the same. *Inline* (batch, what-if, tests), the same functions are
+awaited and nothing else happens.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
-from prefect import Flow, Task
+from opentelemetry import propagate, trace
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.filters import (
     ArtifactFilter,
     ArtifactFilterFlowRunId,
     ArtifactFilterKey,
 )
+from prefect.states import Completed, Crashed, Failed
 
-from flows.runtime.execution.flow_run import current_flow_run
-from flows.runtime.prefect_api.client import prefect_client, translated_errors
+from data.contracts.errors import CreditDeskError
+from flows.runtime.execution.flow_run import current_flow_run, in_subflow
+from flows.runtime.prefect_api import subflows
+from flows.runtime.prefect_api.client import FlowRun, PrefectClient, State, prefect_client
+from flows.runtime.prefect_api.task_runs import TaskTold
 
 A = TypeVar("A")
 T = TypeVar("T")
+
+_tracer = trace.get_tracer("credit_desk.runtime")
 
 
 class Executor(Protocol):
@@ -67,42 +77,32 @@ class InlineExecutor:
 class OrchestratedExecutor:
     """Prefect subflows and tasks of the flow run that is under way."""
 
-    def __init__(self, flow_run_id: str) -> None:
+    def __init__(self, flow_run_id: str, *, is_first: bool = False) -> None:
+        """`is_first` says that no execution of the run came before: nothing is left of one."""
         self._flow_run_id = UUID(flow_run_id)
+        self._is_first = is_first
+        self._asked: Counter[tuple[UUID, str]] = Counter()
 
     async def stage(self, name: str, visit: int, body: Callable[[], Awaitable[T]]) -> T:
-        """Run a stage as a subflow.
-
-        Its name on the parent's page follows from stage and visit and not from the order of
-        calls: an execution that skips finished stages must not be handed their subflows.
-        """
-        outcome: list[T] = []
-
-        async def stage_body() -> None:
-            outcome.append(await body())
-
-        stage_body.__qualname__ = f"{name}_{visit}"
-        subflow = Flow(
-            stage_body,
-            name=f"stage-{name}".replace("_", "-"),
-            flow_run_name=f"stage {name}" + (f" {visit}" if visit > 1 else ""),
-            persist_result=False,
-            validate_parameters=False,
-        )
-        with translated_errors():
-            await subflow()
-        return outcome[0]
+        title = f"stage {name}" + (f" {visit}" if visit > 1 else "")
+        with _tracer.start_as_current_span(title, record_exception=False) as span:
+            async with prefect_client() as client:
+                begun = await subflows.begin(client, self._flow_run_id, name, visit, _traceparent())
+                span.set_attributes({"prefect.run.type": "flow", "prefect.run.id": str(begun.id)})
+                async with _told_of_its_end(client, begun):
+                    with in_subflow(begun):
+                        outcome = await body()
+        return outcome
 
     async def agent(self, label: str, body: Callable[[], Awaitable[T]]) -> T:
-        outcome: list[T] = []
-
-        async def agent_body() -> None:
-            outcome.append(await body())
-
-        await Task(
-            agent_body, name=f"agent {label}", task_run_name=f"agent {label}", persist_result=False
-        )()
-        return outcome[0]
+        """Run an agent as a task of the stage under way."""
+        name, subflow_id = f"agent {label}", current_flow_run().id
+        self._asked[subflow_id, name] += 1
+        with _tracer.start_as_current_span(name, record_exception=False) as span:
+            task = TaskTold(name, subflow_id, self._asked[subflow_id, name], _traceparent())
+            span.set_attributes({"prefect.run.type": "task", "prefect.run.id": str(task.id)})
+            with task:
+                return await body()
 
     async def compute(self, work: Callable[[A], T], on: A) -> T:
         """On a thread: the event loop has other runs to serve."""
@@ -110,19 +110,46 @@ class OrchestratedExecutor:
 
     async def publish(self, key: str, markdown: str) -> None:
         """Leave the text with the run itself, once: a killed execution comes here again."""
-        # The current flow run is a stage's subflow here; people look at the root flow run.
-        flow_run_id = self._flow_run_id
+        async with prefect_client() as client:
+            if self._is_first or not await self._has_artifact(client, key):
+                # The current flow run is a stage's subflow; people look at the root flow run.
+                artifact = ArtifactCreate(
+                    type="markdown", key=key, data=markdown, flow_run_id=self._flow_run_id
+                )
+                await client.create_artifact(artifact)
+
+    async def _has_artifact(self, client: PrefectClient, key: str) -> bool:
         there = ArtifactFilter(
             key=ArtifactFilterKey(any_=[key]),
-            flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run_id]),
+            flow_run_id=ArtifactFilterFlowRunId(any_=[self._flow_run_id]),
         )
-        async with prefect_client() as client:
-            if not await client.read_artifacts(artifact_filter=there, limit=1):
-                await client.create_artifact(
-                    ArtifactCreate(type="markdown", key=key, data=markdown, flow_run_id=flow_run_id)
-                )
+        return bool(await client.read_artifacts(artifact_filter=there, limit=1))
 
     async def tag(self, *tags: str) -> None:
         flow_run = current_flow_run()
         async with prefect_client() as client:
             await client.update_flow_run(flow_run.id, tags=sorted({*flow_run.tags, *tags}))
+
+
+@asynccontextmanager
+async def _told_of_its_end(client: PrefectClient, subflow: FlowRun) -> AsyncIterator[None]:
+    """Tell Prefect how a stage ends: in good order, in an error, or stopped in its middle."""
+    try:
+        yield
+    except Exception as error:
+        await subflows.end(client, subflow, Failed(message=f"{type(error).__name__}: {error}"))
+        raise
+    except asyncio.CancelledError:
+        stopped: State[Any] = Crashed(message="Stopped together with its run")
+        # The run is being stopped: what Prefect does not hear now, `close_children` says later.
+        with suppress(CreditDeskError):
+            await asyncio.shield(subflows.end(client, subflow, stopped))
+        raise
+    await subflows.end(client, subflow, Completed())
+
+
+def _traceparent() -> str:
+    """The span under way, as Prefect keeps it with a run; empty when there is none."""
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    return carrier.get("traceparent", "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from prefect.context import FlowRunContext
@@ -23,6 +25,19 @@ def current_flow_run() -> FlowRun:
     if context is None or context.flow_run is None:
         raise WorkflowError("no Prefect flow run is under way here")
     return context.flow_run
+
+
+@contextmanager
+def in_subflow(subflow: FlowRun) -> Iterator[None]:
+    """Inside the block, the subflow is the flow run under way: events are about it.
+
+    Raises WorkflowError where the code runs in no flow run.
+    """
+    context = FlowRunContext.get()
+    if context is None:
+        raise WorkflowError("no Prefect flow run is under way here")
+    with context.model_copy(update={"flow_run": subflow, "parameters": {}}):
+        yield
 
 
 async def suspend(pause_key: str, form: type[RunInput]) -> NoReturn:

@@ -211,7 +211,7 @@ def _context(
         row.run_id,
         initial,
         record=record,
-        executor=OrchestratedExecutor(row.flow_run_id),
+        executor=OrchestratedExecutor(row.flow_run_id, is_first=epoch == 1),
         gatekeeper=gatekeeper,
         agent_policy=_with_options(desk.agent_policy, entered.options),
         versions=row.versions,

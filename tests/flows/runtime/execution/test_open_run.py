@@ -159,7 +159,7 @@ def in_flow_run(stock: Desk, monkeypatch: pytest.MonkeyPatch) -> str:
     """A stock Prefect worker executes this flow run."""
     flow_run_id = uuid4()
     monkeypatch.setattr(open_run, "this_desk", lambda: stock)
-    monkeypatch.setattr(open_run, "OrchestratedExecutor", lambda _: InlineExecutor())
+    monkeypatch.setattr(open_run, "OrchestratedExecutor", lambda *_, **__: InlineExecutor())
     monkeypatch.setattr(open_run, "current_flow_run", lambda: SimpleNamespace(id=flow_run_id))
     return str(flow_run_id)
 

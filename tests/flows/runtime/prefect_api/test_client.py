@@ -47,7 +47,16 @@ def test_every_call_with_a_client_is_made_at_the_border(name: str) -> None:
 def test_the_calls_of_every_file_are_looked_at() -> None:
     files = {name.partition(".")[0] for name in CALLS}
 
-    assert files == {"cancel", "client", "deployments", "launch", "scheduled", "states", "wake"}
+    assert files == {
+        "cancel",
+        "client",
+        "deployments",
+        "launch",
+        "scheduled",
+        "states",
+        "subflows",
+        "wake",
+    }
 
 
 def answered(status: int) -> PrefectHTTPStatusError:
