@@ -53,6 +53,9 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
         # Prefect would remember that block types are registered even after the database was
         # replaced, and the new database would have none.
         "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",
+        # Server and clients are one installation. The check would fail a worker that starts before
+        # the server does.
+        "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }

@@ -16,6 +16,7 @@ import httpx
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.context import AsyncClientContext
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from data.contracts.errors import (
@@ -25,7 +26,15 @@ from data.contracts.errors import (
     UnknownToPrefectError,
 )
 
-__all__ = ["FlowRun", "PrefectClient", "State", "at_border", "prefect_client", "translated_errors"]
+__all__ = [
+    "FlowRun",
+    "PrefectClient",
+    "State",
+    "at_border",
+    "prefect_client",
+    "shared_client",
+    "translated_errors",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,6 +85,18 @@ async def prefect_client() -> AsyncIterator[PrefectClient]:
     with translated_errors():
         async with get_client() as client:
             yield client
+
+
+@asynccontextmanager
+async def shared_client() -> AsyncIterator[PrefectClient]:
+    """The same, for a process that calls often: all calls inside the block use this one client.
+
+    Prefect's engine uses it too. By itself it would make a client for every run, with TLS
+    certificates read from the disk, a connection and a token.
+    """
+    with translated_errors():
+        async with AsyncClientContext() as context:
+            yield context.client
 
 
 @at_border

@@ -38,7 +38,7 @@ from flows.runtime.host import parent_pipe, telemetry
 from flows.runtime.ledger import cancellations, leases, retries, run_requests, runs
 from flows.runtime.ledger.runs import Run, RunRef
 from flows.runtime.prefect_api import cancel, deployments, feed, scheduled, states
-from flows.runtime.prefect_api.client import FlowRun, PrefectClient, State, prefect_client
+from flows.runtime.prefect_api.client import FlowRun, PrefectClient, State, shared_client
 from flows.runtime.prefect_api.deployments import Deployment
 from flows.runtime.prefect_api.launch import parameters_of
 from flows.runtime.worker import sweep
@@ -66,11 +66,12 @@ class Worker:
         pools = {declared.pool for declared in self._deployments} - {deployment.pool}
         self._pools = (deployment.pool, *sorted(pools))
         self._jobs = Jobs(self._pools[1:], desk.owner, desk.settings.max_active_jobs)
-        self._flow = deployment.load()
+        self._flow = engine.prepared(deployment.load())
         self._deployment_id: UUID | None = None
         self._active: dict[str, asyncio.Task[None]] = {}
         self._executions: dict[str, Execution] = {}
         self._look = asyncio.Event()
+        self._hurry_until = 0.0
         self._quarantined = ""
         """The run that is executed by itself, while it is."""
         self._unattended: set[str] = set()
@@ -79,7 +80,7 @@ class Worker:
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> None:
         """Work until told to stop; then hand back what is under way and return."""
-        async with prefect_client() as client:
+        async with shared_client() as client:
             self._deployment_id = await _until_answered(lambda: self._register(client), stop)
             await self._sweep(client)
             duties = [
@@ -120,23 +121,21 @@ class Worker:
                     self._jobs.cancel(told.subject_id)
                     await self._cancelled_in_prefect(told.subject_id)
             else:
+                # An event may come before the commit it tells of: look a few times in a row.
+                self._hurry_until = time.monotonic() + 0.1
                 self._look.set()
 
     async def _poll(self, client: PrefectClient) -> None:
         """Ask for work when told to, and every few seconds."""
-        hurry_until = 0.0
         while True:
-            # An event may come before the commit it tells of: look a few times in a row.
-            wait = 0.03 if time.monotonic() < hurry_until else POLL_SECONDS
+            wait = 0.03 if time.monotonic() < self._hurry_until else POLL_SECONDS
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._look.wait(), wait)
-            if self._look.is_set():
-                self._look.clear()
-                hurry_until = time.monotonic() + 0.1
+            self._look.clear()
             has_looked = False
             with tolerated("no run was taken"):
                 if await self._take_offers(client) + await self._jobs.take_offers(client):
-                    hurry_until = 0.0
+                    self._hurry_until = 0.0
                 has_looked = True
             if not has_looked:
                 await asyncio.sleep(0.5)

@@ -28,13 +28,14 @@ from flows.runtime.prefect_api.deployments import Deployment
 from flows.runtime.worker.worker import Worker
 from tests.flows.runtime.entries import RUN, a_claimed_run, an_idle_run, flow_run_of, left_behind
 from tests.flows.runtime.prefect_server import PrefectServer
+from tests.flows.runtime.vacation_workflow import take_leave
 
 OWNER = "host:2:worker:now"
 
 
 @pytest.fixture
 def worker(ledger: Ledger) -> Worker:
-    deployment = cast(Deployment, SimpleNamespace(pool="desk", load=lambda: None))
+    deployment = cast(Deployment, SimpleNamespace(pool="desk", load=lambda: take_leave))
     return Worker(Desk(Settings(), ledger, OWNER), [deployment])
 
 
