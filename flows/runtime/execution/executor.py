@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from opentelemetry import propagate, trace
+from prefect import get_run_logger
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.filters import (
     ArtifactFilter,
@@ -90,7 +91,7 @@ class OrchestratedExecutor:
                 begun = await subflows.begin(client, self._flow_run_id, name, visit, _traceparent())
                 span.set_attributes({"prefect.run.type": "flow", "prefect.run.id": str(begun.id)})
                 async with _told_of_its_end(client, begun):
-                    with in_subflow(begun):
+                    with in_subflow(begun), _failure_logged(title):
                         outcome = await body()
         return outcome
 
@@ -101,7 +102,7 @@ class OrchestratedExecutor:
         with _tracer.start_as_current_span(name, record_exception=False) as span:
             task = TaskTold(name, subflow_id, self._asked[subflow_id, name], _traceparent())
             span.set_attributes({"prefect.run.type": "task", "prefect.run.id": str(task.id)})
-            with task:
+            with task, _failure_logged(name):
                 return await body()
 
     async def compute(self, work: Callable[[A], T], on: A) -> T:
@@ -137,15 +138,26 @@ async def _told_of_its_end(client: PrefectClient, subflow: FlowRun) -> AsyncIter
     try:
         yield
     except Exception as error:
-        await subflows.end(client, subflow, Failed(message=f"{type(error).__name__}: {error}"))
+        failed: State[Any] = Failed(message=f"{type(error).__name__}: {error}")
+        await subflows.interrupt(client, subflow, failed)
         raise
     except asyncio.CancelledError:
         stopped: State[Any] = Crashed(message="Stopped together with its run")
         # The run is being stopped: what Prefect does not hear now, `close_children` says later.
         with suppress(CreditDeskError):
-            await asyncio.shield(subflows.end(client, subflow, stopped))
+            await asyncio.shield(subflows.interrupt(client, subflow, stopped))
         raise
     await subflows.end(client, subflow, Completed())
+
+
+@contextmanager
+def _failure_logged(name: str) -> Iterator[None]:
+    """Log an error where people look for it: in the worker's log, and with the run in Prefect."""
+    try:
+        yield
+    except Exception as error:
+        get_run_logger().error("%s failed: %s", name, error, exc_info=True)
+        raise
 
 
 def _traceparent() -> str:

@@ -53,6 +53,17 @@ async def end(client: PrefectClient, subflow: FlowRun, state: State[Any]) -> Non
 
 
 @at_border
+async def interrupt(client: PrefectClient, subflow: FlowRun, state: State[Any]) -> None:
+    """Tell that a stage was not finished, unless another worker goes on with it already.
+
+    A worker that has lost its lease notices late: the subflow may be the other worker's by then.
+    """
+    found = await client.read_flow_run(subflow.id)
+    if found.state_id == subflow.state_id:
+        await client.set_flow_run_state(subflow.id, state, force=True)
+
+
+@at_border
 async def _begin(
     client: PrefectClient, parent_id: UUID, name: str, visit: int, traceparent: str
 ) -> FlowRun:
@@ -76,8 +87,9 @@ async def _begin(
         "POST", "/flow_runs/", json=subflow.model_dump(mode="json", exclude_unset=True)
     )
     made = FlowRun.model_validate(answer.json())
-    if answer.status_code != HTTPStatus.CREATED:
+    if answer.status_code != HTTPStatus.CREATED:  # an earlier execution came as far
         await client.set_flow_run_state(made.id, Running(), force=True)
+        made = await client.read_flow_run(made.id)
     return made
 
 

@@ -78,6 +78,24 @@ async def test_a_stage_that_is_repeated_goes_on_in_the_subflow_that_was_left_beh
     assert stored.run_count == 2
 
 
+async def test_a_stage_that_was_stopped_is_told_so_and_not_over_the_head_of_its_next_worker(
+    client: PrefectClient,
+) -> None:
+    parent_id = await a_parent(client)
+    lost = await subflows.begin(client, parent_id, "check", 1, "")
+    taken_over = await subflows.begin(client, parent_id, "check", 1, "")
+
+    await subflows.interrupt(client, lost, Crashed())
+    after_the_lost = await client.read_flow_run(lost.id)
+    await subflows.interrupt(client, taken_over, Crashed())
+    after_its_own = await client.read_flow_run(lost.id)
+
+    assert after_the_lost.state is not None
+    assert after_the_lost.state.is_running()
+    assert after_its_own.state is not None
+    assert after_its_own.state.is_crashed()
+
+
 async def test_subflows_of_other_stages_and_other_runs_are_other_subflows(
     client: PrefectClient,
 ) -> None:
