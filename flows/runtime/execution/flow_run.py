@@ -44,15 +44,19 @@ async def suspend(pause_key: str, form: type[RunInput]) -> NoReturn:
     """Suspend the root flow run under a form.
 
     Raises Pause, Prefect's way out of a flow; StopRequestedError when the run was cancelled
-    meanwhile. The form is stored before the state, so that an answer that comes at once finds it.
+    meanwhile.
     """
     flow_run_id = current_flow_run().id
     async with prefect_client() as client:
         asleep: State[Any] = Suspended(timeout_seconds=None, pause_key=pause_key)
         keyset = keyset_from_paused_state(asleep)
         asleep.state_details.run_input_keyset = {str(part): name for part, name in keyset.items()}
-        await form.asave(keyset, flow_run_id=flow_run_id)
         accepted = await propose_state(client, asleep, flow_run_id=flow_run_id)
+        if accepted.is_paused():
+            # Not before: with the state, Prefect deletes what is stored under its keys. An answer
+            # of the ledger that comes in between is refused and the run offered again. A worker
+            # that dies in between leaves a lease, and with it the same.
+            await form.asave(keyset, flow_run_id=flow_run_id)
     if accepted.is_cancelling() or accepted.is_cancelled():
         raise StopRequestedError(f"cancelled before it could wait at {pause_key}")
     if accepted.is_paused() or accepted.is_scheduled():  # scheduled: woken before it slept

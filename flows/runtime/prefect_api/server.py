@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from importlib.metadata import version
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import uvicorn
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from prefect.server.database.configurations import AioSqliteConfiguration
     from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
-SUPPORTED_PREFECT = "3.8.8"
+SUPPORTED_PREFECT = "3.9.1"
 CONNECTIONS_GRACE_SECONDS = 1
 SHUTDOWN_SECONDS = 2.0
 """How long clients and services may delay the end; leaving Python takes about a second more."""
@@ -68,7 +68,6 @@ def serve_prefect(settings: Settings) -> None:
     parent_pipe.exit_with_parent()
     apply_prefect_environment(settings)
     begin_transactions_immediately()
-    insert_scheduled_runs_as_before()
     from prefect.server.api.server import create_app
     from prefect.settings import get_current_settings
 
@@ -105,23 +104,6 @@ def begin_transactions_immediately() -> None:
         return begin(self, session, with_for_update=True)
 
     AioSqliteConfiguration.begin_transaction = begin_immediate  # type: ignore[assignment,method-assign]
-
-
-def insert_scheduled_runs_as_before() -> None:
-    """Let Prefect's scheduler insert its runs with SQLAlchemy 2.1 too.
-
-    It hands their states over with them, under the name of a hybrid attribute. SQLAlchemy 2.0
-    passed over such a key; 2.1 asks the attribute what to do with it, and without an answer no
-    schedule ever starts anything.
-    """
-    from prefect.server.database.orm_models import FlowRun
-
-    state: Any = FlowRun.__mapper__.all_orm_descriptors["state"]
-    state.bulk_dml_setter = _pass_over
-
-
-def _pass_over(_model: type, _row: dict[str, object], _value: object) -> None:
-    """The states of scheduled runs are inserted by a statement of their own."""
 
 
 class OwnPages:

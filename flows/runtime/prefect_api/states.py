@@ -115,18 +115,21 @@ async def reschedule(
     flow_run_id: str,
     *,
     seen: State[Any] | None = None,
+    or_paused: bool = False,
     not_before: datetime | None = None,
 ) -> None:
     """Make Prefect offer a run again, now or at a time.
 
     With `seen`, only while that is still its state: another process may have been first. Without
-    it, only if Prefect believes the run to be under way, or to have ended badly.
+    it, only if Prefect believes the run to be under way, or to have ended badly; with `or_paused`
+    also if it sleeps.
     """
     found = await flow_run(client, flow_run_id)
     state = found.state if found else None
     if found is None or state is None:
         return
-    if state.id == seen.id if seen else state.type in _UNDER_WAY:
+    offered_from = _UNDER_WAY | ({StateType.PAUSED} if or_paused else set())
+    if state.id == seen.id if seen else state.type in offered_from:
         await _set(client, flow_run_id, AwaitingRetry(scheduled_time=not_before))
 
 

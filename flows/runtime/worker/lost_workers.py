@@ -52,7 +52,8 @@ async def requeue_abandoned(client: PrefectClient, ledger: Ledger, instance: str
                 await states.close_children(client, run.flow_run_id)
                 await states.end_as_crashed(client, run.flow_run_id, "Set aside")
             else:
-                await states.reschedule(client, run.flow_run_id)
+                # Paused too: the worker may have died before it stored the form of a gate.
+                await states.reschedule(client, run.flow_run_id, or_paused=True)
 
 
 def _reclaim_lease(

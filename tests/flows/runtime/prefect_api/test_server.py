@@ -261,8 +261,8 @@ def test_a_server_refuses_to_run_on_the_settings_of_another_desk(tmp_path: Path)
 
 
 def test_another_version_of_prefect_is_refused_and_both_are_named() -> None:
-    with pytest.raises(CreditDeskError, match=r"3\.9\.0 is installed.*prefect==3\.8\.8"):
-        require_supported_prefect("3.9.0")
+    with pytest.raises(CreditDeskError, match=r"3\.8\.8 is installed.*prefect==3\.9\.1"):
+        require_supported_prefect("3.8.8")
 
 
 def test_the_installed_prefect_is_the_supported_one() -> None:

@@ -12,6 +12,7 @@ import pytest
 from prefect.states import (
     AwaitingRetry,
     Running,
+    Suspended,
 )
 
 from data.contracts.errors import ConflictError, LeaseLostError
@@ -143,6 +144,21 @@ async def test_a_run_that_has_ended_is_not_said_to_have_lost_its_worker(ledger: 
     run = await ledger.read(runs.find, run_id)
     assert (run.status, run.lease_owner) == (RunStatus.COMPLETED, None)
     assert await written(ledger, run_id) == before
+
+
+async def test_a_run_whose_worker_died_while_it_fell_asleep_falls_asleep_again(
+    ledger: Ledger,
+) -> None:
+    run_id = await left_behind(ledger, dead())
+    with ledger.writing() as connection:
+        journal.append(connection, run_id, [], status=RunStatus.WAITING)
+    server = PrefectServer({flow_run_of(run_id): Suspended()})  # perhaps without its form
+
+    await lost_workers.requeue_abandoned(server.client, ledger, "now")
+
+    run = await ledger.read(runs.find, run_id)
+    assert (run.status, run.retry_state.crashes) == (RunStatus.WAITING, 0)
+    assert server.states[flow_run_of(run_id)].name == AwaitingRetry().name
 
 
 async def test_of_two_sweeps_only_the_first_reclaims_a_lease(
