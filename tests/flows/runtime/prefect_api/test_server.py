@@ -233,6 +233,25 @@ async def test_forty_writers_at_once_are_all_served(second_life: Life) -> None:
     assert " 503 " not in log.read_text()
 
 
+async def test_a_schedule_makes_runs(second_life: Life) -> None:
+    asked = {
+        "name": "hourly",
+        "flow_id": second_life.flow["id"],
+        "schedules": [{"schedule": {"cron": "0 * * * *", "timezone": "UTC"}, "active": True}],
+    }
+    planned: list[dict[str, str]] = []
+    async with httpx.AsyncClient(timeout=30) as client:
+        made = await client.post(f"{second_life.api}/deployments/", json=asked)
+        wanted = {"deployments": {"id": {"any_": [made.json()["id"]]}}}
+        async with asyncio.timeout(60):
+            while not planned:
+                await asyncio.sleep(0.2)
+                found = await client.post(f"{second_life.api}/flow_runs/filter", json=wanted)
+                planned = found.raise_for_status().json()
+
+    assert {flow_run["state_name"] for flow_run in planned} == {"Scheduled"}
+
+
 def test_prefects_transactions_fail_by_reading_first_and_ours_wait(tmp_path: Path) -> None:
     told = subprocess.run(
         [sys.executable, "-c", TRANSACTIONS, str(tmp_path)],
