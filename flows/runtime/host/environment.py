@@ -17,6 +17,26 @@ _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - looked up, n
 _SERVER_PASSWORD, _CLIENT_PASSWORD = "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING"
 _KEPT_IN_PREFECT_SECONDS = 30 * 24 * 3600
 """How long Prefect keeps a run after its end; its page in the UI is gone then."""
+_SERVICES = "PREFECT_SERVER_SERVICES_"
+_QUIET = {
+    # By default Prefect writes every state of a task in a transaction of its own, and works on it
+    # for half a minute after a burst of runs. It makes a whole number of the interval.
+    f"{_SERVICES}TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
+    f"{_SERVICES}TASK_RUN_RECORDER_BATCH_SIZE": "50",
+    f"{_SERVICES}TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    # Loops that look for work every 5 to 20 seconds. No gate has a timeout in Prefect, no run has a
+    # limit there, workers take runs when they are told, and the desk closes the subflows of a
+    # cancelled run itself. What is left shows a run as late and a worker as offline.
+    f"{_SERVICES}CANCELLATION_CLEANUP_LOOP_SECONDS": "60",
+    f"{_SERVICES}CLEANUP_RECONCILER_LOOP_SECONDS": "60",
+    f"{_SERVICES}FOREMAN_LOOP_SECONDS": "30",
+    f"{_SERVICES}LATE_RUNS_LOOP_SECONDS": "60",
+    f"{_SERVICES}PAUSE_EXPIRATIONS_LOOP_SECONDS": "60",
+    f"{_SERVICES}REPOSSESSOR_LOOP_SECONDS": "60",
+    f"{_SERVICES}SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "20",
+    "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT15S",
+}
+"""What keeps the server of one desk quiet; each can be set otherwise in the environment."""
 _ALIASES = {
     "PREFECT_SERVER_DATABASE_CONNECTION_URL": "PREFECT_API_DATABASE_CONNECTION_URL",
     "PREFECT_SERVER_UI_API_URL": "PREFECT_UI_API_URL",
@@ -26,6 +46,12 @@ _ALIASES = {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": (
         "PREFECT_API_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL"
     ),
+    "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PREFECT_EVENTS_PROACTIVE_GRANULARITY",
+} | {
+    f"PREFECT_SERVER_SERVICES_{service}_LOOP_SECONDS": (
+        f"PREFECT_API_SERVICES_{service}_LOOP_SECONDS"
+    )
+    for service in ("CANCELLATION_CLEANUP", "FOREMAN", "LATE_RUNS", "PAUSE_EXPIRATIONS")
 }
 """Second names that Prefect accepts. When both names are set, Prefect uses the first."""
 
@@ -63,7 +89,7 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
     # By default browsers would call PREFECT_API_URL, which may be a name that only containers
     # can resolve.
     ui_api_url = _chosen("PREFECT_SERVER_UI_API_URL") or _ui_api_url(settings)
-    defaults = {
+    defaults = _QUIET | {
         "PREFECT_API_URL": api_url,
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
         "PREFECT_SERVER_UI_API_URL": ui_api_url,

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from data.contracts.errors import ContractViolationError
 from data.settings import Settings
-from flows.runtime.host.environment import prefect_api_url, prefect_environment, require_guarded
+from flows.runtime.host.environment import (
+    prefect_api_url,
+    prefect_environment,
+    require_guarded,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -151,3 +159,41 @@ def test_a_server_that_others_reach_needs_a_password(
 
     monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "desk:secret")
     require_guarded(Settings(home=tmp_path, prefect_host=ANYWHERE))
+
+
+def test_prefect_knows_every_setting_and_reads_its_value(tmp_path: Path) -> None:
+    """A name that Prefect does not know would be passed over in silence."""
+    defaults = {"PATH": os.environ["PATH"], "PREFECT_HOME": str(tmp_path)}
+    told = prefect_environment(Settings(home=tmp_path))
+
+    known = variables_of_prefect(defaults)
+    read = variables_of_prefect(defaults | told)
+
+    changed = {name for name in known if read[name] != known[name]}
+    ours = {name for name in told if name.startswith("PREFECT_SERVER_SERVICES_")}
+    assert ours
+    assert ours <= changed
+
+
+@pytest.mark.parametrize("spelling", ["PREFECT_SERVER_SERVICES", "PREFECT_API_SERVICES"])
+def test_the_operators_loops_are_kept_in_either_spelling(
+    spelling: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{spelling}_LATE_RUNS_LOOP_SECONDS", "7")
+
+    variables = prefect_environment(Settings(home=tmp_path))
+
+    assert variables["PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS"] == "7"
+
+
+def variables_of_prefect(environment: dict[str, str]) -> dict[str, str]:
+    """The settings that Prefect reads from an environment, by the names of their variables."""
+    asked = (
+        "import json; from prefect.settings import get_current_settings;"
+        "print(json.dumps(get_current_settings().to_environment_variables()))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", asked], env=environment, capture_output=True, text=True, check=True
+    )
+    found: dict[str, str] = json.loads(told.stdout)
+    return found
