@@ -56,6 +56,10 @@ class Settings(BaseSettings):
     api_port: Port = 8000
     prefect_host: str = "127.0.0.1"
     prefect_port: Port = 4200
+    prefect_services: bool = True
+    """Whether this Prefect server also does the background work: schedules, records, triggers."""
+    prefect_redis_url: str = ""
+    """The Redis that several Prefect servers on one database share; empty means one server."""
     public_api_url: str = ""
     """URL of the API for users, if it differs from host and port (proxy, container)."""
     public_prefect_url: str = ""

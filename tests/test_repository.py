@@ -287,9 +287,11 @@ def build_server(tmp_path: Path) -> Path:
     """A machine that has every tool, where `make` only prints and the user is not root."""
     shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
     tools = tmp_path / "tools"
-    for name in ("python3.11", "dot", "postgres", "chromium"):
+    for name in ("python3.11", "dot", "postgres", "chromium", "redis-server"):
         script(tools / name, "#!/bin/sh\nexit 0\n")
-    required = " ".join(f"$CREDIT_DESK_REQUIRE_{name}" for name in ("PG", "BROWSER", "DOT"))
+    required = " ".join(
+        f"$CREDIT_DESK_REQUIRE_{name}" for name in ("PG", "BROWSER", "DOT", "REDIS")
+    )
     script(tools / "make", f'#!/bin/sh\necho "make $* {required}"\n')
     script(tools / "id", "#!/bin/sh\necho 1000\n")
     (tools / "dirname").symlink_to(str(shutil.which("dirname")))
@@ -308,7 +310,7 @@ def ci(build_server: Path) -> subprocess.CompletedProcess[str]:
 def test_a_build_checks_first_and_then_runs_every_test_with_a_database(build_server: Path) -> None:
     done = ci(build_server)
 
-    assert done.stdout.splitlines() == ["make check 1 1 1", "make test 1 1 1"]
+    assert done.stdout.splitlines() == ["make check 1 1 1 1", "make test 1 1 1 1"]
     assert done.returncode == 0
 
 
@@ -325,7 +327,7 @@ def test_a_build_that_cannot_install_says_what_is_missing_and_goes_on(build_serv
     done = ci(build_server)
 
     assert done.stdout.splitlines()[0] == "Missing on this machine: graphviz"
-    assert done.stdout.splitlines()[-1] == "make test 1 1 1"
+    assert done.stdout.splitlines()[-1] == "make test 1 1 1 1"
     assert done.returncode == 0
 
 

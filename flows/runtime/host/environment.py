@@ -7,6 +7,7 @@ therefore does not import Prefect.
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from urllib.parse import urljoin
 
 from data.contracts.errors import ContractViolationError
@@ -109,6 +110,10 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_LOGGING_COLORS": "false",
     }
+    if settings.prefect_redis_url:
+        defaults |= _shared_through(settings.prefect_redis_url)
+    if not settings.prefect_services:  # the server that has them migrates the database
+        defaults["PREFECT_SERVER_DATABASE_MIGRATE_ON_START"] = "false"
     # The desk's own processes use the server's password when they call it.
     password = _chosen(_SERVER_PASSWORD) or _chosen(_CLIENT_PASSWORD)
     passwords = dict.fromkeys((_SERVER_PASSWORD, _CLIENT_PASSWORD), password) if password else {}
@@ -131,11 +136,41 @@ def require_guarded(settings: Settings) -> None:
         )
 
 
+def require_services(settings: Settings) -> None:
+    """Refuse a Prefect server that tells no other server what it is told.
+
+    Raises ContractViolationError for a server without services and without Redis: nothing would
+    record the tasks of its runs. The same for Redis without the package that talks to it.
+    """
+    if not settings.prefect_services and not settings.prefect_redis_url:
+        raise ContractViolationError(
+            "a Prefect server without services leaves them to another one: set"
+            " CREDIT_DESK_PREFECT_REDIS_URL to the Redis of both"
+        )
+    if settings.prefect_redis_url and find_spec("prefect_redis") is None:
+        raise ContractViolationError(
+            "CREDIT_DESK_PREFECT_REDIS_URL needs another package: pip install"
+            " 'credit-desk-lite[redis]'"
+        )
+
+
 def apply_prefect_environment(settings: Settings) -> None:
     """Set the variables for this process and its children, and create Prefect's folder."""
     variables = prefect_environment(settings)
     os.environ.update(variables)
     (settings.folder / "prefect").mkdir(parents=True, exist_ok=True)
+
+
+def _shared_through(redis_url: str) -> dict[str, str]:
+    """What servers on one database do through Redis instead of each in its own memory."""
+    return {
+        "PREFECT_REDIS_MESSAGING_URL": redis_url,
+        "PREFECT_SERVER_EVENTS_MESSAGING_BROKER": "prefect_redis.messaging",
+        "PREFECT_SERVER_EVENTS_MESSAGING_CACHE": "prefect_redis.messaging",
+        "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "prefect_redis.ordering",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect_redis.lease_storage",
+        "PREFECT_SERVER_DOCKET_URL": redis_url,
+    }
 
 
 def _ui_api_url(settings: Settings) -> str:

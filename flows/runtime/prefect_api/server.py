@@ -37,6 +37,7 @@ from flows.runtime.host.environment import (
     apply_prefect_environment,
     prefect_api_url,
     require_guarded,
+    require_services,
 )
 
 if TYPE_CHECKING:
@@ -60,11 +61,13 @@ def serve_prefect(settings: Settings) -> None:
     Raises:
         CreditDeskError: another version of Prefect is installed than this launcher knows, or
             Prefect was imported too early and would serve another desk's database.
-        ContractViolationError: other machines would reach it, and it has no password.
+        ContractViolationError: other machines would reach it, and it has no password; or it lacks
+            the Redis through which it reaches the server that has the services.
         SystemExit: the server could not start, for example because its port is taken.
     """
     require_supported_prefect(version("prefect"))
     require_guarded(settings)
+    require_services(settings)
     parent_pipe.exit_with_parent()
     apply_prefect_environment(settings)
     begin_transactions_immediately()
@@ -76,7 +79,7 @@ def serve_prefect(settings: Settings) -> None:
         raise CreditDeskError(
             "Prefect was imported before the environment of this desk was applied"
         )
-    app = create_app(final=True)
+    app = create_app(webserver_only=not settings.prefect_services, final=True)
     # Prefect's logging set-up has run by now and shows warnings only; ours would be among them.
     _log.setLevel(logging.INFO)
     own = chosen.server.api.cors_allowed_origins.split(",")

@@ -16,6 +16,7 @@ from flows.runtime.host.environment import (
     prefect_api_url,
     prefect_environment,
     require_guarded,
+    require_services,
 )
 
 
@@ -197,3 +198,40 @@ def variables_of_prefect(environment: dict[str, str]) -> dict[str, str]:
     )
     found: dict[str, str] = json.loads(told.stdout)
     return found
+
+
+def test_servers_share_through_redis_what_one_keeps_in_memory(tmp_path: Path) -> None:
+    url = "redis://redis:6379/0"
+    defaults = {"PATH": os.environ["PATH"], "PREFECT_HOME": str(tmp_path)}
+    alone = prefect_environment(Settings(home=tmp_path))
+    told = prefect_environment(Settings(home=tmp_path, prefect_redis_url=url))
+
+    without, read = variables_of_prefect(defaults | alone), variables_of_prefect(defaults | told)
+
+    assert read["PREFECT_SERVER_DOCKET_URL"] == url
+    changed = {name for name in read if read[name] != without.get(name)}
+    shared = set(told) - set(alone) - {"PREFECT_REDIS_MESSAGING_URL"}  # that one is the package's
+    assert shared == changed
+
+
+def test_a_server_without_services_leaves_the_database_to_the_other(tmp_path: Path) -> None:
+    url = "redis://redis:6379/0"
+    desk = Settings(home=tmp_path, prefect_services=False, prefect_redis_url=url)
+
+    require_services(desk)
+
+    assert prefect_environment(desk)["PREFECT_SERVER_DATABASE_MIGRATE_ON_START"] == "false"
+
+
+def test_a_server_without_services_and_without_redis_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ContractViolationError, match="CREDIT_DESK_PREFECT_REDIS_URL"):
+        require_services(Settings(home=tmp_path, prefect_services=False))
+
+
+def test_redis_without_its_package_names_the_line_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "prefect_redis", None)  # as if it were not installed
+
+    with pytest.raises(ContractViolationError, match=r"pip install 'credit-desk-lite\[redis\]'"):
+        require_services(Settings(home=tmp_path, prefect_redis_url="redis://redis:6379/0"))
