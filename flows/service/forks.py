@@ -39,10 +39,10 @@ from flows.runtime.checkpoints.checkpoint import START, Checkpoint
 from flows.runtime.checkpoints.store import CheckpointStore
 from flows.runtime.ledger import applications, checkpoint_index, decisions, pinned, run_requests
 from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.journal import current_traceparent
 from flows.runtime.ledger.run_requests import RunRequest
 from flows.runtime.ledger.runs import Run
 from flows.service.requests import Caller, ResumeRun
-from flows.service.submissions import traceparent
 from flows.workflow import WORKFLOW
 from tools.policy import load_policy
 from tools.pricing import load_prices
@@ -93,7 +93,9 @@ async def fork(
     options = RunOptions.model_validate(parent.options)
     if policy := lineage.overrides.get("fan_out_policy"):
         options = options.model_copy(update={"fan_out_policy": FanOutPolicy(policy)})
-    asked = RunRequest(options=options, submitted_by=caller.person, traceparent=traceparent())
+    asked = RunRequest(
+        options=options, submitted_by=caller.person, traceparent=current_traceparent()
+    )
 
     def enter(connection: sa.Connection) -> tuple[Run, bool]:
         run, is_new = run_requests.fork(connection, parent, lineage, asked, idempotency_key or "")

@@ -6,11 +6,11 @@ import asyncio
 from pathlib import Path
 
 import sqlalchemy as sa
-from opentelemetry import propagate
 
 from data.contracts.base import canonical_json
 from data.contracts.case import CaseFile
 from data.contracts.errors import (
+    AlreadyDecidedError,
     ConflictError,
     ContractViolationError,
     Problem,
@@ -18,8 +18,9 @@ from data.contracts.errors import (
 )
 from data.settings import Settings
 from flows.rulebook import current_rulebook
-from flows.runtime.ledger import applications, run_requests
+from flows.runtime.ledger import applications, decisions, run_requests
 from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.journal import current_traceparent
 from flows.runtime.ledger.run_requests import RunRequest
 from flows.runtime.ledger.runs import Run
 from flows.service.requests import Caller, StartRun
@@ -41,9 +42,12 @@ async def submit(
         await asyncio.to_thread(_require_in_force, settings.data_dir, request.options.bundle)
     case = await _case(ledger, settings.data_dir, request)
     application_id, options = case.application.application_id, request.options.run_options
-    asked = RunRequest(options=options, submitted_by=caller.person, traceparent=traceparent())
+    asked = RunRequest(
+        options=options, submitted_by=caller.person, traceparent=current_traceparent()
+    )
 
     def enter(connection: sa.Connection) -> tuple[Run, bool]:
+        require_not_decided_by_batch(connection, application_id)
         digest, body = case.inputs_sha256(), canonical_json(case)
         return run_requests.submit(connection, application_id, digest, body, asked)
 
@@ -55,11 +59,14 @@ async def submit(
     return run, is_new
 
 
-def traceparent() -> str:
-    """The span of the request under way, as its run will remember it."""
-    carrier: dict[str, str] = {}
-    propagate.inject(carrier)
-    return carrier.get("traceparent", "")
+def require_not_decided_by_batch(connection: sa.Connection, application_id: str) -> None:
+    """Raise AlreadyDecidedError for an application that a batch has decided without a run."""
+    decider = decisions.deciders(connection, [application_id]).get(application_id)
+    if decider is not None and decider.batch_id:
+        raise AlreadyDecidedError(
+            f"application {application_id} has been decided by {decider.name}: submit it under"
+            " another id to underwrite it once more"
+        )
 
 
 def _require_in_force(data_dir: Path, bundle: str) -> None:

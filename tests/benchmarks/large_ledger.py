@@ -185,7 +185,6 @@ def _decision(template: Templates, run_id: str, application_id: str, at: str) ->
     return {
         "run_id": run_id,
         "application_id": application_id,
-        "origin": f"application:{application_id}",
         "decision_id": f"decision-{run_id}",
         "content_sha256": "b" * 64,
         "body": template.decision,

@@ -23,12 +23,12 @@ from flows.runtime.ledger import (
     decisions,
     journal,
     leases,
+    messages,
     restricted,
     retries,
 )
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.journal import Draft
-from flows.runtime.ledger.tables import messages
 from flows.runtime.prefect_api import feed
 
 T = TypeVar("T")
@@ -134,16 +134,7 @@ class LedgerRecord:
             written = journal.append(
                 connection, self._run_id, entry.drafts, epoch=self.epoch, **entry.changes
             )
-            for message in entry.messages:
-                # A run that started over says again what it has said before.
-                connection.execute(
-                    messages.delete().where(
-                        messages.c.run_id == self._run_id, messages.c.n == message.n
-                    )
-                )
-                connection.execute(
-                    messages.insert().values(run_id=self._run_id, **message.model_dump())
-                )
+            messages.keep(connection, self._run_id, entry.messages)
             for name, document in entry.restricted.items():
                 restricted.keep(connection, self._run_id, name, document)
             if saved is not None and stored is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -21,7 +23,8 @@ _NAMESPACE = UUID("0b3c6a34-6a2e-4a43-8ab0-9ad7f6c5a1de")
 def enter(connection: sa.Connection, run_id: str, content: Contract) -> None:
     """Enter a run's decision in the caller's transaction, unless it has entered one already.
 
-    Raises AlreadyDecidedError when another run has decided the application.
+    An application has one decision, also when a fork may decide in its parent's place. Raises
+    AlreadyDecidedError when another run or a batch has decided it.
     """
     run = runs.find(connection, run_id)
     body = content.model_dump(mode="json")
@@ -31,8 +34,6 @@ def enter(connection: sa.Connection, run_id: str, content: Contract) -> None:
         {
             "run_id": run_id,
             "application_id": run.application_id,
-            # One per application, also when a fork may decide in its parent's place.
-            "origin": f"application:{run.application_id}",
             "decision_id": str(uuid5(_NAMESPACE, run_id)),
             "content_sha256": sha256_of(content),
             "body": body,
@@ -51,6 +52,16 @@ def find(connection: sa.Connection, run_id: str) -> dict[str, Any]:
     row = connection.execute(sa.select(decisions).where(decisions.c.run_id == run_id)).one_or_none()
     if row is None:
         raise RecordNotFoundError(f"run {run_id} has not come to a decision")
+    return _with_envelope(row)
+
+
+def with_envelope(connection: sa.Connection, run_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    """The decisions of those of these runs that have one, by run."""
+    found = connection.execute(sa.select(decisions).where(decisions.c.run_id.in_(run_ids)))
+    return {row.run_id: _with_envelope(row) for row in found}
+
+
+def _with_envelope(row: sa.Row[Any]) -> dict[str, Any]:
     return {
         "decision_id": row.decision_id,
         "run_id": row.run_id,
@@ -63,22 +74,46 @@ def find(connection: sa.Connection, run_id: str) -> dict[str, Any]:
 
 def is_decided(connection: sa.Connection, application_id: str) -> bool:
     """Whether an application has its decision."""
-    return _decided_by(connection, application_id) is not None
+    return application_id in deciders(connection, [application_id])
 
 
 def require_undecided(connection: sa.Connection, run: Run) -> None:
-    """Raise AlreadyDecidedError when another run than this has decided the application."""
-    decider = _decided_by(connection, run.application_id)
-    if decider not in {None, run.run_id}:
+    """Raise AlreadyDecidedError when another run than this, or a batch, decided the application."""
+    decider = deciders(connection, [run.application_id]).get(run.application_id)
+    if decider is not None and decider.run_id != run.run_id:
         raise AlreadyDecidedError(
-            f"application {run.application_id} has been decided by run {decider}"
+            f"application {run.application_id} has been decided by {decider.name}"
         )
 
 
-def _decided_by(connection: sa.Connection, application_id: str) -> str | None:
-    query = sa.select(decisions.c.run_id).where(decisions.c.application_id == application_id)
-    found: str | None = connection.execute(query).scalar_one_or_none()
-    return found
+@dataclass(frozen=True)
+class Decider:
+    """Which run or batch has decided an application, on which inputs."""
+
+    run_id: str
+    """Empty for a batch."""
+    batch_id: str
+    """Empty for a run."""
+    decision_id: str
+    inputs_sha256: str
+    """Of a batch's decision; those of a run's are in the vault."""
+    content_sha256: str
+    decided_at: str
+
+    @property
+    def name(self) -> str:
+        """The decider in words."""
+        return f"run {self.run_id}" if self.run_id else f"batch {self.batch_id}"
+
+
+def deciders(connection: sa.Connection, application_ids: Collection[str]) -> dict[str, Decider]:
+    """The deciders of those of these applications that are decided, by application."""
+    query = sa.select(
+        decisions.c.application_id,
+        sa.func.coalesce(decisions.c.run_id, ""),
+        *(decisions.c[field.name] for field in fields(Decider)[1:]),
+    ).where(decisions.c.application_id.in_(application_ids))
+    return {row[0]: Decider(*row[1:]) for row in connection.execute(query)}
 
 
 def of_runs(connection: sa.Connection, run_ids: list[str]) -> dict[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 
 from data.contracts.errors import ConflictError, RecordNotFoundError
+from flows.runtime.ledger import referrals
 from flows.runtime.ledger.applications import unpacked
 from flows.runtime.ledger.database import now
 from flows.runtime.ledger.runs import LIVE
@@ -80,8 +81,11 @@ def erase(
 
 
 def _kept() -> sa.ColumnElement[bool]:
-    """Whether a run of the application goes on, or is under a legal hold."""
-    return sa.exists().where(
-        runs.c.application_id == applications.c.application_id,
-        runs.c.status.in_(LIVE) | runs.c.legal_hold.is_(sa.true()),
+    """Whether a run of the application goes on, will be opened, or is under a legal hold."""
+    return sa.or_(
+        sa.exists().where(
+            runs.c.application_id == applications.c.application_id,
+            runs.c.status.in_(LIVE) | runs.c.legal_hold.is_(sa.true()),
+        ),
+        referrals.is_pending(applications.c.application_id),
     )

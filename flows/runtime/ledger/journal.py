@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 import sqlalchemy as sa
-from opentelemetry import trace
+from opentelemetry import propagate, trace
 from pydantic import Field
 
 from data.contracts.base import Contract, canonical_json
@@ -63,6 +63,13 @@ def current_trace() -> tuple[str, str]:
     return f"{context.trace_id:032x}", f"{context.span_id:016x}"
 
 
+def current_traceparent() -> str:
+    """The span under way, as a run or a batch will remember it; empty without one."""
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    return carrier.get("traceparent", "")
+
+
 def draft_event(
     run: Run,
     key: str,
@@ -102,14 +109,9 @@ def append(
     closed with it, before its time is up. Returns only what is new; a draft whose key is in the
     journal already is passed over.
     """
-    head = _lock(connection, run_id, epoch)
-    entries = _entries(head, _new(connection, run_id, drafts))
-    if entries:
-        rows = [entry.as_row() for entry in entries]
-        connection.execute(tables.events.insert(), rows)
-        outbox.put(connection, [entry.event for entry in entries])
-        figures.observe_events(connection, [entry.event for entry in entries])
-        head = entries[-1].head
+    head, written = enter(connection, _lock(connection, run_id, epoch), drafts)
+    outbox.put(connection, written)
+    figures.observe_events(connection, written)
     connection.execute(
         tables.runs.update()
         .where(tables.runs.c.run_id == run_id)
@@ -124,7 +126,7 @@ def append(
         reviews.close(connection, run_id)
         status = RunStatus(changes["status"]).value
         figures.observe(connection, [Observation(RUNS_ENDED, (status,), trace_id=head.trace_id)])
-    return [entry.event for entry in entries]
+    return written
 
 
 class AppendedEvent(Event):
@@ -135,10 +137,11 @@ class AppendedEvent(Event):
 
 
 @dataclass(frozen=True)
-class _Head:
-    """Where a journal ends: number and digest of its last entry, and the run's progress."""
+class Head:
+    """Where a journal ends: number and digest of its last entry, and the progress so far."""
 
     run_id: str
+    """The run that the journal is about, or the batch."""
     flow_run_id: str
     traceparent: str
     last_id: int
@@ -150,6 +153,20 @@ class _Head:
         return self.traceparent.split("-")[1] if self.traceparent else ""
 
 
+def enter(
+    connection: sa.Connection, head: Head, drafts: Sequence[Draft]
+) -> tuple[Head, list[Event]]:
+    """Write drafts behind the head of a journal that the caller has locked; the new head, too.
+
+    The caller stores the head. A draft whose key is in the journal already is passed over.
+    """
+    entries = _entries(head, _new(connection, head.run_id, drafts))
+    if entries:
+        connection.execute(tables.events.insert(), [entry.as_row() for entry in entries])
+        head = entries[-1].head
+    return head, [entry.event for entry in entries]
+
+
 @dataclass(frozen=True)
 class _Entry:
     """One line of the journal about to be written, and where the journal ends with it."""
@@ -157,7 +174,7 @@ class _Entry:
     key: str
     event: Event
     body: bytes
-    head: _Head
+    head: Head
 
     def as_row(self) -> dict[str, Any]:
         return {
@@ -184,7 +201,7 @@ def _new(connection: sa.Connection, run_id: str, drafts: Sequence[Draft]) -> lis
     return new
 
 
-def _entries(head: _Head, drafts: Sequence[Draft]) -> list[_Entry]:
+def _entries(head: Head, drafts: Sequence[Draft]) -> list[_Entry]:
     """Number drafts, chain them, and let progress never fall: a replay may compute less."""
     entries: list[_Entry] = []
     for draft in drafts:
@@ -197,7 +214,7 @@ def _entries(head: _Head, drafts: Sequence[Draft]) -> list[_Entry]:
     return entries
 
 
-def _event(head: _Head, progress: float, draft: Draft) -> AppendedEvent:
+def _event(head: Head, progress: float, draft: Draft) -> AppendedEvent:
     trace_id, span_id = (draft.trace_id, draft.span_id) if draft.trace_id else current_trace()
     return AppendedEvent(
         id=head.last_id + 1,
@@ -226,7 +243,7 @@ def _stored(changes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _lock(connection: sa.Connection, run_id: str, epoch: int | None) -> _Head:
+def _lock(connection: sa.Connection, run_id: str, epoch: int | None) -> Head:
     """Lock the run's row until the transaction ends: journals are written one after another."""
     runs = tables.runs
     if epoch is not None:
@@ -246,7 +263,7 @@ def _lock(connection: sa.Connection, run_id: str, epoch: int | None) -> _Head:
     ).one_or_none()
     if row is None:
         raise RecordNotFoundError(f"there is no run {run_id}")
-    return _Head(*row)
+    return Head(*row)
 
 
 def is_told(connection: sa.Connection, run_id: str, key: str) -> bool:
@@ -286,10 +303,31 @@ def find(connection: sa.Connection, run_id: str, number: int) -> Event:
     return Event.model_validate_json(body)
 
 
-def heads(connection: sa.Connection, run_ids: Iterable[str]) -> dict[str, int]:
-    """How far each of these journals goes: one query, however many runs are followed."""
-    runs = tables.runs
+def heads(connection: sa.Connection, ids: Iterable[str]) -> dict[str, int]:
+    """How far each of these journals goes: one query, however many runs and batches."""
+    wanted = list(ids)
     found = connection.execute(
-        sa.select(runs.c.run_id, runs.c.last_event_id).where(runs.c.run_id.in_(list(run_ids)))
+        sa.union_all(
+            *(
+                sa.select(key, table.c.last_event_id).where(key.in_(wanted))
+                for key, table in _JOURNALED
+            )
+        )
     )
-    return {row.run_id: row.last_event_id for row in found}
+    return {row[0]: row[1] for row in found}
+
+
+def standing(connection: sa.Connection, subject_id: str) -> tuple[int, bool]:
+    """How far the journal of a run or a batch goes, and whether the run or batch has ended.
+
+    Raises RecordNotFoundError when there is neither.
+    """
+    for key, table in _JOURNALED:
+        this = sa.select(table.c.last_event_id, table.c.status).where(key == subject_id)
+        if (found := connection.execute(this).one_or_none()) is not None:
+            return found.last_event_id, RunStatus(found.status).has_ended
+    raise RecordNotFoundError(f"there is no run {subject_id}")
+
+
+_JOURNALED = ((tables.runs.c.run_id, tables.runs), (tables.batches.c.batch_id, tables.batches))
+"""What has a journal: runs and batches. Their ids differ."""

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import sqlalchemy as sa
 
 from data.contracts.runs import Message
 from flows.runtime.ledger.tables import messages
+
+
+def keep(connection: sa.Connection, run_id: str, said: Iterable[Message]) -> None:
+    """Add messages to a run's thread. A run that started over says again what it said before."""
+    for message in said:
+        this = (messages.c.run_id == run_id) & (messages.c.n == message.n)
+        connection.execute(messages.delete().where(this))
+        connection.execute(messages.insert().values(run_id=run_id, **message.model_dump()))
 
 
 def of_run(connection: sa.Connection, run_id: str) -> list[Message]:

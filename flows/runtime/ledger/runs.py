@@ -151,6 +151,13 @@ def find_by_origin(connection: sa.Connection, origin: str) -> Run | None:
     return Run.of(row) if row else None
 
 
+def own_runs(connection: sa.Connection, application_ids: Collection[str]) -> dict[str, RunRef]:
+    """The runs of these applications that are no forks, by application."""
+    origins = [f"application:{application_id}" for application_id in application_ids]
+    found = connection.execute(sa.select(*REFERENCE).where(runs.c.origin.in_(origins)))
+    return {row.application_id: RunRef.of(row) for row in found}
+
+
 def page(
     connection: sa.Connection,
     *,

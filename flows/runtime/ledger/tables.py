@@ -205,11 +205,83 @@ _index_of_few("ix_reviews_undelivered", reviews.c.delivered, UNDELIVERED)
 decisions = sa.Table(
     "decisions",
     metadata,
-    sa.Column("run_id", _Id, primary_key=True),
-    sa.Column("application_id", _Id, nullable=False, index=True),
-    sa.Column("origin", sa.String(160), nullable=False, unique=True),  # an application's is one
-    sa.Column("decision_id", _Id, nullable=False, unique=True),
+    sa.Column("decision_id", _Id, primary_key=True),
+    sa.Column("application_id", _Id, nullable=False, unique=True),  # an application's is one
+    sa.Column("run_id", _Id, nullable=True, unique=True),
+    sa.Column("batch_id", _Id, nullable=False, server_default=""),
+    sa.Column("inputs_sha256", sa.String(64), nullable=False, server_default=""),
     sa.Column("content_sha256", sa.String(64), nullable=False),
-    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("body", sa.JSON(none_as_null=True), nullable=True),  # a batch's is in its chunk
     sa.Column("decided_at", _At, nullable=False),
+)
+
+batches = sa.Table(
+    "batches",
+    metadata,
+    sa.Column("batch_id", _Id, primary_key=True),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("path", sa.String(4096), nullable=False),
+    sa.Column("file_name", sa.String(300), nullable=False),
+    sa.Column("is_copy", sa.Boolean, nullable=False),  # an upload: removed when it is done
+    sa.Column("options", sa.JSON, nullable=False),
+    sa.Column("status", _Name, nullable=False),
+    sa.Column("flow_run_id", _Id, nullable=False),  # in Prefect; "" before the first
+    sa.Column("starts", sa.Integer, nullable=False),  # also the epoch that its driver writes under
+    sa.Column("started_at", _At, nullable=False),
+    sa.Column("taken_over", sa.Integer, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
+    sa.Column("pinned", sa.String(64), nullable=False),
+    sa.Column("plan", sa.LargeBinary, nullable=False),  # where each chunk begins, compressed
+    sa.Column("chunks", sa.Integer, nullable=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("results", sa.JSON(none_as_null=True), nullable=True),  # of one that has ended
+    sa.Column("error", sa.JSON(none_as_null=True), nullable=True),
+    sa.Column("cancel_requested", sa.Boolean, nullable=False),
+    sa.Column("traceparent", sa.String(64), nullable=False),
+    sa.Column("submitted_by", sa.String(128), nullable=False),
+    sa.Column("submitted_by_principal", sa.String(128), nullable=False),
+    sa.Column("created_at", _At, nullable=False),
+    sa.Column("updated_at", _At, nullable=False),
+    sa.Column("progress", sa.Float, nullable=False),
+    sa.Column("last_event_id", sa.Integer, nullable=False),
+    sa.Column("chain", sa.String(64), nullable=False),
+    sa.Index("ix_batches_created", "created_at", "batch_id"),
+    sa.Index("ix_batches_by_status", "status", "created_at", "batch_id"),
+)
+
+batch_chunks = sa.Table(
+    "batch_chunks",  # a row says that the chunk is finished; its results are in the row
+    metadata,
+    sa.Column("batch_id", _Id, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("lines", sa.LargeBinary, nullable=False),
+    sa.Column("rejects", sa.LargeBinary, nullable=False),
+    sa.Column("totals", sa.JSON, nullable=False),
+    sa.Column("chain", sa.String(64), nullable=False),
+    sa.Column("written_at", _At, nullable=False),
+)
+
+batch_referrals = sa.Table(
+    "batch_referrals",
+    metadata,
+    sa.Column("batch_id", _Id, primary_key=True),
+    sa.Column("line", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("chunk", sa.Integer, nullable=False),
+    sa.Column("application_id", _Id, nullable=False, index=True),
+    sa.Column("run_id", _Id, nullable=False, index=True),  # "" while it is pending
+    sa.Column("status", _Name, nullable=False),  # pending, open, ended
+    sa.Column("body", sa.LargeBinary, nullable=False),  # what the run begins with, until it is open
+)
+
+UNSETTLED = batch_referrals.c.status != "ended"
+"""Referred cases that people have not ruled on, in the words of their index."""
+
+sa.Index(
+    "ix_batch_referrals_unsettled",
+    batch_referrals.c.status,
+    batch_referrals.c.batch_id,
+    batch_referrals.c.line,
+    sqlite_where=UNSETTLED,
+    postgresql_where=UNSETTLED,
 )

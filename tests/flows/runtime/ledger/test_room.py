@@ -15,17 +15,23 @@ import flows.runtime.ledger
 from flows.runtime.ledger.database import Ledger
 
 PURE = {
+    "batches.batch_id_of",
+    "batches.draft",
+    "chunks.decision_id_of",
+    "referrals.is_pending",
     "checkpoint_index.storage_key",
     "database.moment",
     "database.now",
     "database.stamp",
     "database.shared_ledger",
     "journal.current_trace",
+    "journal.current_traceparent",
     "journal.draft_event",
     "json_patch.json_patch",
     "json_patch.summarize_patch",
     "leases.is_abandoned",
     "messages.fits",
+    "pinned.digest_of",
     "pinned.migrate",
     "reviews.place_of",
     "schemas.migrate",

@@ -1,0 +1,219 @@
+"""Finished chunks of a batch: each is written once, whole, by the first process that has it.
+
+One transaction writes the chunk's row, the claims of its decisions and the cases that it refers to
+people. The row is the marker: a second process that comes with the same chunk writes nothing. A
+decision itself lies with its chunk, compressed together with its neighbours; what is unique per
+application is the claim in the table of decisions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid5
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from data.contracts.errors import ConflictError
+from flows.runtime.ledger import runs
+from flows.runtime.ledger.database import insert_or_ignore, now
+from flows.runtime.ledger.decisions import Decider, deciders
+from flows.runtime.ledger.referrals import Referral
+from flows.runtime.ledger.runs import RunRef
+from flows.runtime.ledger.tables import applications, batch_chunks, batch_referrals, decisions
+
+_NAMESPACE = UUID("7b1f0a34-0d5e-4f0b-9a7e-3f8f7b0c2d11")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That this batch has decided an application."""
+
+    application_id: str
+    decision_id: str
+    inputs_sha256: str
+    content_sha256: str
+
+
+@dataclass(frozen=True)
+class FinishedChunk:
+    """All results of a chunk."""
+
+    number: int
+    rows: int
+    lines: Sequence[bytes]
+    """One JSON document for each accepted application, in the order of the file."""
+    rejects: Sequence[bytes]
+    totals: dict[str, Any]
+    claims: Sequence[Claim]
+    referrals: Sequence[Referral]
+    chain: str
+    decided_at: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the ledger knows of some applications before a batch comes to them."""
+
+    deciders: dict[str, Decider]
+    runs: dict[str, RunRef]
+    """Their own runs; not forks."""
+    filed: dict[str, str]
+    """The digests of those that are in the vault."""
+
+
+def decision_id_of(batch_id: str, application_id: str) -> str:
+    """The id of a batch's decision on an application."""
+    return str(uuid5(_NAMESPACE, f"{batch_id}:{application_id}"))
+
+
+def known(connection: sa.Connection, application_ids: Collection[str]) -> Known:
+    """What the ledger knows of these applications."""
+    vault = sa.select(applications.c.application_id, applications.c.content_sha256)
+    filed = connection.execute(vault.where(applications.c.application_id.in_(application_ids)))
+    return Known(
+        deciders(connection, application_ids),
+        runs.own_runs(connection, application_ids),
+        {row.application_id: row.content_sha256 for row in filed},
+    )
+
+
+def finished(connection: sa.Connection, batch_id: str) -> set[int]:
+    """The numbers of the chunks that are finished."""
+    query = sa.select(batch_chunks.c.number).where(batch_chunks.c.batch_id == batch_id)
+    return set(connection.execute(query).scalars())
+
+
+def is_finished(connection: sa.Connection, batch_id: str, number: int) -> bool:
+    """Whether a chunk is finished."""
+    this = (batch_chunks.c.batch_id == batch_id) & (batch_chunks.c.number == number)
+    return connection.execute(sa.select(batch_chunks.c.number).where(this)).first() is not None
+
+
+def rows_done(connection: sa.Connection, batch_id: str) -> int:
+    """How many rows lie in finished chunks."""
+    total = sa.func.coalesce(sa.func.sum(batch_chunks.c.rows), 0)
+    query = sa.select(total).where(batch_chunks.c.batch_id == batch_id)
+    return int(connection.execute(query).scalar_one())
+
+
+def finish(connection: sa.Connection, batch_id: str, chunk: FinishedChunk) -> bool:
+    """Write a chunk in the caller's transaction; False when another process has finished it.
+
+    Raises ConflictError when an application was decided or filed by another way since the chunk
+    looked: the transaction ends, and the chunk has to look again.
+    """
+    is_ours = insert_or_ignore(
+        connection,
+        batch_chunks,
+        {
+            "batch_id": batch_id,
+            "number": chunk.number,
+            "rows": chunk.rows,
+            "lines": _packed(chunk.lines),
+            "rejects": _packed(chunk.rejects),
+            "totals": chunk.totals,
+            "chain": chunk.chain,
+            "written_at": now(),
+        },
+    )
+    if not is_ours:
+        return False
+    _claim(connection, batch_id, chunk)
+    _refer(connection, batch_id, chunk)
+    return True
+
+
+def _claim(connection: sa.Connection, batch_id: str, chunk: FinishedChunk) -> None:
+    # In one order everywhere: two batches that meet would otherwise wait for each other.
+    rows = [
+        {
+            "decision_id": claim.decision_id,
+            "application_id": claim.application_id,
+            "batch_id": batch_id,
+            "inputs_sha256": claim.inputs_sha256,
+            "content_sha256": claim.content_sha256,
+            "decided_at": chunk.decided_at,
+        }
+        for claim in sorted(chunk.claims, key=lambda claim: claim.application_id)
+    ]
+    _insert_all(connection, decisions, rows, "was decided")
+
+
+def _refer(connection: sa.Connection, batch_id: str, chunk: FinishedChunk) -> None:
+    referred = sorted(chunk.referrals, key=lambda referral: referral.application_id)
+    unfiled = [
+        {
+            "application_id": referral.application_id,
+            "content_sha256": referral.inputs_sha256,
+            "body": zlib.compress(referral.application),
+            "received_at": chunk.decided_at,
+        }
+        for referral in referred
+        if not referral.is_filed
+    ]
+    _insert_all(connection, applications, unfiled, "was filed")
+    if referred:
+        connection.execute(
+            batch_referrals.insert(),
+            [referral.as_row(batch_id, chunk.number) for referral in referred],
+        )
+
+
+def _insert_all(
+    connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]], what: str
+) -> None:
+    if not rows:
+        return
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    insert = dialect.insert(table).on_conflict_do_nothing().returning(table.c.application_id)
+    if len(connection.execute(insert, rows).all()) != len(rows):
+        raise ConflictError(f"an application of the chunk {what} by another way meanwhile")
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def numbers(connection: sa.Connection, batch_id: str) -> list[int]:
+    """The finished chunks in the order of the file."""
+    return sorted(finished(connection, batch_id))
+
+
+def lines(connection: sa.Connection, batch_id: str, number: int) -> list[bytes]:
+    """The lines of a finished chunk, as it wrote them."""
+    return _read(connection, batch_chunks.c.lines, batch_id, number)
+
+
+def rejects(connection: sa.Connection, batch_id: str, number: int) -> list[bytes]:
+    """The rejects of a finished chunk."""
+    return _read(connection, batch_chunks.c.rejects, batch_id, number)
+
+
+def _read(
+    connection: sa.Connection, column: sa.Column[bytes], batch_id: str, number: int
+) -> list[bytes]:
+    this = (batch_chunks.c.batch_id == batch_id) & (batch_chunks.c.number == number)
+    body: bytes = connection.execute(sa.select(column).where(this)).scalar_one()
+    return zlib.decompress(body).splitlines()
+
+
+def totals(connection: sa.Connection, batch_id: str) -> list[dict[str, Any]]:
+    """The totals of each finished chunk."""
+    query = sa.select(batch_chunks.c.totals).where(batch_chunks.c.batch_id == batch_id)
+    return list(connection.execute(query.order_by(batch_chunks.c.number)).scalars())
+
+
+def chain_of(connection: sa.Connection, batch_id: str) -> str:
+    """The digest of the chains of all finished chunks in their order."""
+    query = sa.select(batch_chunks.c.chain).where(batch_chunks.c.batch_id == batch_id)
+    found = connection.execute(query.order_by(batch_chunks.c.number)).scalars()
+    return hashlib.sha256("".join(found).encode()).hexdigest()
+
+
+def _packed(documents: Sequence[bytes]) -> bytes:
+    """JSON documents as one compressed body, a line each."""
+    return zlib.compress(b"\n".join(documents), level=1)
