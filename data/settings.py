@@ -5,9 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -22,6 +23,12 @@ def _at_commas(value: object) -> object:
 
 Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]
 """The origin of a page as browsers send it: scheme, host, and the port if it is not the default."""
+
+
+Engine = Annotated[
+    str, Field(pattern=r"^(threads|processes|dask|ray|(tcp|tls)://[A-Za-z0-9.:_-]{1,200})$")
+]
+"""What executes the chunks of a batch."""
 
 
 class FanOutPolicy(StrEnum):
@@ -102,8 +109,24 @@ class Settings(BaseSettings):
     """How many documents an application's file may have, with those that it came with."""
     max_document_bytes: Annotated[int, Field(ge=1)] = 25_000_000
     """How many bytes the documents that came later may have together."""
-    max_active_jobs: Annotated[int, Field(ge=1)] = 1
+    max_active_jobs: Annotated[int, Field(ge=1)] = 2
     """How many scheduled jobs one worker runs at the same time, each in its own process."""
+    batch_engine: Engine = "processes"
+    """What executes the chunks of a batch: `threads`, `processes`, `dask` (a cluster of this
+    machine), the address of a Dask scheduler, or `ray`. The last three need an extra."""
+    batch_workers: Annotated[int, Field(ge=0)] = 0
+    """How many threads or processes a batch uses on this machine; 0 is one per processor. A Dask
+    scheduler elsewhere gets as many chunks at a time as it has threads."""
+    batch_chunk_size: Annotated[int, Field(ge=1, le=100_000)] = 500
+    """How many applications a chunk has: what is done again after a kill, at most, per worker."""
+    batch_chunk_seconds: Annotated[float, Field(gt=0)] = 600.0
+    """How long one try of a chunk may take."""
+    batch_inbox: Path | None = None
+    """The folder whose files the scheduled batch takes; by default `inbox` in `home`."""
+    batch_open_reviews: Annotated[int, Field(ge=1)] = 20
+    """About how many referred cases of batches people are asked at the same time."""
+    batch_max_bytes: Annotated[int, Field(ge=1)] = 1_000_000_000
+    """The largest file that `POST /batches` takes. Larger ones go into the inbox."""
     claim_minutes: Annotated[int, Field(gt=0)] = 30
     """How long a claimed request is reserved for the reviewer who claimed it."""
 
@@ -132,6 +155,16 @@ class Settings(BaseSettings):
     trace_url: str = "http://localhost:16686/trace/{trace_id}"
     log_level: str = "INFO"
 
+    @model_validator(mode="after")
+    def _engine_and_ledger_fit(self) -> Self:
+        if "://" in self.batch_engine and self.ledger.startswith("sqlite"):
+            raise PydanticCustomError(
+                "engine_needs_postgresql",
+                "batch_engine names a scheduler of other machines, which cannot write to SQLite:"
+                " name a PostgreSQL ledger with CREDIT_DESK_LEDGER_URL",
+            )
+        return self
+
     @cached_property
     def folder(self) -> Path:
         """The desk's folder as an absolute path."""
@@ -140,6 +173,11 @@ class Settings(BaseSettings):
     @property
     def ledger(self) -> str:
         return self.ledger_url or f"sqlite:///{self.folder / 'ledger.db'}"
+
+    @property
+    def inbox(self) -> Path:
+        """The folder whose files the scheduled batch takes."""
+        return (self.batch_inbox or self.folder / "inbox").expanduser().resolve()
 
     @property
     def keys_file(self) -> Path:
