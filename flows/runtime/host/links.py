@@ -21,3 +21,19 @@ def about_run(
 ) -> dict[str, object]:
     """What a notification says of a run besides the request: ids and addresses only."""
     return {"application_id": application_id, "links": run_links(settings, run_id, flow_run_id)}
+
+
+def batch_links(
+    settings: Settings, batch_id: str, flow_run_id: str, trace_id: str
+) -> dict[str, str]:
+    """Addresses of a batch: at the API, its run in the Prefect UI, its trace."""
+    batch = f"{settings.api_url}/batches/{batch_id}"
+    page = f"flow-run/{flow_run_id}" if flow_run_id else ""
+    return {
+        "self": batch,
+        "events": f"{batch}/events",
+        "decisions": f"{batch}/decisions",
+        "rejects": f"{batch}/rejects",
+        "trace": settings.trace_url.format(trace_id=trace_id) if trace_id else "",
+        "prefect": f"{settings.prefect_url}/v2/runs/{page}",
+    }

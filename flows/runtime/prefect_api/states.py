@@ -7,7 +7,7 @@ is told by force: its own rules are for runs that have no other record.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,11 @@ from prefect.client.schemas.filters import (
     FlowRunFilterParentFlowRunId,
     FlowRunFilterState,
     FlowRunFilterStateType,
+    TaskRunFilter,
+    TaskRunFilterFlowRunId,
+    TaskRunFilterId,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
 )
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
@@ -42,6 +47,7 @@ MAX_COMPARED = 200
 
 _SETTLED_SECONDS = 5.0
 _UNDER_WAY = {StateType.PENDING, StateType.RUNNING, StateType.CRASHED, StateType.FAILED}
+_TASK_UNFINISHED = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
 _UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
 log = logging.getLogger(__name__)
@@ -174,6 +180,27 @@ async def close_children(client: PrefectClient, flow_run_id: str) -> None:
     ):
         if child.state is not None and not child.state.is_final():
             await _set(client, str(child.id), Cancelled())
+
+
+@at_border
+async def close_task_runs(
+    client: PrefectClient, flow_run_id: str, of: Collection[UUID] | None = None
+) -> None:
+    """End the task runs that no process executes any more: those named, or all unfinished ones.
+
+    Prefect would show them as running for ever: the process that would have told of their end was
+    killed, and Dask tells of no end when it gives a task up.
+    """
+    if of is not None and not of:
+        return
+    asked = TaskRunFilter(
+        flow_run_id=TaskRunFilterFlowRunId(any_=[UUID(flow_run_id)]),
+        id=TaskRunFilterId(any_=list(of)) if of else None,
+        state=TaskRunFilterState(type=TaskRunFilterStateType(any_=_TASK_UNFINISHED)),
+    )
+    for found in await client.read_task_runs(task_run_filter=asked, limit=MAX_COMPARED):
+        gone: State[Any] = Crashed(message="The process that executed it is gone")
+        await client.set_task_run_state(found.id, gone, force=True)
 
 
 @at_border

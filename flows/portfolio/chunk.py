@@ -1,0 +1,102 @@
+"""One chunk of a batch: read its rows, underwrite them in this process, write all of it at once.
+
+This is what the processes of an engine execute. They get a path and a place in the file; what the
+chunk decides by and whether it is still wanted stands in the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from data.contracts.case import CaseFile
+from data.contracts.errors import ConflictError, CreditDeskError, UnavailableError
+from data.contracts.portfolio import PortfolioChunk, PortfolioRow, RejectedRow
+from data.contracts.runs import RunOptions
+from data.contracts.underwriting import Rulebook
+from flows.inline import underwrite_inline
+from flows.portfolio.sheet import Attempt, Sheet
+from flows.runtime.execution.desk import Desk, this_desk
+from flows.runtime.ledger import batch_ends, batches, chunks, pinned
+from flows.runtime.ledger.batches import Batch
+from flows.runtime.ledger.chunks import FinishedChunk
+from flows.runtime.ledger.database import Ledger
+from tools.portfolio.reader import read_chunk
+
+_LOOKS = 5
+"""How often a chunk looks again when another way in decides one of its applications meanwhile."""
+
+
+def underwrite_chunk(batch_id: str, path: str, chunk: Mapping[str, Any]) -> str:
+    """Execute a chunk to its end in the ledger; how that went, in a word.
+
+    `finished`; `found` when another process had finished it; `stopped` when the batch is not
+    wanted any more. Raises UnavailableError when the ledger is out of reach, RecordNotFoundError
+    and RecordCorruptError when the file is not there or has changed.
+    """
+    desk, place = this_desk(), PortfolioChunk.model_validate(dict(chunk))
+    with desk.ledger.reading() as connection:
+        if batch_ends.shall_stop(connection, batch_id):
+            return "stopped"
+        if chunks.is_finished(connection, batch_id, place.number):
+            return "found"
+        batch = batches.find(connection, batch_id)
+    rulebook = _rulebook(desk.ledger, batch.pinned)
+    rows = list(read_chunk(Path(path), place))
+    underwritten: dict[str, Attempt] = {}
+    for _ in range(_LOOKS):
+        finished = _executed(desk, batch, rulebook, place, rows, underwritten)
+        try:
+            with desk.ledger.writing() as connection:
+                is_ours = chunks.finish(connection, batch_id, finished)
+            return "finished" if is_ours else "found"
+        except ConflictError:
+            continue  # an application was decided or filed meanwhile: look again
+    raise UnavailableError("other ways in keep deciding applications of this chunk")
+
+
+@lru_cache(maxsize=4)
+def _rulebook(ledger: Ledger, digest: str) -> Rulebook:
+    with ledger.reading() as connection:
+        return pinned.migrate(Rulebook, pinned.pinned_body(connection, digest))
+
+
+def _executed(
+    desk: Desk,
+    batch: Batch,
+    rulebook: Rulebook,
+    place: PortfolioChunk,
+    rows: list[PortfolioRow | RejectedRow],
+    underwritten: dict[str, Attempt],
+) -> FinishedChunk:
+    """Underwrite the rows that nothing else decides. `underwritten` keeps the earlier results."""
+    ids = [row.case.application.application_id for row in rows if isinstance(row, PortfolioRow)]
+    with desk.ledger.reading() as connection:
+        known = chunks.known(connection, ids)
+    sheet = Sheet(batch, rulebook, place, known)
+
+    async def execute() -> None:
+        for row in rows:
+            if isinstance(row, RejectedRow):
+                sheet.reject(row.line, row.problems)
+            elif not sheet.is_settled(row):
+                asked = row.case.application.application_id
+                if asked not in underwritten:
+                    underwritten[asked] = await _underwritten(desk, batch, rulebook, row.case)
+                sheet.enter(row, underwritten[asked])
+
+    asyncio.run(execute())
+    return sheet.finished()
+
+
+async def _underwritten(desk: Desk, batch: Batch, rulebook: Rulebook, case: CaseFile) -> Attempt:
+    options = RunOptions.model_validate(batch.options)
+    try:
+        return await underwrite_inline(
+            case, rulebook, options=options, agent_policy=desk.agent_policy
+        )
+    except CreditDeskError as error:
+        return error

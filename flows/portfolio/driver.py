@@ -1,0 +1,274 @@
+"""The driver of a batch: it indexes the file, hands out the chunks and tells how far they are.
+
+What is finished stands in the ledger alone, so the driver may die at any time: the next one begins
+with what is left. It is plain blocking code on a thread of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE
+
+from data.contracts.errors import (
+    CreditDeskError,
+    LeaseLostError,
+    RecordCorruptError,
+    UnavailableError,
+)
+from data.contracts.events import EventType
+from data.contracts.portfolio import PortfolioIndex
+from data.contracts.runs import Failure
+from data.settings import Settings
+from flows.portfolio.chunk import underwrite_chunk
+from flows.rulebook import current_rulebook
+from flows.runtime.execution.desk import this_desk
+from flows.runtime.execution.task_engine import TaskEngine, on_a_processor, open_engine
+from flows.runtime.execution.window import Window, run_in_window
+from flows.runtime.ledger import batch_driver, batch_ends, batches, chunks, pinned, referrals
+from flows.runtime.ledger.batches import Batch
+from flows.runtime.ledger.database import Ledger
+from flows.runtime.prefect_api.feed import publish
+from tools.portfolio.reader import index_portfolio
+
+_RETRIES = 2
+_RETRY_SECONDS = [1.0, 10.0]
+_TELL_SECONDS = 1.0
+"""An event of progress comes not more often than that."""
+
+log = logging.getLogger(__name__)
+
+
+class Board(Protocol):
+    """Where people see how far a batch is."""
+
+    def show(self, progress: float) -> None: ...
+
+
+@task(
+    name="chunk",
+    task_run_name="chunk {chunk[number]}",
+    retries=_RETRIES,
+    retry_delay_seconds=_RETRY_SECONDS,
+    persist_result=False,
+    cache_policy=NO_CACHE,
+)
+def execute_chunk(batch_id: str, path: str, chunk: Mapping[str, Any]) -> str:
+    """One chunk as a task: the place of its rows goes in, a word comes out."""
+    return on_a_processor(underwrite_chunk, batch_id, path, chunk)
+
+
+def drive(settings: Settings, batch_id: str, flow_run_id: str, board: Board) -> Window:
+    """Execute what is left of a batch, to its end or until it is asked to stop.
+
+    Raises UnavailableError when ledger or engine are out of reach: another driver goes on later.
+    Every other error of the file or the desk is written down as the end of the batch.
+    """
+    ledger, outcome = this_desk().ledger, Window()
+    try:
+        with _failing(ledger, batch_id):
+            started = _Drive.begin(settings, ledger, batch_id, flow_run_id, board)
+            if started is not None:
+                outcome = started.execute()
+    except LeaseLostError as error:
+        log.info("%s", error)
+    return outcome
+
+
+@contextmanager
+def _failing(ledger: Ledger, batch_id: str) -> Iterator[None]:
+    """Write an error that no later driver could do without as the end of the batch."""
+    try:
+        yield
+    except (UnavailableError, LeaseLostError):
+        raise
+    except CreditDeskError as error:
+        _fail(ledger, batch_id, Failure(code=error.code, message=error.message))
+
+
+def _fail(ledger: Ledger, batch_id: str, failure: Failure) -> None:
+    with ledger.writing() as connection:
+        written = batch_ends.fail(connection, batch_id, failure.model_dump(mode="json"))
+    publish(written)
+
+
+@dataclass
+class _Drive:
+    """One start of a driver."""
+
+    settings: Settings
+    ledger: Ledger
+    batch: Batch
+    plan: list[dict[str, Any]]
+    found: set[int]
+    """The chunks that were finished before."""
+    rows_done: int
+    board: Board
+
+    def __post_init__(self) -> None:
+        self._began = time.monotonic()
+        self._told = 0.0
+        self._shall_stop = False
+
+    @classmethod
+    def begin(
+        cls, settings: Settings, ledger: Ledger, batch_id: str, flow_run_id: str, board: Board
+    ) -> _Drive | None:
+        """Become the driver of a batch; None when it needs none."""
+        with ledger.writing() as connection:
+            known = batches.find(connection, batch_id, lock=True)
+            if known.status not in batches.DRIVEN:
+                return None
+            found = chunks.finished(connection, batch_id)
+            before = known.last_event_id
+            batch = batch_driver.begin(connection, batch_id, flow_run_id, len(found))
+            rows = chunks.rows_done(connection, batch_id)
+            plan = batches.plan(connection, batch_id)
+            written = batch_driver.events_after(connection, batch_id, before)
+        publish(written)
+        if not plan:
+            plan = _index(settings, ledger, batch)
+            with ledger.reading() as connection:
+                batch = batches.find(connection, batch_id)
+        return cls(settings, ledger, batch, plan, found, rows, board)
+
+    def execute(self) -> Window:
+        """Hand out the chunks that are not finished, then write how the batch goes on."""
+        left = [chunk for chunk in self.plan if chunk["number"] not in self.found]
+        outcome = Window()
+        if left:
+            tries = 1 + _RETRIES
+            with open_engine(self.settings, len(left), underwrite_chunk.__module__) as engine:
+                outcome = run_in_window(
+                    engine,
+                    self._task(engine),
+                    [self._call(chunk) for chunk in left],
+                    stall_seconds=self.settings.batch_chunk_seconds * tries + sum(_RETRY_SECONDS),
+                    on_end=self._ended,
+                    shall_stop=lambda: self._shall_stop,
+                )
+        self._finish(outcome)
+        return outcome
+
+    def _task(self, engine: TaskEngine) -> Task[..., Any]:
+        limit = None if engine.limits_time else self.settings.batch_chunk_seconds
+        return execute_chunk.with_options(timeout_seconds=limit)
+
+    def _call(self, chunk: dict[str, Any]) -> dict[str, Any]:
+        return {"batch_id": self.batch.batch_id, "path": self.batch.path, "chunk": chunk}
+
+    def _ended(self, call: Mapping[str, Any], is_good: bool) -> None:
+        """Tell of an end, unless that was done a moment ago; see whether to stop."""
+        if is_good:
+            self.rows_done += call["chunk"]["rows"]
+        if time.monotonic() - self._told < _TELL_SECONDS:
+            return
+        self._told = time.monotonic()
+        self._tell()
+
+    def _tell(self) -> None:
+        progress = self.rows_done / self.batch.rows if self.batch.rows else 1.0
+        elapsed = max(time.monotonic() - self._began, 1e-6)
+        rate = (self.rows_done - self._rows_found) / elapsed
+        left = (self.batch.rows - self.rows_done) / rate if rate else None
+        meta = {
+            "rows": self.batch.rows,
+            "rows_done": self.rows_done,
+            "rows_per_second": round(rate, 1),
+            "seconds_left": round(left, 1) if left is not None else None,
+        }
+        with self.ledger.writing() as connection:
+            self._shall_stop = batch_ends.shall_stop(connection, self.batch.batch_id)
+            written = batch_driver.tell(
+                connection,
+                self.batch.batch_id,
+                self.batch.starts,
+                EventType.BATCH_PROGRESS,
+                f"{self.rows_done:,} of {self.batch.rows:,} rows",
+                meta,
+                key=f"progress/{self.batch.starts}/{self.rows_done}",
+                progress=progress,
+            )
+        publish(written)
+        self.board.show(progress)
+
+    @property
+    def _rows_found(self) -> int:
+        return sum(chunk["rows"] for chunk in self.plan if chunk["number"] in self.found)
+
+    def _finish(self, outcome: Window) -> None:
+        """Write the end, or that people have to rule on the rest."""
+        batch_id = self.batch.batch_id
+        seconds = self.batch.seconds + time.monotonic() - self._began
+        with self.ledger.writing() as connection:
+            batch_driver.require_driver(connection, batch_id, self.batch.starts)
+            batch_driver.keep_seconds(connection, batch_id, seconds)
+            done = chunks.finished(connection, batch_id)
+            asked_to_stop = batch_ends.shall_stop(connection, batch_id)
+        missing = sorted({chunk["number"] for chunk in self.plan} - done)
+        if asked_to_stop and missing:
+            with self.ledger.writing() as connection:
+                written = batch_ends.stop(connection, batch_id)
+            publish(written)
+        elif missing:
+            _fail(self.ledger, batch_id, _of_chunks(missing, outcome))
+        else:
+            self._tell()
+            self._conclude()
+
+    def _conclude(self) -> None:
+        batch_id = self.batch.batch_id
+        with self.ledger.reading() as connection:
+            totals = chunks.totals(connection, batch_id)
+            unsettled = referrals.counts(connection, batch_id)
+        if all(part["rejected"] == part["rows"] for part in totals):
+            _fail(self.ledger, batch_id, _no_good_row(self.batch.rows))
+            return
+        waiting = sum(unsettled.values()) - unsettled.get(referrals.ENDED, 0)
+        with self.ledger.writing() as connection:
+            if waiting:
+                written = batch_driver.wait(connection, batch_id, self.batch.starts, waiting)
+            else:
+                chain = chunks.chain_of(connection, batch_id)
+                written = batch_ends.complete(
+                    connection, batch_id, "Batch completed", {"chain": chain}
+                )
+        publish(written)
+        if self.batch.is_copy:
+            Path(self.batch.path).unlink(missing_ok=True)  # it holds personal data
+
+
+def _index(settings: Settings, ledger: Ledger, batch: Batch) -> list[dict[str, Any]]:
+    """Find where each chunk begins, and fix what all of them decide by."""
+    index: PortfolioIndex = index_portfolio(Path(batch.path), settings.batch_chunk_size)
+    if index.sha256 != batch.sha256:
+        raise RecordCorruptError("the file has changed since it was submitted: submit it again")
+    plan = [chunk.model_dump(mode="json") for chunk in index.chunks]
+    rulebook = current_rulebook(settings.data_dir)
+    with ledger.writing() as connection:
+        digest = pinned.keep_pinned(connection, rulebook)
+        batch_driver.keep_plan(connection, batch.batch_id, batch.starts, plan, index.rows, digest)
+    return plan
+
+
+def _of_chunks(missing: list[int], outcome: Window) -> Failure:
+    named = ", ".join(str(number) for number in missing[:10])
+    more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
+    return Failure(
+        code="chunks_failed",
+        message=f"chunks {named}{more} could not be finished: submit the file again to go on",
+    )
+
+
+def _no_good_row(rows: int) -> Failure:
+    return Failure(
+        code=batches.NO_GOOD_ROW,
+        message="the file has no row" if not rows else f"all {rows:,} rows were rejected",
+    )

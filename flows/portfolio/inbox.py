@@ -1,0 +1,135 @@
+"""The inbox: a folder whose files the scheduled batch takes, each once.
+
+A file that is still being written is left alone: one that changed within the last seconds, is
+hidden, or whose name ends as files under way do. A file that is done is moved to `done/` or
+`failed/`, into a folder of its own with its results and a manifest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from data.contracts.base import Contract, Moment, Sha256
+from data.contracts.batch import BatchSummary
+from data.contracts.portfolio import PortfolioFormat
+from data.contracts.review import Person
+from data.contracts.runs import RunOptions, RunStatus
+from data.settings import Settings
+from flows.portfolio.files import write_lines, write_results
+from flows.runtime.ledger import batches
+from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.journal import current_traceparent
+
+QUIET_SECONDS = 5.0
+"""A file that changed so lately may still be written to."""
+MANIFEST = "manifest.json"
+
+log = logging.getLogger(__name__)
+
+
+class Manifest(Contract):
+    """What became of a file of the inbox."""
+
+    file_name: str
+    sha256: Sha256
+    bytes: int
+    batch_id: str
+    status: RunStatus
+    code: str = ""
+    """Why it failed."""
+    put_away_at: Moment
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """A file of the inbox, and the batch that it became."""
+
+    path: Path
+    sha256: str
+    batch_id: str
+
+
+async def enter_files(settings: Settings, ledger: Ledger, flow_run_id: str) -> list[FoundFile]:
+    """Enter a batch for every file of the inbox that is complete, in the order of their names.
+
+    A file whose content was a batch already belongs to that batch. It is left where it is while
+    another flow run than this drives it.
+    """
+    found = []
+    for path in await asyncio.to_thread(complete_files, settings.inbox):
+        sha256 = await asyncio.to_thread(digest_of, path)
+        batch, _ = await ledger.write(
+            batches.register,
+            sha256,
+            RunOptions().model_dump(mode="json"),
+            path=str(path),
+            file_name=path.name,
+            is_copy=False,
+            traceparent=current_traceparent(),
+            submitted_by=Person(name="inbox"),
+            flow_run_id=flow_run_id,
+        )
+        if batch.flow_run_id == flow_run_id or batch.status not in batches.DRIVEN:
+            found.append(FoundFile(path, sha256, batch.batch_id))
+    return found
+
+
+async def put_away(
+    settings: Settings, ledger: Ledger, found: FoundFile, summary: BatchSummary
+) -> BatchSummary:
+    """Move a file whose batch is done, with its results. One that is not done stays."""
+    if summary.status.has_ended or summary.status is RunStatus.WAITING:
+        await asyncio.to_thread(_move, settings, ledger, found, summary)
+    return summary
+
+
+def complete_files(inbox: Path) -> list[Path]:
+    """The portfolios in the inbox that no process writes to any more, as far as can be seen."""
+    if not inbox.is_dir():
+        return []
+    endings = {f".{format.value}" for format in PortfolioFormat}
+    quiet = time.time() - QUIET_SECONDS
+    return sorted(
+        path
+        for path in inbox.iterdir()
+        if path.suffix.lower() in endings
+        and not path.name.startswith(".")
+        and path.is_file()
+        and not path.is_symlink()
+        and path.stat().st_mtime < quiet
+    )
+
+
+def digest_of(path: Path) -> str:
+    """The digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _move(settings: Settings, ledger: Ledger, found: FoundFile, summary: BatchSummary) -> None:
+    """Results first, the file last: a process that dies in between finds the file again."""
+    is_good = summary.status in {RunStatus.COMPLETED, RunStatus.WAITING}
+    folder = settings.inbox / ("done" if is_good else "failed") / _folder_name(found)
+    write_results(ledger, summary, folder)
+    manifest = Manifest(
+        file_name=found.path.name,
+        sha256=found.sha256,
+        bytes=found.path.stat().st_size,
+        batch_id=found.batch_id,
+        status=summary.status,
+        code=summary.error.code if summary.error else "",
+        put_away_at=datetime.now(UTC),
+    )
+    write_lines(folder / MANIFEST, [manifest.model_dump_json(indent=2).encode()])
+    found.path.replace(folder / found.path.name)
+    log.info("batch %s: the file was moved to %s", found.batch_id, folder.parent.name)
+
+
+def _folder_name(found: FoundFile) -> str:
+    return f"{found.path.stem[:80]}-{found.batch_id[:8]}"

@@ -1,0 +1,31 @@
+"""A desk in this process whose chunks are small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from data.settings import settings
+from flows.portfolio import chunk
+from flows.runtime.execution.desk import this_desk
+from flows.runtime.ledger.database import Ledger, shared_ledger
+
+CHUNK_ROWS = 4
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
+    """The ledger of a desk of this test alone."""
+    monkeypatch.setenv("CREDIT_DESK_HOME", str(tmp_path / "desk"))
+    monkeypatch.setenv("CREDIT_DESK_BATCH_CHUNK_SIZE", str(CHUNK_ROWS))
+    cached = (settings, this_desk, shared_ledger, chunk._rulebook)
+    for cache in cached:
+        cache.cache_clear()
+    opened = shared_ledger(settings().ledger)
+    yield opened
+    opened.close()
+    monkeypatch.undo()
+    for cache in cached:
+        cache.cache_clear()
