@@ -11,7 +11,8 @@ import logging
 from typing import Any
 from uuid import UUID
 
-from flows.runtime.ledger import runs
+from flows.runtime.ledger import batches, runs
+from flows.runtime.ledger.batches import Batch
 from flows.runtime.ledger.database import Ledger, moment
 from flows.runtime.ledger.runs import RunRef
 from flows.runtime.prefect_api import states
@@ -45,6 +46,25 @@ async def launch(client: PrefectClient, ledger: Ledger, deployment_id: UUID, run
     flow_run_id = str(flow_run.id)
     if flow_run_id != run.flow_run_id:
         await ledger.write(runs.map_to_flow_run, run.run_id, flow_run_id, seen=run.flow_run_id)
+
+
+@at_border
+async def launch_batch(
+    client: PrefectClient, ledger: Ledger, deployment_id: UUID, batch: Batch
+) -> None:
+    """Make a flow run that drives a batch, or find it, and map the batch to it.
+
+    Two processes that do this at once find the same one. Raises as `launch` does.
+    """
+    trace = batch.traceparent
+    flow_run = await client.create_flow_run_from_deployment(
+        deployment_id,
+        parameters={"batch_id": batch.batch_id},
+        idempotency_key=f"{batch.batch_id}/{batch.starts}/{batch.last_event_id}",
+        labels={"__OTEL_TRACEPARENT": trace, "desk.traceparent": trace} if trace else {},
+    )
+    flow_run_id, seen = str(flow_run.id), batch.flow_run_id
+    await ledger.write(batches.map_to_flow_run, batch.batch_id, flow_run_id, seen=seen)
 
 
 def parameters_of(run: RunRef) -> dict[str, Any]:

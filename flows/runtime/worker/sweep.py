@@ -25,6 +25,7 @@ from flows.runtime.prefect_api.client import PrefectClient, State
 from flows.runtime.prefect_api.launch import relaunch_unknown
 from flows.runtime.prefect_api.wake import deliver_answers
 from flows.runtime.worker import lost_workers
+from flows.runtime.worker.batches import find_drivers, look_after_reviews
 from flows.runtime.worker.deadlines import enforce_deadlines
 from flows.runtime.worker.notifications import send_notifications
 from flows.runtime.worker.tolerance import tolerated
@@ -72,6 +73,8 @@ async def sweep(
         lambda: deliver_answers(client, ledger),
         lambda: cancel.deliver(client, ledger),
         lambda: compact_figures(ledger),
+        lambda: find_drivers(client, ledger, settings()),
+        lambda: look_after_reviews(client, ledger, settings(), find_deployment),
         compare,
     ]
     for duty in duties:

@@ -34,6 +34,7 @@ from data.settings import Settings
 from flows.runtime.execution import engine
 from flows.runtime.execution.desk import Desk, this_desk
 from flows.runtime.execution.surroundings import Execution, execution
+from flows.runtime.execution.task_engine import require_installed
 from flows.runtime.host import parent_pipe, telemetry
 from flows.runtime.ledger import cancellations, leases, retries, run_requests, runs
 from flows.runtime.ledger.runs import Run, RunRef
@@ -346,9 +347,12 @@ async def _until_answered(call: Callable[[], Awaitable[UUID]], stop: asyncio.Eve
 def serve_worker(settings: Settings) -> NoReturn:
     """Run a worker in this process until SIGTERM or SIGINT; ends it within five seconds of that.
 
+    Raises ContractViolationError when the engine for batches is not installed.
+
     The event loop has a thread of its own. Prefect's engine handles SIGTERM for the one run it
     believes a process to have, by raising in the main thread; ours has many, and only waits there.
     """
+    require_installed(settings)
     parent_pipe.exit_with_parent()
     telemetry.setup("worker", settings)
     told = threading.Event()

@@ -33,6 +33,9 @@ class PrefectServer:
     has_deployment: bool = True
     children: dict[UUID, list[UUID]] = field(default_factory=dict)
     """The subflows of a flow run."""
+    task_runs: list[UUID] = field(default_factory=list)
+    """The task runs that are not ended, of any flow run."""
+    ended_tasks: dict[UUID, State[Any]] = field(default_factory=dict)
     typed: dict[UUID, list[str]] = field(default_factory=dict)
     """The keys of what is stored for the forms of a flow run."""
 
@@ -51,6 +54,13 @@ class PrefectServer:
     def delete(self, flow_run_id: UUID) -> None:
         """Lose a flow run, as a person in the Prefect UI or a new database does."""
         del self.states[flow_run_id]
+
+    async def read_task_runs(self, task_run_filter: Any, limit: int) -> list[Any]:
+        return [SimpleNamespace(id=found) for found in self.task_runs[:limit]]
+
+    async def set_task_run_state(self, task_run_id: UUID, state: State[Any], force: bool) -> None:
+        assert force
+        self.ended_tasks[task_run_id] = state
 
     async def read_flow_run(self, flow_run_id: UUID) -> Any:
         if flow_run_id not in self.states:
