@@ -25,6 +25,7 @@ from api.readiness import ReadinessProbe
 from api.routes import (
     applications,
     audit,
+    batches,
     documents,
     health,
     history,
@@ -53,6 +54,7 @@ OpenDesk = Callable[[Settings], AbstractAsyncContextManager[DeskService]]
 
 _TAGS = [
     {"name": "runs", "description": "One run underwrites one application."},
+    {"name": "batches", "description": "Portfolios: one file with many applications."},
     {"name": "history", "description": "Checkpoints, their differences, messages."},
     {"name": "reviews", "description": "The gates: open requests, and people's answers."},
     {"name": "documents", "description": "Applications, and documents that are added to them."},
@@ -92,6 +94,7 @@ def create_app(settings: Settings, open_desk: OpenDesk = DeskService.open) -> Fa
     _add_middleware(app, settings)
     for routes in (
         runs,
+        batches,
         history,
         reviews,
         applications,
@@ -106,7 +109,7 @@ def create_app(settings: Settings, open_desk: OpenDesk = DeskService.open) -> Fa
     FastAPIInstrumentor.instrument_app(
         app,
         exclude_spans=["receive", "send"],
-        excluded_urls="runs/.*/events,health,metrics",
+        excluded_urls="(runs|batches)/.*/events,health,metrics",
         server_request_hook=_without_values,
     )
     return app

@@ -77,6 +77,15 @@ def _run_id(run_id: Annotated[str, Path(description="The id that `POST /runs` an
     return as_run_id(run_id)
 
 
+def _batch_id(
+    batch_id: Annotated[str, Path(description="The id that `POST /batches` answered.")],
+) -> str:
+    try:
+        return str(UUID(batch_id))
+    except ValueError:
+        raise RecordNotFoundError("no batch has an id of this form") from None
+
+
 def _position(last_event: _Numbered = None, after: _After = None, ticket: _Ticket = None) -> int:
     """The last event that the client has. The middleware has read the ticket already."""
     return last_event_id(last_event, after)
@@ -102,6 +111,7 @@ CallerDep = Annotated[Caller, Depends(caller_of)]
 KeyId = Annotated[str, Depends(key_id_of)]
 StillAuthorized = Annotated[Callable[[], bool], Depends(authorization_of)]
 RunId = Annotated[str, Depends(_run_id)]
+BatchId = Annotated[str, Depends(_batch_id)]
 ApplicationId = Annotated[
     str, Path(max_length=64, description="The id under which the application is filed.")
 ]

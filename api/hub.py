@@ -1,5 +1,7 @@
 """One reader for many clients: the hub reads the journal of each followed run once for all.
 
+A batch has a journal, too, and is followed in the same way under its own id.
+
 The journal is the truth. Prefect's event stream only tells the hub when to read. A client is a
 cursor on a log of ready-made frames, which all clients of the same run share. One task reads each
 log, so a thousand clients cost one query per event. A lost wake-up delays an event by a second at
@@ -22,7 +24,7 @@ from api.problems import MalformedRequestError
 from api.sse import to_frame
 from data.contracts.errors import CreditDeskError, RecordNotFoundError, as_desk_error
 from data.contracts.events import TERMINAL
-from flows.runtime.ledger import journal, runs
+from flows.runtime.ledger import journal
 from flows.runtime.ledger.database import Ledger
 
 LOOK_SECONDS = 1.0
@@ -87,12 +89,10 @@ class Hub:
         Raises RecordNotFoundError when there is no such run, and MalformedRequestError when the
         journal has no event with that id yet.
         """
-        run = await self._source.ledger.read(runs.find, run_id)
-        if after > run.last_event_id:
-            raise MalformedRequestError(
-                f"the last event of this run has the id {run.last_event_id}"
-            )
-        return run.status.has_ended and run.last_event_id == after
+        last, has_ended = await self._source.ledger.read(journal.standing, run_id)
+        if after > last:
+            raise MalformedRequestError(f"the last event of this run has the id {last}")
+        return has_ended and last == after
 
     async def follow(
         self, run_id: str, after: int = 0, still_authorized: Callable[[], bool] = lambda: True
@@ -223,7 +223,7 @@ class _Log:
 
 def _news(connection: sa.Connection, run_id: str, after: int) -> tuple[list[str], bool]:
     # The status before the journal: an ended run writes no more, so the reading is complete.
-    has_ended = runs.find(connection, run_id).status.has_ended
+    _, has_ended = journal.standing(connection, run_id)
     return journal.read(connection, run_id, after=after, limit=PAGE), has_ended
 
 

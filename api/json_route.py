@@ -35,6 +35,15 @@ class JsonRoute(APIRoute):
         return handle_strictly
 
 
+async def read_json(request: Request) -> Any:
+    """The value of a JSON body, for a route that also takes other media types.
+
+    Raises the errors of a `JsonRoute`.
+    """
+    _require_json(request)
+    return parse(await _read(request))
+
+
 class _Read(Request):
     """A request whose body is already read and parsed."""
 

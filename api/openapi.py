@@ -7,11 +7,14 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic.json_schema import JsonSchemaMode
 
 from api import examples
 from api.problems import MEDIA_TYPE, answers
 from api.schemas import RunDecision
 from api.security.auth import OPEN
+from data.contracts.base import Contract
+from data.contracts.batch import StartBatch
 
 _PROBLEM = {"$ref": "#/components/schemas/ProblemDetails"}
 _SCHEMES = {
@@ -73,20 +76,25 @@ def _is_readiness(response: dict[str, Any]) -> bool:
 
 
 def _complete(schemas: dict[str, Any]) -> None:
-    """Add examples, and the schema of the decision in a run summary.
+    """Add examples, and the schemas of the decision in a run summary and of the start of a batch.
 
-    A run summary holds the decision as the ledger holds it, so its contract does not type it.
+    A run summary holds the decision as the ledger holds it, so its contract does not type it. A
+    batch starts from one of two media types, so its route reads the body itself.
     """
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    decision = RunDecision.model_json_schema(
-        mode="serialization", ref_template="#/components/schemas/{model}"
-    )
-    for name, schema in decision.pop("$defs").items():
-        schemas.setdefault(name, schema)
-    schemas[RunDecision.__name__] = decision
+    _add(schemas, RunDecision, "serialization")
+    _add(schemas, StartBatch, "validation")
     schemas["RunSummary"]["properties"]["decision"] = {
         "anyOf": [{"$ref": f"#/components/schemas/{RunDecision.__name__}"}, {"type": "null"}]
     }
     for name, example in examples.OF_SCHEMAS.items():
         schemas[name]["examples"] = [example]
+
+
+def _add(schemas: dict[str, Any], model: type[Contract], mode: JsonSchemaMode) -> None:
+    """Add the schema of a contract, and those that it names."""
+    schema = model.model_json_schema(mode=mode, ref_template="#/components/schemas/{model}")
+    for name, named in schema.pop("$defs", {}).items():
+        schemas.setdefault(name, named)
+    schemas[model.__name__] = schema

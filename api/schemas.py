@@ -116,6 +116,8 @@ class DecisionRecord(Contract):
 
     decision_id: Slug
     run_id: str
+    batch_id: str = ""
+    """The batch that referred the case to people; empty for a run that was submitted by itself."""
     application_id: Slug
     decided_at: Moment
     content: DecisionContent

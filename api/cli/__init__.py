@@ -10,6 +10,7 @@ import typer
 
 from api.cli import (
     audit,
+    batches,
     documents,
     drawing,
     history,
@@ -42,6 +43,8 @@ app.command(rich_help_panel=_THE_DESK)(command.demo)
 app.command(rich_help_panel=_CASES)(runs.submit)
 app.command(rich_help_panel=_CASES)(runs.follow)
 app.command(name="runs", rich_help_panel=_CASES)(runs.list_runs)
+app.command(rich_help_panel=_CASES)(batches.batch)
+app.command(name="batches", rich_help_panel=_CASES)(batches.list_batches)
 app.command(rich_help_panel=_CASES)(reviews.inbox)
 app.command(rich_help_panel=_CASES)(reviews.answer)
 app.command(rich_help_panel=_CASES)(reviews.claim)

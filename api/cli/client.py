@@ -122,18 +122,49 @@ class DeskClient:
         more = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return (await self._ask("POST", path, {}, content, **more)).json()
 
-    async def follow(self, run_id: str, after: int = 0) -> AsyncIterator[Event]:
+    def follow(self, run_id: str, after: int = 0) -> AsyncIterator[Event]:
         """A run's events to its end, over any number of broken connections.
 
         Raises UnavailableError when the desk does not answer for `PATIENCE_SECONDS`.
         """
+        return self._follow(f"/runs/{run_id}", after)
+
+    def follow_batch(self, batch_id: str) -> AsyncIterator[Event]:
+        """A batch's events to its end. Raises as `follow` does."""
+        return self._follow(f"/batches/{batch_id}", 0)
+
+    async def upload(self, path: str, file: Path, options: dict[str, Any]) -> Any:
+        """The answer of a path to a file, which is sent as it is read."""
+        with file.open("rb") as content:
+            sent = {"file": (file.name, content)}
+            data = {"options": json.dumps(options)}
+            try:
+                response = await self._http.post(path, files=sent, data=data, timeout=None)
+            except httpx.TransportError:
+                raise _no_desk(self.url) from None
+        _raise_for(response)
+        return response.json()
+
+    async def lines(self, path: str) -> AsyncIterator[str]:
+        """The answer of a path, line by line, as it comes."""
+        try:
+            async with self._http.stream("GET", path, timeout=STREAM_TIMEOUT) as response:
+                if response.status_code >= httpx.codes.BAD_REQUEST:
+                    await response.aread()
+                _raise_for(response)
+                async for line in response.aiter_lines():
+                    yield line
+        except httpx.TransportError:
+            raise _no_desk(self.url) from None
+
+    async def _follow(self, path: str, after: int) -> AsyncIterator[Event]:
         last, broken_since = after, 0.0
         while True:
             try:
-                async for event in self._stream(run_id, last):
+                async for event in self._stream(path, last):
                     last, broken_since = event.id, 0.0
                     yield event
-                run = await self.get(f"/runs/{run_id}")
+                run = await self.get(path)
                 if run["status"] in {"completed", "failed", "cancelled"}:
                     return
                 broken_since = 0.0
@@ -145,10 +176,10 @@ class DeskClient:
                     raise _no_desk(self.url) from error
             await asyncio.sleep(PAUSE_SECONDS)
 
-    async def _stream(self, run_id: str, after: int) -> AsyncIterator[Event]:
+    async def _stream(self, path: str, after: int) -> AsyncIterator[Event]:
         headers = {"Last-Event-ID": str(after)} if after else {}
         async with self._http.stream(
-            "GET", f"/runs/{run_id}/events", headers=headers, timeout=STREAM_TIMEOUT
+            "GET", f"{path}/events", headers=headers, timeout=STREAM_TIMEOUT
         ) as response:
             if response.status_code >= httpx.codes.BAD_REQUEST:
                 await response.aread()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from data.contracts.errors import UnavailableError
 
 SECONDS = 30.0
 """How long a request may take that is not a stream."""
+TRANSFER_SECONDS = 3600.0
+"""How long a portfolio or its results may be under way."""
 STREAM_RETRY_SECONDS = 5
 """After how many seconds a client may ask for a refused stream again."""
 
@@ -23,6 +26,19 @@ def is_stream(scope: Scope) -> bool:
     """Whether an HTTP request asks for an event stream, which may stay open."""
     path: str = scope["path"]
     return scope["method"] == "GET" and path.endswith("/events")
+
+
+def takes_long(scope: Scope) -> bool:
+    """Whether an HTTP request is a stream, or moves a whole portfolio or its results."""
+    path: str = scope["path"]
+    return (
+        is_stream(scope)
+        or (scope["method"] == "POST" and path == "/batches")
+        or (scope["method"] == "GET" and _RESULTS.fullmatch(path) is not None)
+    )
+
+
+_RESULTS = re.compile(r"/batches/[^/]+/(decisions|rejects)")
 
 
 class RateLimit:
@@ -51,7 +67,7 @@ class RateLimit:
 
 
 class StreamLimit:
-    """Middleware that bounds the open event streams of one key and of this process.
+    """Middleware that bounds the open streams and transfers of one key and of this process.
 
     It counts from the request to the end of the answer, so that a client that leaves before its
     stream has begun is counted off too. Raises TooManyRequestsError beyond a bound.
@@ -64,7 +80,7 @@ class StreamLimit:
         self._open: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not is_stream(scope):
+        if scope["type"] != "http" or not takes_long(scope):
             await self._app(scope, receive, send)
             return
         key_id: str = scope["state"]["key_id"]
@@ -105,11 +121,12 @@ class TimeLimit:
         if scope["type"] != "http" or is_stream(scope):
             await self._app(scope, receive, send)
             return
+        seconds = TRANSFER_SECONDS if takes_long(scope) else self._seconds
         try:
-            async with asyncio.timeout(self._seconds) as limit:
+            async with asyncio.timeout(seconds) as limit:
                 await self._app(scope, receive, send)
         except TimeoutError:
             if not limit.expired():  # a timeout of the application itself
                 raise
-            late = f"the request took longer than {self._seconds:g} s"
+            late = f"the request took longer than {seconds:g} s"
             raise UnavailableError(late) from None

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from data.contracts.batch import BatchSummary
 from data.contracts.errors import CreditDeskError
 from data.contracts.review import Claim, Review
 from data.contracts.runs import RunSummary
@@ -31,8 +32,10 @@ from flows.runtime.prefect_api import cancel, deployments, feed, states
 from flows.runtime.prefect_api.client import PrefectClient, is_reachable, prefect_client
 from flows.runtime.prefect_api.launch import launch
 from flows.runtime.prefect_api.wake import deliver_answer
+from flows.runtime.worker.batches import find_drivers
 from flows.runtime.worker.sweep import SweepCursor, sweep
-from flows.service import answers, documents, forks, submissions
+from flows.service import answers, batches, documents, forks, submissions
+from flows.service.batches import BatchQueries, PortfolioFile
 from flows.service.queries import DeskQueries
 from flows.service.requests import (
     Answer,
@@ -59,6 +62,7 @@ class DeskService(DeskQueries):
 
     def __init__(self, settings: Settings, ledger: Ledger, client: PrefectClient) -> None:
         super().__init__(settings, ledger)
+        self.batches = BatchQueries(settings, ledger)
         self._client = client
         self._deployment = deployments.declared(settings.prefect_yaml)[0]
         self._deployment_id: UUID | None = None
@@ -131,6 +135,28 @@ class DeskService(DeskQueries):
         await self.ledger.write(retention.hold, run_id, held=held)
         log.info("run %s: legal hold %s by %s", run_id, held, caller.name or "an unnamed caller")
         return await self.run(run_id)
+
+    # -- batches ---------------------------------------------------------------------------
+
+    async def start_batch(self, file: PortfolioFile, caller: Caller) -> tuple[BatchSummary, bool]:
+        """Enter a batch and start its driver; True when this call caused the start.
+
+        The same content with the same options is the same batch. One that failed or was cancelled
+        goes on with what is left of it.
+        """
+        batch_id, is_new = await self.ledger.write(batches.enter, file, caller)
+        if is_new:
+            self._run_errand(self._tell(find_drivers(self._client, self.ledger, self._settings)))
+        return await self.batches.find(batch_id), is_new
+
+    async def cancel_batch(self, batch_id: str, caller: Caller) -> BatchSummary:
+        """Stop a batch after the chunks that are under way; their decisions stay.
+
+        One that was cancelled already stays so. Raises ConflictError when every row is done.
+        """
+        feed.publish(await self.ledger.write(batches.cancel, batch_id))
+        log.info("batch %s: cancelled by %s", batch_id, caller.name or "an unnamed caller")
+        return await self.batches.find(batch_id)
 
     # -- people ----------------------------------------------------------------------------
 

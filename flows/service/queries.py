@@ -31,6 +31,7 @@ from flows.runtime.ledger import (
     checkpoint_index,
     decisions,
     messages,
+    referrals,
     restricted,
     reviews,
     runs,
@@ -104,7 +105,13 @@ class DeskQueries:
 
     async def decision(self, run_id: str) -> dict[str, Any]:
         """The decision in its envelope. Raises RecordNotFoundError while the run has none."""
-        return await self.ledger.read(decisions.find, run_id)
+
+        def read(connection: sa.Connection) -> dict[str, Any]:
+            decided = decisions.find(connection, run_id)
+            opened_by = referrals.batches_of_runs(connection, [run_id]).get(run_id, "")
+            return decided | {"batch_id": opened_by}
+
+        return await self.ledger.read(read)
 
     async def notice(self, run_id: str) -> Notice:
         """The letter to the applicant that a run's decision requires.

@@ -1,0 +1,109 @@
+"""Follow a batch until every row is done, and keep its results in files of their owner alone."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from api.cli.client import DeskClient
+from api.cli.output import event_line
+from data.contracts.batch import BatchSummary
+from data.contracts.errors import CreditDeskError
+from data.contracts.events import TERMINAL, Event, EventType
+from flows.portfolio.files import DECISIONS, REJECTS, write_lines_as_they_come, write_summary
+
+
+async def follow_to_last_row(desk: DeskClient, batch_id: str, *, as_json: bool) -> None:
+    """Show the progress of a batch until all rows are done, or it has ended.
+
+    People may still have to rule on referred cases then. Ctrl-C asks the batch to stop, and the
+    following goes on to its end.
+    """
+    with _asking_to_stop(desk, batch_id), _display(as_json=as_json) as show:
+        async for event in desk.follow_batch(batch_id):
+            show(event)
+            if event.type is EventType.WAITING or event.type in TERMINAL:
+                # A batch that goes on has earlier ends in its journal.
+                status = (await desk.get(f"/batches/{batch_id}"))["status"]
+                if status not in {"queued", "running"}:
+                    return
+
+
+async def keep_results(desk: DeskClient, batch_id: str, out: Path) -> Any:
+    """Write the results of a batch into a folder; returns its summary."""
+    await asyncio.to_thread(out.mkdir, mode=0o700, parents=True, exist_ok=True)
+    for name, part in ((DECISIONS, "decisions"), (REJECTS, "rejects")):
+        lines = desk.lines(f"/batches/{batch_id}/{part}")
+        await write_lines_as_they_come(out / name, _encoded(lines))
+    summary = await desk.get(f"/batches/{batch_id}")
+    write_summary(BatchSummary.model_validate(summary), out)
+    return summary
+
+
+async def _encoded(lines: AsyncIterator[str]) -> AsyncIterator[bytes]:
+    async for line in lines:
+        yield line.encode()
+
+
+@contextmanager
+def _asking_to_stop(desk: DeskClient, batch_id: str) -> Iterator[None]:
+    """Turn the first Ctrl-C into a request to cancel; the second one ends this program."""
+    loop, asked = asyncio.get_running_loop(), []
+
+    async def cancel() -> None:
+        with suppress(CreditDeskError):  # every row is done meanwhile
+            await desk.post(f"/batches/{batch_id}/cancel", b"")
+
+    def on_signal() -> None:
+        typer.echo("Asking the batch to stop after the chunks under way …", err=True)
+        asked.append(asyncio.ensure_future(cancel()))
+        loop.remove_signal_handler(signal.SIGINT)
+
+    loop.add_signal_handler(signal.SIGINT, on_signal)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+@contextmanager
+def _display(*, as_json: bool) -> Iterator[Callable[[Event], None]]:
+    """How to show an event: a bar on a terminal, lines elsewhere, nothing for programs."""
+    if as_json:
+        yield lambda _: None
+    elif not sys.stdout.isatty():
+        yield lambda event: typer.echo(event_line(event))
+    else:
+        with _bar() as bar:
+            task = bar.add_task("rows", total=1.0, rate="", left="")
+            yield lambda event: bar.update(task, completed=event.progress, **_figures(event))
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+        console=Console(),
+    )
+
+
+def _figures(event: Event) -> dict[str, Any]:
+    rate, left = event.meta.get("rows_per_second"), event.meta.get("seconds_left")
+    return {
+        "description": event.message,
+        **({"rate": f"{rate:,.0f} rows/s"} if rate else {}),
+        **({"left": f"{left:,.0f} s left"} if left is not None else {}),
+    }

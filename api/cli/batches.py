@@ -1,0 +1,115 @@
+"""Batches from the command line: underwrite a portfolio, follow it, keep its results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api.cli import options
+from api.cli.asking import ask
+
+if TYPE_CHECKING:
+    from api.cli.client import DeskClient
+
+
+def batch(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The portfolio: .jsonl, .csv or .parquet.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for decisions, rejects, summary.")
+    ],
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", metavar="DATE", help="Decide all applications as of this date."),
+    ] = None,
+    as_json: options.AsJson = False,
+    api: options.Api = None,
+    home: options.Home = None,
+) -> None:
+    """Underwrite a portfolio. The same file again finds the same batch and its rulings of today.
+
+    Ctrl-C asks the batch to stop; submit the file again to go on.
+    """
+    from data.contracts.errors import ContractViolationError
+
+    if not file.is_file():
+        raise ContractViolationError(f"there is no file {file}")
+    chosen = {"as_of_date": as_of} if as_of else {}
+
+    async def underwrite(desk: DeskClient) -> None:
+        from api.cli.batch_following import follow_to_last_row, keep_results
+        from api.cli.output import print_json
+
+        started = await desk.upload("/batches", file, chosen)
+        await follow_to_last_row(desk, started["batch_id"], as_json=as_json)
+        summary = await keep_results(desk, started["batch_id"], out)
+        if as_json:
+            print_json(summary)
+        else:
+            typer.echo("\n".join(_lines(summary, out)))
+        if summary["status"] in {"failed", "cancelled"}:
+            raise typer.Exit(1)
+
+    ask(api, home, underwrite)
+
+
+def list_batches(
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many at most.")] = 20,
+    as_json: options.AsJson = False,
+    api: options.Api = None,
+    home: options.Home = None,
+) -> None:
+    """List batches, newest first."""
+    from api.cli.output import print_json, print_table
+
+    page = ask(api, home, lambda desk: desk.get("/batches", limit=limit))
+    if as_json:
+        print_json(page)
+        return
+    print_table(
+        ("Batch", "File", "Status", "Rows", "Rejected", "Referred", "Since"),
+        [
+            (
+                found["batch_id"],
+                found["file_name"],
+                found["status"],
+                f"{found['totals']['rows']:,}",
+                f"{found['totals']['rejected']:,}",
+                f"{found['totals']['statuses'].get('referred', 0):,}",
+                found["created_at"][:16].replace("T", " "),
+            )
+            for found in page["items"]
+        ],
+        empty="No batches yet: `credit-desk batch FILE --out DIR` starts one.",
+    )
+
+
+def _lines(summary: dict[str, Any], out: Path) -> list[str]:
+    """A batch in a few lines: how it ended, its totals, where its results lie."""
+    totals, reviews = summary["totals"], summary["reviews"]
+    lines = [f"Batch {summary['batch_id']}: {summary['status']}"]
+    if summary["error"]:
+        lines.append(f"  {summary['error']['message']}")
+    lines += [
+        f"  line {fault['line']}, {fault['field'] or '/'}: {fault['message']}"
+        for fault in summary["faults"]
+    ]
+    if summary["taken_over"]:
+        lines.append(f"  {summary['taken_over']} chunks were finished before, and taken over")
+    lines.append(
+        f"  {totals['rows']:,} rows in {summary['seconds']:,.1f} s"
+        f" ({summary['rows_per_second']:,.0f} a second), {totals['rejected']:,} rejected"
+    )
+    judged = sum(totals["recommendations"].values()) or 1
+    lines += [
+        f"  {name.replace('_', ' '):<14}{count:>9,}  {count / judged:>6.1%}"
+        for name, count in sorted(totals["recommendations"].items(), key=lambda pair: -pair[1])
+    ]
+    waiting = reviews["pending"] + reviews["open"]
+    if waiting:
+        lines.append(f"  {waiting:,} cases wait for people: `credit-desk inbox`")
+    lines.append(f"  Results: {out}")
+    return lines
