@@ -202,7 +202,7 @@ async def test_the_containers_together_decide_a_case_behind_prefects_password(
             ]
 
     assert checks == [0, 0]
-    assert deployed == "underwrite, housekeeping"
+    assert deployed == "underwrite, batch, housekeeping"
     assert decision["content"]["outcome"] == "approve"
     assert run["links"]["prefect"].startswith(prefect_url)
     assert [door.status_code for door in doors] == [401, 401, 200, 401]

@@ -16,6 +16,10 @@ from tests.desk import ROOT, Desk, desk_in
 TIMEOUT_SECONDS = 21
 """A reminder comes after 6 seconds then, the next role after 12; a sweep comes every 5."""
 
+CHUNK_ROWS = 5
+"""A small portfolio has several chunks on this desk."""
+OPEN_REVIEWS = 3
+
 
 @dataclass
 class Inbox:
@@ -76,5 +80,7 @@ async def hasty_desk(
         CREDIT_DESK_HITL_TIMEOUT_SECONDS=str(TIMEOUT_SECONDS),
         CREDIT_DESK_HITL_ON_TIMEOUT="decline",
         CREDIT_DESK_NOTIFY_URL=webhook.url,
+        CREDIT_DESK_BATCH_CHUNK_SIZE=str(CHUNK_ROWS),
+        CREDIT_DESK_BATCH_OPEN_REVIEWS=str(OPEN_REVIEWS),
     ) as running:
         yield running
