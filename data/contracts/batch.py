@@ -112,11 +112,6 @@ class BatchTotals(Contract):
         """The rows that are applications."""
         return self.rows - self.rejected
 
-    def rate(self, recommendation: Recommendation) -> float:
-        """The share of the applications judged here that got this recommendation."""
-        judged = sum(self.recommendations.values())
-        return self.recommendations.get(recommendation.value, 0) / judged if judged else 0.0
-
     @classmethod
     def together(cls, parts: Iterable[BatchTotals]) -> BatchTotals:
         """The totals of several parts."""

@@ -37,7 +37,6 @@ def begin(connection: sa.Connection, batch_id: str, flow_run_id: str, taken_over
         [batches.draft(known, type_, message, meta, key=f"{type_}/{starts}")],
         status=RunStatus.RUNNING,
         starts=starts,
-        started_at=now(),
         taken_over=taken_over,
         flow_run_id=flow_run_id,
     )

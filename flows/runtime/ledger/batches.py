@@ -46,13 +46,11 @@ class Batch:
     status: RunStatus
     flow_run_id: str
     starts: int
-    started_at: str
     taken_over: int
     seconds: float
     pinned: str
     chunks: int
     rows: int
-    results: Mapping[str, Any] | None
     error: Mapping[str, Any] | None
     cancel_requested: bool
     traceparent: str
@@ -106,7 +104,7 @@ def register(
     """
     batch_id = batch_id_of(sha256, options)
     blank: dict[str, Any] = dict.fromkeys(("chunks", "rows", "starts", "taken_over"), 0)
-    blank |= dict.fromkeys(("started_at", "pinned", "chain"), "")
+    blank |= dict.fromkeys(("pinned", "chain"), "")
     row = blank | {
         "batch_id": batch_id,
         "sha256": sha256,

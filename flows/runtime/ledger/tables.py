@@ -227,14 +227,12 @@ batches = sa.Table(
     sa.Column("status", _Name, nullable=False),
     sa.Column("flow_run_id", _Id, nullable=False),  # in Prefect; "" before the first
     sa.Column("starts", sa.Integer, nullable=False),  # also the epoch that its driver writes under
-    sa.Column("started_at", _At, nullable=False),
     sa.Column("taken_over", sa.Integer, nullable=False),
     sa.Column("seconds", sa.Float, nullable=False),
     sa.Column("pinned", sa.String(64), nullable=False),
     sa.Column("plan", sa.LargeBinary, nullable=False),  # where each chunk begins, compressed
     sa.Column("chunks", sa.Integer, nullable=False),
     sa.Column("rows", sa.Integer, nullable=False),
-    sa.Column("results", sa.JSON(none_as_null=True), nullable=True),  # of one that has ended
     sa.Column("error", sa.JSON(none_as_null=True), nullable=True),
     sa.Column("cancel_requested", sa.Boolean, nullable=False),
     sa.Column("traceparent", sa.String(64), nullable=False),

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 from data.contracts.batch import BatchSummary, BatchTotals, RejectedLine
-from data.contracts.policy import Recommendation
 from data.contracts.runs import Failure, RunOptions, RunStatus
 from flows.portfolio.report import markdown_of
 
@@ -44,8 +43,6 @@ def test_totals_of_parts_add_up() -> None:
     assert (together.rows, together.rejected, together.accepted) == (6, 1, 5)
     assert together.recommendations == {"approve": 3, "refer": 1, "decline": 1}
     assert (together.approved, together.expected_loss) == (Decimal("1001.00"), Decimal("10.05"))
-    assert together.rate(Recommendation.APPROVE) == 0.6
-    assert BatchTotals().rate(Recommendation.APPROVE) == 0.0
 
 
 def test_the_page_shows_rates_as_bars() -> None:
