@@ -207,7 +207,14 @@ def append(
     known = find(connection, batch_id)
     head, written = journal.enter(
         connection,
-        journal.Head(batch_id, known.flow_run_id, known.last_event_id, known.chain, known.progress),
+        journal.Head(
+            batch_id,
+            known.flow_run_id,
+            known.traceparent,
+            known.last_event_id,
+            known.chain,
+            known.progress,
+        ),
         drafts,
     )
     connection.execute(
