@@ -61,7 +61,7 @@ class Report:
             return
         content = {
             "machine": self._machine | {"load_at_end": os.getloadavg()},
-            "seconds": round(time.perf_counter() - self._began, 1),
+            "seconds": round(time.perf_counter() - self._began, 2),
             "rows": [row.model_dump(mode="json") for row in self.rows],
         }
         # A reader never meets half a file, and an aborted benchmark leaves the rows it has.

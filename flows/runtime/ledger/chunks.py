@@ -19,9 +19,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from data.contracts.errors import ConflictError
-from flows.runtime.ledger import runs
+from data.metrics import DECISIONS
+from flows.runtime.ledger import figures, runs
 from flows.runtime.ledger.database import insert_or_ignore, now
 from flows.runtime.ledger.decisions import Decider, deciders
+from flows.runtime.ledger.figures import Observation
 from flows.runtime.ledger.referrals import Referral
 from flows.runtime.ledger.runs import RunRef
 from flows.runtime.ledger.tables import applications, batch_chunks, batch_referrals, decisions
@@ -125,6 +127,10 @@ def finish(connection: sa.Connection, batch_id: str, chunk: FinishedChunk) -> bo
         return False
     _claim(connection, batch_id, chunk)
     _refer(connection, batch_id, chunk)
+    outcomes = chunk.totals.get("outcomes", {}).items()
+    figures.observe(
+        connection, [Observation(DECISIONS, (name,), count) for name, count in outcomes]
+    )
     return True
 
 

@@ -10,7 +10,16 @@ import sqlalchemy as sa
 
 from data.contracts.errors import ConflictError
 from data.contracts.runs import RunStatus
-from flows.runtime.ledger import applications, chunks, decisions, referrals, runs, tables
+from data.metrics import DECISIONS
+from flows.runtime.ledger import (
+    applications,
+    chunks,
+    decisions,
+    figures,
+    referrals,
+    runs,
+    tables,
+)
 from flows.runtime.ledger.chunks import Claim, FinishedChunk
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.referrals import Referral
@@ -26,7 +35,7 @@ def chunk(*decided: str, number: int = 0, referred: tuple[str, ...] = ()) -> Fin
         rows=len(names),
         lines=[json.dumps({"id": name}, separators=(",", ":")).encode() for name in names],
         rejects=[],
-        totals={"rows": len(names)},
+        totals={"rows": len(names), "outcomes": {"approve": len(decided)}},
         claims=[Claim(name, f"{number}-{name}", "a" * 64, "b" * 64) for name in decided],
         referrals=[
             Referral(
@@ -53,6 +62,16 @@ async def test_a_chunk_is_written_once(any_ledger: Ledger) -> None:
     assert await any_ledger.read(chunks.lines, "batch-1", 0) == [b'{"id":"one"}']
     decided = await any_ledger.read(decisions.deciders, ["one", "two"])
     assert {name: decider.name for name, decider in decided.items()} == {"one": "batch batch-1"}
+
+
+async def test_the_decisions_of_a_chunk_are_counted_with_it_and_once(any_ledger: Ledger) -> None:
+    for _ in range(2):
+        await any_ledger.write(chunks.finish, "batch-1", chunk("one", "two"))
+
+    counted = await any_ledger.read(figures.totals)
+    assert [(total.labels, total.total) for total in counted if total.metric == DECISIONS.name] == [
+        (("approve",), 2)
+    ]
 
 
 @pytest.mark.parametrize("met", ["decision", "application"])

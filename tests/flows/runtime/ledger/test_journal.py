@@ -205,13 +205,14 @@ async def test_an_event_told_to_prefect_twice_is_known_as_one(
     told: list[dict[str, Any]] = []
     monkeypatch.setattr(feed, "emit_event", lambda **fields: told.append(fields))
     await a_run(ledger)
-    written = await ledger.write(journal.append, RUN, [draft("a"), draft("b")])
+    drafts = [draft("a", type=EventType.WAITING), draft("b", type=EventType.HITL_RESOLVED)]
+    written = await ledger.write(journal.append, RUN, drafts)
 
     feed.publish(written)
     feed.publish(written)
 
     first, second, again, _ = told
     assert first["id"] == again["id"] != second["id"]
-    assert first["event"] == "desk.progress"
+    assert first["event"] == "desk.waiting"
     assert first["resource"]["prefect.resource.id"] == f"desk.run.{RUN}"
     assert first["payload"] == written[0].model_dump(mode="json")
