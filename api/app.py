@@ -42,6 +42,7 @@ from api.security.tickets import Tickets
 from data.settings import Settings
 from data.version import code_version
 from flows.runtime.host import parent_pipe, telemetry
+from flows.runtime.host.garbage import leave_out_loaded
 from flows.runtime.host.open_files import allow_open_files
 from flows.service.desk import DeskService
 
@@ -185,6 +186,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            leave_out_loaded()
             logging.getLogger(__name__).info("the API is ready")
             parent_pipe.notify_ready()
 

@@ -39,6 +39,7 @@ from flows.runtime.host.environment import (
     require_guarded,
     require_services,
 )
+from flows.runtime.host.garbage import leave_out_loaded
 
 if TYPE_CHECKING:
     from prefect.server.database.configurations import AioSqliteConfiguration
@@ -185,6 +186,7 @@ class _PrefectServer(uvicorn.Server):
         async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
             while not self.should_exit:
                 if await _answers(client, self._ready_url):
+                    leave_out_loaded()
                     _log.info("Prefect server is ready at %s", self._ready_url)
                     parent_pipe.notify_ready()
                     return

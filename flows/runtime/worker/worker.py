@@ -36,6 +36,7 @@ from flows.runtime.execution.desk import Desk, this_desk
 from flows.runtime.execution.surroundings import Execution, execution
 from flows.runtime.execution.task_engine import require_installed
 from flows.runtime.host import parent_pipe, telemetry
+from flows.runtime.host.garbage import leave_out_loaded
 from flows.runtime.ledger import cancellations, leases, retries, run_requests, runs
 from flows.runtime.ledger.runs import Run, RunRef
 from flows.runtime.prefect_api import cancel, deployments, feed, scheduled, states
@@ -344,6 +345,11 @@ async def _until_answered(call: Callable[[], Awaitable[UUID]], stop: asyncio.Eve
             await asyncio.sleep(0.5)
 
 
+def _started() -> None:
+    leave_out_loaded()
+    parent_pipe.notify_ready()
+
+
 def serve_worker(settings: Settings) -> NoReturn:
     """Run a worker in this process until SIGTERM or SIGINT; ends it within five seconds of that.
 
@@ -367,9 +373,7 @@ def serve_worker(settings: Settings) -> NoReturn:
             target=lambda: (told.wait(), loop.call_soon_threadsafe(stop.set)), daemon=True
         ).start()
         desk = await asyncio.to_thread(this_desk)
-        await Worker(desk, deployments.declared(settings.prefect_yaml)).run(
-            stop, parent_pipe.notify_ready
-        )
+        await Worker(desk, deployments.declared(settings.prefect_yaml)).run(stop, _started)
 
     def loop() -> None:
         try:
