@@ -112,6 +112,11 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
     }
     if settings.prefect_redis_url:
         defaults |= _shared_through(settings.prefect_redis_url)
+        if settings.prefect_services:
+            # A server takes any task of its docket, and drops one that it does not know. A server
+            # without services would drop the loops of the one that has them: scheduler, triggers,
+            # late runs. Docket starts a lost loop again only once a minute.
+            defaults["PREFECT_SERVER_DOCKET_NAME"] = "prefect-services"
     if not settings.prefect_services:  # the server that has them migrates the database
         defaults["PREFECT_SERVER_DATABASE_MIGRATE_ON_START"] = "false"
     # The desk's own processes use the server's password when they call it.

@@ -223,6 +223,16 @@ def test_a_server_without_services_leaves_the_database_to_the_other(tmp_path: Pa
     assert prefect_environment(desk)["PREFECT_SERVER_DATABASE_MIGRATE_ON_START"] == "false"
 
 
+def test_a_server_without_services_takes_no_task_of_the_one_that_has_them(tmp_path: Path) -> None:
+    defaults = {"PATH": os.environ["PATH"], "PREFECT_HOME": str(tmp_path)}
+    one = Settings(home=tmp_path, prefect_redis_url="redis://redis:6379/0")
+    other = one.model_copy(update={"prefect_services": False})
+
+    read = [variables_of_prefect(defaults | prefect_environment(desk)) for desk in (one, other)]
+
+    assert read[0].get("PREFECT_SERVER_DOCKET_NAME") != read[1].get("PREFECT_SERVER_DOCKET_NAME")
+
+
 def test_a_server_without_services_and_without_redis_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ContractViolationError, match="CREDIT_DESK_PREFECT_REDIS_URL"):
         require_services(Settings(home=tmp_path, prefect_services=False))
