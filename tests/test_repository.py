@@ -51,6 +51,19 @@ def parse_desk_command(words: list[str]) -> None:
     group.commands[name].make_context(name, rest)
 
 
+def parse_compose_command(words: list[str]) -> None:
+    """Raises AssertionError for a service or command of compose that this file does not have."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    match words:
+        case ["compose", "exec", service, "credit-desk", *rest]:
+            assert service in services
+            parse_desk_command(rest)
+        case ["compose", *options, "up", "--build", "--detach", "--wait"]:
+            assert options in ([], ["--profile", "desk"])
+        case _:
+            raise AssertionError(f"nothing here checks `docker {shlex.join(words)}`")
+
+
 # -- the README ----------------------------------------------------------------------------
 
 
@@ -69,6 +82,8 @@ def test_every_command_on_a_page_is_one_that_is_there(page: str) -> None:
                     parse_desk_command([words[0], *given])
             case "credit-desk":
                 parse_desk_command(words)
+            case "docker":
+                parse_compose_command(words)
             case _:
                 assert program == "curl", f"nothing here checks `{program}`"
 
@@ -282,16 +297,17 @@ def test_arguments_are_passed_on() -> None:
 # -- the build server ----------------------------------------------------------------------
 
 
+REQUIRED = ("PG", "BROWSER", "DOT", "REDIS", "COMPOSE")
+
+
 @pytest.fixture
 def build_server(tmp_path: Path) -> Path:
     """A machine that has every tool, where `make` only prints and the user is not root."""
     shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
     tools = tmp_path / "tools"
-    for name in ("python3.11", "dot", "postgres", "chromium", "redis-server"):
+    for name in ("python3.11", "dot", "postgres", "chromium", "redis-server", "docker-compose"):
         script(tools / name, "#!/bin/sh\nexit 0\n")
-    required = " ".join(
-        f"$CREDIT_DESK_REQUIRE_{name}" for name in ("PG", "BROWSER", "DOT", "REDIS")
-    )
+    required = " ".join(f"$CREDIT_DESK_REQUIRE_{name}" for name in REQUIRED)
     script(tools / "make", f'#!/bin/sh\necho "make $* {required}"\n')
     script(tools / "id", "#!/bin/sh\necho 1000\n")
     (tools / "dirname").symlink_to(str(shutil.which("dirname")))
@@ -310,7 +326,7 @@ def ci(build_server: Path) -> subprocess.CompletedProcess[str]:
 def test_a_build_checks_first_and_then_runs_every_test_with_a_database(build_server: Path) -> None:
     done = ci(build_server)
 
-    assert done.stdout.splitlines() == ["make check 1 1 1 1", "make test 1 1 1 1"]
+    assert done.stdout.splitlines() == ["make check 1 1 1 1 1", "make test 1 1 1 1 1"]
     assert done.returncode == 0
 
 
@@ -327,7 +343,7 @@ def test_a_build_that_cannot_install_says_what_is_missing_and_goes_on(build_serv
     done = ci(build_server)
 
     assert done.stdout.splitlines()[0] == "Missing on this machine: graphviz"
-    assert done.stdout.splitlines()[-1] == "make test 1 1 1 1"
+    assert done.stdout.splitlines()[-1] == "make test 1 1 1 1 1"
     assert done.returncode == 0
 
 
