@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 
+from data.settings import Settings
 from tests.desk import ROOT
 from tests.stack.compose import (
     COMPOSE,
@@ -24,6 +26,7 @@ DESK = {
     *("deploy", "worker", "api"),
 }
 TRACES = {"otel-collector", "jaeger"}
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
 ENV_EXAMPLE = dict(
     re.findall(r"^([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
 )
@@ -117,7 +120,7 @@ def test_one_server_of_prefect_has_the_services_and_the_other_is_published() -> 
 
 def test_every_image_is_one_exact_version() -> None:
     images = {service["image"] for service in SERVICES.values()} - {"credit-desk-lite"}
-    base = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    base = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
 
     for image in [*images, *base]:
         assert re.search(r":\d+\.\d+(\.\d+)?(-slim)?$", image), image
@@ -136,6 +139,18 @@ def test_each_service_that_listens_is_checked_or_its_health_can_be_asked_from_ou
 
     assert set(SERVICES) - silent - checked == {"otel-collector"}
     assert "127.0.0.1:13133:13133" in SERVICES["otel-collector"]["ports"]
+
+
+def test_a_portfolio_that_the_api_takes_lies_where_the_worker_reads_it() -> None:
+    home = Path("/desk")
+    desk = Settings(home=home)
+    shared = set(SERVICES["worker"]["volumes"])
+    (made,) = re.findall(r"install --directory --owner desk (.*)$", DOCKERFILE, re.MULTILINE)
+
+    assert shared == {f"uploads:{home / 'uploads'}", f"inbox:{desk.inbox}"}
+    assert shared < set(SERVICES["api"]["volumes"])
+    # A new volume belongs to the owner of the image's folder, and to root where there is none.
+    assert {volume.partition(":")[2] for volume in shared} < set(made.split())
 
 
 def test_every_volume_that_is_mounted_is_declared_and_the_others_are_files_of_ours() -> None:
