@@ -13,7 +13,8 @@ from threading import Lock
 
 from data.contracts.documents import Document, DocumentContent, DocumentKind
 
-MAX_DOCUMENTS = 256
+MAX_DOCUMENTS = 4_096
+"""More than a chunk of a portfolio has: it reads all of its rows before the agents see them."""
 MAX_BYTES = 32_000_000
 """Of the documents as they were sent. Their parsed content takes several times as much memory."""
 KEPT_SECONDS = 900.0

@@ -7,7 +7,7 @@ chunk decides by and whether it is still wanted stands in the ledger.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from flows.runtime.ledger.chunks import FinishedChunk
 from flows.runtime.ledger.database import Ledger
 from tools.portfolio.reader import read_chunk
 
+_TOGETHER = 8
 _LOOKS = 5
 """How often a chunk looks again when another way in decides one of its applications meanwhile."""
 
@@ -73,30 +74,46 @@ def _executed(
     underwritten: dict[str, Attempt],
 ) -> FinishedChunk:
     """Underwrite the rows that nothing else decides. `underwritten` keeps the earlier results."""
-    ids = [row.case.application.application_id for row in rows if isinstance(row, PortfolioRow)]
+    cases = {
+        row.case.application.application_id: row.case
+        for row in rows
+        if isinstance(row, PortfolioRow)
+    }
     with desk.ledger.reading() as connection:
-        known = chunks.known(connection, ids)
+        known = chunks.known(connection, list(cases))
+    left = [
+        case for asked, case in cases.items() if asked not in underwritten and known.is_open(asked)
+    ]
+    underwritten |= asyncio.run(_underwrite(desk, batch, rulebook, left))
     sheet = Sheet(batch, rulebook, place, known)
-
-    async def execute() -> None:
-        for row in rows:
-            if isinstance(row, RejectedRow):
-                sheet.reject(row.line, row.problems)
-            elif not sheet.is_settled(row):
-                asked = row.case.application.application_id
-                if asked not in underwritten:
-                    underwritten[asked] = await _underwritten(desk, batch, rulebook, row.case)
-                sheet.enter(row, underwritten[asked])
-
-    asyncio.run(execute())
+    for row in rows:
+        if isinstance(row, RejectedRow):
+            sheet.reject(row.line, row.problems)
+        elif not sheet.is_settled(row):
+            sheet.enter(row, underwritten[row.case.application.application_id])
     return sheet.finished()
 
 
-async def _underwritten(desk: Desk, batch: Batch, rulebook: Rulebook, case: CaseFile) -> Attempt:
+async def _underwrite(
+    desk: Desk, batch: Batch, rulebook: Rulebook, cases: Iterable[CaseFile]
+) -> dict[str, Attempt]:
+    """The results by application. Some cases are under way together: an agent that waits before it
+    asks a silent bureau again holds up no other case."""
     options = RunOptions.model_validate(batch.options)
-    try:
-        return await underwrite_inline(
-            case, rulebook, options=options, agent_policy=desk.agent_policy
-        )
-    except CreditDeskError as error:
-        return error
+    results: dict[str, Attempt] = {}
+    left = iter(cases)
+
+    async def work_off() -> None:
+        for case in left:
+            asked = case.application.application_id
+            try:
+                results[asked] = await underwrite_inline(
+                    case, rulebook, options=options, agent_policy=desk.agent_policy
+                )
+            except CreditDeskError as error:
+                results[asked] = error
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(_TOGETHER):
+            group.create_task(work_off())
+    return results

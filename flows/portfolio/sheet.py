@@ -18,7 +18,7 @@ from data.contracts.decision import DecisionContent, Outcome
 from data.contracts.errors import CreditDeskError, Problem
 from data.contracts.policy import Recommendation
 from data.contracts.portfolio import PortfolioChunk, PortfolioRow
-from data.contracts.runs import Failure, RunStatus
+from data.contracts.runs import Failure
 from data.contracts.underwriting import Rulebook, Underwriting
 from flows.inline import Decided, WaitsAtGate
 from flows.runtime.ledger import chunks
@@ -80,7 +80,7 @@ class Sheet:
                 decided_at=decider.decided_at,
                 content_sha256=decider.content_sha256,
             )
-        elif run is not None and run.status not in {RunStatus.FAILED, RunStatus.CANCELLED}:
+        elif run is not None and not self.known.is_open(asked):
             self._add(row, LineStatus.IN_ANOTHER_RUN, run_id=run.run_id)
         else:
             return False

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from data.contracts.errors import ConflictError
+from data.contracts.runs import RunStatus
 from data.metrics import DECISIONS
 from flows.runtime.ledger import figures, runs
 from flows.runtime.ledger.database import insert_or_ignore, now
@@ -66,6 +67,12 @@ class Known:
     """Their own runs; not forks."""
     filed: dict[str, str]
     """The digests of those that are in the vault."""
+
+    def is_open(self, application_id: str) -> bool:
+        """Whether no run and no batch has decided an application, or is about to."""
+        run = self.runs.get(application_id)
+        has_given_up = run is None or run.status in {RunStatus.FAILED, RunStatus.CANCELLED}
+        return has_given_up and application_id not in self.deciders
 
 
 def decision_id_of(batch_id: str, application_id: str) -> str:
