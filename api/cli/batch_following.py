@@ -49,6 +49,34 @@ async def keep_results(desk: DeskClient, batch_id: str, out: Path) -> Any:
     return summary
 
 
+def result_lines(summary: dict[str, Any], out: Path) -> list[str]:
+    """A batch in a few lines: how it ended, its totals, where its results lie."""
+    totals, reviews = summary["totals"], summary["reviews"]
+    lines = [f"Batch {summary['batch_id']}: {summary['status']}"]
+    if summary["error"]:
+        lines.append(f"  {summary['error']['message']}")
+    lines += [
+        f"  line {fault['line']}, {fault['field'] or '/'}: {fault['message']}"
+        for fault in summary["faults"]
+    ]
+    if summary["taken_over"]:
+        lines.append(f"  {summary['taken_over']} chunks were finished before, and taken over")
+    lines.append(
+        f"  {totals['rows']:,} rows in {summary['seconds']:,.1f} s"
+        f" ({summary['rows_per_second']:,.0f} a second), {totals['rejected']:,} rejected"
+    )
+    judged = sum(totals["recommendations"].values()) or 1
+    lines += [
+        f"  {name.replace('_', ' '):<14}{count:>9,}  {count / judged:>6.1%}"
+        for name, count in sorted(totals["recommendations"].items(), key=lambda pair: -pair[1])
+    ]
+    waiting = reviews["pending"] + reviews["open"]
+    if waiting:
+        lines.append(f"  {waiting:,} cases wait for people: `credit-desk inbox`")
+    lines.append(f"  Results: {out}")
+    return lines
+
+
 async def _encoded(lines: AsyncIterator[str]) -> AsyncIterator[bytes]:
     async for line in lines:
         yield line.encode()

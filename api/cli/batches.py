@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -40,7 +40,7 @@ def batch(
     chosen = {"as_of_date": as_of} if as_of else {}
 
     async def underwrite(desk: DeskClient) -> None:
-        from api.cli.batch_following import follow_to_last_row, keep_results
+        from api.cli.batch_following import follow_to_last_row, keep_results, result_lines
         from api.cli.output import print_json
 
         started = await desk.upload("/batches", file, chosen)
@@ -49,7 +49,7 @@ def batch(
         if as_json:
             print_json(summary)
         else:
-            typer.echo("\n".join(_lines(summary, out)))
+            typer.echo("\n".join(result_lines(summary, out)))
         if summary["status"] in {"failed", "cancelled"}:
             raise typer.Exit(1)
 
@@ -85,31 +85,3 @@ def list_batches(
         ],
         empty="No batches yet: `credit-desk batch FILE --out DIR` starts one.",
     )
-
-
-def _lines(summary: dict[str, Any], out: Path) -> list[str]:
-    """A batch in a few lines: how it ended, its totals, where its results lie."""
-    totals, reviews = summary["totals"], summary["reviews"]
-    lines = [f"Batch {summary['batch_id']}: {summary['status']}"]
-    if summary["error"]:
-        lines.append(f"  {summary['error']['message']}")
-    lines += [
-        f"  line {fault['line']}, {fault['field'] or '/'}: {fault['message']}"
-        for fault in summary["faults"]
-    ]
-    if summary["taken_over"]:
-        lines.append(f"  {summary['taken_over']} chunks were finished before, and taken over")
-    lines.append(
-        f"  {totals['rows']:,} rows in {summary['seconds']:,.1f} s"
-        f" ({summary['rows_per_second']:,.0f} a second), {totals['rejected']:,} rejected"
-    )
-    judged = sum(totals["recommendations"].values()) or 1
-    lines += [
-        f"  {name.replace('_', ' '):<14}{count:>9,}  {count / judged:>6.1%}"
-        for name, count in sorted(totals["recommendations"].items(), key=lambda pair: -pair[1])
-    ]
-    waiting = reviews["pending"] + reviews["open"]
-    if waiting:
-        lines.append(f"  {waiting:,} cases wait for people: `credit-desk inbox`")
-    lines.append(f"  Results: {out}")
-    return lines

@@ -12,6 +12,8 @@ import httpx
 import psutil  # type: ignore[import-untyped, unused-ignore]
 import pytest
 
+from api.cli.client import DeskClient
+from api.cli.demo.portfolio import ROWS, underwrite_portfolio
 from data.contracts.base import canonical_json
 from data.contracts.events import EventType
 from tests.command_line import credit_desk
@@ -104,6 +106,23 @@ async def test_a_batch_from_the_command_line_leaves_its_files_and_one_task_run_p
     task_runs = await task_runs_of(hasty_desk, summary)
     assert len(task_runs) == summary["chunks"] == -(-24 // CHUNK_ROWS)
     assert {run["name"] for run in task_runs} == {f"chunk {number}" for number in range(5)}
+
+
+async def test_the_portfolio_of_the_demonstration_ends_in_a_table_of_its_results(
+    hasty_desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "portfolio"
+
+    async with DeskClient(hasty_desk.api_url) as client:
+        await underwrite_portfolio(client, folder)
+
+    printed = capsys.readouterr().out
+    assert f"{ROWS} rows in" in printed
+    assert {"approve", "decline", "refer"} <= {
+        line.split()[0] for line in printed.splitlines()[1:] if line
+    }
+    decided = (folder / "results" / "decisions.jsonl").read_text().splitlines()
+    assert len(decided) == ROWS
 
 
 async def test_the_same_file_again_is_the_same_batch_and_executes_nothing(

@@ -1,4 +1,4 @@
-"""`credit-desk demo`: three applicants side by side, from submission to decision."""
+"""`credit-desk demo`: three applicants side by side, then a small portfolio."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def demo(
     ] = False,
     home: options.Home = None,
 ) -> None:
-    """Underwrite three synthetic applicants and show what the desk decided."""
+    """Underwrite three synthetic applicants and a portfolio, and show what the desk decided."""
     from api.cli.client import chosen_settings
     from api.cli.running import settings_for
     from data.contracts.errors import CreditDeskError
@@ -47,6 +47,7 @@ def demo(
 def _play(settings: Settings, api_url: str, lock: DeskLock | None, *, by_script: bool) -> None:
     """Play on the desk at an address; with a lock, start the desk before and end it after."""
     from api.cli.client import DeskClient, key_for
+    from api.cli.demo.portfolio import underwrite_portfolio
     from api.cli.demo.showcase import Showcase
     from api.cli.running import RoleStates, running, until_told
 
@@ -59,6 +60,7 @@ def _play(settings: Settings, api_url: str, lock: DeskLock | None, *, by_script:
                 DeskClient(api_url, key=key_for(settings, local=True))
             )
             await Showcase(desk, settings.folder, by_script=by_script).play(PERSONAS)
+            await underwrite_portfolio(desk, settings.folder / "portfolio")
 
     if not asyncio.run(until_told(perform())):
         raise typer.Exit(130)

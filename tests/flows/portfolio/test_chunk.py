@@ -13,6 +13,7 @@ from data.contracts.base import canonical_json
 from data.contracts.case import CaseFile
 from data.contracts.decision import DecisionContent
 from data.contracts.errors import AlreadyDecidedError, ConflictError
+from data.contracts.portfolio import PortfolioRow
 from data.contracts.runs import RunStatus
 from data.settings import settings
 from flows.portfolio.chunk import underwrite_chunk
@@ -26,6 +27,7 @@ from flows.runtime.ledger import (
     run_requests,
     tables,
 )
+from flows.runtime.ledger.batches import Batch
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.run_requests import RunRequest
 from flows.runtime.ledger.runs import Run
@@ -40,7 +42,9 @@ from tests.flows.portfolio.portfolios import (
     summary_of,
     write_portfolio,
 )
+from tests.tools.portfolio.portfolios import read
 from tools.case_files import case_ids
+from tools.modelling.synthesize import APPLICATIONS, Recipe, synthesize
 
 
 def submitted(ledger: Ledger, case: CaseFile) -> Run:
@@ -68,13 +72,28 @@ async def test_a_batch_decides_every_persona_as_a_single_run_does(
     ledger: Ledger, tmp_path: Path
 ) -> None:
     handed_in = cases("same")
-    batch = await asyncio.to_thread(
-        done, ledger, write_portfolio(tmp_path / "all.jsonl", handed_in)
-    )
+    path = write_portfolio(tmp_path / "all.jsonl", handed_in)
 
+    await assert_decided_alike(ledger, handed_in, await asyncio.to_thread(done, ledger, path))
+
+    assert len(handed_in) == len(case_ids(settings().data_dir))
+
+
+@pytest.mark.timeout(600)
+async def test_a_batch_decides_generated_applications_as_single_runs_do(
+    ledger: Ledger, tmp_path: Path, soak: bool
+) -> None:
+    synthesize(tmp_path, Recipe(1000 if soak else 60, seed=11))
+    path = tmp_path / APPLICATIONS
+    handed_in = [row.case for row in read(path) if isinstance(row, PortfolioRow)]
+
+    await assert_decided_alike(ledger, handed_in, await asyncio.to_thread(done, ledger, path))
+
+
+async def assert_decided_alike(ledger: Ledger, handed_in: list[CaseFile], batch: Batch) -> None:
+    """Compare each line of a batch with the application's own run, byte for byte."""
     lines = lines_of(ledger, batch)
-
-    assert len(lines) == len(case_ids(settings().data_dir))
+    assert len(lines) == len(handed_in) > 0
     decided = 0
     for case in handed_in:
         alone = await underwritten(case)
