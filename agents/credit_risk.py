@@ -28,16 +28,16 @@ from data.contracts.findings import (
     MemberFinding,
     RiskFinding,
 )
-from data.contracts.policy import AffordabilityTerms
+from data.contracts.policy import AffordabilityTerms, ReasonCode
 from data.contracts.prices import PriceTable
 from data.contracts.questions import AffordabilityQuestion, ScoringQuestion
 from data.contracts.scorecard import Ensemble, Scorecard
 from data.rounding import four_places, rate
 from tools.affordability import assess_affordability, with_other_terms
-from tools.attributes import derive_attributes, joint_attributes
+from tools.attributes import derive_attributes, joint_attributes, record_reasons
 from tools.bureau import fetch_bureau_report, report_problem, report_warnings, usable_score
 from tools.ensemble import combine_probabilities, expected_loss
-from tools.scorecard import score_applicant
+from tools.scorecard import ScoreFactor, score_applicant
 
 _SMALLEST_PD = Decimal("0.000001")
 _WORST_FIRST = (
@@ -107,10 +107,11 @@ class _Card(Agent[ScoringQuestion, MemberFinding]):
             top_factors=tuple(
                 KeyFactor(
                     attribute=factor.attribute,
-                    code=factor.reason,
+                    code=reason,
                     points_lost=four_places(factor.points_lost),
                 )
                 for factor in scored.factors
+                for reason in _reasons(factor, question.attributes)
             ),
         )
 
@@ -187,6 +188,12 @@ def combine_risk(
     )
 
 
+def _reasons(factor: ScoreFactor, attributes: BureauAttributes) -> tuple[ReasonCode, ...]:
+    """The reasons behind a factor: a card has one for all records, an applicant has a lien."""
+    records = record_reasons(attributes.public_record_kinds)
+    return records if factor.attribute == "public_record_24m" and records else (factor.reason,)
+
+
 def _worst(reports: Sequence[BureauReport]) -> BureauStatus:
     return min((report.status for report in reports), key=_WORST_FIRST.index)
 
@@ -220,5 +227,5 @@ def _as_numbers(attributes: BureauAttributes) -> dict[str, bool | int | float | 
     return {
         name: float(value) if isinstance(value, Decimal) else value
         for name, value in attributes
-        if name != "version"
+        if name != "version" and not isinstance(value, tuple)
     }

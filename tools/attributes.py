@@ -23,6 +23,7 @@ from data.contracts.bureau import (
     TradelineType,
 )
 from data.contracts.findings import BureauAttributes
+from data.contracts.policy import ReasonCode
 from data.rounding import cents, ratio
 from tools.base import tool
 
@@ -33,6 +34,13 @@ _REVOLVING_MINIMUM = Decimal("0.05")
 _THIN_TRADES = 3
 _THIN_MONTHS = 12
 _BANKRUPTCIES = {PublicRecordType.BANKRUPTCY_CHAPTER_7, PublicRecordType.BANKRUPTCY_CHAPTER_13}
+_RECORD_REASONS = {
+    PublicRecordType.BANKRUPTCY_CHAPTER_7: ReasonCode.BANKRUPTCY,
+    PublicRecordType.BANKRUPTCY_CHAPTER_13: ReasonCode.BANKRUPTCY,
+    PublicRecordType.JUDGMENT: ReasonCode.COLLECTION_OR_JUDGMENT,
+    PublicRecordType.TAX_LIEN: ReasonCode.TAX_LIEN,
+    PublicRecordType.FORECLOSURE: ReasonCode.FORECLOSURE_REPOSSESSION,
+}
 _LOST = {
     TradelineStatus.CHARGED_OFF,
     TradelineStatus.REPOSSESSED,
@@ -58,6 +66,7 @@ def derive_attributes(
         if joint_obligations or trade.designator is not EcoaDesignator.JOINT
     ]
     oldest = _most((_months(trade.opened_on, as_of) for trade in own), max)
+    recent_records = [record for record in report.public_records if _is_recent(record, as_of)]
     bankruptcies = [record for record in report.public_records if record.type in _BANKRUPTCIES]
     return BureauAttributes(
         version=VERSION,
@@ -74,7 +83,8 @@ def derive_attributes(
             inquiry.hard and _within(inquiry.inquired_on, as_of, 6) for inquiry in report.inquiries
         ),
         collections_open_amount=_unpaid_collections(report, own, as_of),
-        public_record_24m=sum(_is_recent(record, as_of) for record in report.public_records),
+        public_record_24m=len(recent_records),
+        public_record_kinds=tuple(dict.fromkeys(record.type for record in recent_records)),
         bankruptcy_open=any(record.status is PublicRecordStatus.OPEN for record in bankruptcies),
         months_since_bankruptcy_discharge=_most(
             (
@@ -113,9 +123,17 @@ def joint_attributes(first: BureauAttributes, second: BureauAttributes) -> Burea
         version=VERSION,
         monthly_obligations=first.monthly_obligations + second.monthly_obligations,
         mortgage_payment_monthly=first.mortgage_payment_monthly + second.mortgage_payment_monthly,
+        public_record_kinds=tuple(
+            dict.fromkeys((*first.public_record_kinds, *second.public_record_kinds))
+        ),
         **{name: weaker(name, max) for name in worst_is_most.split()},
         **{name: weaker(name, min) for name in worst_is_least.split()},
     )
+
+
+def record_reasons(kinds: Iterable[PublicRecordType]) -> tuple[ReasonCode, ...]:
+    """What an applicant is told about their public records: each kind by its own name."""
+    return tuple(dict.fromkeys(_RECORD_REASONS[kind] for kind in kinds))
 
 
 def _most(values: Iterable[Any], choose: Callable[[Iterable[Any]], Any]) -> Any:

@@ -10,7 +10,13 @@ from pydantic import Field, model_validator
 
 from data.contracts.application import ApplicantRole, NonNegativeMoney
 from data.contracts.base import Contract, Day, Money, Rate, Sha256, Slug
-from data.contracts.bureau import CLOSED_FILES, BureauAlert, BureauScore, BureauStatus
+from data.contracts.bureau import (
+    CLOSED_FILES,
+    BureauAlert,
+    BureauScore,
+    BureauStatus,
+    PublicRecordType,
+)
 from data.contracts.decision import Grade, Offer
 from data.contracts.documents import DocumentKind
 from data.contracts.policy import ReasonCode, Stipulation
@@ -269,6 +275,8 @@ class BureauAttributes(Contract):
     collections_open_amount: Money
     """Unpaid collections and charge-offs of the last twelve months."""
     public_record_24m: Count
+    public_record_kinds: tuple[PublicRecordType, ...] = ()
+    """The kinds of the records that `public_record_24m` counts."""
     bankruptcy_open: bool = False
     months_since_bankruptcy_discharge: Months | None = None
     authorized_user_share: Share | None = None

@@ -50,6 +50,7 @@ class ReasonCode(StrEnum):
     BELOW_LEGAL_AGE = "R99_BELOW_LEGAL_AGE"
     RESIDUAL_INCOME_LOW = "R99_RESIDUAL_INCOME_LOW"
     PAYMENT_BEHAVIOUR_BANK = "R99_PAYMENT_BEHAVIOUR_BANK"
+    TAX_LIEN = "R99_TAX_LIEN"
     SANCTIONS_MATCH = "X_SANCTIONS_MATCH"
     FRAUD_SUSPECTED = "X_FRAUD_SUSPECTED"
     SYNTHETIC_IDENTITY = "X_SYNTHETIC_IDENTITY"
@@ -137,6 +138,7 @@ _REASONS = {
     ReasonCode.PAYMENT_BEHAVIOUR_BANK: _Reason(
         9, "Returned payments or overdrafts on deposit account"
     ),
+    ReasonCode.TAX_LIEN: _Reason(3, "Tax lien on public record"),
 }
 
 
