@@ -19,7 +19,7 @@ from data.contracts.findings import (
 )
 from data.contracts.policy import Stipulation
 from tools.documents import DocumentUnusableError, inconsistencies, read_document, staleness
-from tools.postal import is_po_box, postal_code_fits_state
+from tools.postal import postal_code_fits_state
 
 _EARNED = (DocumentKind.PAYSTUB, DocumentKind.W2, DocumentKind.TAX_RETURN)
 _OWN_BUSINESS = (DocumentKind.TAX_RETURN, DocumentKind.BANK_STATEMENT)
@@ -159,12 +159,14 @@ def _completeness(checklist: tuple[ChecklistItem, ...]) -> Completeness:
 
 
 def _stipulations(application: Application) -> tuple[Stipulation, ...]:
-    present = [applicant.addresses[0] for applicant in application.applicants]
+    as_of = application.as_of_date
+    streets = [applicant.street_address_on(as_of) for applicant in application.applicants]
+    present = [
+        street or applicant.addresses[0]
+        for street, applicant in zip(streets, application.applicants, strict=True)
+    ]
     asked: list[Stipulation] = []
-    if any(
-        all(is_po_box(address) for address in applicant.addresses)
-        for applicant in application.applicants
-    ):
+    if None in streets:
         asked.append(
             Stipulation(
                 code="street_address_required",
@@ -177,7 +179,7 @@ def _stipulations(application: Application) -> tuple[Stipulation, ...]:
                 code="confirm_postal_code", text="Confirm the ZIP code; it is not of the state."
             )
         )
-    if application.primary.addresses[0].state != application.state:
+    if application.state not in {None, application.residence_state}:
         asked.append(
             Stipulation(
                 code="confirm_state_of_residence",

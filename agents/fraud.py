@@ -5,6 +5,7 @@ from __future__ import annotations
 from agents.base import Agent
 from data.contracts.case import CaseFile
 from data.contracts.findings import FindingStatus, FraudFinding
+from data.contracts.fraud import FraudSignals
 from tools.fraud_signals import fraud_band, fraud_score, fraud_typology, score_fraud_signals
 
 
@@ -16,7 +17,7 @@ class FraudAgent(Agent[CaseFile, FraudFinding]):
     async def answer(self, question: CaseFile) -> FraudFinding:
         signals = score_fraud_signals(question)
         score = fraud_score(signals)
-        complete = question.fraud_signals is not None
+        complete = question.fraud_signals not in (None, FraudSignals())
         return FraudFinding(
             agent=self.label,
             agent_version=self.version,

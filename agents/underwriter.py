@@ -6,6 +6,8 @@ outcome of policy and review, and refuses an outcome that is not allowed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from agents.base import Agent
 from data.contracts.decision import (
     Condition,
@@ -50,7 +52,7 @@ class Pricer(Agent[PricingQuestion, PricingFinding]):
                     term_months=facts.term_months,
                     grade=question.grade,
                     state=facts.state,
-                    covered_borrower=facts.covered_borrower,
+                    covered_borrower=facts.covered_borrower is not False,
                     as_of=question.as_of_date,
                 ),
             )
@@ -108,7 +110,7 @@ class DecisionWriter(Agent[DecisionQuestion, DecisionContent]):
             principal_reasons=_reasons(question),
             offer=offer,
             alternatives=alternatives,
-            conditions=(*question.conditions, *_stipulated(policy)) if asks else (),
+            conditions=_distinct((*question.conditions, *_stipulated(policy))) if asks else (),
             rulings=question.rulings,
             score_disclosure=_disclosure(question.bureau) if policy else None,
         )
@@ -162,6 +164,11 @@ def _stipulated(policy: PolicyResult | None) -> tuple[Condition, ...]:
         Condition(code=stipulation.code, text=stipulation.text)
         for stipulation in (policy.stipulations if policy else ())
     )
+
+
+def _distinct(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
+    """Each condition once: intake and policy may ask for the same."""
+    return tuple({condition.code: condition for condition in conditions}.values())
 
 
 def _disclosure(bureau: BureauFinding | None) -> ScoreDisclosure | None:

@@ -173,7 +173,7 @@ class ApplicantView(Contract):
     other_income: tuple[OtherIncome, ...]
     housing_payment_monthly: NonNegativeMoney
     dependents: Count
-    military_covered_borrower: bool
+    military_covered_borrower: bool | None
 
 
 class ApplicationView(Contract):
@@ -188,7 +188,7 @@ class ApplicationView(Contract):
     purpose: Purpose
     amount_requested: Money
     term_months: Months
-    state: StateCode
+    state: StateCode | None
     applicants: tuple[ApplicantView, ...]
     consent: Consent | None
     collateral_value: Money | None

@@ -85,7 +85,8 @@ def facts_of(rulebook: Rulebook, case: CaseFile, evidence: Evidence) -> PolicyFa
     """The facts for the policy. A cleared applicant counts as not on the watchlist."""
     facts = policy_facts(
         case.application,
-        rulebook.policy.affordability,
+        rulebook.policy,
+        rulebook.prices,
         evidence.verification,
         evidence.bureau,
         evidence.risk,
@@ -110,7 +111,7 @@ def is_declined(policy: PolicyResult) -> bool:
 def _priced(
     rulebook: Rulebook, case: CaseFile, evidence: Evidence, adjusted: AdjustedTerms | None
 ) -> Offer:
-    asked = case.application
+    asked, facts = case.application, facts_of(rulebook, case, evidence)
     try:
         return price_adjusted(
             rulebook.prices,
@@ -118,8 +119,8 @@ def _priced(
             amount=asked.amount_requested,
             term_months=asked.term_months,
             grade=evidence.risk.grade if evidence.risk else None,
-            state=asked.state,
-            covered_borrower=facts_of(rulebook, case, evidence).covered_borrower,
+            state=facts.state,
+            covered_borrower=facts.covered_borrower is not False,
             as_of=asked.as_of_date,
         )
     except AnswerRejectedError as error:

@@ -120,7 +120,7 @@ def _passing_offer(
             term_months=term_months,
             grade=grade,
             state=facts.state,
-            covered_borrower=facts.covered_borrower,
+            covered_borrower=facts.covered_borrower is not False,
             as_of=as_of,
         )
     except ToolError:

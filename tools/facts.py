@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -12,42 +13,53 @@ from data.contracts.facts import PolicyFacts
 from data.contracts.findings import (
     AffordabilityFinding,
     BureauFinding,
+    FindingStatus,
     IdentityDocumentStatus,
     IncomeFinding,
     KycFinding,
     RiskFinding,
     Verification,
 )
-from data.contracts.policy import AffordabilityTerms
+from data.contracts.policy import AffordabilityTerms, RulePack
+from data.contracts.prices import PriceTable
 from tools.affordability import income_limit
 
 
 def policy_facts(
     application: Application,
-    terms: AffordabilityTerms,
+    pack: RulePack,
+    prices: PriceTable,
     verification: Verification | None = None,
     bureau: BureauFinding | None = None,
     risk: RiskFinding | None = None,
 ) -> PolicyFacts:
-    """All facts for the policy. A fact without a finding stays None."""
+    """All facts for the policy. A fact without a finding stays None.
+
+    The law of residence follows from the addresses: `state` of the application has no part in it.
+    """
     day = application.as_of_date
     verified = verification or Verification()
     known: dict[str, Any] = {
         "product": application.product,
         "amount_requested": application.amount_requested,
         "term_months": application.term_months,
-        "state": application.state,
         "youngest_age": min(applicant.age_on(day) for applicant in application.applicants),
-        "covered_borrower": any(
+        "covered_borrower": _any_known(
             applicant.military_covered_borrower for applicant in application.applicants
         ),
     }
+    known |= _residence(application, pack, prices)
     if verified.kyc is not None:
         known |= _identity(verified.kyc)
     if verified.fraud is not None:
-        known |= {"fraud_band": verified.fraud.band, "fraud_score": verified.fraud.score}
+        known |= {
+            "fraud_band": verified.fraud.band,
+            "fraud_score": verified.fraud.score,
+            # A degraded finding has judged the file and documents, and no device or network.
+            "fraud_signals_known": verified.fraud.status is FindingStatus.OK,
+        }
     if verified.income is not None:
-        known |= _income(verified.income, application.amount_requested, terms)
+        known |= _income(verified.income, application.amount_requested, pack.affordability)
     if bureau is not None:
         known |= _bureau(bureau, verified.kyc, day)
     if risk is not None:
@@ -66,6 +78,36 @@ def facts_with_terms(
     if ability is not None:
         changed |= _ability(ability)
     return PolicyFacts.model_validate(dict(facts) | changed)
+
+
+def _residence(application: Application, pack: RulePack, prices: PriceTable) -> dict[str, Any]:
+    """The facts that follow from where the applicants live; of two states the stricter counts."""
+    day, people = application.as_of_date, application.applicants
+    streets = [applicant.street_address_on(day) for applicant in people]
+    states = [
+        (street or applicant.addresses[0]).state
+        for street, applicant in zip(streets, people, strict=True)
+    ]
+    caps = [prices.apr_caps.in_state(state) for state in states]
+    strictest = min(range(len(people)), key=lambda place: caps[place] or 0)
+    known: dict[str, Any] = {
+        "state": states[strictest],
+        "apr_cap": caps[strictest],
+        "street_address": None not in streets,
+    }
+    if pack.capacity is not None:
+        lacking = [
+            pack.capacity.age_in(state) - applicant.age_on(day)
+            for state, applicant in zip(states, people, strict=True)
+        ]
+        known["years_below_capacity"] = max(0, *lacking)
+    return known
+
+
+def _any_known(answers: Iterable[bool | None]) -> bool | None:
+    """True when one answer is, None when no answer is true and one is missing."""
+    given = set(answers)
+    return True if True in given else None if None in given else False
 
 
 def _identity(kyc: KycFinding) -> dict[str, Any]:

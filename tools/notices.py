@@ -42,6 +42,17 @@ _REPORT_RIGHTS = (
     "this notice, and if you find that any information in it is inaccurate or incomplete, you "
     "have the right to dispute the matter with the agency."
 )
+_COVERED_BORROWERS = (
+    "Federal law provides important protections to members of the Armed Forces and their "
+    "dependents relating to extensions of consumer credit. In general, the cost of consumer credit "
+    "to a member of the Armed Forces and his or her dependent may not exceed an annual percentage "
+    "rate of 36 percent. This rate must include, as applicable to the credit transaction or "
+    "account: the costs associated with credit insurance premiums; fees for ancillary products "
+    "sold in connection with the credit transaction; any application fee charged (other than "
+    "certain application fees for specified credit transactions or accounts); and any "
+    "participation fee charged (other than certain participation fees for a credit card account)."
+)
+"""The statement of 32 CFR 232.6(c)(3)."""
 
 
 def load_notice_terms(data_dir: Path) -> NoticeTerms:
@@ -72,6 +83,7 @@ def _approval(content: DecisionContent, terms: NoticeTerms) -> Iterator[str]:
     yield "Your application for credit has been approved."
     if content.offer is not None:
         yield _terms_of(content.offer)
+    yield from _to_covered_borrowers(content)
     yield from _conditions("Before the loan is paid out, please note:", content)
     if content.score_disclosure is not None and content.grade is not Grade.A:
         yield (
@@ -96,6 +108,7 @@ def _counter_offer(content: DecisionContent, terms: NoticeTerms) -> Iterator[str
             f"If this offer is acceptable to you, please notify us by {content.offer.expires_on}. "
             "If we do not hear from you by then, your application is declined."
         )
+    yield from _to_covered_borrowers(content)
     yield from _conditions("Before the loan is paid out, please note:", content)
     yield from _reasons("Principal reasons for not granting your request", content)
     yield from _rights(content, terms)
@@ -163,6 +176,17 @@ def _rights(content: DecisionContent, terms: NoticeTerms) -> Iterator[str]:
         if content.score_disclosure is not None:
             yield _score(content.score_disclosure)
     yield _EQUAL_CREDIT + "\n" + _party(terms.agency)
+
+
+def _to_covered_borrowers(content: DecisionContent) -> Iterator[str]:
+    """The statement of the Military Lending Act, unless no applicant is a covered borrower."""
+    answers = [
+        result.inputs["covered_borrower"]
+        for result in content.rule_results
+        if "covered_borrower" in result.inputs
+    ]
+    if any(answer != "false" for answer in answers):
+        yield _COVERED_BORROWERS
 
 
 def _report_was_used(content: DecisionContent) -> bool:

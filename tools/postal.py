@@ -8,8 +8,6 @@ from rapidfuzz import fuzz
 
 from data.contracts.application import Address
 
-_PO_BOX = re.compile(r"\b(p\.?\s*o\.?\s*box|post\s+office\s+box|pmb)\b", re.IGNORECASE)
-
 _FIRST_DIGIT = {
     "0": "CT MA ME NH NJ NY RI VT",
     "1": "DE NY PA",
@@ -62,7 +60,7 @@ _SHORT = {
 
 def is_po_box(address: Address) -> bool:
     """Whether the address is a post office box, which cannot be a residence."""
-    return _PO_BOX.search(address.line1) is not None
+    return not address.is_street
 
 
 def postal_code_fits_state(address: Address) -> bool:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from data.contracts.decision import AdjustedTerms, Grade, Offer
-from data.contracts.errors import AnswerRejectedError, ToolError
+from data.contracts.errors import AnswerRejectedError, RecordCorruptError, ToolError
 from data.contracts.prices import PriceTable
 from data.rounding import cents
 from tools.amortization import level_payment, schedule
@@ -24,8 +24,19 @@ _BASIS_POINT = Decimal("0.0001")
 
 
 def load_prices(data_dir: Path, name: str = "prices") -> PriceTable:
-    """Read `policy/<name>.yaml`. Raises RecordNotFoundError or RecordCorruptError."""
-    return load_versioned(data_dir / "policy" / f"{name}.yaml", PriceTable)
+    """Read `policy/<name>.yaml`. Raises as `load_price_table`."""
+    return load_price_table(data_dir / "policy" / f"{name}.yaml")
+
+
+def load_price_table(path: Path) -> PriceTable:
+    """Read a table. Raises RecordNotFoundError or RecordCorruptError.
+
+    A table that would price a loan in a state that it does not list is refused.
+    """
+    prices = load_versioned(path, PriceTable)
+    if not prices.apr_caps.only_listed_states:
+        raise RecordCorruptError(f"{path.name}: /apr_caps/only_listed_states: must be true")
+    return prices
 
 
 def priced(
@@ -42,11 +53,13 @@ def priced(
     """Price one loan at the rate of the table, or at `rate` when a reviewer set it.
 
     A rate of the table is lowered by whole basis points until the APR is within every cap. A
-    reviewer's rate is not changed. Raises ToolError when no rate is low enough, or when a
-    reviewer's rate gives an APR above the cap.
+    reviewer's rate is not changed. Raises ToolError when no rate is low enough, when a reviewer's
+    rate gives an APR above the cap, or when the table does not list the state.
     """
     priced_as = grade or prices.ungraded_as
     cap = prices.apr_caps.for_loan(state, covered_borrower=covered_borrower)
+    if cap is None:
+        raise ToolError("the lender has no price in the state of residence")
 
     def offer_at(chosen: Decimal) -> Offer:
         return _offer(prices, amount, term_months, priced_as, chosen, as_of)

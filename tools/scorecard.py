@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.contracts.errors import ToolError
+from data.contracts.errors import PolicyRefusedError, ToolError
 from data.contracts.policy import ReasonCode
 from data.contracts.scorecard import AttributeValue, CardAttribute, Scorecard
 from tools.base import tool
+from tools.policy_law import forbidden_in_card
 from tools.versioned_data import load_versioned
 
 
@@ -39,8 +40,15 @@ class CardScore:
 
 
 def load_scorecard(path: Path) -> Scorecard:
-    """Read a card. Raises RecordNotFoundError or RecordCorruptError, which name the file."""
-    return load_versioned(path, Scorecard)
+    """Read a card.
+
+    Raises RecordNotFoundError or RecordCorruptError, which name the file, and PolicyRefusedError
+    with the attribute for a card that the law forbids.
+    """
+    card = load_versioned(path, Scorecard)
+    if problems := tuple(forbidden_in_card(card)):
+        raise PolicyRefusedError(path.name, problems)
+    return card
 
 
 @tool()

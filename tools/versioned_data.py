@@ -36,10 +36,19 @@ def load_versioned(path: Path, contract: type[T]) -> T:
 @lru_cache(maxsize=64)
 def _load(path: Path, contract: type[Contract], _changed: int, _size: int) -> Contract:
     try:
-        return contract.model_validate(_parse(path))
+        return contract.model_validate(parsed(path))
     except ValidationError as error:
         found = ContractViolationError.of(path.name, error)
         raise RecordCorruptError(found.message) from None
+
+
+def parsed(path: Path) -> Any:
+    """The content of a YAML or JSON file, before any contract.
+
+    Raises RecordCorruptError, which names the file.
+    """
+    try:
+        return _parse(path)
     except StrictJsonError as error:
         raise RecordCorruptError(f"{path.name}: {error.message}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:

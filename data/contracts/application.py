@@ -31,6 +31,7 @@ from data.contracts.personal import (
 )
 from data.contracts.quantities import Count, Months
 from data.contracts.ssn import is_itin, normal_ssn
+from data.contracts.streets import names_street
 from data.zones import local_day
 
 _OLDEST_AGE = 120
@@ -113,6 +114,11 @@ class Address(PersonalRecord):
     until: Day | None = None
     ownership: Ownership = Ownership.RENT
 
+    @property
+    def is_street(self) -> bool:
+        """Whether a person can live there: not a post office box or General Delivery alone."""
+        return names_street(self.line1)
+
 
 class Employment(Contract):
     """The applicant's employment as stated. Amounts are gross, per month."""
@@ -154,8 +160,9 @@ class Applicant(PersonalRecord):
     other_income: Annotated[tuple[OtherIncome, ...], Field(max_length=20)] = ()
     housing_payment_monthly: NonNegativeMoney = Decimal("0.00")
     dependents: Annotated[Count, Field(le=20)] = 0
-    military_covered_borrower: Flag = False
-    """Whether the Military Lending Act and its ceiling of 36 % apply."""
+    military_covered_borrower: Flag | None = None
+    """Whether the Military Lending Act and its ceiling of 36 % apply; None when it was not checked.
+    The policy then asks, and the price keeps to the ceiling."""
 
     @field_validator("ssn")
     @classmethod
@@ -179,6 +186,17 @@ class Applicant(PersonalRecord):
         return sum(
             (income.monthly for income in self.other_income), self.employment.gross_monthly_stated
         )
+
+    def street_address_on(self, day: date) -> Address | None:
+        """The first present address with a street; None when the applicant has given none."""
+        present = (
+            address for address in self.addresses if address.until is None or address.until >= day
+        )
+        return next((address for address in present if address.is_street), None)
+
+    def state_on(self, day: date) -> str:
+        """The state of residence, from the present street address where there is one."""
+        return (self.street_address_on(day) or self.addresses[0]).state
 
     def age_on(self, day: date) -> int:
         """Completed years of life."""
@@ -207,8 +225,8 @@ class Application(PersonalRecord):
     purpose: Purpose = Purpose.OTHER
     amount_requested: Annotated[Money, Field(gt=0)]
     term_months: Annotated[Months, Field(ge=1)]
-    state: StateCode
-    """The state whose law applies: where the primary applicant lives."""
+    state: StateCode | None = None
+    """The state as the channel states it. The law of residence follows from the addresses."""
     applicants: Annotated[tuple[Applicant, ...], Field(min_length=1, max_length=2)]
     consent: Annotated[Consent | None, Field(validate_default=True)] = None
     collateral_value: Annotated[Money, Field(gt=0)] | None = None
@@ -228,6 +246,11 @@ class Application(PersonalRecord):
         return next(
             (applicant for applicant in self.applicants if applicant.role is ApplicantRole.CO), None
         )
+
+    @property
+    def residence_state(self) -> str:
+        """Where the primary applicant lives on the as-of date."""
+        return self.primary.state_on(self.as_of_date)
 
     def day_of(self, moment: datetime) -> date:
         """The day of an instant where the primary applicant lives (see `data.zones`)."""

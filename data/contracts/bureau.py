@@ -82,6 +82,10 @@ class PublicRecordStatus(StrEnum):
     SATISFIED = "satisfied"
 
 
+_SPECIAL_CODES = 9000
+"""From here on a bureau's number says why there is no score."""
+
+
 class ScoreFactor(Contract):
     """A reason why the score is not higher, with the bureau's own code and text."""
 
@@ -101,8 +105,8 @@ class BureauScore(Contract):
 
     @property
     def is_scored(self) -> bool:
-        """Whether `value` is a score and not a special code."""
-        return self.range_min <= self.value <= self.range_max
+        """Whether `value` is a score and not a special code, which a stated range cannot change."""
+        return self.range_min <= self.value <= self.range_max and self.value < _SPECIAL_CODES
 
 
 class Tradeline(Contract):

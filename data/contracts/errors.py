@@ -4,6 +4,7 @@ CreditDeskError
 ├── RecordNotFoundError (LookupError)       nothing is filed under that name
 │   └── RecordErasedError                   its personal data was erased; a tombstone is left
 ├── RecordCorruptError (ValueError)         a file is there and cannot be trusted
+│   └── PolicyRefusedError                  rules or scorecards that must not decide; names each
 ├── ContractViolationError (ValueError)     input or output breaks its contract; names the fields
 ├── ConflictError                           the request contradicts what is already recorded
 │   └── AlreadyDecidedError                 another run has decided the application
@@ -124,6 +125,32 @@ class RecordErasedError(RecordNotFoundError):
 
 class RecordCorruptError(CreditDeskError, ValueError):
     code = "record_corrupt"
+
+
+@dataclass(frozen=True)
+class PackProblem:
+    """One thing wrong with a rule of a policy, or with an attribute of a scorecard."""
+
+    rule: str
+    """The id of the rule or attribute; empty for the file as a whole."""
+    field: str
+    """The field of the rule, or the fact that it compares."""
+    message: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.rule, self.field, self.message) if part)
+
+
+class PolicyRefusedError(RecordCorruptError):
+    """A policy or a scorecard that must not decide. Its message is about the first problem."""
+
+    code = "policy_refused"
+
+    def __init__(self, file: str, problems: Sequence[PackProblem], **origin: str | None) -> None:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(f"{file}: {problems[0]}{more}", **origin)
+        self.file = file
+        self.problems = tuple(problems)
 
 
 class ContractViolationError(CreditDeskError, ValueError):

@@ -5,8 +5,20 @@ None always means "not known". It never means "does not exist".
 
 from __future__ import annotations
 
+from decimal import Decimal
+from functools import lru_cache
 from types import UnionType
-from typing import Annotated, Any, Union, cast, get_args, get_origin
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from data.contracts.application import Product, StateCode
 from data.contracts.base import Contract, Money, Rate
@@ -28,9 +40,17 @@ class PolicyFacts(Contract):
     amount_requested: Money
     term_months: Months
     state: StateCode
+    """Of residence. Where two applicants live in two states, the one with the lower ceiling."""
     youngest_age: Count
     """Age of the younger applicant on the as-of date, in completed years."""
-    covered_borrower: bool
+    covered_borrower: bool | None = None
+    """None when it is not known of an applicant."""
+    years_below_capacity: Count | None = None
+    """The most years that an applicant lacks to the legal capacity of their own state."""
+    street_address: bool | None = None
+    """Whether every applicant has given a street address."""
+    apr_cap: Rate | None = None
+    """The ceiling of the APR in `state`; None where the lender has no price."""
 
     identity_status: IdentityStatus | None = None
     identity_document_expired: bool | None = None
@@ -38,6 +58,8 @@ class PolicyFacts(Contract):
 
     fraud_band: FraudBand | None = None
     fraud_score: Count | None = None
+    fraud_signals_known: bool | None = None
+    """Whether the signals of device and network were there to be judged."""
 
     income_verdict: IncomeVerdict | None = None
     income_deviation: Rate | None = None
@@ -99,6 +121,64 @@ TERM_FACTS = frozenset(
 """The facts that depend on the amount, the term or the rate."""
 
 
+class Axis(NamedTuple):
+    """The values that a fact can have, from the lowest to the highest."""
+
+    step: Decimal
+    """The distance between two neighbouring values."""
+    least: Decimal | None
+    most: Decimal | None
+    better: Literal["low", "high"] | None
+    """The end of the axis for which a policy has no reason to ask or to decline; None where that is
+    in the middle."""
+    words: tuple[str, ...] = ()
+    """The values of a fact in words, from the best to the worst. Its axis is their places."""
+
+
+def _names(listed: str) -> frozenset[str]:
+    return frozenset(listed.split())
+
+
+_BETTER_LOW = _names(
+    """
+    years_below_capacity fraud_score income_deviation nsf_count amount_over_income_limit
+    bureau_report_age_days unanswered_alerts worst_dpd_12m worst_dpd_24m current_dpd inquiries_6m
+    public_record_24m collections_open_amount utilization_revolving pd disagreement dti_before
+    dti_after dti_stressed payment_to_income
+    """
+)
+_BETTER_HIGH = _names(
+    """
+    verified_monthly_income income_limit bureau_score trades_open
+    months_since_bankruptcy_discharge residual_margin residual_margin_stressed
+    affordable_principal
+    """
+)
+
+
+_BEST_FIRST = (FraudBand, Grade, IdentityStatus, IncomeVerdict, WatchlistStatus)
+"""The kinds of words with an order."""
+
+
+@lru_cache(maxsize=256)
+def axis_of(name: str) -> Axis | None:
+    """The axis of a fact; None for a fact without an order. Raises KeyError for an unknown fact."""
+    kind = fact_type(name)
+    if issubclass(kind, _BEST_FIRST):
+        words = tuple(member.value for member in kind)
+        return Axis(Decimal(1), Decimal(0), Decimal(len(words) - 1), "low", words)
+    if kind not in (int, Decimal):
+        return None
+    low, high = name in _BETTER_LOW, name in _BETTER_HIGH
+    better: Literal["low", "high"] | None = "low" if low else "high" if high else None
+    if kind is int:
+        return Axis(Decimal(1), Decimal(0), None, better)
+    option = _option(name)
+    step = Decimal("0.01") if option is Money else Decimal("0.000001")
+    is_share = option is Share
+    return Axis(step, Decimal(0) if is_share else None, Decimal(1) if is_share else None, better)
+
+
 def fact_type(name: str) -> type:
     """The Python type of a fact, without its None. Raises KeyError for an unknown fact."""
     found = _without_none(name)
@@ -111,7 +191,17 @@ def fact_item_type(name: str) -> type:
 
 
 def _without_none(name: str) -> Any:
-    found: Any = PolicyFacts.model_fields[name].annotation
+    found = _option(name)
+    return get_args(found)[0] if get_origin(found) is Annotated else found
+
+
+def _option(name: str) -> Any:
+    """The annotation of a fact without its None."""
+    found: Any = _HINTS[name]
     if get_origin(found) in (Union, UnionType):
         found = next(option for option in get_args(found) if option is not type(None))
-    return get_args(found)[0] if get_origin(found) is Annotated else found
+    return found
+
+
+_HINTS = get_type_hints(PolicyFacts, include_extras=True)
+"""Pydantic's own fields strip the alias, such as Money, from a fact that is always known."""

@@ -7,7 +7,12 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, StrictBool
 
+from data.contracts.application import StateCode
 from data.contracts.base import Contract, Day, Flag, Money, Rate, Sha256, Slug
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class ReasonCode(StrEnum):
@@ -51,6 +56,7 @@ class ReasonCode(StrEnum):
     RESIDUAL_INCOME_LOW = "R99_RESIDUAL_INCOME_LOW"
     PAYMENT_BEHAVIOUR_BANK = "R99_PAYMENT_BEHAVIOUR_BANK"
     TAX_LIEN = "R99_TAX_LIEN"
+    COVERED_BORROWER_UNKNOWN = "R99_COVERED_BORROWER_UNKNOWN"
     SANCTIONS_MATCH = "X_SANCTIONS_MATCH"
     FRAUD_SUSPECTED = "X_FRAUD_SUSPECTED"
     SYNTHETIC_IDENTITY = "X_SYNTHETIC_IDENTITY"
@@ -139,6 +145,9 @@ _REASONS = {
         9, "Returned payments or overdrafts on deposit account"
     ),
     ReasonCode.TAX_LIEN: _Reason(3, "Tax lien on public record"),
+    ReasonCode.COVERED_BORROWER_UNKNOWN: _Reason(
+        7, "Status as a covered borrower under the Military Lending Act is not known"
+    ),
 }
 
 
@@ -219,6 +228,8 @@ class Rule(Contract):
     gate: Slug | None = None
     """The gate where a reviewer answers a referral (by default the underwriter's gate), or checks
     a soft decline before the notice goes out."""
+    source: str | None = Field(default=None, exclude_if=_is_none)
+    """The law or document that the rule follows. Packs of older runs are hashed without it."""
     owner: str
     effective_from: Day
     effective_to: Day | None = None
@@ -243,6 +254,25 @@ class AffordabilityTerms(Contract):
     """The largest loan of the product, for every approver."""
 
 
+class CapacityAge(Contract):
+    """The age at which a person may bind themselves by a contract, in completed years."""
+
+    age: Annotated[int, Field(strict=True, ge=14, le=21)]
+    source: Annotated[str, Field(min_length=1)]
+    """The statute."""
+
+
+class LegalCapacity(Contract):
+    """The ages of legal capacity of the states."""
+
+    default: CapacityAge
+    states: dict[StateCode, CapacityAge]
+    """The states with a rule of their own."""
+
+    def age_in(self, state: str) -> int:
+        return self.states.get(state, self.default).age
+
+
 class RulePack(Contract):
     """All rules for one product, in one version."""
 
@@ -251,6 +281,8 @@ class RulePack(Contract):
     version: str
     product: str
     affordability: AffordabilityTerms
+    capacity: LegalCapacity | None = Field(default=None, exclude_if=_is_none)
+    """None only in packs that older runs have pinned. They are hashed without it."""
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
 
     def __hash__(self) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from data.contracts.application import StateCode
-from data.contracts.base import Contract, Money, Rate, Slug
+from data.contracts.base import Contract, Flag, Money, Rate, Slug
 from data.contracts.decision import Grade
 from data.contracts.quantities import Months
 
@@ -22,11 +23,20 @@ class AprCaps(Contract):
     covered_borrower: YearlyRate
     """Under the Military Lending Act, 36 %."""
     states: dict[StateCode, YearlyRate]
+    only_listed_states: Flag = Field(default=False, exclude_if=operator.not_)
+    """Whether a state that is not listed has no price. False only in tables that older runs have
+    pinned: `load_prices` refuses it. They are hashed without it."""
 
-    def for_loan(self, state: str, *, covered_borrower: bool) -> Rate:
-        """The lowest cap that applies to a borrower."""
-        caps = [self.lender, self.states.get(state, self.lender)]
-        return min([*caps, self.covered_borrower] if covered_borrower else caps)
+    def in_state(self, state: str) -> Rate | None:
+        """The cap for every borrower of a state; None where the lender has no price."""
+        if state not in self.states and self.only_listed_states:
+            return None
+        return min(self.lender, self.states.get(state, self.lender))
+
+    def for_loan(self, state: str, *, covered_borrower: bool) -> Rate | None:
+        """The lowest cap that applies to a borrower; None where the lender has no price."""
+        cap = self.in_state(state)
+        return cap if cap is None or not covered_borrower else min(cap, self.covered_borrower)
 
 
 class PriceTable(Contract):

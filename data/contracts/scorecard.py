@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from data.contracts.base import Contract, Slug
+from data.contracts.base import Contract, Day, Slug
 from data.contracts.decision import Grade
 from data.contracts.policy import ReasonCode
 from data.contracts.quantities import Share
@@ -29,6 +29,18 @@ class Bin(Contract):
     points: Number
 
 
+class SignOff(Contract):
+    """A person's consent to an attribute that may stand for a prohibited one, and the grounds."""
+
+    by: Annotated[str, Field(min_length=1)]
+    on: Day
+    grounds: Annotated[str, Field(min_length=1)]
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class CardAttribute(Contract):
     """One attribute of the card with its bins."""
 
@@ -38,6 +50,8 @@ class CardAttribute(Contract):
     bins: Annotated[tuple[Bin, ...], Field(min_length=1)]
     missing: Number
     """The points when the value is not known."""
+    sign_off: SignOff | None = Field(default=None, exclude_if=_is_none)
+    """Needed for a place. Cards of older runs are hashed without it."""
 
     @property
     def is_categorical(self) -> bool:

@@ -114,6 +114,7 @@ class Person:
             ),
             "housing_payment_monthly": Decimal(self.housing),
             "dependents": self.dependents,
+            "military_covered_borrower": False,
         }
         return Applicant(**(stated | self.extra))
 

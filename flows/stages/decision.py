@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from data.contracts.case import CaseFile
 from data.contracts.decision import (
+    Condition,
     DecisionContent,
     HumanRuling,
     Outcome,
@@ -53,6 +54,9 @@ async def issue_decision(
             bureau=evidence.bureau,
             pricing=pricing.finding if pricing else None,
             offer=pricing.offer if pricing else None,
+            conditions=tuple(
+                Condition(code=asked.code, text=asked.text) for asked in intake.finding.stipulations
+            ),
             rulings=rulings,
         ),
     )

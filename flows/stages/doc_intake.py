@@ -26,8 +26,8 @@ _FURTHER = "further documents, as the underwriter has asked"
 async def take_in(case: CaseFile) -> Intake:
     """Apply the hard rules to the application alone, and read the documents."""
     await preread(case, current_run().executor.compute)
-    pack = agents().rulebook.policy
-    facts = policy_facts(case.application, pack.affordability)
+    book = agents().rulebook
+    pack, facts = book.policy, policy_facts(case.application, book.policy, book.prices)
     broken = find_broken_hard_rules(pack, facts, case.application.as_of_date)
     stops = any(rule.outcome is RuleOutcome.DECLINE for rule in broken)
     finding = await ask(agents().doc_intake, case)

@@ -78,7 +78,7 @@ async def decide(case: CaseFile) -> Judged:
     """All stages in their order, without gates."""
     application = case.application
     intake = await DocIntakeAgent().run(case)
-    facts = policy_facts(application, PACK.affordability)
+    facts = policy_facts(application, PACK, PRICES)
     stopped = hard_stop(evaluate_policy(PACK, facts, application.as_of_date))
     verification, bureau, risk = Verification(), None, None
     if not stopped:
@@ -92,7 +92,7 @@ async def decide(case: CaseFile) -> Judged:
         except ToolUnavailableError:
             bureau = None
         risk = await _risk(case, verification, bureau)
-        facts = policy_facts(application, PACK.affordability, verification, bureau, risk)
+        facts = policy_facts(application, PACK, PRICES, verification, bureau, risk)
     factors = risk.key_factors if risk else ()
     policy = evaluate_policy(PACK, facts, application.as_of_date, factors)
     pricing = await Pricer(PACK, PRICES).run(
@@ -100,8 +100,8 @@ async def decide(case: CaseFile) -> Judged:
             facts=facts,
             grade=risk.grade if risk else None,
             ability=risk.ability if risk else None,
-            state=application.state,
-            covered_borrower=facts.covered_borrower,
+            state=facts.state,
+            covered_borrower=facts.covered_borrower is not False,
             as_of_date=application.as_of_date,
         )
     )

@@ -101,18 +101,26 @@ def test_whatever_is_adjusted_the_amount_has_to_be_one_that_is_lent(
 
 
 def test_a_state_has_a_ceiling_of_its_own(bora: ReviewCase) -> None:
-    in_new_york = asking(bora, state="NY")
+    (applicant,) = bora.case.application.applicants
+    albany = {"city": "Albany", "state": "NY", "postal_code": "12207"}
+    home = applicant.addresses[0].model_copy(update=albany)
+    in_new_york = asking(bora, applicants=(applicant.model_copy(update={"addresses": (home,)}),))
 
     assert refused(in_new_york, rate="0.2199") == "rate"
     assert granted(bora, rate="0.2199").offer.apr > Decimal("0.25")
     assert granted(in_new_york, amount="9000.00").offer.apr <= Decimal("0.25")
 
 
-def test_a_covered_borrower_has_a_ceiling_of_their_own(bora: ReviewCase) -> None:
+@pytest.mark.parametrize("is_covered", [True, None], ids=["covered", "not known"])
+def test_a_covered_borrower_has_a_ceiling_of_their_own(
+    bora: ReviewCase, is_covered: bool | None
+) -> None:
     caps = BOOK.prices.apr_caps.model_copy(update={"covered_borrower": Decimal("0.2")})
     prices = BOOK.prices.model_copy(update={"apr_caps": caps})
     careful = replace(bora, rulebook=BOOK.model_copy(update={"prices": prices}))
-    applicant = bora.case.application.primary.model_copy(update={"military_covered_borrower": True})
+    applicant = bora.case.application.primary.model_copy(
+        update={"military_covered_borrower": is_covered}
+    )
     application = bora.case.application.model_copy(update={"applicants": (applicant,)})
     soldier = replace(careful, case=bora.case.model_copy(update={"application": application}))
 

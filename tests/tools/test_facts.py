@@ -9,13 +9,14 @@ from data.settings import Settings
 from tools.case_files import load_case
 from tools.facts import facts_with_terms, policy_facts
 from tools.policy import load_policy
+from tools.pricing import load_prices
 
 DATA = Settings().data_dir
-TERMS = load_policy(DATA).affordability
+PACK, PRICES = load_policy(DATA), load_prices(DATA)
 
 
 def test_before_any_finding_only_the_application_is_known() -> None:
-    facts = policy_facts(load_case(DATA, "ada-prime").application, TERMS)
+    facts = policy_facts(load_case(DATA, "ada-prime").application, PACK, PRICES)
 
     known = {name for name, value in facts if value is not None}
 
@@ -26,6 +27,9 @@ def test_before_any_finding_only_the_application_is_known() -> None:
         "state",
         "youngest_age",
         "covered_borrower",
+        "years_below_capacity",
+        "street_address",
+        "apr_cap",
     }
 
 
@@ -33,7 +37,7 @@ def test_the_younger_of_two_applicants_decides_about_the_age() -> None:
     application = load_case(DATA, "jo-kit-joint").application
     ages = [applicant.age_on(application.as_of_date) for applicant in application.applicants]
 
-    assert policy_facts(application, TERMS).youngest_age == min(ages)
+    assert policy_facts(application, PACK, PRICES).youngest_age == min(ages)
 
 
 def test_a_closed_file_leaves_its_facts_unknown() -> None:
@@ -41,7 +45,7 @@ def test_a_closed_file_leaves_its_facts_unknown() -> None:
         agent="credit_risk.bureau", agent_version="1", bureau_status=BureauStatus.FROZEN
     )
 
-    facts = policy_facts(load_case(DATA, "fay-freeze").application, TERMS, bureau=bureau)
+    facts = policy_facts(load_case(DATA, "fay-freeze").application, PACK, PRICES, bureau=bureau)
 
     assert facts.bureau_status is BureauStatus.FROZEN
     assert facts.bankruptcy_open is None
@@ -56,13 +60,13 @@ def test_an_alert_without_a_proof_of_identity_is_counted() -> None:
         alerts=(BureauAlert.ACTIVE_DUTY, BureauAlert.ADDRESS_DISCREPANCY),
     )
 
-    facts = policy_facts(load_case(DATA, "alma-alert").application, TERMS, bureau=bureau)
+    facts = policy_facts(load_case(DATA, "alma-alert").application, PACK, PRICES, bureau=bureau)
 
     assert facts.unanswered_alerts == 1
 
 
 def test_other_terms_change_only_facts_about_terms() -> None:
-    facts = policy_facts(load_case(DATA, "ada-prime").application, TERMS).model_copy(
+    facts = policy_facts(load_case(DATA, "ada-prime").application, PACK, PRICES).model_copy(
         update={"income_limit": Decimal(20000), "amount_over_income_limit": Decimal(-10000)}
     )
 

@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from data.contracts.bureau import IDENTITY_ALERTS, BureauAlert, BureauStatus
 from data.contracts.decision import Grade
@@ -47,11 +49,15 @@ CLEAN: dict[str, Any] = {
     "state": "IL",
     "youngest_age": 40,
     "covered_borrower": False,
+    "years_below_capacity": 0,
+    "street_address": True,
+    "apr_cap": "0.36",
     "identity_status": IdentityStatus.VERIFIED,
     "identity_document_expired": False,
     "watchlist_status": WatchlistStatus.CLEAR,
     "fraud_band": FraudBand.LOW,
     "fraud_score": 40,
+    "fraud_signals_known": True,
     "income_verdict": IncomeVerdict.VERIFIED,
     "income_deviation": "0.02",
     "verified_monthly_income": "7200",
@@ -112,7 +118,7 @@ def test_a_clean_case_is_approved_without_reasons() -> None:
     ("changes", "rule", "reason"),
     [
         ({"watchlist_status": "true_match"}, "sanctions-true-match", ReasonCode.SANCTIONS_MATCH),
-        ({"youngest_age": 17}, "below-legal-age", ReasonCode.BELOW_LEGAL_AGE),
+        ({"years_below_capacity": 1}, "below-legal-age", ReasonCode.BELOW_LEGAL_AGE),
         ({"bureau_alerts": ("ssn_deceased",)}, "ssn-deceased", ReasonCode.IDENTITY_UNVERIFIABLE),
         ({"state": "HI"}, "outside-lending-area", ReasonCode.OUTSIDE_LENDING_AREA),
         ({"product": "auto_loan"}, "product-not-offered", ReasonCode.TERMS_NOT_OFFERED),
@@ -159,7 +165,7 @@ def test_every_knock_out_declines_with_its_reason(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"youngest_age": 18},
+        {"years_below_capacity": 0},
         {"bankruptcy_discharged": True, "months_since_bankruptcy_discharge": 24},
         {"current_dpd": 59},
         {"collections_open_amount": "500"},
@@ -181,16 +187,6 @@ def test_a_case_just_inside_a_limit_is_approved(changes: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize(
-    ("state", "age", "declined"),
-    [("IL", 18, False), ("AL", 18, True), ("NE", 19, False), ("MS", 20, True), ("MS", 21, False)],
-)
-def test_the_legal_age_is_that_of_the_state(state: str, age: int, declined: bool) -> None:
-    result = _judge(state=state, youngest_age=age)
-
-    assert (result.recommendation is Recommendation.DECLINE) is declined
-
-
-@pytest.mark.parametrize(
     ("changes", "rule"),
     [
         ({"identity_status": "partial"}, "identity-not-verified"),
@@ -199,6 +195,11 @@ def test_the_legal_age_is_that_of_the_state(state: str, age: int, declined: bool
         ({"fraud_band": "medium"}, "fraud-elevated"),
         ({"fraud_band": "high"}, "fraud-elevated"),
         ({"fraud_band": None}, "fraud-unanswered"),
+        ({"fraud_signals_known": False}, "fraud-unanswered"),
+        ({"covered_borrower": None}, "covered-borrower-unknown"),
+        ({"apr_cap": None}, "no-price-in-state"),
+        ({"bureau_report_age_days": 31}, "bureau-report-stale"),
+        ({"bureau_score": None}, "bureau-score-unusable"),
         ({"income_verdict": None}, "income-unverified"),
         ({"income_verdict": "unverifiable"}, "income-unverified"),
         ({"income_deviation": "0.250001"}, "income-discrepant"),
@@ -256,7 +257,6 @@ NOT_RULED_UPON = {
     "public_record_24m",
     "utilization_revolving",
     "months_since_bankruptcy_discharge",
-    "bureau_report_age_days",
     "grade",
     "dti_before",
     "dti_stressed",
@@ -268,6 +268,15 @@ NOT_RULED_UPON = {
 @pytest.mark.parametrize("fact", [name for name in OPTIONAL if name not in NOT_RULED_UPON])
 def test_an_unknown_fact_never_approves(fact: str) -> None:
     result = _judge(**{fact: None})
+
+    assert result.recommendation in (Recommendation.REFER, Recommendation.INCOMPLETE)
+
+
+@given(
+    st.sets(st.sampled_from([name for name in OPTIONAL if name not in NOT_RULED_UPON]), min_size=1)
+)
+def test_any_number_of_unknown_facts_never_approves(missing: set[str]) -> None:
+    result = _judge(**dict.fromkeys(missing))
 
     assert result.recommendation in (Recommendation.REFER, Recommendation.INCOMPLETE)
 
@@ -295,13 +304,13 @@ def test_one_known_part_can_settle_a_rule_whose_other_part_is_unknown() -> None:
 
 
 def test_every_rule_is_evaluated_and_shows_what_it_looked_at() -> None:
-    result = _judge(youngest_age=17, dti_after="0.6", bankruptcy_open=None)
+    result = _judge(years_below_capacity=1, dti_after="0.6", bankruptcy_open=None)
 
     assert [rule.rule_id for rule in result.results] == [rule.id for rule in PACK.rules]
     by_id = {rule.rule_id: rule for rule in result.results}
     assert by_id["dti-above-limit"].inputs == {"dti_after": "0.6"}
     assert by_id["bankruptcy-open"].inputs == {"bankruptcy_open": None}
-    assert by_id["below-legal-age"].inputs == {"youngest_age": "17", "state": "IL"}
+    assert by_id["below-legal-age"].inputs == {"years_below_capacity": "1"}
 
 
 def test_a_decline_outranks_a_frozen_file_and_a_referral() -> None:
@@ -358,7 +367,8 @@ def test_a_sanctions_match_hides_every_other_reason() -> None:
     ("changes", "stops"),
     [
         ({"watchlist_status": "true_match"}, True),
-        ({"youngest_age": 17}, True),
+        ({"years_below_capacity": 1}, True),
+        ({"state": "HI"}, True),
         ({"bureau_alerts": ("ssn_deceased",)}, True),
         ({"fraud_band": "critical"}, False),
         ({"bureau_status": "frozen"}, False),
@@ -386,7 +396,7 @@ def test_the_reasons_for_a_low_score_are_the_factors_of_the_score() -> None:
 
 
 def test_hard_reasons_rank_before_soft_ones() -> None:
-    result = _judge(youngest_age=17, fraud_band="critical", dti_after="0.6")
+    result = _judge(years_below_capacity=1, fraud_band="critical", dti_after="0.6")
 
     assert result.reasons[0] is ReasonCode.BELOW_LEGAL_AGE
 
@@ -414,14 +424,30 @@ def test_a_notice_shows_four_reasons_at_most_and_no_internal_one() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "code"),
-    [({"income_deviation": "0.11"}, "confirm_income"),
-     ({"bureau_report_age_days": 31}, "refresh_credit_report")],
-)  # fmt: skip
-def test_a_stipulation_goes_along_with_an_approval(changes: dict[str, Any], code: str) -> None:
+    [
+        ({"bureau_report_age_days": 31}, "refresh_credit_report"),
+        ({"covered_borrower": None}, "confirm_covered_borrower"),
+    ],
+)
+def test_a_referral_can_ask_for_something(changes: dict[str, Any], code: str) -> None:
     result = _judge(**changes)
 
-    assert result.recommendation is Recommendation.APPROVE
+    assert result.recommendation is Recommendation.REFER
     assert [stipulation.code for stipulation in result.stipulations] == [code]
+
+
+def test_a_stipulation_goes_along_with_an_approval() -> None:
+    result = _judge(income_deviation="0.11")
+
+    assert result.recommendation is Recommendation.APPROVE
+    assert [stipulation.code for stipulation in result.stipulations] == ["confirm_income"]
+
+
+def test_without_a_street_address_the_case_is_incomplete_and_the_address_is_asked_for() -> None:
+    result = _judge(street_address=False)
+
+    assert result.recommendation is Recommendation.INCOMPLETE
+    assert [stipulation.code for stipulation in result.stipulations] == ["street_address_required"]
 
 
 @pytest.mark.parametrize(
@@ -440,7 +466,7 @@ def test_only_rules_about_the_terms_are_asked_whether_other_terms_pass(
 
 
 def test_the_hard_rules_that_hit_are_found_without_the_others() -> None:
-    changes = {"youngest_age": 17, "dti_after": "0.6"}
+    changes = {"years_below_capacity": 1, "dti_after": "0.6"}
     hard = [
         result.rule_id
         for result in _judge(**changes).results

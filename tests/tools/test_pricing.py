@@ -78,8 +78,11 @@ def test_a_state_ceiling_lowers_the_rate_until_the_apr_respects_it(
 
 
 def test_a_covered_borrower_never_pays_more_than_36_per_cent() -> None:
-    rates = {"highest_rate": Decimal("0.6"), "apr_caps": PRICES.apr_caps.model_copy(
-        update={"lender": Decimal("0.9")})}  # fmt: skip
+    caps = {"lender": Decimal("0.9"), "states": {"TX": Decimal("0.9")}}
+    rates = {
+        "highest_rate": Decimal("0.6"),
+        "apr_caps": PRICES.apr_caps.model_copy(update=caps),
+    }
     dear = PRICES.model_copy(
         update=rates
         | {"rates": PRICES.rates | {Grade.F: dict.fromkeys(PRICES.terms, Decimal("0.5"))}}
@@ -90,6 +93,22 @@ def test_a_covered_borrower_never_pays_more_than_36_per_cent() -> None:
 
     assert civilian.apr > Decimal("0.5")
     assert Decimal("0.3598") < soldier.apr <= Decimal("0.36")
+
+
+def test_no_price_is_given_in_a_state_that_the_table_does_not_list() -> None:
+    with pytest.raises(ToolError, match="no price in the state"):
+        price_offer(PRICES, **_loan(state="HI"))
+
+
+def test_a_table_that_would_price_every_state_is_refused(tmp_path: Path) -> None:
+    shipped = (DATA / "policy" / "prices.yaml").read_text()
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "prices.yaml").write_text(
+        shipped.replace("only_listed_states: true", "only_listed_states: false")
+    )
+
+    with pytest.raises(RecordCorruptError, match="only_listed_states"):
+        load_prices(tmp_path)
 
 
 def test_no_price_is_given_where_even_the_lowest_rate_is_too_dear() -> None:
