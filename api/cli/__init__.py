@@ -19,6 +19,7 @@ from api.cli import (
     letters,
     modelling,
     options,
+    policy,
     reviews,
     roles,
     runs,
@@ -62,6 +63,7 @@ app.command(rich_help_panel=_THE_DESK)(housekeeping.housekeeping)
 app.command(rich_help_panel=_THE_DESK)(housekeeping.hold)
 app.command(rich_help_panel=_THE_DESK)(housekeeping.erase)
 app.command(rich_help_panel=_THE_DESK)(modelling.synthesize)
+app.add_typer(policy.app, name="policy", rich_help_panel=_THE_DESK)
 app.add_typer(keys.app, name="keys", rich_help_panel=_THE_DESK)
 app.add_typer(audit.app, name="audit", rich_help_panel=_THE_DESK)
 app.command(rich_help_panel=_ROLES)(roles.server)

@@ -28,9 +28,10 @@ class DeskGroup(TyperGroup):
 
 def exit_code(error: Exception) -> int:
     """2 when other input can correct the error, 1 otherwise."""
-    from data.contracts.errors import ContractViolationError
+    from data.contracts.errors import ContractViolationError, PolicyRefusedError
 
     code: int | None = getattr(error, "exit_code", None)
     if code is not None:
         return code
-    return BAD_INPUT if isinstance(error, ContractViolationError) else FAILURE
+    is_bad_input = isinstance(error, ContractViolationError | PolicyRefusedError)
+    return BAD_INPUT if is_bad_input else FAILURE

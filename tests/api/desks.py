@@ -93,6 +93,7 @@ class FakeDesk(DeskService):
         self.is_new = True
         self.status = RunStatus.COMPLETED
         self.checks = {"ledger": True, "prefect": True, "worker": True}
+        self.stored_state: dict[str, Any] = {"a": 1}
         self.probes = 0
         self.asked: list[Any] = []
         self.woken: asyncio.Queue[str] = asyncio.Queue()
@@ -120,7 +121,9 @@ class FakeDesk(DeskService):
 
     async def state(self, run_id: str) -> RunState:
         self._note(run_id)
-        return RunState(run_id=run_id, status=RunStatus.RUNNING, phase="bureau", state={"a": 1})
+        return RunState(
+            run_id=run_id, status=RunStatus.RUNNING, phase="bureau", state=self.stored_state
+        )
 
     async def decision(self, run_id: str) -> dict[str, Any]:
         self._note(run_id)
