@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from agents.base import Agent
 from data.contracts.application import Applicant
 from data.contracts.bureau import IDENTITY_ALERTS
@@ -18,34 +16,32 @@ from data.contracts.findings import (
 )
 from tools.documents import readable_documents
 from tools.identity import identity_status, match_identity, verify_identity_document
-from tools.watchlist import screen_watchlist
+from tools.watchlist import Person, Watchlists, screen_watchlists
 
 _PREFERENCE = tuple(IdentityDocumentStatus)
 
 
 class KycAgent(Agent[CaseFile, KycFinding]):
-    """Checks the documents, compares the identity, and screens the watchlist.
+    """Checks the documents, compares the identity, and screens the watchlists.
 
-    Raises WatchlistUnavailableError without a usable watchlist.
+    Raises WatchlistUnavailableError without usable watchlists.
     """
 
     name = "kyc"
 
-    def __init__(self, watchlist: Path, max_list_age_days: int = 90) -> None:
-        self._watchlist = watchlist
-        self._max_list_age_days = max_list_age_days
+    def __init__(self, lists: Watchlists) -> None:
+        self._lists = lists
 
     async def answer(self, question: CaseFile) -> KycFinding:
         application = question.application
         matches = tuple(_match(question, applicant) for applicant in application.applicants)
-        screening = screen_watchlist(
-            self._watchlist,
+        screening = screen_watchlists(
+            self._lists,
             tuple(
-                (applicant.role, applicant.full_name, applicant.dob)
+                Person(applicant.full_name, applicant.dob, role=applicant.role)
                 for applicant in application.applicants
             ),
             application.as_of_date,
-            self._max_list_age_days,
         )
         status = identity_status(matches)
         alerts = {alert for _, report in question.reports for alert in report.alerts}
@@ -68,7 +64,7 @@ def _match(case: CaseFile, applicant: Applicant) -> IdentityMatch:
     """Compare an applicant with their best identity document. A renewed one replaces the old."""
     as_of = case.application.as_of_date
     judged = [
-        (verify_identity_document(content, as_of), document.document_id, content)
+        (verify_identity_document(content, as_of, document.kind), document.document_id, content)
         for document, content in readable_documents(case, applicant.role, *IDENTITY_KINDS)
         if isinstance(content, IdentityDocument)
     ]

@@ -127,6 +127,8 @@ class Settings(BaseSettings):
     """About how many referred cases of batches people are asked at the same time."""
     batch_max_bytes: Annotated[int, Field(ge=1)] = 1_000_000_000
     """The largest file that `POST /batches` takes. Larger ones go into the inbox."""
+    watchlist_max_age_days: Annotated[int, Field(ge=1)] | None = None
+    """How old every watchlist may be; None uses the limits of `policy/screening.yaml`."""
     claim_minutes: Annotated[int, Field(gt=0)] = 30
     """How long a claimed request is reserved for the reviewer who claimed it."""
 

@@ -23,7 +23,7 @@ from data.contracts.decision import Versions
 from data.contracts.underwriting import Rulebook
 from data.version import code_version
 from tools.policy import pack_sha256
-from tools.watchlist import watchlist_file
+from tools.watchlist import Watchlists
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,17 @@ class AgentRegistry:
     writer: DecisionWriter
 
     @classmethod
-    def with_rulebook(cls, rulebook: Rulebook, data_dir: Path) -> AgentRegistry:
-        """Give the agents a rulebook. The watchlist is not pinned: every screening uses today's."""
+    def with_rulebook(
+        cls, rulebook: Rulebook, data_dir: Path, lists: Watchlists | None = None
+    ) -> AgentRegistry:
+        """Give the agents a rulebook, and watchlists: by default those of the data folder.
+
+        Watchlists are not pinned: every screening uses today's.
+        """
         return cls(
             rulebook=rulebook,
             doc_intake=DocIntakeAgent(),
-            kyc=KycAgent(watchlist_file(data_dir)),
+            kyc=KycAgent(lists or Watchlists.shipped(data_dir)),
             fraud=FraudAgent(),
             income=IncomeAgent(),
             bureau=BureauReader(),

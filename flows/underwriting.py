@@ -34,6 +34,7 @@ from flows.stages.review import review_case
 from flows.stages.risk_ensemble import assess_risk
 from flows.stages.verification import verify_applicant
 from flows.workflow import WORKFLOW
+from tools.watchlist import Watchlists
 
 
 @flow(
@@ -57,7 +58,8 @@ async def carry_out(
     async with open_run(
         WORKFLOW, Underwriting(), application_id, run_id=run_id, options=options, pin=rulebook
     ) as run:
-        with use_agents(AgentRegistry.with_rulebook(run.pinned, settings().data_dir)):
+        lists = Watchlists.of(settings())
+        with use_agents(AgentRegistry.with_rulebook(run.pinned, settings().data_dir, lists)):
             await decide(run)
     return run
 

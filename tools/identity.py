@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 
 from data.contracts.application import Address, Applicant
-from data.contracts.documents import IdentityDocument
+from data.contracts.documents import DocumentKind, IdentityDocument
 from data.contracts.findings import (
     FieldMatch,
     IdentityDocumentStatus,
@@ -16,9 +16,9 @@ from data.contracts.findings import (
 )
 from data.rounding import match_score
 from tools.base import tool
-from tools.mrz import mrz_is_consistent
-from tools.names import likeness, name_tokens, same_person_by_name
-from tools.postal import address_likeness
+from tools.mrz import mrz_agrees
+from tools.names import MATCHES_FROM, likeness
+from tools.street_address import address_likeness
 
 _FORGED_FROM = Decimal("0.5")
 _CLOSE_ADDRESS = 85.0
@@ -27,11 +27,14 @@ _UNCHECKED = FieldMatch(level=MatchLevel.NOT_CHECKED)
 
 
 @tool()
-def verify_identity_document(document: IdentityDocument, as_of: date) -> IdentityDocumentStatus:
+def verify_identity_document(
+    document: IdentityDocument, as_of: date, kind: DocumentKind = DocumentKind.DRIVERS_LICENSE
+) -> IdentityDocumentStatus:
     """Whether a document is genuine and valid on a day. It is still valid on its expiry date.
 
-    A wrong machine-readable zone, impossible dates, or a tamper score of 0.5 or more give
-    TAMPERED, also for an expired document.
+    A machine-readable zone that is wrong or says other things than the page, impossible dates, or
+    a tamper score of 0.5 or more give TAMPERED, also for an expired document. A passport without
+    a machine-readable zone is UNSUPPORTED: it proves nothing by itself.
     """
     tampered = (
         document.issue_date > as_of
@@ -39,13 +42,21 @@ def verify_identity_document(document: IdentityDocument, as_of: date) -> Identit
         or (document.tamper_score is not None and document.tamper_score >= _FORGED_FROM)
         or (
             bool(document.mrz)
-            and not mrz_is_consistent(document.mrz, document.dob, document.expiry_date)
+            and not mrz_agrees(
+                document.mrz,
+                document.full_name,
+                document.number,
+                document.dob,
+                document.expiry_date,
+            )
         )
     )
     if tampered:
         return IdentityDocumentStatus.TAMPERED
     if document.expiry_date < as_of:
         return IdentityDocumentStatus.EXPIRED
+    if kind is DocumentKind.PASSPORT and not document.mrz:
+        return IdentityDocumentStatus.UNSUPPORTED
     return IdentityDocumentStatus.VALID
 
 
@@ -95,12 +106,10 @@ def _status_of(match: IdentityMatch) -> IdentityStatus:
 
 
 def _match_name(stated: str, shown: str) -> FieldMatch:
-    similarity = likeness(stated, shown)
-    if name_tokens(stated) == name_tokens(shown):
-        return _match(MatchLevel.EXACT, similarity.sorted_ratio)
-    if same_person_by_name(stated, shown):
-        return _match(MatchLevel.CLOSE, similarity.best)
-    return _match(MatchLevel.NONE, similarity.best)
+    found = likeness(stated, shown)
+    if found.equal:
+        return _match(MatchLevel.EXACT, found.score)
+    return _match(MatchLevel.CLOSE if found.score >= MATCHES_FROM else MatchLevel.NONE, found.score)
 
 
 def _match_dob(stated: date, shown: date) -> FieldMatch:

@@ -1,10 +1,8 @@
-"""Compares and checks postal addresses of the United States."""
+"""Checks postal addresses of the United States: post office boxes, ZIP codes and states."""
 
 from __future__ import annotations
 
 import re
-
-from rapidfuzz import fuzz
 
 from data.contracts.application import Address
 
@@ -38,25 +36,6 @@ _RANGES = {
 """The ZIP codes of territories, freely associated states and the armed forces abroad, from the
 first to the last prefix."""
 
-_SHORT = {
-    "st": "street",
-    "ave": "avenue",
-    "av": "avenue",
-    "rd": "road",
-    "dr": "drive",
-    "ln": "lane",
-    "ct": "court",
-    "blvd": "boulevard",
-    "pl": "place",
-    "ter": "terrace",
-    "apt": "apartment",
-    "ste": "suite",
-    "n": "north",
-    "s": "south",
-    "e": "east",
-    "w": "west",
-}
-
 
 def is_po_box(address: Address) -> bool:
     """Whether the address is a post office box, which cannot be a residence."""
@@ -72,15 +51,3 @@ def postal_code_fits_state(address: Address) -> bool:
         first <= address.postal_code[: len(first)] <= last
         for first, _, last in (part.partition("-") for part in ranges.split())
     )
-
-
-def address_likeness(first: Address, second: Address) -> float:
-    """The similarity of two addresses from 0 to 100; 0 when state or ZIP code differ."""
-    if first.state != second.state or first.postal_code[:5] != second.postal_code[:5]:
-        return 0.0
-    return fuzz.ratio(_normal_line(first.line1), _normal_line(second.line1))
-
-
-def _normal_line(line: str) -> str:
-    words = re.sub(r"[^\w]+", " ", line.casefold()).split()
-    return " ".join(_SHORT.get(word, word) for word in words)

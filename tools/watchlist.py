@@ -1,135 +1,217 @@
-"""Sanctions screening: compares the applicants with all names and aliases of a list.
+"""Sanctions screening: compares people with all names and aliases of all current lists.
 
-An entry matches with nearly the same set of words or nearly the same letters, and a date of birth
-within a year or unknown. This rule gave the best results on a real list. The date of birth clears
-namesakes, not a tight threshold. A list that is missing, empty or too old clears no applicant.
+An entry matches with a name that resembles an applicant's, and a date of birth within a year or
+unknown. The date of birth clears namesakes, not a tight threshold. A list that is missing, empty or
+too old clears no applicant.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 
 from pydantic import ValidationError
-from rapidfuzz import fuzz, process
 
 from data.contracts.application import ApplicantRole
 from data.contracts.errors import ToolError
-from data.contracts.findings import WatchlistCandidate, WatchlistScreening, WatchlistStatus
-from data.contracts.watchlist import ListedCandidate, Watchlist, WatchlistEntry
+from data.contracts.findings import (
+    ListEdition,
+    WatchlistCandidate,
+    WatchlistScreening,
+    WatchlistStatus,
+)
+from data.contracts.watchlist import (
+    ListedCandidate,
+    ScreeningTerms,
+    Watchlist,
+    WatchlistEntry,
+)
 from data.rounding import match_score
+from data.settings import Settings
 from data.strict_json import StrictJsonError, parse_json
 from tools.base import tool
-from tools.names import name_tokens
+from tools.versioned_data import load_versioned
+from tools.watchlist_index import Hit, ScreeningIndex
 
-TOKEN_SET_FROM = 90.0
-SORTED_FROM = 85.0
-DOB_TOLERANCE_DAYS = 366
+DOB_TOLERANCE = timedelta(days=366)
 
 _GRAVITY = {WatchlistStatus.CLEAR: 0, WatchlistStatus.POTENTIAL: 1, WatchlistStatus.TRUE_MATCH: 2}
 
 
 class WatchlistUnavailableError(ToolError):
-    """The list is missing, unreadable, empty or too old, so it cannot clear an applicant."""
+    """A list is missing, unreadable, empty or too old, so no applicant can be cleared."""
 
     code = "watchlist_unavailable"
 
 
 @dataclass(frozen=True)
-class ScreeningIndex:
-    """One edition of a list with all its names in normal form."""
+class Person:
+    """What screening knows of one person."""
 
-    watchlist: Watchlist
-    names: tuple[str, ...]
-    owners: tuple[WatchlistEntry, ...]
-    """The entry of each name, in the order of `names`."""
-    of_several_words: dict[int, str]
-    """The names for comparison by words. A one-word name would match too many applicants."""
+    name: str
+    dob: date | None = None
+    country: str | None = None
+    """Two letters of ISO 3166; None when unknown."""
+    role: ApplicantRole = ApplicantRole.PRIMARY
+
+
+@dataclass(frozen=True)
+class Watchlists:
+    """The lists that a desk screens against: every `*.json` file of its folders."""
+
+    folders: tuple[Path, ...]
+    terms: ScreeningTerms
+    max_age_days: int | None = None
+    """A limit for every list in place of those of the terms."""
 
     @classmethod
-    def of(cls, watchlist: Watchlist) -> ScreeningIndex:
-        spelled = [
-            (" ".join(name_tokens(name)), entry)
-            for entry in watchlist.entries
-            for name in (*entry.names, *entry.aliases)
-        ]
-        names = tuple(name for name, _ in spelled)
+    def of(cls, settings: Settings) -> Watchlists:
+        """The lists that the desk ships and those that were imported into its folder."""
         return cls(
-            watchlist=watchlist,
-            names=names,
-            owners=tuple(entry for _, entry in spelled),
-            of_several_words={place: name for place, name in enumerate(names) if " " in name},
+            folders=(settings.data_dir / "watchlists", imported_lists(settings.folder)),
+            terms=load_screening_terms(settings.data_dir),
+            max_age_days=settings.watchlist_max_age_days,
         )
 
-    def scores(self, name: str) -> dict[str, tuple[WatchlistEntry, float, bool]]:
-        """Entries with a similar name, by id: the entry, its score, and whether a name is equal."""
-        sought = " ".join(name_tokens(name))
-        hits = process.extract(
-            sought, self.names, scorer=fuzz.ratio, score_cutoff=SORTED_FROM, limit=None
-        )
-        if " " in sought:
-            hits += process.extract(
-                sought,
-                self.of_several_words,
-                scorer=fuzz.token_set_ratio,
-                score_cutoff=TOKEN_SET_FROM,
-                limit=None,
+    @classmethod
+    def shipped(cls, data_dir: Path) -> Watchlists:
+        """The lists of the data folder alone."""
+        return cls((data_dir / "watchlists",), load_screening_terms(data_dir))
+
+    def current(self, as_of: date) -> tuple[ScreeningIndex, ...]:
+        """All lists. A file is read again only when it changes.
+
+        Raises WatchlistUnavailableError when one of them, or the lack of any, clears no applicant.
+        """
+        indexes = self._indexes()
+        if not indexes:
+            raise WatchlistUnavailableError("there is no watchlist: import one")
+        for index in indexes:
+            self._refuse_if_useless(index.watchlist, as_of)
+        return indexes
+
+    def entries(self) -> dict[tuple[str, str], WatchlistEntry]:
+        """The entries of all lists as they are now, by list and id; also of lists that are old."""
+        return {
+            (index.watchlist.name, entry.entry_id): entry
+            for index in self._indexes()
+            for entry in index.watchlist.entries
+        }
+
+    def editions(self) -> frozenset[ListEdition]:
+        """The editions of all lists as they are now."""
+        return frozenset(_edition(index.watchlist) for index in self._indexes())
+
+    def _indexes(self) -> tuple[ScreeningIndex, ...]:
+        files = [path for folder in self.folders for path in sorted(folder.glob("*.json"))]
+        return tuple(_in_file(path) for path in files)
+
+    def _refuse_if_useless(self, watchlist: Watchlist, as_of: date) -> None:
+        if not watchlist.entries:
+            raise WatchlistUnavailableError(f"{watchlist.name} has no entries")
+        limit = self.max_age_days or self.terms.max_age_of(watchlist.name)
+        age = (as_of - watchlist.list_date).days
+        if age > limit:
+            raise WatchlistUnavailableError(
+                f"{watchlist.name} is {age} days old, more than {limit}: import today's edition"
             )
-        found: dict[str, tuple[WatchlistEntry, float, bool]] = {}
-        for spelled, score, place in hits:
-            entry = self.owners[place]
-            _, best, equal = found.get(entry.entry_id, (entry, 0.0, False))
-            found[entry.entry_id] = (entry, max(best, score), equal or spelled == sought)
-        return found
 
 
-def load_watchlist(path: Path, as_of: date, max_age_days: int) -> ScreeningIndex:
-    """The list in a file. The file is read again only when it changes.
+def imported_lists(desk_folder: Path) -> Path:
+    """The folder of the lists that `watchlist import` writes."""
+    return desk_folder / "watchlists"
 
-    Raises WatchlistUnavailableError when the list cannot clear an applicant.
+
+def load_screening_terms(data_dir: Path) -> ScreeningTerms:
+    """Read `policy/screening.yaml`. Raises RecordNotFoundError or RecordCorruptError."""
+    return load_versioned(data_dir / "policy" / "screening.yaml", ScreeningTerms)
+
+
+@tool()
+def screen_watchlists(
+    lists: Watchlists, people: tuple[Person, ...], as_of: date
+) -> WatchlistScreening:
+    """Screen people against all names and aliases of all lists.
+
+    A true match has an equal name, in any order of its words, and an equal date of birth. A
+    namesake whom the date clears stays in the record as a clear candidate. Raises
+    WatchlistUnavailableError when the lists cannot clear an applicant.
     """
-    index = _in_file(path)
-    if not index.watchlist.entries:
-        raise WatchlistUnavailableError(f"{path.name} has no entries")
-    age = (as_of - index.watchlist.list_date).days
-    if age > max_age_days:
-        raise WatchlistUnavailableError(f"{path.name} is {age} days old, more than {max_age_days}")
-    return index
+    return screening_of(lists.current(as_of), people)
 
 
-def watchlist_file(data_dir: Path) -> Path:
-    """The path of the current list."""
-    return data_dir / "watchlists" / "sanctions.json"
+def screening_of(
+    indexes: tuple[ScreeningIndex, ...], people: tuple[Person, ...]
+) -> WatchlistScreening:
+    """Screen people against lists that are loaded and current."""
+    candidates = tuple(
+        sorted(
+            (
+                _candidate(person, index.watchlist, hit)
+                for index in indexes
+                for person in people
+                for hit in index.hits(person.name)
+            ),
+            key=lambda found: (
+                found.applicant,
+                -_GRAVITY[found.status],
+                -found.score,
+                found.entry_id,
+            ),
+        )
+    )
+    worst = max(
+        (candidate.status for candidate in candidates),
+        key=_GRAVITY.__getitem__,
+        default=WatchlistStatus.CLEAR,
+    )
+    first, *others = (_edition(index.watchlist) for index in indexes)
+    return WatchlistScreening(
+        status=worst,
+        count=len(candidates),
+        candidates=candidates,
+        list_name=first.name,
+        list_date=first.list_date,
+        list_version=first.version,
+        other_lists=tuple(others),
+    )
 
 
-def compare_with_list(
-    path: Path, screening: WatchlistScreening, dobs: Mapping[ApplicantRole, date]
+def compare_with_lists(
+    lists: Watchlists, screening: WatchlistScreening, dobs: Mapping[ApplicantRole, date]
 ) -> tuple[ListedCandidate, ...]:
     """The details that compliance needs to compare an applicant with listed people.
 
-    The candidates come from the screening, and their entries from the current list. The result
+    The candidates come from the screening, and their entries from the current lists. The result
     has names of people: show it to compliance only and do not store it.
     """
     try:
-        watchlist: Watchlist | None = _in_file(path).watchlist
+        entries, today = lists.entries(), lists.editions()
     except WatchlistUnavailableError:
-        watchlist = None
-    entries = {entry.entry_id: entry for entry in watchlist.entries} if watchlist else {}
+        entries, today = {}, frozenset()
+    used = {edition.name: edition for edition in screening.lists}
     return tuple(
         ListedCandidate(
             **candidate.model_dump(),
             dob_is_equal=entry is not None and dobs.get(candidate.applicant) in entry.dobs,
-            list_name=screening.list_name,
-            list_date=screening.list_date,
-            list_has_changed=watchlist is None or watchlist.version != screening.list_version,
+            list_name=edition.name,
+            list_date=edition.list_date,
+            list_has_changed=edition not in today,
             entry=entry,
         )
         for candidate in screening.candidates
-        for entry in [entries.get(candidate.entry_id)]
+        for edition in [used[candidate.source or screening.list_name]]
+        for entry in [entries.get((edition.name, candidate.entry_id))]
     )
+
+
+def _gravest_first(candidate: WatchlistCandidate) -> tuple[str, int, Decimal, str]:
+    grave = _GRAVITY[candidate.status]
+    return candidate.applicant, -grave, -candidate.score, candidate.entry_id
 
 
 def _in_file(path: Path) -> ScreeningIndex:
@@ -143,64 +225,40 @@ def _in_file(path: Path) -> ScreeningIndex:
 @lru_cache(maxsize=8)
 def _read(path: Path, mtime_ns: int, size: int) -> ScreeningIndex:
     content = parse_json(path.read_bytes(), "the list")
-    return ScreeningIndex.of(Watchlist.model_validate(content))
+    return ScreeningIndex(Watchlist.model_validate(content))
 
 
-@tool()
-def screen_watchlist(
-    path: Path,
-    people: tuple[tuple[ApplicantRole, str, date | None], ...],
-    as_of: date,
-    max_age_days: int,
-) -> WatchlistScreening:
-    """Screen people (role, full name, date of birth) against all names and aliases of a list.
-
-    A true match has an equal name, in any order of its words, and an equal date of birth. A
-    namesake whom the date clears stays in the record as a clear candidate. Raises
-    WatchlistUnavailableError when the list cannot clear an applicant.
-    """
-    index = load_watchlist(path, as_of, max_age_days)
-    candidates = tuple(
-        sorted(
-            (
-                _candidate(role, dob, entry, score, equal)
-                for role, name, dob in people
-                for entry, score, equal in index.scores(name).values()
-            ),
-            key=lambda candidate: (candidate.applicant, candidate.entry_id),
-        )
-    )
-    worst = max(
-        (candidate.status for candidate in candidates),
-        key=_GRAVITY.__getitem__,
-        default=WatchlistStatus.CLEAR,
-    )
-    return WatchlistScreening(
-        status=worst,
-        count=len(candidates),
-        candidates=candidates,
-        list_name=index.watchlist.name,
-        list_date=index.watchlist.list_date,
-        list_version=index.watchlist.version,
+def _edition(watchlist: Watchlist) -> ListEdition:
+    return ListEdition(
+        name=watchlist.name, list_date=watchlist.list_date, version=watchlist.version
     )
 
 
-def _candidate(
-    role: ApplicantRole, dob: date | None, entry: WatchlistEntry, score: float, equal: bool
-) -> WatchlistCandidate:
-    agrees: bool | None = None
-    if dob is not None and entry.dobs:
-        agrees = any(abs((dob - listed).days) <= DOB_TOLERANCE_DAYS for listed in entry.dobs)
+def _candidate(person: Person, watchlist: Watchlist, hit: Hit) -> WatchlistCandidate:
+    entry = hit.entry
+    agrees = entry.agrees_with(person.dob, DOB_TOLERANCE) if person.dob else None
     if agrees is False:
         status = WatchlistStatus.CLEAR
-    elif equal and dob in entry.dobs:
+    elif hit.likeness.equal and person.dob in entry.dobs:
         status = WatchlistStatus.TRUE_MATCH
     else:
         status = WatchlistStatus.POTENTIAL
     return WatchlistCandidate(
-        applicant=role,
+        applicant=person.role,
         entry_id=entry.entry_id,
         status=status,
-        score=match_score(score),
+        score=match_score(hit.likeness.score),
         dob_agrees=agrees,
+        why=(*hit.likeness.why, *_beside_the_name(person, entry, agrees)),
+        source=watchlist.name,
     )
+
+
+def _beside_the_name(person: Person, entry: WatchlistEntry, agrees: bool | None) -> tuple[str, ...]:
+    """Codes of the other facts. A country supports a match and never clears a person by itself."""
+    dob = {None: "dob_unknown", True: "dob_near", False: "dob_differs"}[agrees]
+    if person.dob in entry.dobs:
+        dob = "dob_equal"
+    if not person.country or not entry.countries:
+        return (dob,)
+    return (dob, "country_agrees" if person.country in entry.countries else "country_differs")

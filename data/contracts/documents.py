@@ -70,7 +70,7 @@ class IdentityDocument(PersonalRecord):
     issue_date: Day
     expiry_date: Day
     mrz: Annotated[tuple[str, ...], Personal("text")] = ()
-    """The machine-readable lines of a passport (ICAO 9303, two lines of 44)."""
+    """The machine-readable lines (ICAO 9303): two of 44 in a passport, three of 30 on a card."""
     tamper_score: Share | None = None
     """The scanner's probability of a forgery; None when the scanner gave none."""
 

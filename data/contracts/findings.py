@@ -139,10 +139,22 @@ class WatchlistCandidate(Contract):
     score: Points
     dob_agrees: bool | None
     """None when the list gives no date of birth."""
+    why: tuple[str, ...] = ()
+    """Codes of what the names have in common, and of the date of birth and the country."""
+    source: Slug | None = None
+    """The list of the entry; None in a screening of the time when there was one list."""
+
+
+class ListEdition(Contract):
+    """One edition of one list."""
+
+    name: Slug
+    list_date: Day
+    version: Sha256
 
 
 class WatchlistScreening(Contract):
-    """The result of screening the applicants against one edition of one list."""
+    """The result of screening the applicants against the current editions of all lists."""
 
     status: WatchlistStatus
     count: Count = 0
@@ -150,8 +162,23 @@ class WatchlistScreening(Contract):
     candidates: tuple[WatchlistCandidate, ...] = ()
     """Only for compliance: empty in states, events and checkpoints."""
     list_name: Slug
+    """Name, date and digest of the first list."""
     list_date: Day
     list_version: Sha256
+    other_lists: tuple[ListEdition, ...] = ()
+
+    @property
+    def lists(self) -> tuple[ListEdition, ...]:
+        """The editions of all lists that were used."""
+        first = ListEdition(
+            name=self.list_name, list_date=self.list_date, version=self.list_version
+        )
+        return (first, *self.other_lists)
+
+    @property
+    def editions(self) -> str:
+        """All lists by name and date, for the record of the decision."""
+        return " ".join(f"{edition.name}/{edition.list_date}" for edition in self.lists)
 
     @model_validator(mode="before")
     @classmethod

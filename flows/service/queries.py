@@ -43,7 +43,7 @@ from flows.service.comparison import Comparison, compare
 from flows.service.requests import Caller, InboxPage, OpenRequest, RunPage, RunState
 from flows.workflow import WORKFLOW
 from tools.notices import compose_notice, load_notice_terms
-from tools.watchlist import compare_with_list, watchlist_file
+from tools.watchlist import Watchlists, compare_with_lists
 
 _READ_NAMES = {Role.UNDERWRITER, Role.SENIOR_UNDERWRITER, Role.COMPLIANCE}
 
@@ -221,9 +221,9 @@ class DeskQueries:
             return ()
         case = case_on_file(applications.filed(connection, run.application_id))
         dobs = {applicant.role: applicant.dob for applicant in case.application.applicants}
-        path = watchlist_file(self._settings.data_dir)
+        lists = Watchlists.of(self._settings)
         screening = _screening_of(connection, run) or known.verification.kyc.watchlist
-        return compare_with_list(path, screening, dobs)
+        return compare_with_lists(lists, screening, dobs)
 
     async def inbox(
         self, role: Role | None = None, limit: int = 100, cursor: str | None = None

@@ -41,7 +41,7 @@ async def issue_decision(
             as_of_date=application.as_of_date,
             versions=agents().versions(
                 workflow=current_run().workflow.version,
-                watchlist=f"{screened.list_name}/{screened.list_date}" if screened else None,
+                watchlist=screened.editions if screened else None,
             ),
             requested=RequestedTerms(
                 product=application.product,

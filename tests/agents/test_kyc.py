@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -22,14 +23,14 @@ from data.contracts.findings import (
 )
 from tools.base import recorded_calls
 from tools.case_files import case_ids, load_case, load_persona
-from tools.watchlist import WatchlistUnavailableError
+from tools.watchlist import Watchlists, WatchlistUnavailableError
 
 DATA = Path("data")
-SANCTIONS = DATA / "watchlists" / "sanctions.json"
+LISTS = Watchlists.shipped(DATA)
 
 
 async def _kyc(case: CaseFile) -> KycFinding:
-    return await KycAgent(SANCTIONS).run(case)
+    return await KycAgent(LISTS).run(case)
 
 
 async def test_the_identity_of_ada_is_verified() -> None:
@@ -115,7 +116,7 @@ async def test_both_of_two_applicants_are_matched() -> None:
 
 @pytest.mark.parametrize("limit", [6, 7])
 async def test_a_list_that_is_too_old_leaves_the_question_unanswered(limit: int) -> None:
-    agent = KycAgent(SANCTIONS, max_list_age_days=limit)
+    agent = KycAgent(replace(LISTS, max_age_days=limit))
     case = load_case(DATA, "ada-prime")
 
     if limit == 7:
@@ -128,7 +129,7 @@ async def test_a_list_that_is_too_old_leaves_the_question_unanswered(limit: int)
 
 async def test_a_missing_list_leaves_the_question_unanswered(tmp_path: Path) -> None:
     with pytest.raises(WatchlistUnavailableError):
-        await KycAgent(tmp_path / "none.json").run(load_case(DATA, "ada-prime"))
+        await KycAgent(replace(LISTS, folders=(tmp_path,))).run(load_case(DATA, "ada-prime"))
 
 
 async def test_document_then_match_then_list() -> None:
@@ -141,7 +142,7 @@ async def test_document_then_match_then_list() -> None:
         "read_document",
         "verify_identity_document",
         "match_identity",
-        "screen_watchlist",
+        "screen_watchlists",
     ]
 
 
@@ -164,4 +165,4 @@ async def test_a_finding_tells_nothing_about_the_person() -> None:
 
 async def test_a_question_of_another_type_is_refused() -> None:
     with pytest.raises(ContractViolationError, match="not a CaseFile"):
-        await KycAgent(SANCTIONS).run(cast(CaseFile, load_case(DATA, "ada-prime").application))
+        await KycAgent(LISTS).run(cast(CaseFile, load_case(DATA, "ada-prime").application))

@@ -43,6 +43,7 @@ from tools.notices import compose_notice, load_notice_terms
 from tools.policy import evaluate_policy, hard_stop, load_policy, principal_reasons
 from tools.pricing import load_prices
 from tools.scorecard import load_scorecard
+from tools.watchlist import Watchlists
 
 DATA = Settings().data_dir
 PACK = load_policy(DATA)
@@ -50,7 +51,7 @@ PRICES = load_prices(DATA)
 ENSEMBLE = load_ensemble(DATA)
 CARD = load_scorecard(DATA / "models" / "scorecard-v1.json")
 CHALLENGER = load_scorecard(DATA / "models" / "challenger-v1.json")
-WATCHLIST = DATA / "watchlists" / "sanctions.json"
+LISTS = Watchlists.shipped(DATA)
 
 OUTCOMES = {
     Recommendation.APPROVE: Outcome.APPROVE,
@@ -83,7 +84,7 @@ async def decide(case: CaseFile) -> Judged:
     verification, bureau, risk = Verification(), None, None
     if not stopped:
         verification = Verification(
-            kyc=await KycAgent(WATCHLIST).run(case),
+            kyc=await KycAgent(LISTS).run(case),
             fraud=await FraudAgent().run(case),
             income=await IncomeAgent().run(case),
         )

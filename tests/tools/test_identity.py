@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from data.contracts.application import Address, Applicant, Employment, EmploymentStatus
-from data.contracts.documents import IdentityDocument
+from data.contracts.documents import DocumentKind, IdentityDocument
 from data.contracts.findings import (
     IdentityDocumentStatus,
     IdentityMatch,
@@ -17,9 +17,10 @@ from data.contracts.findings import (
     MatchLevel,
 )
 from tools.identity import identity_status, match_identity, verify_identity_document
-from tools.mrz import check_digit, mrz_is_consistent
+from tools.mrz import check_digit, mrz_agrees
 from tools.names import likeness, name_tokens, same_person_by_name
-from tools.postal import address_likeness, is_po_box, postal_code_fits_state
+from tools.postal import is_po_box, postal_code_fits_state
+from tools.street_address import address_likeness
 
 AS_OF = date(2026, 11, 2)
 SPECIMEN = (
@@ -27,6 +28,17 @@ SPECIMEN = (
     "L898902C36UTO7408122F1204159ZE184226B<<<<<10",
 )
 """The passport printed in ICAO document 9303, part 4."""
+
+
+def _agrees(
+    lines: tuple[str, ...],
+    dob: date,
+    expiry: date,
+    *,
+    number: str = "L898902C3",
+    name: str = "Anna Maria Eriksson",
+) -> bool:
+    return mrz_agrees(lines, name, number, dob, expiry)
 
 
 def _address(line1: str = "77 North Elm Street", **differs: Any) -> Address:
@@ -112,7 +124,7 @@ def test_check_digits_are_those_of_the_standard(text: str, digit: int) -> None:
 
 
 def test_the_specimen_passport_is_consistent() -> None:
-    assert mrz_is_consistent(SPECIMEN, date(1974, 8, 12), date(2012, 4, 15))
+    assert _agrees(SPECIMEN, date(1974, 8, 12), date(2012, 4, 15))
 
 
 @pytest.mark.parametrize("place", range(44))
@@ -124,7 +136,7 @@ def test_any_changed_digit_of_the_second_line_is_noticed(place: int) -> None:
         changed = line[:place] + str((int(line[place]) + 1) % 10) + line[place + 1 :]
 
     unchecked = range(10, 13), range(20, 21)  # nationality and sex carry no check digit
-    noticed = not mrz_is_consistent((SPECIMEN[0], changed), date(1974, 8, 12), date(2012, 4, 15))
+    noticed = not _agrees((SPECIMEN[0], changed), date(1974, 8, 12), date(2012, 4, 15))
     assert noticed == all(place not in part for part in unchecked)
 
 
@@ -150,23 +162,110 @@ def test_only_an_empty_optional_field_goes_without_a_check_digit(
 ) -> None:
     lines = (SPECIMEN[0], _with_optional(field, digit))
 
-    assert mrz_is_consistent(lines, date(1974, 8, 12), date(2012, 4, 15)) == consistent
+    assert _agrees(lines, date(1974, 8, 12), date(2012, 4, 15)) == consistent
 
 
 def test_a_filler_is_no_check_digit_of_number_dates_or_line() -> None:
     """Fields whose check digit is 0: the filler counts as 0, and does not stand in its place."""
     born = expires = date(2000, 1, 27)
     whole = f"{'0' * 10}UTO0001270F0001270{'<' * 15}0"
-    assert mrz_is_consistent((SPECIMEN[0], whole), born, expires)
+    assert _agrees((SPECIMEN[0], whole), born, expires, number="000000000")
 
     for place in (9, 19, 27, 43):
         without = whole[:place] + "<" + whole[place + 1 :]
-        assert not mrz_is_consistent((SPECIMEN[0], without), born, expires)
+        assert not _agrees((SPECIMEN[0], without), born, expires, number="000000000")
 
 
 def test_the_zone_must_agree_with_the_printed_dates() -> None:
-    assert not mrz_is_consistent(SPECIMEN, date(1974, 8, 13), date(2012, 4, 15))
-    assert not mrz_is_consistent(SPECIMEN, date(1974, 8, 12), date(2012, 4, 16))
+    assert not _agrees(SPECIMEN, date(1974, 8, 13), date(2012, 4, 15))
+    assert not _agrees(SPECIMEN, date(1974, 8, 12), date(2012, 4, 16))
+
+
+@pytest.mark.parametrize(
+    ("differs", "agrees"),
+    [
+        ({}, True),
+        ({"name": "ERIKSSON, Anna-Maria"}, True),
+        ({"name": "Anna M. Eriksson"}, True),
+        ({"name": "Carla Weatherby"}, False),
+        ({"name": "Anna Svensson"}, False),
+        ({"number": "l898902c3"}, True),
+        ({"number": "L898902C4"}, False),
+    ],
+)
+def test_the_zone_must_agree_with_the_printed_name_and_number(
+    differs: dict[str, str], agrees: bool
+) -> None:
+    assert _agrees(SPECIMEN, date(1974, 8, 12), date(2012, 4, 15), **differs) == agrees
+
+
+CARD = (
+    "I<UTOD231458907<<<<<<<<<<<<<<<",
+    "7408122F1204159UTO<<<<<<<<<<<6",
+    "ERIKSSON<<ANNA<MARIA<<<<<<<<<<",
+)
+"""The identity card printed in ICAO document 9303, part 5."""
+
+LONG_NUMBER = (
+    "I<UTOD23145890<7349<<<<<<<<<<<",
+    "3407127M9507122UTO<<<<<<<<<<<2",
+    "STEVENSON<<PETER<JOHN<<<<<<<<<",
+)
+"""The card of that part whose number has more than nine signs."""
+
+
+def test_the_specimen_card_agrees_with_its_page() -> None:
+    born, expires = date(1974, 8, 12), date(2012, 4, 15)
+
+    assert _agrees(CARD, born, expires, number="D23145890")
+    assert not _agrees(CARD, born, expires, number="D23145891")
+    assert not _agrees(CARD, date(1974, 8, 13), expires, number="D23145890")
+    assert not _agrees(CARD, born, expires, number="D23145890", name="Carla Weatherby")
+
+
+def test_a_long_number_of_a_card_goes_on_in_the_optional_field() -> None:
+    born, expires, name = date(1934, 7, 12), date(1995, 7, 12), "Peter John Stevenson"
+
+    assert _agrees(LONG_NUMBER, born, expires, number="D23145890734", name=name)
+    assert not _agrees(LONG_NUMBER, born, expires, number="D23145890", name=name)
+
+
+@pytest.mark.parametrize(("row", "place"), [(0, 7), (0, 14), (1, 2), (1, 10), (1, 29)])
+def test_any_changed_digit_of_a_card_is_noticed(row: int, place: int) -> None:
+    line = CARD[row]
+    changed = line[:place] + str((int(line[place]) + 1) % 10) + line[place + 1 :]
+    lines = tuple(changed if number == row else same for number, same in enumerate(CARD))
+
+    assert not _agrees(lines, date(1974, 8, 12), date(2012, 4, 15), number="D23145890")
+
+
+def test_a_name_that_is_cut_in_the_zone_agrees_with_the_whole_name() -> None:
+    cut = ("I<UTOD231458907<<<<<<<<<<<<<<<", CARD[1], "PAPANDROPOULOUS<<JONATHON<ALEX")
+
+    whole = "Jonathon Alexander Papandropoulous"
+    born, expires = date(1974, 8, 12), date(2012, 4, 15)
+    assert _agrees(cut, born, expires, number="D23145890", name=whole)
+    assert not _agrees(cut, born, expires, number="D23145890", name="Jonathon Alexander Wong")
+
+
+def test_letters_are_those_that_a_zone_has_for_them() -> None:
+    for printed, zone in (
+        ("Jørgen Müller", "MUELLER JOERGEN"),
+        ("Åse Weiß", "WEISS AASE"),
+        ("Þóra Ægirsdóttir", "AEGIRSDOTTIR THORA"),
+        ("Paweł Đokić", "DOKIC PAWEL"),
+        ("Işıl Yılmaz", "YILMAZ ISIL"),
+    ):
+        assert likeness(printed, zone).equal, printed
+
+
+def test_a_passport_without_a_zone_is_no_proof_by_itself() -> None:
+    judged = verify_identity_document(_document(), AS_OF, DocumentKind.PASSPORT)
+
+    assert judged is IdentityDocumentStatus.UNSUPPORTED
+    assert identity_status((match_identity(_applicant(), _document(), judged),)) is (
+        IdentityStatus.PARTIAL
+    )
 
 
 def test_accents_apostrophes_hyphens_and_order_do_not_matter() -> None:
@@ -200,7 +299,7 @@ def test_a_name_of_one_word_in_another_script_matches_itself_only() -> None:
 
 
 def test_a_name_without_letters_matches_no_name() -> None:
-    assert likeness("🙂", "🙂").best == 0.0
+    assert likeness("🙂", "🙂").score == 0.0
 
 
 @pytest.mark.parametrize(
@@ -323,3 +422,35 @@ def test_a_zip_code_belongs_to_a_state(state: str, code: str, fits: bool) -> Non
 def test_the_same_street_in_another_town_is_another_address() -> None:
     assert address_likeness(_address(), _address(postal_code="62705")) == 0
     assert address_likeness(_address(), _address(postal_code="62704-1234")) == 100
+
+
+@pytest.mark.parametrize(
+    ("stated", "shown", "same"),
+    [
+        ("410 Alder Street Apt 5", "410 Alder St #5", True),
+        ("410 Alder Street Apt 5", "410 ALDER ST UNIT 5", True),
+        ("410 Alder Street, Apartment 5-B", "410 Alder St Apt # 5b", True),
+        ("410 Alder Street Apt 5", "410 Alder Street 5", True),
+        ("410 Alder Street Apt 5", "411 Alder Street Apt 6", False),
+        ("410 Alder Street Apt 5", "410 Alder Street Apt 6", False),
+        ("410 Alder Street Apt 5", "411 Alder Street Apt 5", False),
+        ("410 Alder Street Apt 5", "410 Alder Street", False),
+        ("410 Alder Street Fl 2", "410 Alder Street Apt 2", False),
+        ("410 Alder Street", "410 Alder Court", False),
+        ("410 N Alder Street", "410 South Alder St", False),
+        ("410 5th Avenue", "410 Fifth Ave", True),
+        ("410 5th Avenue", "410 6th Avenue", False),
+        ("410 Alder Street", "410 Adler Street", True),
+        ("410 Alder Street", "410 Washington Street", False),
+        ("410 1/2 Alder Street", "410 Alder Street", False),
+    ],
+)
+def test_house_number_and_unit_are_compared_exactly(stated: str, shown: str, same: bool) -> None:
+    found = match_identity(
+        _applicant(addresses=(_address(stated),)),
+        _document(address=_address(shown)),
+        IdentityDocumentStatus.VALID,
+    )
+
+    status = IdentityStatus.VERIFIED if same else IdentityStatus.PARTIAL
+    assert identity_status((found,)) is status

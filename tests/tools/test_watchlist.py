@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,25 +14,35 @@ import pytest
 from data.contracts.application import ApplicantRole
 from data.contracts.findings import WatchlistScreening, WatchlistStatus
 from tools.watchlist import (
+    Person,
+    Watchlists,
     WatchlistUnavailableError,
-    compare_with_list,
-    load_watchlist,
-    screen_watchlist,
+    compare_with_lists,
+    screen_watchlists,
 )
 
-SANCTIONS = Path("data/watchlists/sanctions.json")
+SHIPPED = Watchlists.shipped(Path("data"))
 AS_OF = date(2026, 11, 2)
 BORN = date(1971, 5, 9)
 
 
-def _screen(name: str, dob: date | None = BORN, path: Path = SANCTIONS) -> WatchlistScreening:
-    return screen_watchlist(path, ((ApplicantRole.PRIMARY, name, dob),), AS_OF, 90)
+def _screen(
+    name: str, dob: date | None = BORN, lists: Watchlists = SHIPPED, country: str | None = None
+) -> WatchlistScreening:
+    return screen_watchlists(lists, (Person(name, dob, country),), AS_OF)
 
 
-def _file(folder: Path, *entries: dict[str, Any], list_date: str = "2026-10-26") -> Path:
-    path = folder / "list.json"
-    path.write_text(json.dumps({"name": "test", "list_date": list_date, "entries": list(entries)}))
-    return path
+def _in(folder: Path, max_age_days: int | None = None) -> Watchlists:
+    return replace(SHIPPED, folders=(folder,), max_age_days=max_age_days)
+
+
+def _file(
+    folder: Path, *entries: dict[str, Any], list_date: str = "2026-10-26", name: str = "test"
+) -> Watchlists:
+    """A folder with a list of these entries."""
+    listed = {"name": name, "list_date": list_date, "entries": list(entries)}
+    (folder / f"{name}.json").write_text(json.dumps(listed))
+    return _in(folder)
 
 
 def _entry(
@@ -111,84 +122,143 @@ def test_ordinary_names_match_no_listed_person(name: str) -> None:
 
 
 def test_a_listed_name_of_one_word_matches_only_the_same_whole_name(tmp_path: Path) -> None:
-    path = _file(tmp_path, _entry("Salim"))
+    lists = _file(tmp_path, _entry("Salim"))
 
-    assert _screen("Salim Okafor", path=path).status is WatchlistStatus.CLEAR
-    assert _screen("Salim", path=path).status is WatchlistStatus.POTENTIAL
-
-
-def test_the_thresholds_are_the_measured_ones(tmp_path: Path) -> None:
-    # 17 of 20 letters in common make 85.0 by the letters, and no whole word in common.
-    path = _file(tmp_path, _entry("abcdefghi jklmnopqrs"))
-
-    at = _screen("abcdefghi jklmnopxyz", path=path)
-    below = _screen("abcdefghi jklmnowxyz", path=path)
-
-    assert (at.status, str(at.candidates[0].score)) == (WatchlistStatus.POTENTIAL, "85")
-    assert below.status is WatchlistStatus.CLEAR
+    assert _screen("Salim Okafor", lists=lists).status is WatchlistStatus.CLEAR
+    assert _screen("Salim", lists=lists).status is WatchlistStatus.POTENTIAL
 
 
 def test_both_people_of_a_joint_application_are_screened() -> None:
-    screening = screen_watchlist(
-        SANCTIONS,
+    screening = screen_watchlists(
+        SHIPPED,
         (
-            (ApplicantRole.PRIMARY, "Ada Prime", date(1984, 6, 17)),
-            (ApplicantRole.CO, "Sam Sanction", BORN),
+            Person("Ada Prime", date(1984, 6, 17)),
+            Person("Sam Sanction", BORN, role=ApplicantRole.CO),
         ),
         AS_OF,
-        90,
     )
 
     assert screening.status is WatchlistStatus.TRUE_MATCH
     assert screening.candidates[0].applicant is ApplicantRole.CO
 
 
-def test_an_old_list_clears_no_applicant(tmp_path: Path) -> None:
-    path = _file(tmp_path, _entry("Salim Adar"), list_date="2026-08-03")
-    with pytest.raises(WatchlistUnavailableError, match="91 days old"):
-        _screen("Ada Prime", path=path)
+def test_a_list_is_too_old_after_seven_days(tmp_path: Path) -> None:
+    lists = _file(tmp_path, _entry("Salim Adar"), list_date="2026-10-25")
+    with pytest.raises(WatchlistUnavailableError, match="8 days old, more than 7"):
+        _screen("Ada Prime", lists=lists)
 
-    path = _file(tmp_path, _entry("Salim Adar"), list_date="2026-08-04")
-    assert _screen("Ada Prime", path=path).status is WatchlistStatus.CLEAR
+    _file(tmp_path, _entry("Salim Adar"), list_date="2026-10-26")
+    assert _screen("Ada Prime", lists=lists).status is WatchlistStatus.CLEAR
+
+
+def test_only_the_synthetic_list_may_be_ninety_days_old(tmp_path: Path) -> None:
+    made = {"list_date": "2026-08-04", "name": "synthetic-sanctions"}
+    lists = _file(tmp_path, _entry("Salim Adar"), **made)
+    assert _screen("Ada Prime", lists=lists).status is WatchlistStatus.CLEAR
+
+    with pytest.raises(WatchlistUnavailableError, match="90 days old, more than 30"):
+        _screen("Ada Prime", lists=_in(tmp_path, max_age_days=30))
+    _file(tmp_path, _entry("Salim Adar"), **(made | {"list_date": "2026-08-03"}))
+    with pytest.raises(WatchlistUnavailableError, match="91 days old, more than 90"):
+        _screen("Ada Prime", lists=lists)
+
+
+def test_one_old_list_beside_a_current_one_clears_no_applicant(tmp_path: Path) -> None:
+    _file(tmp_path, _entry("Salim Adar"), name="first")
+    lists = _file(tmp_path, _entry("Ada Prime"), name="second", list_date="2026-01-01")
+
+    with pytest.raises(WatchlistUnavailableError, match="second is 305 days old"):
+        _screen("Ada Prime", lists=lists)
+
+
+def test_several_lists_are_screened_side_by_side(tmp_path: Path) -> None:
+    _file(tmp_path, _entry("Salim Adar"), name="first")
+    lists = _file(tmp_path, _entry("Salim Adar"), name="second")
+
+    screening = _screen("Salim Adar", lists=lists)
+
+    assert [candidate.source for candidate in screening.candidates] == ["first", "second"]
+    assert screening.editions == "first/2026-10-26 second/2026-10-26"
 
 
 def test_an_empty_list_clears_no_applicant(tmp_path: Path) -> None:
     with pytest.raises(WatchlistUnavailableError, match="no entries"):
-        _screen("Ada Prime", path=_file(tmp_path))
+        _screen("Ada Prime", lists=_file(tmp_path))
 
 
 def test_a_missing_list_clears_no_applicant(tmp_path: Path) -> None:
-    with pytest.raises(WatchlistUnavailableError, match=r"gone\.json is missing") as refused:
-        _screen("Ada Prime", path=tmp_path / "gone.json")
+    with pytest.raises(WatchlistUnavailableError, match="no watchlist") as refused:
+        _screen("Ada Prime", lists=_in(tmp_path))
 
-    assert refused.value.tool == "screen_watchlist"
+    assert refused.value.tool == "screen_watchlists"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"name": "x"}'])
 def test_a_broken_list_clears_no_applicant(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "list.json"
-    path.write_text(text)
+    (tmp_path / "list.json").write_text(text)
 
     with pytest.raises(WatchlistUnavailableError):
-        _screen("Ada Prime", path=path)
+        _screen("Ada Prime", lists=_in(tmp_path))
 
 
 def test_a_list_is_read_once_and_again_when_it_changes(tmp_path: Path) -> None:
-    path = _file(tmp_path, _entry("Salim Adar"))
-    first = load_watchlist(path, AS_OF, 90)
-    assert load_watchlist(path, AS_OF, 90) is first
+    lists = _file(tmp_path, _entry("Salim Adar"))
+    (first,) = lists.current(AS_OF)
+    assert lists.current(AS_OF) == (first,)
 
     _file(tmp_path, _entry("Salim Adar"), _entry("Ada Prime"))
-    os.utime(path, ns=(1, 1))
+    os.utime(tmp_path / "test.json", ns=(1, 1))
 
-    assert _screen("Ada Prime", path=path).status is WatchlistStatus.POTENTIAL
-    assert load_watchlist(path, AS_OF, 90).watchlist.version != first.watchlist.version
+    assert _screen("Ada Prime", lists=lists).status is WatchlistStatus.POTENTIAL
+    assert lists.current(AS_OF)[0].watchlist.version != first.watchlist.version
+
+
+@pytest.mark.parametrize(
+    ("born", "dob", "status"),
+    [
+        (("1962-01-01", "1962-12-31"), date(1962, 7, 1), WatchlistStatus.POTENTIAL),
+        (("1962-01-01", "1962-12-31"), date(1963, 12, 30), WatchlistStatus.POTENTIAL),
+        (("1962-01-01", "1962-12-31"), date(1964, 1, 2), WatchlistStatus.CLEAR),
+        (("1960-01-01", "1965-12-31"), date(1958, 12, 30), WatchlistStatus.CLEAR),
+        (("1960-01-01", "1965-12-31"), date(1963, 1, 1), WatchlistStatus.POTENTIAL),
+    ],
+)
+def test_a_year_or_a_range_of_birth_clears_a_namesake_who_is_far_from_it(
+    tmp_path: Path, born: tuple[str, str], dob: date, status: WatchlistStatus
+) -> None:
+    entry = _entry("Salim Adar") | {"born": [{"first": born[0], "last": born[1]}]}
+
+    assert _screen("Salim Adar", dob, _file(tmp_path, entry)).status is status
+
+
+def test_a_candidate_says_why_it_is_one(tmp_path: Path) -> None:
+    lists = _file(tmp_path, _entry("Robert Adar", dobs=("1971-05-09",)) | {"countries": ["IR"]})
+
+    [found] = _screen("Bob Adarr", date(1971, 6, 1), lists, country="IR").candidates
+
+    assert found.why == ("same_sound", "short_form", "dob_near", "country_agrees")
+
+
+def test_another_country_alone_clears_no_applicant(tmp_path: Path) -> None:
+    lists = _file(tmp_path, _entry("Salim Adar", dobs=("1971-05-09",)) | {"countries": ["IR"]})
+
+    screening = _screen("Salim Adar", lists=lists, country="US")
+
+    assert screening.status is WatchlistStatus.TRUE_MATCH
+    assert screening.candidates[0].why == ("same_words", "dob_equal", "country_differs")
+
+
+def test_a_person_whose_name_is_part_of_a_company_is_no_match(tmp_path: Path) -> None:
+    lists = _file(tmp_path, _entry("Carlos Adar Trading Company") | {"kind": "entity"})
+
+    assert _screen("Carlos Adar", lists=lists).status is WatchlistStatus.CLEAR
+    assert _screen("Adar Carlos Trading Company", lists=lists).status is WatchlistStatus.POTENTIAL
 
 
 def test_a_candidate_has_the_details_of_the_list() -> None:
     screening = _screen("Samuel Sanktion", date(1971, 7, 1))
 
-    [candidate] = compare_with_list(SANCTIONS, screening, {ApplicantRole.PRIMARY: date(1971, 7, 1)})
+    [candidate] = compare_with_lists(SHIPPED, screening, {ApplicantRole.PRIMARY: date(1971, 7, 1)})
 
     assert candidate.entry is not None
     assert candidate.entry.names == ("Sam Sanction",)
@@ -198,23 +268,23 @@ def test_a_candidate_has_the_details_of_the_list() -> None:
 
 
 def test_an_equal_date_of_birth_is_said_to_be_equal() -> None:
-    [candidate] = compare_with_list(
-        SANCTIONS, _screen("Sam Sanction"), {ApplicantRole.PRIMARY: BORN}
+    [candidate] = compare_with_lists(
+        SHIPPED, _screen("Sam Sanction"), {ApplicantRole.PRIMARY: BORN}
     )
 
     assert (candidate.dob_agrees, candidate.dob_is_equal) == (True, True)
 
 
 def test_a_list_that_changed_since_the_screening_is_marked(tmp_path: Path) -> None:
-    path = _file(tmp_path, _entry("Salim Adar"))
-    screening = _screen("Salim Adar", path=path)
+    lists = _file(tmp_path, _entry("Salim Adar"))
+    screening = _screen("Salim Adar", lists=lists)
     dobs = {ApplicantRole.PRIMARY: BORN}
 
     _file(tmp_path, _entry("Ada Prime"))
-    os.utime(path, ns=(1, 1))
-    [struck_off] = compare_with_list(path, screening, dobs)
-    path.unlink()
-    [unknown] = compare_with_list(path, screening, dobs)
+    os.utime(tmp_path / "test.json", ns=(1, 1))
+    [struck_off] = compare_with_lists(lists, screening, dobs)
+    (tmp_path / "test.json").unlink()
+    [unknown] = compare_with_lists(lists, screening, dobs)
 
     assert (struck_off.entry, struck_off.list_has_changed) == (None, True)
     assert (unknown.entry, unknown.list_has_changed) == (None, True)

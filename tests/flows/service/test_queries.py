@@ -29,7 +29,7 @@ from flows.service.queries import DeskQueries
 from flows.service.requests import Caller, ClaimRequest, FiledDocument, FileDocument
 from tests.api.desks import RUN_ID
 from tools.case_files import load_case
-from tools.watchlist import screen_watchlist, watchlist_file
+from tools.watchlist import Person, Watchlists, screen_watchlists
 
 DATA = Settings().data_dir
 PAT = load_case(DATA, "pat-potential")
@@ -61,11 +61,10 @@ def queries(ledger: Ledger, tmp_path: Path) -> DeskQueries:
 
 async def waits(ledger: Ledger, gate: str, role: Role, *, before_records: bool = False) -> None:
     """Pat's run has screened her, and asks at a gate."""
-    screening = screen_watchlist(
-        watchlist_file(DATA),
-        ((PERSON.role, PERSON.full_name, PERSON.dob),),
+    screening = screen_watchlists(
+        Watchlists.shipped(DATA),
+        (Person(PERSON.full_name, PERSON.dob),),
         PAT.application.as_of_date,
-        90,
     )
     kyc: dict[str, Any] = {
         "agent": "kyc",

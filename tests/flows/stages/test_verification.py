@@ -20,7 +20,7 @@ from flows.stages.risk_ensemble import assess_risk
 from flows.stages.verification import verify_applicant
 from tests.flows.inline import Says, Silence, persona, underwritten
 from tests.flows.stages.at_work import Absent, at_work, verified
-from tools.watchlist import watchlist_file
+from tools.watchlist import Watchlists
 
 
 def down() -> ToolUnavailableError:
@@ -72,7 +72,9 @@ async def test_whom_on_the_list_an_applicant_resembles_is_in_the_restricted_reco
 
 
 async def test_an_answer_that_was_kept_before_lists_no_entry_as_evidence() -> None:
-    done = await KycAgent(watchlist_file(settings().data_dir)).answer(persona("pat-potential").case)
+    done = await KycAgent(Watchlists.shipped(settings().data_dir)).answer(
+        persona("pat-potential").case
+    )
     [candidate] = done.watchlist.candidates
     kept = done.model_copy(update={"evidence": (*done.evidence, candidate.entry_id)})
 

@@ -20,7 +20,7 @@ from tools.modelling import people
 from tools.modelling.branches import BRANCHES
 from tools.modelling.faults import FAULTS
 from tools.modelling.synthesize import APPLICATIONS, MANIFEST, Recipe, synthesize
-from tools.watchlist import load_watchlist, watchlist_file
+from tools.watchlist import Watchlists
 
 
 def bytes_of(folder: Path, recipe: Recipe) -> bytes:
@@ -114,11 +114,11 @@ def test_all_dates_follow_from_the_day_of_the_application(tmp_path: Path, as_of:
 
 
 def test_no_invented_name_resembles_a_listed_one_unless_its_branch_wants_it() -> None:
-    index = load_watchlist(watchlist_file(settings().data_dir), AS_OF, 90)
+    (index,) = Watchlists.shipped(settings().data_dir).current(AS_OF)
 
     names = [f"{first} {last}" for first, last in product(people._FIRST, people._LAST)]
 
-    assert [name for name in names if index.scores(name)] == []
+    assert [name for name in names if index.hits(name)] == []
 
 
 def test_files_that_are_there_are_not_overwritten(tmp_path: Path) -> None:
