@@ -23,6 +23,7 @@ from api.cli import (
     reviews,
     roles,
     runs,
+    screening,
     up,
 )
 from api.cli.demo import command
@@ -64,6 +65,8 @@ app.command(rich_help_panel=_THE_DESK)(housekeeping.hold)
 app.command(rich_help_panel=_THE_DESK)(housekeeping.erase)
 app.command(rich_help_panel=_THE_DESK)(modelling.synthesize)
 app.add_typer(policy.app, name="policy", rich_help_panel=_THE_DESK)
+app.command(rich_help_panel=_THE_DESK)(screening.screen)
+app.add_typer(screening.app, name="watchlist", rich_help_panel=_THE_DESK)
 app.add_typer(keys.app, name="keys", rich_help_panel=_THE_DESK)
 app.add_typer(audit.app, name="audit", rich_help_panel=_THE_DESK)
 app.command(rich_help_panel=_ROLES)(roles.server)
