@@ -33,6 +33,7 @@ from api.routes import (
     metrics,
     reviews,
     runs,
+    screenings,
     workflow,
 )
 from api.security import auth, headers
@@ -58,6 +59,7 @@ _TAGS = [
     {"name": "batches", "description": "Portfolios: one file with many applications."},
     {"name": "history", "description": "Checkpoints, their differences, messages."},
     {"name": "reviews", "description": "The gates: open requests, and people's answers."},
+    {"name": "screenings", "description": "Screenings of all runs, and clearances."},
     {"name": "documents", "description": "Applications, and documents that are added to them."},
     {"name": "audit", "description": "The whole record of a run, signed."},
     {"name": "housekeeping", "description": "Deadlines, retention, legal holds."},
@@ -98,6 +100,7 @@ def create_app(settings: Settings, open_desk: OpenDesk = DeskService.open) -> Fa
         batches,
         history,
         reviews,
+        screenings,
         applications,
         documents,
         audit,

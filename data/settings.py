@@ -127,6 +127,8 @@ class Settings(BaseSettings):
     """About how many referred cases of batches people are asked at the same time."""
     batch_max_bytes: Annotated[int, Field(ge=1)] = 1_000_000_000
     """The largest file that `POST /batches` takes. Larger ones go into the inbox."""
+    watchlist_dir: Path | None = None
+    """Folder of imported watchlists, which API and workers share; by default inside `home`."""
     watchlist_max_age_days: Annotated[int, Field(ge=1)] | None = None
     """How old every watchlist may be; None uses the limits of `policy/screening.yaml`."""
     claim_minutes: Annotated[int, Field(gt=0)] = 30
@@ -180,6 +182,11 @@ class Settings(BaseSettings):
     def inbox(self) -> Path:
         """The folder whose files the scheduled batch takes."""
         return (self.batch_inbox or self.folder / "inbox").expanduser().resolve()
+
+    @property
+    def imported_watchlists(self) -> Path:
+        """The folder of the lists that `watchlist import` writes."""
+        return self.watchlist_dir or self.folder / "watchlists"
 
     @property
     def keys_file(self) -> Path:

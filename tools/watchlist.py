@@ -17,6 +17,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from data.contracts.application import ApplicantRole
+from data.contracts.base import sha256_of
 from data.contracts.errors import ToolError
 from data.contracts.findings import (
     ListEdition,
@@ -38,8 +39,6 @@ from tools.versioned_data import load_versioned
 from tools.watchlist_index import Hit, ScreeningIndex
 
 DOB_TOLERANCE = timedelta(days=366)
-
-_GRAVITY = {WatchlistStatus.CLEAR: 0, WatchlistStatus.POTENTIAL: 1, WatchlistStatus.TRUE_MATCH: 2}
 
 
 class WatchlistUnavailableError(ToolError):
@@ -72,7 +71,7 @@ class Watchlists:
     def of(cls, settings: Settings) -> Watchlists:
         """The lists that the desk ships and those that were imported into its folder."""
         return cls(
-            folders=(settings.data_dir / "watchlists", imported_lists(settings.folder)),
+            folders=(settings.data_dir / "watchlists", settings.imported_watchlists),
             terms=load_screening_terms(settings.data_dir),
             max_age_days=settings.watchlist_max_age_days,
         )
@@ -121,11 +120,6 @@ class Watchlists:
             )
 
 
-def imported_lists(desk_folder: Path) -> Path:
-    """The folder of the lists that `watchlist import` writes."""
-    return desk_folder / "watchlists"
-
-
 def load_screening_terms(data_dir: Path) -> ScreeningTerms:
     """Read `policy/screening.yaml`. Raises RecordNotFoundError or RecordCorruptError."""
     return load_versioned(data_dir / "policy" / "screening.yaml", ScreeningTerms)
@@ -156,17 +150,12 @@ def screening_of(
                 for person in people
                 for hit in index.hits(person.name)
             ),
-            key=lambda found: (
-                found.applicant,
-                -_GRAVITY[found.status],
-                -found.score,
-                found.entry_id,
-            ),
+            key=_gravest_first,
         )
     )
     worst = max(
         (candidate.status for candidate in candidates),
-        key=_GRAVITY.__getitem__,
+        key=lambda status: status.gravity,
         default=WatchlistStatus.CLEAR,
     )
     first, *others = (_edition(index.watchlist) for index in indexes)
@@ -210,7 +199,7 @@ def compare_with_lists(
 
 
 def _gravest_first(candidate: WatchlistCandidate) -> tuple[str, int, Decimal, str]:
-    grave = _GRAVITY[candidate.status]
+    grave = candidate.status.gravity
     return candidate.applicant, -grave, -candidate.score, candidate.entry_id
 
 
@@ -251,6 +240,19 @@ def _candidate(person: Person, watchlist: Watchlist, hit: Hit) -> WatchlistCandi
         dob_agrees=agrees,
         why=(*hit.likeness.why, *_beside_the_name(person, entry, agrees)),
         source=watchlist.name,
+        subject=_subject(person, watchlist, entry) if status is WatchlistStatus.POTENTIAL else None,
+    )
+
+
+def _subject(person: Person, watchlist: Watchlist, entry: WatchlistEntry) -> str:
+    """The digest of what compliance compares: this person with this entry, both as they are now."""
+    return sha256_of(
+        {
+            "name": " ".join(person.name.split()),
+            "dob": person.dob.isoformat() if person.dob else None,
+            "list": watchlist.name,
+            "entry": entry.model_dump(mode="json"),
+        }
     )
 
 

@@ -33,6 +33,22 @@ def export(
 
 
 @app.command()
+def screenings(
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write them.")],
+    api: options.Api = None,
+    home: options.Home = None,
+) -> None:
+    """Write the screenings of all runs, one JSON object a line, for an auditor."""
+    import json
+
+    from api.cli.files import write_file
+
+    found = ask(api, home, lambda desk: desk.pages("/screenings"))
+    write_file(out, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in found))
+    typer.echo(f"Wrote {len(found):,} screenings to {out}")
+
+
+@app.command()
 def verify(
     pack: Annotated[Path, typer.Argument(metavar="PACK", help="An exported pack.")],
     key: Annotated[

@@ -101,6 +101,17 @@ class DeskClient:
         """The answer of a path, as JSON."""
         return (await self._ask("GET", path, query)).json()
 
+    async def pages(self, path: str, **query: str | int | None) -> list[dict[str, Any]]:
+        """The items of all pages of a listing. Raises as `get` does."""
+        items: list[dict[str, Any]] = []
+        cursor: str | None = None
+        while True:
+            page = await self.get(path, cursor=cursor, **query)
+            items += page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return items
+
     async def text(self, path: str, **query: str | int | None) -> str:
         """The answer of a path, as text."""
         return (await self._ask("GET", path, query)).text

@@ -51,7 +51,7 @@ def inbox(
     """List the open requests, the most urgent first."""
     from api.cli.output import print_json, print_table
 
-    items = ask(api, home, lambda desk: _open_requests(desk, role))
+    items = ask(api, home, lambda desk: desk.pages("/inbox", role=role))
     if as_json:
         print_json(items)
         return
@@ -163,18 +163,6 @@ def answer(
         await show_run(desk, run, lines, follow=follow, as_json=as_json)
 
     ask(api, home, send)
-
-
-async def _open_requests(desk: DeskClient, role: str | None) -> list[dict[str, Any]]:
-    """The open requests of all pages."""
-    items: list[dict[str, Any]] = []
-    cursor: str | None = None
-    while True:
-        page = await desk.get("/inbox", role=role, cursor=cursor)
-        items += page["items"]
-        cursor = page["next_cursor"]
-        if cursor is None:
-            return items
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.cli import options
+from api.cli.asking import ask
 from api.cli.errors import DeskGroup
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ def import_list(
     from api.cli.client import chosen_settings
     from api.cli.files import read_file
     from api.cli.output import print_json
-    from tools.watchlist import imported_lists
     from tools.watchlist_import import read_sdn_list, store_watchlist
 
     watchlist = read_sdn_list(
@@ -52,7 +52,7 @@ def import_list(
         read_file(alt) if alt else b"",
         read_file(add) if add else b"",
     )
-    path = store_watchlist(watchlist, imported_lists(chosen_settings(home=home).folder))
+    path = store_watchlist(watchlist, chosen_settings(home=home).imported_watchlists)
     names = sum(len(entry.names) + len(entry.aliases) for entry in watchlist.entries)
     if as_json:
         told = {"name": name, "list_date": str(watchlist.list_date), "version": watchlist.version}
@@ -61,6 +61,42 @@ def import_list(
     typer.echo(
         f"{name} of {watchlist.list_date}: {len(watchlist.entries):,} entries with {names:,} names"
     )
+
+
+@app.command()
+def clearances(
+    as_json: options.AsJson = False, api: options.Api = None, home: options.Home = None
+) -> None:
+    """List whom compliance has cleared against which entry, and until when that counts."""
+    from api.cli.output import print_json, print_table
+
+    found = ask(api, home, lambda desk: desk.pages("/clearances"))
+    if as_json:
+        print_json(found)
+        return
+    columns = ("Clearance", "Entry", "Run", "Cleared by", "Confirmed by", "Until")
+    fields = ("clearance_id", "about", "run_id", "proposed_by", "confirmed_by", "valid_until")
+    rows = [tuple(item[field] for field in fields) for item in found]
+    print_table(columns, rows, empty="Nothing is cleared.")
+
+
+@app.command()
+def confirm(
+    clearance_id: Annotated[str, typer.Argument(metavar="CLEARANCE", help="Its id.")],
+    reviewer: Annotated[str, typer.Option(help="The second person of compliance.")],
+    as_json: options.AsJson = False,
+    api: options.Api = None,
+    home: options.Home = None,
+) -> None:
+    """Confirm a clearance as a second person, so that the match is not asked about again."""
+    from api.cli.output import print_json
+
+    path, body = f"/clearances/{clearance_id}/confirm", {"reviewer": reviewer}
+    found = ask(api, home, lambda desk: desk.post(path, body))
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo(f"{found['about']} is not asked about again until {found['valid_until']}")
 
 
 def screen(

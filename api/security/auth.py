@@ -55,6 +55,9 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("POST", "/runs/{run_id}/hitl"): _DECIDES,
     ("POST", "/runs/{run_id}/claim"): _DECIDES,
     ("DELETE", "/runs/{run_id}/claim"): _DECIDES,
+    ("GET", "/screenings"): frozenset({Role.COMPLIANCE}),
+    ("GET", "/clearances"): frozenset({Role.COMPLIANCE}),
+    ("POST", "/clearances/{clearance_id}/confirm"): frozenset({Role.COMPLIANCE}),
     ("GET", "/applications/{application_id}"): _DECIDES,
     ("DELETE", "/applications/{application_id}"): frozenset({Role.OPERATOR}),
     ("POST", "/applications/{application_id}/documents"): _CREDIT | {Role.INTAKE},
@@ -78,7 +81,7 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
 """The roles that may call each route. Answers hold no personal data, with two exceptions.
 
 The application is masked by role. For compliance, `GET /runs/{run_id}/hitl` gives the watchlist
-entries of a request.
+entries of a request, and `GET /screenings` the ids of the entries that applicants resemble.
 """
 
 OPEN = frozenset(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -129,6 +130,11 @@ class WatchlistStatus(StrEnum):
     POTENTIAL = "potential"
     TRUE_MATCH = "true_match"
 
+    @property
+    def gravity(self) -> int:
+        """0 for clear, 1 for potential, 2 for a true match."""
+        return tuple(WatchlistStatus).index(self)
+
 
 class WatchlistCandidate(Contract):
     """One list entry that resembles one applicant."""
@@ -143,6 +149,17 @@ class WatchlistCandidate(Contract):
     """Codes of what the names have in common, and of the date of birth and the country."""
     source: Slug | None = None
     """The list of the entry; None in a screening of the time when there was one list."""
+    subject: Sha256 | None = None
+    """The digest of the person's name and date of birth and of the whole entry."""
+    clearance: str | None = None
+    """The id of the clearance by compliance that covers this candidate."""
+
+    def after(self, clearances: Mapping[str, str]) -> Self:
+        """The candidate, clear if it is a doubt that a clearance covers: ids by digest."""
+        found = clearances.get(self.subject or "")
+        if found is None or self.status is not WatchlistStatus.POTENTIAL:
+            return self
+        return self.model_copy(update={"status": WatchlistStatus.CLEAR, "clearance": found})
 
 
 class ListEdition(Contract):
@@ -187,6 +204,26 @@ class WatchlistScreening(Contract):
         if isinstance(content, dict) and "count" not in content:
             return content | {"count": len(content.get("candidates", ()))}
         return content
+
+    @property
+    def doubtful(self) -> tuple[str, ...]:
+        """The digests of the candidates that a person would have to look at."""
+        return tuple(
+            candidate.subject
+            for candidate in self.candidates
+            if candidate.status is WatchlistStatus.POTENTIAL and candidate.subject
+        )
+
+    def after_clearances(self, clearances: Mapping[str, str]) -> Self:
+        """The screening without the doubts that clearances cover: their ids by digest.
+
+        A true match stays one: no clearance covers it.
+        """
+        candidates = tuple(candidate.after(clearances) for candidate in self.candidates)
+        worst = max((found.status.gravity for found in candidates), default=0)
+        return self.model_copy(
+            update={"candidates": candidates, "status": tuple(WatchlistStatus)[worst]}
+        )
 
 
 WATCHLIST_RECORD = "watchlist"

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from data.contracts.base import Contract, Day, Moment
+from data.contracts.base import Contract, Day, Moment, Sha256
 from data.settings import FanOutPolicy
 
 
@@ -155,3 +155,22 @@ class RunSummary(Contract):
     created_at: Moment
     updated_at: Moment
     links: Links
+
+
+class Clearance(Contract):
+    """What one person cleared and a second one confirmed, so that it is not asked about again."""
+
+    clearance_id: str
+    subject: Sha256
+    """The digest of everything that was cleared. A change of any of it gives another digest."""
+    about: str
+    run_id: str
+    """The run in which it was cleared."""
+    proposed_by: str
+    proposed_by_principal: str = ""
+    proposed_at: str
+    confirmed_by: str = ""
+    confirmed_by_principal: str = ""
+    confirmed_at: str = ""
+    """Empty while no second person has confirmed it. Until then it counts for nothing."""
+    valid_until: Day

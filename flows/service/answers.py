@@ -17,6 +17,7 @@ from flows.runtime.execution.gate_form import filled_in, judge
 from flows.runtime.ledger import applications, reviews, runs
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.runs import Run
+from flows.service import cleared
 from flows.service.requests import Answer, Caller, ClaimRequest
 from tools.personal_data_filter import require_no_personal_data
 
@@ -60,7 +61,8 @@ async def record(
     judged = await ledger.read(check)
 
     def enter(connection: sa.Connection) -> Review:
-        reviews.answer(connection, judged.review, judged.fields, judged.by, idempotency_key)
+        if reviews.answer(connection, judged.review, judged.fields, judged.by, idempotency_key):
+            cleared.propose(connection, settings, judged.review, judged.fields, judged.by.person)
         return judged.review.model_copy(update={"fields": judged.fields})
 
     return await ledger.write(enter)

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from data.contracts.batch import BatchSummary
 from data.contracts.errors import CreditDeskError
 from data.contracts.review import Claim, Review
-from data.contracts.runs import RunSummary
+from data.contracts.runs import Clearance, RunSummary
 from data.settings import Settings
 from flows.case import document_sha256
 from flows.housekeeping import HousekeepingReport, keep_house
@@ -34,7 +34,7 @@ from flows.runtime.prefect_api.launch import launch
 from flows.runtime.prefect_api.wake import deliver_answer
 from flows.runtime.worker.batches import find_drivers
 from flows.runtime.worker.sweep import SweepCursor, sweep
-from flows.service import answers, batches, documents, forks, submissions
+from flows.service import answers, batches, cleared, documents, forks, submissions
 from flows.service.batches import BatchQueries, PortfolioFile
 from flows.service.queries import DeskQueries
 from flows.service.requests import (
@@ -185,6 +185,14 @@ class DeskService(DeskQueries):
     async def release(self, run_id: str, request: ClaimRequest, caller: Caller) -> None:
         """Put back what this reviewer has claimed."""
         await answers.release(self.ledger, run_id, request, caller)
+
+    async def confirm_clearance(
+        self, clearance_id: str, request: ClaimRequest, caller: Caller
+    ) -> Clearance:
+        """Let a clearance count, as the second person. Raises as `cleared.confirm` does."""
+        return await self.ledger.write(
+            cleared.confirm, self._settings, clearance_id, request, caller
+        )
 
     async def file_document(
         self, application_id: str, request: FileDocument, caller: Caller

@@ -10,11 +10,10 @@ import sqlalchemy as sa
 
 from data.contracts.decision import DecisionContent
 from data.contracts.errors import RecordNotFoundError
-from data.contracts.findings import WATCHLIST_RECORD, WatchlistScreening
 from data.contracts.notices import Notice
 from data.contracts.personal import Kind, masked
 from data.contracts.review import Review, Role
-from data.contracts.runs import CheckpointEntry, Lineage, Message, RunStatus, RunSummary
+from data.contracts.runs import CheckpointEntry, Message, RunStatus, RunSummary
 from data.contracts.underwriting import Underwriting
 from data.contracts.watchlist import ListedCandidate
 from data.settings import Settings
@@ -32,15 +31,22 @@ from flows.runtime.ledger import (
     decisions,
     messages,
     referrals,
-    restricted,
     reviews,
     runs,
 )
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.runs import Run
-from flows.service import forks, summaries
+from flows.service import cleared, forks, summaries
 from flows.service.comparison import Comparison, compare
-from flows.service.requests import Caller, InboxPage, OpenRequest, RunPage, RunState
+from flows.service.requests import (
+    Caller,
+    ClearancePage,
+    InboxPage,
+    OpenRequest,
+    RunPage,
+    RunState,
+    ScreeningPage,
+)
 from flows.workflow import WORKFLOW
 from tools.notices import compose_notice, load_notice_terms
 from tools.watchlist import Watchlists, compare_with_lists
@@ -191,6 +197,16 @@ class DeskQueries:
         key = await asyncio.to_thread(signing_key, self._settings.folder)
         return await asyncio.to_thread(audit.signed, pack, key)
 
+    # -- screening -------------------------------------------------------------------------
+
+    async def screenings(self, limit: int = 100, cursor: str = "") -> ScreeningPage:
+        """A page of the screenings of all runs, for an auditor."""
+        return await self.ledger.read(cleared.screenings, limit, cursor)
+
+    async def clearances(self, limit: int = 100, cursor: str = "") -> ClearancePage:
+        """A page of what compliance has cleared, confirmed or not."""
+        return await self.ledger.read(cleared.clearance_page, limit, cursor)
+
     # -- people ----------------------------------------------------------------------------
 
     async def open_request(self, run_id: str, caller: Caller) -> OpenRequest:
@@ -222,7 +238,7 @@ class DeskQueries:
         case = case_on_file(applications.filed(connection, run.application_id))
         dobs = {applicant.role: applicant.dob for applicant in case.application.applicants}
         lists = Watchlists.of(self._settings)
-        screening = _screening_of(connection, run) or known.verification.kyc.watchlist
+        screening = cleared.screening_of(connection, run) or known.verification.kyc.watchlist
         return compare_with_lists(lists, screening, dobs)
 
     async def inbox(
@@ -232,17 +248,3 @@ class DeskQueries:
         return await self.ledger.read(
             summaries.inbox, self._settings, role=role, limit=limit, cursor=cursor
         )
-
-
-def _screening_of(connection: sa.Connection, run: Run) -> WatchlistScreening | None:
-    """The whole screening of a run; of the run it was forked from, where it shares that stage.
-
-    None for a run of the time when the state held the whole screening.
-    """
-    while True:
-        document = restricted.find(connection, run.run_id, WATCHLIST_RECORD)
-        if document is not None:
-            return WatchlistScreening.model_validate(document)
-        if run.lineage is None:
-            return None
-        run = runs.find(connection, Lineage.model_validate(run.lineage).parent_run_id)

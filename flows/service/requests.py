@@ -22,9 +22,18 @@ from data.contracts.base import Contract, Day, Moment, Sha256, Slug
 from data.contracts.case import CaseFile, Persona
 from data.contracts.documents import Document, DocumentKind, DocumentRef
 from data.contracts.errors import ContractViolationError, Problem
+from data.contracts.findings import WatchlistScreening
 from data.contracts.personal import ChosenId, Signature
 from data.contracts.review import Channel, Claim, Person, Review, Role
-from data.contracts.runs import CheckpointEntry, Links, Message, RunOptions, RunStatus, RunSummary
+from data.contracts.runs import (
+    CheckpointEntry,
+    Clearance,
+    Links,
+    Message,
+    RunOptions,
+    RunStatus,
+    RunSummary,
+)
 from data.contracts.watchlist import ListedCandidate
 from data.settings import FanOutPolicy
 from tools.bundles import read_case
@@ -209,6 +218,29 @@ class InboxPage(Contract):
     """Some open requests, the most urgent first; `next_cursor` asks for the ones after them."""
 
     items: tuple[InboxItem, ...]
+    next_cursor: str | None = None
+
+
+class ScreeningRecord(Contract):
+    """The whole screening of one run."""
+
+    run_id: str
+    application_id: str
+    screened_at: str
+    screening: WatchlistScreening
+
+
+class ScreeningPage(Contract):
+    """Some screenings, in the order of their runs' ids; `next_cursor` asks for further ones."""
+
+    items: tuple[ScreeningRecord, ...]
+    next_cursor: str | None = None
+
+
+class ClearancePage(Contract):
+    """Some clearances, in the order of their ids; `next_cursor` asks for further ones."""
+
+    items: tuple[Clearance, ...]
     next_cursor: str | None = None
 
 

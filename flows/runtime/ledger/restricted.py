@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from flows.runtime.ledger.database import now
-from flows.runtime.ledger.tables import restricted
+from flows.runtime.ledger.tables import restricted, runs
 
 
 def keep(connection: sa.Connection, run_id: str, name: str, document: dict[str, Any]) -> None:
@@ -25,6 +25,20 @@ def find(connection: sa.Connection, run_id: str, name: str) -> dict[str, Any] | 
     """The document of a run under a name, if it has one."""
     body = connection.execute(sa.select(restricted.c.body).where(_is(run_id, name))).scalar()
     return None if body is None else dict(body)
+
+
+def page(
+    connection: sa.Connection, name: str, *, limit: int, after: str = ""
+) -> list[tuple[str, str, str, dict[str, Any]]]:
+    """The documents of all runs under a name, by run: run, application, time, document."""
+    query = (
+        sa.select(runs.c.run_id, runs.c.application_id, restricted.c.written_at, restricted.c.body)
+        .join(runs, runs.c.run_id == restricted.c.run_id)
+        .where(restricted.c.name == name, restricted.c.run_id > after)
+        .order_by(restricted.c.run_id)
+        .limit(limit)
+    )
+    return [(row[0], row[1], row[2], dict(row[3])) for row in connection.execute(query)]
 
 
 def _is(run_id: str, name: str) -> sa.ColumnElement[bool]:

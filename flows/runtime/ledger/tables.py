@@ -193,6 +193,22 @@ figures = sa.Table(
     sa.Column("observed_at", _At, nullable=False),
 )
 
+clearances = sa.Table(
+    "clearances",  # what a person cleared and a second one confirmed
+    metadata,
+    sa.Column("clearance_id", _Id, primary_key=True),
+    sa.Column("subject", sa.String(64), nullable=False, index=True),
+    sa.Column("about", sa.String(160), nullable=False),
+    sa.Column("run_id", _Id, nullable=False),
+    sa.Column("proposed_by", sa.String(128), nullable=False),
+    sa.Column("proposed_by_principal", sa.String(128), nullable=False),
+    sa.Column("proposed_at", _At, nullable=False),
+    sa.Column("confirmed_by", sa.String(128), nullable=False, server_default=""),
+    sa.Column("confirmed_by_principal", sa.String(128), nullable=False, server_default=""),
+    sa.Column("confirmed_at", _At, nullable=False, server_default=""),
+    sa.Column("valid_until", _At, nullable=False),
+)
+
 NOT_ERASED = applications.c.erased_at == ""
 """Applications whose personal data is still there, in the words of their index."""
 
