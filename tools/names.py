@@ -8,6 +8,7 @@ shortened to an initial or a common short form, or misspelled.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -85,7 +86,7 @@ class Likeness(NamedTuple):
 NOTHING_ALIKE = Likeness(0.0, False, 0.0, ())
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=1024)
 def normal_name(name: str) -> NormalName:
     """A name in normal form. A name of titles and placeholders only keeps them."""
     parts = _SEPARATORS.split(name.translate(_JOINTS))
@@ -156,6 +157,14 @@ class Run(NamedTuple):
 def joined_runs(name: NormalName) -> list[Run]:
     """Every group of neighbouring words of a name, written as one word."""
     return [run for run in _runs(name) if len(run.places) > 1]
+
+
+def neighbours(name: NormalName) -> Iterator[tuple[Word, ...]]:
+    """The words of every such group, not joined yet: that takes time."""
+    count = len(name.words)
+    for start in range(count):
+        for end in range(start + 2, min(count, start + _LONGEST_JOIN) + 1):
+            yield name.words[start:end]
 
 
 class _Pair(NamedTuple):

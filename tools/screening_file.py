@@ -49,18 +49,14 @@ def people_in(content: bytes, file: str) -> Iterator[tuple[int, Person | Invalid
 def screened(indexes: tuple[ScreeningIndex, ...], person: Person) -> dict[str, Any]:
     """The result for one person: status, candidates with names, and the editions of the lists."""
     result = screening_of(indexes, (person,))
-    names = {
-        (index.watchlist.name, entry.entry_id): entry.names[0]
-        for index in indexes
-        for entry in (hit.entry for hit in index.hits(person.name))
-    }
+    entries = {index.watchlist.name: index.entries for index in indexes}
     return {
         "status": result.status.value,
         "candidates": [
             {
                 "entry_id": found.entry_id,
                 "list": found.source,
-                "name": names[found.source or "", found.entry_id],
+                "name": entries[found.source or ""][found.entry_id].names[0],
                 "status": found.status.value,
                 "score": float(found.score),
                 "dob_agrees": found.dob_agrees,

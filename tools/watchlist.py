@@ -96,9 +96,9 @@ class Watchlists:
     def entries(self) -> dict[tuple[str, str], WatchlistEntry]:
         """The entries of all lists as they are now, by list and id; also of lists that are old."""
         return {
-            (index.watchlist.name, entry.entry_id): entry
+            (index.watchlist.name, entry_id): entry
             for index in self._indexes()
-            for entry in index.watchlist.entries
+            for entry_id, entry in index.entries.items()
         }
 
     def editions(self) -> frozenset[ListEdition]:

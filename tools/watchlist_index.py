@@ -9,7 +9,7 @@ entries cost less than a millisecond for a name.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -21,6 +21,7 @@ from tools.names import (
     NormalName,
     compare,
     joined_runs,
+    neighbours,
     normal_name,
 )
 from tools.short_names import short_name_groups
@@ -49,6 +50,7 @@ class ScreeningIndex:
             for entry in watchlist.entries
             for name in (*entry.names, *entry.aliases)
         ]
+        self.entries = {entry.entry_id: entry for entry in watchlist.entries}
         self._vocabulary: list[Word] = []
         self._names_with: list[set[int]] = []
         self._words_under: dict[str, list[int]] = defaultdict(list)
@@ -117,8 +119,8 @@ class ScreeningIndex:
                     for key in _keys(word):
                         self._words_under[key].append(numbers[word])
                 self._names_with[numbers[word]].add(place)
-            for run in joined_runs(name):
-                for key in _keys_as_one(run.word, run.initials):
+            for words in neighbours(name):
+                for key in _keys_joined(words):
                     self._names_joined[key].add(place)
 
 
@@ -147,6 +149,27 @@ def _keys_as_one(word: Word, initials: str, shortest: int = 3) -> set[str]:
     if 1 < len(initials) < 4 and not set(initials) & _VOWELS:
         keys.add(f"!{initials}")
     return keys
+
+
+def _keys_joined(words: tuple[Word, ...]) -> set[str]:
+    """The keys of words as if they were written as one, without working out the joined word."""
+    keys = {
+        "".join(word.text for word in words),
+        "".join(word.icao for word in words),
+        _run_together(word.sound for word in words),
+        "~" + _run_together(word.skeleton for word in words),
+    }
+    if len(words) < 4:
+        keys.add("!" + "".join(word.text[0] for word in words))
+    return keys
+
+
+def _run_together(parts: Iterable[str]) -> str:
+    """Parts in which no letter is doubled, as one that has no doubled letter either."""
+    whole = ""
+    for part in parts:
+        whole += part[1:] if whole[-1:] == part[:1] else part
+    return whole
 
 
 def _initial_of(word: Word) -> str:
