@@ -8,9 +8,9 @@ shortened to an initial or a common short form, or misspelled.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from tools.name_words import (
@@ -51,6 +51,14 @@ _JOINED_FROM = 0.9
 """Words that are written as one have to agree nearly to the letter."""
 
 
+class Run(NamedTuple):
+    """A word of a name, or neighbouring words written as one."""
+
+    places: tuple[int, ...]
+    word: Word
+    initials: str
+
+
 @dataclass(frozen=True)
 class NormalName:
     """A name in normal form."""
@@ -61,7 +69,25 @@ class NormalName:
     """The places of the words that count. Particles do not, beside two other words."""
     suffix: str
 
-    @property
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """Every word, and every group of neighbouring words as one word; single words first."""
+        count = len(self.words)
+        groups = sorted(
+            (end - start, start, end)
+            for start in range(count)
+            for end in range(start + 1, min(count, start + _LONGEST_JOIN) + 1)
+        )
+        return tuple(
+            Run(
+                tuple(range(start, end)),
+                joined(*self.words[start:end]),
+                "".join(word.text[0] for word in self.words[start:end]),
+            )
+            for _, start, end in groups
+        )
+
+    @cached_property
     def weight(self) -> int:
         """The letters of the words that count."""
         return sum(self.weight_of(place) for place in range(len(self.words)))
@@ -146,17 +172,9 @@ def compare(first: NormalName, second: NormalName) -> Likeness:
     )
 
 
-class Run(NamedTuple):
-    """A word of a name, or neighbouring words written as one."""
-
-    places: tuple[int, ...]
-    word: Word
-    initials: str
-
-
 def joined_runs(name: NormalName) -> list[Run]:
     """Every group of neighbouring words of a name, written as one word."""
-    return [run for run in _runs(name) if len(run.places) > 1]
+    return list(name.runs[len(name.words) :])
 
 
 def neighbours(name: NormalName) -> Iterator[tuple[Word, ...]]:
@@ -175,11 +193,24 @@ class _Pair(NamedTuple):
 
 
 def _aligned(shorter: NormalName, longer: NormalName) -> list[_Pair]:
-    """The words of two names that agree, the best first; each word is used once."""
+    """The words of two names that agree, the best first; each word is used once.
+
+    Words are compared as if they were joined only where single words leave something over.
+    """
+    singles = shorter.runs[: len(shorter.words)], longer.runs[: len(longer.words)]
+    agreed = _best_pairs(shorter, longer, *singles)
+    if sum(pair.short_weight for pair in agreed) == shorter.weight:
+        return agreed
+    return _best_pairs(shorter, longer, shorter.runs, longer.runs)
+
+
+def _best_pairs(
+    shorter: NormalName, longer: NormalName, runs: Sequence[Run], others: Sequence[Run]
+) -> list[_Pair]:
     options = [
         (similarity, run.places, other.places)
-        for run in _runs(shorter)
-        for other in _runs(longer)
+        for run in runs
+        for other in others
         if len(run.places) == 1 or len(other.places) == 1
         if (similarity := _run_similarity(run, other))
     ]
@@ -187,35 +218,29 @@ def _aligned(shorter: NormalName, longer: NormalName) -> list[_Pair]:
     used: set[int] = set()
     used_others: set[int] = set()
     agreed = []
-    for similarity, places, others in options:
-        if used.isdisjoint(places) and used_others.isdisjoint(others):
+    for similarity, places, other_places in options:
+        if used.isdisjoint(places) and used_others.isdisjoint(other_places):
             used.update(places)
-            used_others.update(others)
+            used_others.update(other_places)
             weights = (
                 sum(map(shorter.weight_of, places)),
-                sum(map(longer.weight_of, others)),
+                sum(map(longer.weight_of, other_places)),
             )
-            agreed.append(_Pair(similarity, *weights, len(places) + len(others) > 2))
+            agreed.append(_Pair(similarity, *weights, len(places) + len(other_places) > 2))
     return agreed
 
 
-def _runs(name: NormalName) -> list[Run]:
-    count = len(name.words)
-    return [
-        Run(tuple(range(start, end)), joined(*run), "".join(word.text[0] for word in run))
-        for start in range(count)
-        for end in range(start + 1, min(count, start + _LONGEST_JOIN) + 1)
-        for run in [name.words[start:end]]
-    ]
-
-
 def _run_similarity(run: Run, other: Run) -> float:
-    similarity = word_similarity(run.word, other.word)
     if len(run.places) == len(other.places):
-        return similarity
+        return word_similarity(run.word, other.word)
     if run.initials == other.word.text or other.initials == run.word.text:
         return INITIAL
-    return similarity if similarity >= _JOINED_FROM and len(run.word.text) > 2 else 0.0
+    word, joint = run.word, other.word
+    is_near = abs(len(word.text) - len(joint.text)) < 4 and len(word.text) > 2
+    if not is_near and not word.from_consonants and not joint.from_consonants:
+        return 0.0
+    similarity = word_similarity(word, joint)
+    return similarity if similarity >= _JOINED_FROM else 0.0
 
 
 def _is_part_only(shorter: NormalName, longer: NormalName, agreed: list[_Pair]) -> bool:

@@ -9,7 +9,7 @@ entries cost less than a millisecond for a name.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -28,6 +28,9 @@ from tools.short_names import short_name_groups
 
 _WHOLE_FROM = 0.9
 """An organisation has to share so much of its name: a person's name is often a part of one."""
+_SHARED_FROM = 0.75
+"""Words that agree may have other lengths, so this is less than what a match takes."""
+
 _VOWELS = frozenset("aeiou")
 
 
@@ -72,21 +75,29 @@ class ScreeningIndex:
                 best[entry.entry_id] = Hit(entry, spelled, likeness)
         return list(best.values())
 
-    def _near(self, sought: NormalName) -> Iterator[int]:
+    def _near(self, sought: NormalName) -> set[int]:
         """The listed names that are worth a full comparison."""
-        words = {sought.words[place] for place in sought.core}
+        alike = {word: self._alike(word) for word in (sought.words[place] for place in sought.core)}
         shared: Counter[int] = Counter()
-        for word in words:
-            shared.update(self._alike(word))
-        whole_words = sum(not word.is_initial for word in words)
+        for places in alike.values():
+            shared.update(places)
+        whole_words = sum(not word.is_initial for word in alike)
         needed = min(2, max(whole_words, 1))
-        is_single = len(words) == 1
-        for place, count in shared.items():
-            if count >= needed and (not is_single or len(self._listed[place][2].core) == 1):
-                yield place
-        yield from self._written_as_one(sought) - {
-            place for place, count in shared.items() if count >= needed and not is_single
+        return self._written_as_one(sought) | {
+            place
+            for place, count in shared.items()
+            if count >= needed and self._shares_enough(sought, place, alike)
         }
+
+    def _shares_enough(
+        self, sought: NormalName, place: int, alike: dict[Word, frozenset[int]]
+    ) -> bool:
+        """Whether the words in common can make up nearly all of the shorter name."""
+        listed = self._listed[place][2]
+        if len(alike) == 1:
+            return len(listed.core) == 1
+        letters = sum(len(word.text) for word, places in alike.items() if place in places)
+        return letters >= _SHARED_FROM * min(sought.weight, listed.weight)
 
     def _written_as_one(self, sought: NormalName) -> set[int]:
         """Names that join words which the sought name splits, or the other way round."""
