@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from data.contracts.application import Address
 
 _FIRST_DIGIT = {
