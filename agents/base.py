@@ -11,8 +11,8 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 from opentelemetry import trace
-from opentelemetry.trace import StatusCode
 
+from data import traces
 from data.contracts.base import Contract
 from data.contracts.errors import AgentError, ContractViolationError, as_desk_error
 from tools.spans import current_span
@@ -51,29 +51,27 @@ class Agent(ABC, Generic[Question, Finding]):
         """The model that answers: `rules/<version>`. A chat-backed agent names its chat model."""
         return f"rules/{self.version}"
 
+    @property
+    def provider(self) -> str:
+        """Who runs the model: the desk itself. A chat-backed agent names its provider."""
+        return "credit_desk"
+
     async def run(self, question: Question) -> Finding:
         """Answer inside a span. Every error names this agent.
 
         Raises ContractViolationError when question or finding have another type than declared.
         """
         began = time.perf_counter()
-        with current_span(
-            _tracer,
-            f"invoke_agent {self.label}",
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
+        with current_span(_tracer, f"{traces.INVOKE_AGENT} {self.label}", self._attributes) as span:
             try:
                 self._require_type("question", question, self.question_type)
                 finding = await self.answer(question)
                 self._require_type("finding", finding, self.finding_type)
             except Exception as error:
-                known = as_desk_error(error, AgentError).attributed(agent=self.label)
-                span.set_attribute("error.type", known.code)
-                span.set_status(StatusCode.ERROR, str(known))
-                raise known from None
+                raise as_desk_error(error, AgentError).attributed(agent=self.label) from None
             finally:
-                span.set_attributes(self._attributes((time.perf_counter() - began) * 1000))
+                latency_ms = (time.perf_counter() - began) * 1000
+                span.set_attribute(traces.COPY_LATENCY, round(latency_ms, 3))
             return finding
 
     @abstractmethod
@@ -98,21 +96,22 @@ class Agent(ABC, Generic[Question, Finding]):
                 f"the {what} is a {type(value).__name__}, not a {contract.__name__}"
             )
 
-    def _attributes(self, latency_ms: float) -> dict[str, str | int | float | bool]:
-        """Span attributes under the OpenTelemetry names, and copies for the desk's dashboards."""
+    def _attributes(self) -> dict[str, str | int | bool]:
+        """Span attributes under the conventions' names, and copies for the desk's dashboards.
+
+        An agent of rules uses no tokens: it has no usage under the conventions' names.
+        """
         return {
-            "gen_ai.operation.name": "invoke_agent",
-            "gen_ai.agent.name": self.label,
-            "gen_ai.agent.version": self.version,
-            "gen_ai.request.model": self.model,
-            "gen_ai.usage.input_tokens": 0,
-            "gen_ai.usage.output_tokens": 0,
-            "genai.agent": self.label,
-            "genai.model": self.model,
-            "genai.tokens.prompt": 0,
-            "genai.tokens.completion": 0,
-            "genai.latency_ms": round(latency_ms, 3),
-            "genai.cache_hit": False,
+            traces.OPERATION: traces.INVOKE_AGENT,
+            traces.PROVIDER: self.provider,
+            traces.AGENT_NAME: self.label,
+            traces.AGENT_VERSION: self.version,
+            traces.REQUEST_MODEL: self.model,
+            traces.COPY_AGENT: self.label,
+            traces.COPY_MODEL: self.model,
+            traces.COPY_PROMPT_TOKENS: 0,
+            traces.COPY_COMPLETION_TOKENS: 0,
+            traces.COPY_CACHE_HIT: False,
         }
 
 

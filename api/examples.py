@@ -119,6 +119,7 @@ _RUN: dict[str, Any] = {
         "state": f"http://127.0.0.1:8000/runs/{_RUN_ID}/state",
         "graph": f"http://127.0.0.1:8000/workflow/graph.svg?run_id={_RUN_ID}",
         "trace": "http://localhost:16686/trace/4bf92f3577b34da6a3ce929d0e0e4736",
+        "span": ("http://localhost:16686/trace/4bf92f3577b34da6a3ce929d0e0e4736?uiFind={span_id}"),
         "prefect": "http://127.0.0.1:4200/runs/flow-run/0d6f1f1b-2c3d-4a55-9d0a-8b0e6f0c2f1d",
         "decision": f"http://127.0.0.1:8000/runs/{_RUN_ID}/decision",
     },

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -19,6 +20,20 @@ def _at_commas(value: object) -> object:
     if not isinstance(value, str):
         return value
     return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _with_places(*names: str) -> Callable[[str], str]:
+    """A check that a template of an address has no place for anything but these."""
+
+    def check(template: str) -> str:
+        try:
+            template.format(**dict.fromkeys(names, "0"))
+        except (KeyError, IndexError, AttributeError, ValueError):
+            known = ", ".join(f"{{{name}}}" for name in names)
+            raise ValueError(f"the only places in this address are {known}") from None
+        return template
+
+    return check
 
 
 Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]
@@ -37,6 +52,13 @@ class FanOutPolicy(StrEnum):
     FAIL_FAST = "fail_fast"
     BEST_EFFORT = "best_effort"
     QUORUM = "quorum"
+
+
+class LogFormat(StrEnum):
+    """How the lines of a process's log are written."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 class HitlOnTimeout(StrEnum):
@@ -154,10 +176,18 @@ class Settings(BaseSettings):
     """How many connections may wait until the API process accepts them."""
 
     otlp_endpoint: str = Field(default="", validation_alias="OTLP_ENDPOINT")
-    spans_to_log: bool = False
-    """Without a collector, write spans into the process's log instead of a file beside it."""
-    trace_url: str = "http://localhost:16686/trace/{trace_id}"
+    trace_console: bool = False
+    """Without a collector, write spans into the process's log instead of files beside it."""
+    trace_url: Annotated[str, AfterValidator(_with_places("trace_id"))] = (
+        "http://localhost:16686/trace/{trace_id}"
+    )
+    """Where people look at a trace. The default is Jaeger's UI."""
+    span_url: Annotated[str, AfterValidator(_with_places("trace_id", "span_id"))] = (
+        "http://localhost:16686/trace/{trace_id}?uiFind={span_id}"
+    )
+    """Where people look at one span of a trace."""
     log_level: str = "INFO"
+    log_format: LogFormat = LogFormat.TEXT
 
     @model_validator(mode="after")
     def _engine_and_ledger_fit(self) -> Self:

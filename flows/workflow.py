@@ -147,6 +147,7 @@ def _asks(case: Underwriting, gate: str) -> bool:
 
 WORKFLOW = Workflow(
     name="credit-underwriting",
+    verb="underwrite",
     version="1",
     nodes=(
         Node("start", Kind.START, gives=CaseFile, title="Application"),

@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class SeenSpan:
     attributes: dict[str, Any]
     links: tuple[str, ...]
     """Trace ids of linked spans."""
+    events: tuple[tuple[str, dict[str, Any]], ...] = ()
+    error: str = ""
+    """What the status says; empty unless it is an error."""
 
 
 @dataclass
@@ -58,6 +62,35 @@ class Receiver:
         names = sorted({span.name for span in self.trace(trace_id)})
         raise AssertionError(f"no span '{name}' came; there are {names}")
 
+    def whole_tree(
+        self, trace_id: str, executions: int, seconds: float = 20.0, above: str = ""
+    ) -> list[SeenSpan]:
+        """The spans of a trace, once so many executions of a run are in it.
+
+        Requires one root, every parent there, each id once, and no span that ends before it began.
+        The root's own parent is `above`, the span of a caller.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            spans = self.trace(trace_id)
+            done = [span for span in spans if span.name.startswith("invoke_workflow")]
+            if len(done) >= executions and any(span.parent_id == above for span in spans):
+                break
+            time.sleep(0.1)
+        time.sleep(1.5)  # what would come twice, or too late, comes now
+        spans = self.trace(trace_id)
+        ids = [span.span_id for span in spans]
+        assert sorted(set(ids)) == sorted(ids), "a span came twice"
+        assert [span.name for span in spans if span.parent_id == above] == ["POST /runs"]
+        orphans = {span.name for span in spans if span.parent_id not in {above, *ids}}
+        assert not orphans, f"these spans have no parent: {orphans}"
+        assert all(span.began <= span.ended for span in spans)
+        assert len(self.named(trace_id, "invoke_workflow underwrite")) == executions
+        return spans
+
+    def named(self, trace_id: str, name: str) -> list[SeenSpan]:
+        return [span for span in self.trace(trace_id) if span.name == name]
+
     def path(self, span: SeenSpan, seconds: float = 15.0) -> list[str]:
         """The names from the root of the trace down to a span; what is above it ends later."""
         deadline = time.monotonic() + seconds
@@ -75,8 +108,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
-    """A receiver on a free port, until the block ends."""
+def receiving(port: int = 0) -> Iterator[Receiver]:
+    """A receiver on a port, by default a free one, until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -93,7 +126,7 @@ def receiving() -> Iterator[Receiver]:
         def log_message(self, format: str, *args: Any) -> None:
             """Tests need no access log."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     receiver = Receiver(f"http://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -121,7 +154,13 @@ def _spans(request: ExportTraceServiceRequest) -> Iterator[SeenSpan]:
                     ended=span.end_time_unix_nano,
                     attributes=_plain(span.attributes),
                     links=tuple(link.trace_id.hex() for link in span.links),
+                    events=tuple((event.name, _plain(event.attributes)) for event in span.events),
+                    error=_error(span.status),
                 )
+
+
+def _error(status: Status) -> str:
+    return status.message if status.code == Status.STATUS_CODE_ERROR else ""
 
 
 def _metrics(

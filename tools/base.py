@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar, cast
+from uuid import uuid4
 
 from opentelemetry import trace
-from opentelemetry.trace import StatusCode
 
+from data import traces
 from data.contracts.errors import ToolError, ToolUnavailableError, as_desk_error
 from tools.spans import current_span
 
@@ -86,26 +87,24 @@ def tool(
 @contextmanager
 def _observed(name: str) -> Iterator[None]:
     began, outcome = time.perf_counter(), "ok"
-    with current_span(
-        _tracer, f"execute_tool {name}", record_exception=False, set_status_on_exception=False
-    ) as span:
-        span.set_attributes(
-            {
-                "gen_ai.operation.name": "execute_tool",
-                "gen_ai.tool.name": name,
-                "gen_ai.tool.type": "function",
-            }
-        )
+    with current_span(_tracer, f"{traces.EXECUTE_TOOL} {name}", lambda: _attributes(name)):
         try:
             yield
         except Exception as error:
             known = as_desk_error(error, ToolError).attributed(tool=name)
             outcome = known.code
-            span.set_attribute("error.type", outcome)
-            span.set_status(StatusCode.ERROR, str(known))
             raise known from None
         finally:
             _record(name, outcome, (time.perf_counter() - began) * 1000)
+
+
+def _attributes(name: str) -> dict[str, str]:
+    return {
+        traces.OPERATION: traces.EXECUTE_TOOL,
+        traces.TOOL_NAME: name,
+        traces.TOOL_TYPE: "function",
+        traces.TOOL_CALL_ID: f"call_{uuid4().hex}",
+    }
 
 
 def _record(name: str, outcome: str, latency_ms: float) -> None:

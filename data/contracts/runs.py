@@ -129,6 +129,8 @@ class Links(Contract):
     state: str
     graph: str
     trace: str
+    span: str
+    """The address of one span: put an event's `span_id` in the place of `{span_id}`."""
     prefect: str
     decision: str | None = None
 

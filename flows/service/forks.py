@@ -43,6 +43,7 @@ from flows.runtime.ledger.journal import current_traceparent
 from flows.runtime.ledger.run_requests import RunRequest
 from flows.runtime.ledger.runs import Run
 from flows.service.requests import Caller, ResumeRun
+from flows.service.submissions import name_in_span
 from flows.workflow import WORKFLOW
 from tools.policy import load_policy
 from tools.pricing import load_prices
@@ -103,7 +104,9 @@ async def fork(
             raise AlreadyDecidedError(f"application {parent.application_id} has been decided")
         return run, is_new
 
-    return await ledger.write(enter)
+    run, is_new = await ledger.write(enter)
+    name_in_span(run)
+    return run, is_new
 
 
 def _link_to(parent: Run) -> None:

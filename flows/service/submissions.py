@@ -6,7 +6,9 @@ import asyncio
 from pathlib import Path
 
 import sqlalchemy as sa
+from opentelemetry import trace
 
+from data import traces
 from data.contracts.base import canonical_json
 from data.contracts.case import CaseFile
 from data.contracts.errors import (
@@ -52,6 +54,7 @@ async def submit(
         return run_requests.submit(connection, application_id, digest, body, asked)
 
     run, is_new = await ledger.write(enter)
+    name_in_span(run)
     if dict(run.options) != options.model_dump(mode="json"):
         raise ConflictError(
             f"{application_id} is underwritten with other options: submit it under another id"
@@ -67,6 +70,11 @@ def require_not_decided_by_batch(connection: sa.Connection, application_id: str)
             f"application {application_id} has been decided by {decider.name}: submit it under"
             " another id to underwrite it once more"
         )
+
+
+def name_in_span(run: Run) -> None:
+    """Let the span of the request that began a run name the run."""
+    trace.get_current_span().set_attribute(traces.CONVERSATION_ID, run.run_id)
 
 
 def _require_in_force(data_dir: Path, bundle: str) -> None:

@@ -18,7 +18,7 @@ from data.contracts.runs import Failure, Lineage, Links, RunStatus, RunSummary, 
 from data.settings import Settings
 from flows.runtime.graph.drawing.drawing import NodeStatus
 from flows.runtime.graph.workflow import Kind
-from flows.runtime.host.links import run_links
+from flows.runtime.host.links import run_links, trace_links
 from flows.runtime.ledger import decisions, journal, reviews, runs
 from flows.runtime.ledger.runs import Run, RunRef
 from flows.service.requests import InboxItem, InboxPage
@@ -164,7 +164,7 @@ def _links(settings: Settings, run: RunRef, decided: bool) -> Links:
         events=f"{here}/events",
         state=f"{here}/state",
         graph=f"{settings.api_url}/workflow/graph.svg?run_id={run.run_id}",
-        trace=settings.trace_url.format(trace_id=run.trace_id),
+        **trace_links(settings, run.trace_id),
         prefect=run_links(settings, run.run_id, run.flow_run_id)["prefect"],
         decision=f"{here}/decision" if decided else None,
     )

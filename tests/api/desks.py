@@ -55,6 +55,7 @@ def summary(run_id: str = RUN_ID, status: RunStatus = RunStatus.QUEUED) -> RunSu
             state=f"{here}/state",
             graph="http://desk/workflow/graph.svg",
             trace="http://traces/1",
+            span="http://traces/1?uiFind={span_id}",
             prefect="http://prefect/1",
         ),
     )

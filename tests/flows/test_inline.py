@@ -30,7 +30,7 @@ from flows.inline import Decided, Underwritten, WaitsAtGate, underwrite_inline
 from flows.rulebook import current_rulebook
 from flows.runtime.checkpoints import checkpoint as checkpoints
 from flows.runtime.checkpoints.checkpoint import Checkpoint
-from flows.runtime.execution import context, fan_out, stage
+from flows.runtime.execution import ask, context, fan_out, stage
 from flows.runtime.execution.context import AgentPolicy, RunContext, in_run
 from flows.runtime.execution.executor import InlineExecutor
 from flows.runtime.execution.surroundings import OpenRun
@@ -211,7 +211,7 @@ async def test_an_application_of_a_batch_leaves_no_spans(
     case = persona("ada-prime").case
     provider, exported = TracerProvider(), InMemorySpanExporter()
     provider.add_span_processor(SimpleSpanProcessor(exported))
-    for module in (agents.base, tools.base, stage, fan_out):
+    for module in (agents.base, tools.base, stage, fan_out, ask):
         monkeypatch.setattr(module, "_tracer", provider.get_tracer("test"))
 
     await run(case)

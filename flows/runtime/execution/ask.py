@@ -12,6 +12,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
+from opentelemetry import trace
+
 from agents.base import Agent
 from data.contracts.base import Contract, sha256_of
 from data.contracts.errors import (
@@ -28,10 +30,12 @@ from flows.runtime.execution.recorder import Entry
 from flows.runtime.host import telemetry
 from flows.runtime.ledger.journal import Draft
 from tools.base import ToolCall, recorded_calls
+from tools.spans import current_span
 
 Question = TypeVar("Question", bound=Contract)
 Finding = TypeVar("Finding", bound=Contract)
 
+_tracer = trace.get_tracer("credit_desk.runtime")
 _duration = telemetry.histogram(AGENT_DURATION)
 
 
@@ -53,13 +57,15 @@ class Ask(Generic[Finding]):
         run = current_run()
         visit = run.current_visit
         place = f"{run.phase}/{visit}/{self.agent.label}"
-        await run.emit(
-            EventType.AGENT_STARTED,
-            f"Asked {_spoken(self.agent.label)}",
-            {"agent": self.agent.label, "model": self.agent.model},
-            key=f"{place}/started",
-        )
-        return await run.executor.agent(self.agent.label, lambda: self._answer(run, place, branch))
+        with current_span(_tracer, f"agent {self.agent.label}"):
+            await run.emit(
+                EventType.AGENT_STARTED,
+                f"Asked {_spoken(self.agent.label)}",
+                {"agent": self.agent.label, "model": self.agent.model},
+                key=f"{place}/started",
+            )
+            label = self.agent.label
+            return await run.executor.agent(label, lambda: self._answer(run, place, branch))
 
     async def _answer(self, run: RunContext[Any], place: str, branch: str) -> Finding:
         agent = self.agent

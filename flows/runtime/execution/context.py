@@ -13,6 +13,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from opentelemetry import trace
+
 from data.contracts.base import Contract
 from data.contracts.errors import InvalidTransitionError, ReviewTimeoutError, WorkflowError
 from data.contracts.events import EventType
@@ -30,9 +32,11 @@ from flows.runtime.graph.walk import Walk
 from flows.runtime.graph.workflow import Kind, Node, Workflow
 from flows.runtime.ledger.journal import Draft
 from flows.runtime.ledger.json_patch import json_patch, summarize_patch
+from tools.spans import current_span
 
 S = TypeVar("S", bound=Contract)
 
+_tracer = trace.get_tracer("credit_desk.runtime")
 _current: ContextVar[RunContext[Any]] = ContextVar("run")
 
 
@@ -135,7 +139,8 @@ class RunContext(Generic[S]):
         """Save everything under a name, outside the ones every stage gets. Returns its name."""
         self._labels[label] += 1
         snapshot = self._stand(label, self._labels[label], data)
-        await self.record.write(self._entry(lambda: [self._saved_draft(snapshot)], snapshot))
+        with current_span(_tracer, f"checkpoint {label}"):
+            await self.record.write(self._entry(lambda: [self._saved_draft(snapshot)], snapshot))
         self._advance(snapshot)
         return snapshot.name
 

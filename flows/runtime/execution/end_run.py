@@ -12,6 +12,7 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import Pause
 from prefect.states import Cancelled
 
+from data import traces
 from data.contracts.errors import (
     CreditDeskError,
     LeaseLostError,
@@ -36,18 +37,18 @@ async def end_run(opened: OpenRun[Any]) -> AsyncIterator[None]:
 
     A suspension, a lost lease and the end of the worker write nothing: the run goes on later.
     """
-    run, flow_span = opened.context, trace.get_current_span()
+    run, span = opened.context, trace.get_current_span()
     try:
         yield
         await _complete(run)
     except Pause:
-        # Prefect leaves the span of a suspended flow open for ever, and so unexported.
-        flow_span.set_attribute("desk.outcome", "suspended")
-        flow_span.end()
+        span.set_attribute(traces.OUTCOME, traces.SUSPENDED)
         raise
     except LeaseLostError:
+        span.set_attribute(traces.OUTCOME, traces.LEASE_LOST)
         raise
     except StopRequestedError:
+        span.set_attribute(traces.OUTCOME, traces.STOPPED)
         opened.conclusion = await _stop(run)
     except WaitingForReviewError as gate:
         if inline.get() is not None:
@@ -57,7 +58,10 @@ async def end_run(opened: OpenRun[Any]) -> AsyncIterator[None]:
         raise await end_in_error(run, error) from None
     except asyncio.CancelledError:
         if not _uncancelled():
+            if (under_way := execution.get()) is not None and under_way.has_lost_lease:
+                span.set_attribute(traces.OUTCOME, traces.LEASE_LOST)
             raise
+        span.set_attribute(traces.OUTCOME, traces.STOPPED)
         opened.conclusion = await _stop(run)
 
 

@@ -26,6 +26,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.states import Completed, Crashed, Failed
 
+from data import traces
 from data.contracts.errors import CreditDeskError
 from flows.runtime.execution.flow_run import current_flow_run, in_subflow
 from flows.runtime.prefect_api import subflows
@@ -34,8 +35,6 @@ from flows.runtime.prefect_api.task_runs import TaskTold
 
 A = TypeVar("A")
 T = TypeVar("T")
-
-_tracer = trace.get_tracer("credit_desk.runtime")
 
 
 class Executor(Protocol):
@@ -85,25 +84,22 @@ class OrchestratedExecutor:
         self._asked: Counter[tuple[UUID, str]] = Counter()
 
     async def stage(self, name: str, visit: int, body: Callable[[], Awaitable[T]]) -> T:
-        title = f"stage {name}" + (f" {visit}" if visit > 1 else "")
-        with _tracer.start_as_current_span(title, record_exception=False) as span:
-            async with prefect_client() as client:
-                begun = await subflows.begin(client, self._flow_run_id, name, visit, _traceparent())
-                span.set_attributes({"prefect.run.type": "flow", "prefect.run.id": str(begun.id)})
-                async with _told_of_its_end(client, begun):
-                    with in_subflow(begun), _failure_logged(title):
-                        outcome = await body()
+        async with prefect_client() as client:
+            begun = await subflows.begin(client, self._flow_run_id, name, visit, _traceparent())
+            _name_in_span("flow", begun.id)
+            async with _told_of_its_end(client, begun):
+                with in_subflow(begun), _failure_logged(f"stage {name}"):
+                    outcome = await body()
         return outcome
 
     async def agent(self, label: str, body: Callable[[], Awaitable[T]]) -> T:
         """Run an agent as a task of the stage under way."""
         name, subflow_id = f"agent {label}", current_flow_run().id
         self._asked[subflow_id, name] += 1
-        with _tracer.start_as_current_span(name, record_exception=False) as span:
-            task = TaskTold(name, subflow_id, self._asked[subflow_id, name], _traceparent())
-            span.set_attributes({"prefect.run.type": "task", "prefect.run.id": str(task.id)})
-            with task, _failure_logged(name):
-                return await body()
+        task = TaskTold(name, subflow_id, self._asked[subflow_id, name], _traceparent())
+        _name_in_span("task", task.id)
+        with task, _failure_logged(name):
+            return await body()
 
     async def compute(self, work: Callable[[A], T], on: A) -> T:
         """On a thread: the event loop has other runs to serve."""
@@ -158,6 +154,12 @@ def _failure_logged(name: str) -> Iterator[None]:
     except Exception as error:
         get_run_logger().error("%s failed: %s", name, error, exc_info=True)
         raise
+
+
+def _name_in_span(kind: str, run_id: UUID) -> None:
+    """Let the span under way say what Prefect calls the same thing."""
+    about = {traces.PREFECT_RUN_TYPE: kind, traces.PREFECT_RUN_ID: str(run_id)}
+    trace.get_current_span().set_attributes(about)
 
 
 def _traceparent() -> str:

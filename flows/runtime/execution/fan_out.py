@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from opentelemetry import trace
 
+from data import traces
 from data.contracts.base import Contract
 from data.contracts.errors import (
     AgentError,
@@ -27,7 +28,7 @@ from data.settings import FanOutPolicy
 from flows.runtime.execution.ask import Ask
 from flows.runtime.execution.context import RunContext, current_run
 from flows.runtime.graph.workflow import Kind
-from tools.spans import current_span
+from tools.spans import already_told, current_span
 
 F = TypeVar("F", bound=Contract)
 Asked = Coroutine[Any, Any, Any]
@@ -69,13 +70,13 @@ async def fan_out(**asks: Ask[Any]) -> Answers:
     for name in asks:
         if name in branches:
             await run.enter(name)
-    with current_span(_tracer, f"fan_out {run.phase}") as span:
-        policy = run.agent_policy.fan_out
-        span.set_attributes({"desk.fan_out.policy": policy, "desk.fan_out.size": len(asks)})
+    policy = run.agent_policy.fan_out
+    about = {traces.FAN_OUT_POLICY: policy.value, traces.FAN_OUT_SIZE: len(asks)}
+    with current_span(_tracer, f"fan_out {run.phase}", lambda: about) as span:
         started = {name: q.answered(name if name in branches else "") for name, q in asks.items()}
         gather = _all_or_none if policy is FanOutPolicy.FAIL_FAST else _each
         answers = await gather(started)
-        span.set_attribute("desk.fan_out.missing", sorted(answers.missing))
+        span.set_attribute(traces.FAN_OUT_MISSING, sorted(answers.missing))
     if policy is FanOutPolicy.QUORUM and len(answers.found) < min(
         run.agent_policy.quorum, len(asks)
     ):
@@ -105,7 +106,8 @@ async def _all_or_none(asks: Mapping[str, Asked]) -> Answers:
         failed = next((n for n, task in tasks.items() if _has_failed(task)), "an agent")
         stopped = sorted(n for n, task in tasks.items() if task.cancelled())
         also = f"; stopped with it: {', '.join(stopped)}" if stopped else ""
-        raise FanOutError(f"'{failed}' failed: {first.message}{also}", agent=first.agent) from None
+        summed_up = FanOutError(f"'{failed}' failed: {first.message}{also}", agent=first.agent)
+        raise already_told(summed_up) from None
     return Answers({name: task.result() for name, task in tasks.items()}, {})
 
 

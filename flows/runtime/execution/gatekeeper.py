@@ -15,7 +15,9 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 from opentelemetry import propagate, trace
+from opentelemetry.context import get_current
 
+from data import traces
 from data.contracts.errors import (
     AlreadyAnsweredError,
     AnswerRejectedError,
@@ -161,12 +163,12 @@ class SuspendingGatekeeper:
     def _trace(self, review: Review) -> None:
         """Draw the wait, which no process was there for, under the request that began it all."""
         assert review.answered_at is not None
-        parent = propagate.extract({"traceparent": self._traceparent})
+        parent = propagate.extract({"traceparent": self._traceparent}, get_current())
         span = _tracer.start_span(
             f"hitl_wait {review.gate}",
             context=parent,
             start_time=int(review.opened_at.timestamp() * 1e9),
-            attributes={"desk.gate": review.gate, "desk.role": review.request.role.value},
+            attributes={traces.GATE: review.gate, traces.ROLE: review.request.role.value},
         )
         span.end(int(review.answered_at.timestamp() * 1e9))
         _wait.record(review.waited_seconds, {"gate": review.gate})

@@ -25,6 +25,7 @@ from flows.runtime.checkpoints.store import CheckpointStore
 from flows.runtime.execution.context import AgentPolicy, RunContext, in_run
 from flows.runtime.execution.desk import Desk, this_desk
 from flows.runtime.execution.end_run import end_in_error, end_run
+from flows.runtime.execution.execution_span import execution_span
 from flows.runtime.execution.executor import InlineExecutor, OrchestratedExecutor
 from flows.runtime.execution.flow_run import current_flow_run
 from flows.runtime.execution.gatekeeper import (
@@ -158,6 +159,7 @@ async def _open_orchestrated(
         _enter, str(current_flow_run().id), run_id, workflow.version, pin
     )
     under_way = execution.get() or await _take_lease(desk, entered.row, on_leaving)
+    on_leaving.enter_context(execution_span(desk.settings, workflow, entered.row, under_way.epoch))
     store = CheckpointStore(desk.settings.checkpoint_storage)
     run = _context(desk, store, workflow, initial, entered, under_way.epoch)
     under_way.has_opened = True
@@ -255,7 +257,7 @@ async def _remember(
     # An execution that was killed before its first word leaves the beginning to be told.
     drafts = [_beginning(run, fork)]
     if epoch > 1:
-        again = {"execution": epoch}
+        again = {"execution": epoch, "workflow": run.workflow.verb}
         drafts.append(
             run.draft(EventType.RUN_RESUMED, "Run resumed", again, key=f"run.resumed/{epoch}")
         )
@@ -292,7 +294,9 @@ async def _restore(
 
 
 def _beginning(run: RunContext[Any], fork: Lineage | None) -> Draft:
-    meta = {"parent_run_id": fork.parent_run_id, "forked_at": fork.forked_at} if fork else {}
+    meta = {"workflow": run.workflow.verb}
+    if fork is not None:
+        meta |= {"parent_run_id": fork.parent_run_id, "forked_at": fork.forked_at}
     return run.draft(EventType.RUN_STARTED, "Run started", meta, key="run.started")
 
 

@@ -56,26 +56,23 @@ def stage(
             if finished is not None:
                 return cast(Output, gives.model_validate(finished))  # a contract stays as it is
             try:
-                await _begin(run, name, visit, [*args, *kwargs.values()])
-                began = time.perf_counter()
+                with current_span(_tracer, f"stage {name}" + (f" {visit}" if visit > 1 else "")):
+                    await _begin(run, name, visit, [*args, *kwargs.values()])
+                    began = time.perf_counter()
 
-                async def body() -> Output:
-                    output = await fn(*args, **kwargs)
-                    if not isinstance(output, gives):
-                        raise ContractViolationError(
-                            f"returned a {type(output).__name__}, not a {gives.__name__}"
-                        )
-                    return output
+                    async def body() -> Output:
+                        output = await fn(*args, **kwargs)
+                        if not isinstance(output, gives):
+                            raise ContractViolationError(
+                                f"returned a {type(output).__name__}, not a {gives.__name__}"
+                            )
+                        return output
 
-                if _runs_as_subflow(run, name):
-                    output = await run.executor.stage(name, visit, body)
-                else:
-                    with current_span(_tracer, f"stage {name}", record_exception=False):
-                        output = await body()
-                with current_span(_tracer, f"checkpoint {name}"):
-                    label = run.workflow.checkpoint_of(name)
+                    output = await _carry_out(run, name, visit, body)
                     seconds = time.perf_counter() - began
-                    await run.finish_stage(name, visit, output, label, seconds)
+                    label = run.workflow.checkpoint_of(name)
+                    with current_span(_tracer, f"checkpoint {label or name}"):
+                        await run.finish_stage(name, visit, output, label, seconds)
             except Exception as error:
                 raise as_desk_error(error, WorkflowError).attributed(stage=name) from None
             _duration.record(seconds, {"stage": name})
@@ -84,6 +81,15 @@ def stage(
         return staged
 
     return decorate
+
+
+async def _carry_out(
+    run: RunContext[Any], name: str, visit: int, body: Callable[[], Awaitable[Output]]
+) -> Output:
+    """Execute a stage's body: as a subflow when agents and tools are in it."""
+    if _runs_as_subflow(run, name):
+        return await run.executor.stage(name, visit, body)
+    return await body()
 
 
 async def _begin(run: RunContext[Any], name: str, visit: int, inputs: list[Any]) -> None:

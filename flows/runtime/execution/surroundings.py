@@ -31,6 +31,8 @@ class Execution:
     epoch: int
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while the run is cancelled on request, to tell that from the worker's own shutdown."""
+    has_lost_lease: bool = False
+    """Whether another worker may go on with the run: this one is stopped, and not asked to be."""
     has_opened: bool = False
     """Whether the flow has come so far that it writes its own end in every case."""
     met_outage: bool = False

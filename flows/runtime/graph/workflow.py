@@ -35,8 +35,11 @@ class Workflow:
         nodes: Iterable[Node],
         edges: Iterable[Edge],
         drawing: Traversable | None = None,
+        verb: str = "",
     ) -> None:
         self.name = name
+        self.verb = verb or name
+        """What an execution does, in a word: traces name it so."""
         self.version = version
         self.nodes = tuple(nodes)
         self.edges = tuple(edges)

@@ -16,6 +16,14 @@ def run_links(settings: Settings, run_id: str, flow_run_id: str) -> dict[str, st
     }
 
 
+def trace_links(settings: Settings, trace_id: str) -> dict[str, str]:
+    """Where people look at a trace; in the address of a span, `{span_id}` stands for its id."""
+    return {
+        "trace": settings.trace_url.format(trace_id=trace_id),
+        "span": settings.span_url.format(trace_id=trace_id, span_id="{span_id}"),
+    }
+
+
 def about_run(
     settings: Settings, run_id: str, flow_run_id: str, application_id: str
 ) -> dict[str, object]:

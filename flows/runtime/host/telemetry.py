@@ -1,8 +1,7 @@
 """Traces and metrics: the providers and exporters of a process.
 
-Prefect opens a span for every flow run and task run when there is a global provider. Spans go to
-the collector. When no collector is set, or when it does not answer, spans go to a file of limited
-size beside the logs. No run ever waits for the collector.
+Spans go to the collector. When none is set, or while it does not answer, they are kept in files of
+limited size beside the logs. No run ever waits for the collector.
 """
 
 from __future__ import annotations
@@ -12,10 +11,9 @@ import logging
 import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Sequence
-from logging.handlers import RotatingFileHandler
-from pathlib import Path
 
 from opentelemetry import metrics, trace
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -34,48 +32,83 @@ from opentelemetry.sdk.trace.export import (
 
 from data.metrics import Metric
 from data.settings import Settings
+from flows.runtime.host import kept_spans, logs
+from flows.runtime.host.kept_spans import KeptSpans
+from flows.runtime.host.run_spans import ChosenSpanIds, RunSpans
 
 SERVICE_NAME = "credit-desk-lite"
 _TIMEOUT_SECONDS = 1
+_SEND_SECONDS = 10
+"""How long a person who sends kept spans waits for each answer of the collector."""
 _RETRY_AFTER_SECONDS = 30.0
-_FILE_BYTES = 10_000_000
-"""How much of a process's spans its file keeps at the most."""
+_EXPORT_EVERY_MILLISECONDS = "1000"
+"""A process that is killed loses the spans of so much time; the standard's default is five."""
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+
+_is_ending = threading.Event()
+"""Set at the end of the process: then nothing that was kept is sent any more."""
 
 log = logging.getLogger(__name__)
 
 
 def setup(role: str, settings: Settings) -> None:
-    """Start traces and metrics of this process. Call it once, before the first span."""
-    _setup_logging(settings.log_level)
-    if settings.otlp_endpoint:  # a value under the standard name has priority
-        os.environ.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", settings.otlp_endpoint)
-    # Of its own for each process: two that share one would overwrite each other's metrics.
-    instance = f"{role}-{socket.gethostname()}-{os.getpid()}"
-    resource = Resource.create({"service.name": SERVICE_NAME, "service.instance.id": instance})
-    provider = TracerProvider(resource=resource)
+    """Start log, traces and metrics of this process. Call it once, before the first span."""
+    logs.setup(settings)
+    provider = tracer_provider(role, settings)
     trace.set_tracer_provider(provider)
-    kept = _kept_here(role, settings)
-    if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
-        primary = OTLPSpanExporter(timeout=_TIMEOUT_SECONDS)
-        provider.add_span_processor(BatchSpanProcessor(FallbackExporter(primary, kept)))
+    if has_collector(settings):
         reader = PeriodicExportingMetricReader(
             OTLPMetricExporter(timeout=_TIMEOUT_SECONDS), export_interval_millis=10_000
         )
-        metrics.set_meter_provider(MeterProvider(resource=resource, metric_readers=[reader]))
-    else:
-        log.info("no OTLP endpoint is set: spans stay on this machine")
-        provider.add_span_processor(BatchSpanProcessor(kept))
+        metrics.set_meter_provider(
+            MeterProvider(resource=provider.resource, metric_readers=[reader])
+        )
+
+
+def tracer_provider(role: str, settings: Settings) -> TracerProvider:
+    """What makes the spans of a process and sends them. It samples by OTEL_TRACES_SAMPLER."""
+    os.environ.setdefault("OTEL_BSP_SCHEDULE_DELAY", _EXPORT_EVERY_MILLISECONDS)
+    # Of its own for each process: two that share one would overwrite each other's metrics.
+    instance = f"{role}-{socket.gethostname()}-{os.getpid()}"
+    resource = Resource.create({"service.name": SERVICE_NAME, "service.instance.id": instance})
+    provider = TracerProvider(resource=resource, id_generator=ChosenSpanIds())
+    provider.add_span_processor(RunSpans(BatchSpanProcessor(_exporter(role, settings))))
+    return provider
+
+
+def has_collector(settings: Settings) -> bool:
+    """Whether a collector is set, by a standard name or by the desk's alias for it."""
+    if settings.otlp_endpoint:  # a value under the standard name has priority
+        os.environ.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", settings.otlp_endpoint)
+    return any(os.environ.get(name) for name in _ENDPOINTS)
+
+
+def kept(role: str, settings: Settings) -> KeptSpans:
+    """The spans that a role has kept for want of a collector."""
+    return KeptSpans(settings.folder / "logs" / f"spans-{role}.jsonl")
+
+
+def send_kept(settings: Settings, collector: str = "") -> tuple[int, int]:
+    """Send what every role has kept, to the collector of the settings or to another one.
+
+    Returns how many requests it took, and how many roles have some left.
+    """
+    endpoint = f"{collector.rstrip('/')}/v1/traces" if collector else None
+    send = kept_spans.sender(OTLPSpanExporter(endpoint=endpoint, timeout=_SEND_SECONDS))
+    roles = KeptSpans.all_in(settings.folder / "logs")
+    taken = sum(role.send(send) for role in roles)
+    return taken, sum(role.has_any for role in roles)
 
 
 class FallbackExporter(SpanExporter):
-    """Sends spans to the collector, and to the fallback while the collector does not answer.
+    """Sends spans to the collector, and keeps them while it does not answer.
 
-    It logs one line when the collector is lost, and one when it answers again.
+    It logs one line when the collector is lost. Once it answers, it gets the kept ones too.
     """
 
     def __init__(
         self,
-        primary: SpanExporter,
+        primary: OTLPSpanExporter,
         fallback: SpanExporter,
         retry_after_seconds: float = _RETRY_AFTER_SECONDS,
     ) -> None:
@@ -89,21 +122,28 @@ class FallbackExporter(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         if time.monotonic() >= self._down_until:
             if self._primary.export(spans) is SpanExportResult.SUCCESS:
-                if self._down_until:
-                    log.warning("the OTLP collector answers again: spans go to it")
                 self._down_until = 0.0
+                self._catch_up()
                 return SpanExportResult.SUCCESS
             if not self._down_until:
-                log.warning("the OTLP collector does not answer: spans stay on this machine")
+                log.warning("the OTLP collector does not answer: %s", _stay(self._fallback))
             self._down_until = time.monotonic() + self._retry_after
         return self._fallback.export(spans)
 
     def shutdown(self) -> None:
-        self._primary.shutdown()
+        self._primary.shutdown()  # type: ignore[no-untyped-call]
         self._fallback.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         return True
+
+    def _catch_up(self) -> None:
+        """Send the spans of the time when the collector was away, or before this process began."""
+        if isinstance(self._fallback, KeptSpans) and self._fallback.has_any:
+            send = kept_spans.sender(self._primary)
+            sent = self._fallback.send(lambda request: not _is_ending.is_set() and send(request))
+            if sent:
+                log.warning("the OTLP collector answers: it got %d kept batches of spans", sent)
 
 
 def histogram(metric: Metric) -> Histogram:
@@ -121,58 +161,39 @@ def flush() -> None:
 
     Waits for one export of each at most.
     """
+    _is_ending.set()
     for provider in (trace.get_tracer_provider(), metrics.get_meter_provider()):
         if isinstance(provider, TracerProvider | MeterProvider):
             provider.shutdown()
 
 
-class SpanFile(SpanExporter):
-    """Keeps spans as JSON lines in a file of limited size: the older half goes when it is full."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = RotatingFileHandler(
-            path, maxBytes=_FILE_BYTES // 2, backupCount=1, delay=True, encoding="utf-8"
-        )
-        self._file.terminator = ""
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        for line in filter(None, map(_one_line, spans)):
-            self._file.emit(logging.makeLogRecord({"msg": line}))
-        return SpanExportResult.SUCCESS
-
-    def shutdown(self) -> None:
-        self._file.close()
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        return True
+def _exporter(role: str, settings: Settings) -> SpanExporter:
+    here: SpanExporter = kept(role, settings)
+    if settings.trace_console:
+        here = ConsoleSpanExporter(out=sys.stderr, formatter=_one_line)
+    if has_collector(settings):
+        return FallbackExporter(OTLPSpanExporter(timeout=_TIMEOUT_SECONDS), here)
+    log.info("no OTLP endpoint is set: %s", _stay(here))
+    return here
 
 
-def _kept_here(role: str, settings: Settings) -> SpanExporter:
-    """Where spans go without a collector: a file beside the logs, or the log by setting."""
-    if settings.spans_to_log:
-        return ConsoleSpanExporter(out=sys.stderr, formatter=_one_line)
-    return SpanFile(settings.folder / "logs" / f"spans-{role}.jsonl")
+def _stay(here: SpanExporter) -> str:
+    """Where spans stay without a collector, and for how long."""
+    if not isinstance(here, KeptSpans):
+        return "spans go to this log"
+    most = kept_spans.MAX_BYTES // 1_000_000
+    return f"spans stay in {here.path}, the last {most} MB; `credit-desk traces send` sends them"
 
 
 def _one_line(span: ReadableSpan) -> str:
-    context = span.context
-    if context is None or span.start_time is None or span.end_time is None:
-        return ""
+    """A span on the console."""
+    context, began, ended = span.context, span.start_time or 0, span.end_time or 0
     line = {
         "span": span.name,
-        "trace_id": f"{context.trace_id:032x}",
-        "span_id": f"{context.span_id:016x}",
+        "trace_id": f"{context.trace_id:032x}" if context else None,
+        "span_id": f"{context.span_id:016x}" if context else None,
         "parent_id": f"{span.parent.span_id:016x}" if span.parent else None,
-        "ms": round((span.end_time - span.start_time) / 1e6, 2),
+        "ms": round((ended - began) / 1e6, 2),
         "status": span.status.status_code.name,
     }
     return json.dumps(line) + "\n"
-
-
-def _setup_logging(level: str) -> None:
-    logging.basicConfig(
-        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    for chatty in ("httpx", "httpcore", "prefect", "uvicorn.access", "asyncio", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from data.settings import settings
 from flows.runtime.host import parent_pipe
-from flows.runtime.host.environment import apply_prefect_environment
+from flows.runtime.host.environment import ORCHESTRATION_SPANS, apply_prefect_environment
 
 FLOW_RUN_ID = "PREFECT__FLOW_RUN_ID"
 """Prefect's own name for it: its loggers read it too."""
@@ -44,6 +44,7 @@ def main() -> None:
     if not flow_run_id or not name:
         sys.exit(f"{FLOW_RUN_ID} has to name the flow run, and {DEPLOYMENT} its deployment")
     apply_prefect_environment(settings())  # before anything imports Prefect
+    os.environ[ORCHESTRATION_SPANS] = "true"  # a job has no spans but those of its flow and tasks
     execute(UUID(flow_run_id), name)
 
 

@@ -6,11 +6,13 @@ Several processes may call each function at once; what it does, it does once.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 
+from data.contracts.errors import CreditDeskError
 from data.contracts.events import Event, EventType
 from data.contracts.runs import Failure, RetryState, RunStatus
 from data.metrics import LEASES_LOST
@@ -20,6 +22,7 @@ from flows.runtime.ledger.journal import Draft
 from flows.runtime.ledger.runs import Run, RunRef
 from flows.runtime.prefect_api import feed, states
 from flows.runtime.prefect_api.client import PrefectClient
+from flows.runtime.worker import lost_spans
 
 QUARANTINE_AFTER = 2
 """Workers lost within one stage, after which the run is executed alone in its worker."""
@@ -48,6 +51,8 @@ async def requeue_abandoned(client: PrefectClient, ledger: Ledger, instance: str
             if outcome is Outcome.KEPT:
                 continue
             log.warning("run %s was left behind by %s", run.run_id, run.lease_owner)
+            with suppress(CreditDeskError):
+                await lost_spans.draw(ledger, run)
             if outcome is Outcome.SET_ASIDE:
                 await states.close_children(client, run.flow_run_id)
                 await states.end_as_crashed(client, run.flow_run_id, "Set aside")

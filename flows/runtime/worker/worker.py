@@ -160,6 +160,7 @@ class Worker:
             # One that has come to its end meanwhile has given its lease back itself.
             if run_id not in held and self._executions.get(run_id) is execution_of_run:
                 log.warning("lost the lease of run %s", run_id)
+                execution_of_run.has_lost_lease = True
                 self._active[run_id].cancel()
         for run_id in await self._desk.ledger.read(cancellations.to_be_stopped):
             self._stop(run_id)

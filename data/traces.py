@@ -1,0 +1,55 @@
+"""Every attribute of a span that the desk sets: its name. No other file spells one.
+
+Names in `gen_ai.` are those of the OpenTelemetry GenAI conventions 0.1, names in `exception.` and
+`error.` those of the general conventions 1.37. Names in `genai.` are copies of some of them under
+the desk's first names, for dashboards that use these. Values are ids, names of the map, codes and
+numbers: nothing that a person typed.
+"""
+
+from __future__ import annotations
+
+OPERATION = "gen_ai.operation.name"
+INVOKE_WORKFLOW = "invoke_workflow"
+INVOKE_AGENT = "invoke_agent"
+EXECUTE_TOOL = "execute_tool"
+
+CONVERSATION_ID = "gen_ai.conversation.id"
+"""The run's id, on every span of the run."""
+PROVIDER = "gen_ai.provider.name"
+WORKFLOW_NAME = "gen_ai.workflow.name"
+AGENT_NAME = "gen_ai.agent.name"
+AGENT_VERSION = "gen_ai.agent.version"
+REQUEST_MODEL = "gen_ai.request.model"
+TOOL_NAME = "gen_ai.tool.name"
+TOOL_TYPE = "gen_ai.tool.type"
+TOOL_CALL_ID = "gen_ai.tool.call.id"
+
+COPY_AGENT = "genai.agent"
+COPY_MODEL = "genai.model"
+COPY_PROMPT_TOKENS = "genai.tokens.prompt"
+COPY_COMPLETION_TOKENS = "genai.tokens.completion"
+COPY_LATENCY = "genai.latency_ms"
+COPY_CACHE_HIT = "genai.cache_hit"
+
+EXCEPTION = "exception"
+"""The event of a span that says which error was raised here."""
+EXCEPTION_TYPE = "exception.type"
+ERROR_TYPE = "error.type"
+"""The code of the error that ended the span."""
+
+EXECUTION = "desk.execution"
+"""Which execution of its run a span is, from 1."""
+RUN_URL = "desk.run.url"
+"""Where the desk answers for the run: the way back from the trace."""
+OUTCOME = "desk.outcome"
+SUSPENDED, STOPPED, INTERRUPTED = "suspended", "stopped", "interrupted"
+LEASE_LOST = "lease_lost"
+LOST = "desk.lost"
+"""The span was open when its worker was lost. It ends when another process noticed that."""
+GATE = "desk.gate"
+ROLE = "desk.role"
+FAN_OUT_POLICY = "desk.fan_out.policy"
+FAN_OUT_SIZE = "desk.fan_out.size"
+FAN_OUT_MISSING = "desk.fan_out.missing"
+PREFECT_RUN_TYPE = "prefect.run.type"
+PREFECT_RUN_ID = "prefect.run.id"

@@ -1,0 +1,58 @@
+"""The log of a process: lines for people, or JSON by a setting, with the span under way."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+from opentelemetry import trace
+
+from data.settings import LogFormat, Settings
+
+_CHATTY = ("httpx", "httpcore", "prefect", "uvicorn.access", "asyncio", "alembic")
+
+
+def setup(settings: Settings) -> None:
+    """Start the log of this process on its standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if settings.log_format is LogFormat.JSON else TextLines())
+    logging.basicConfig(level=settings.log_level, handlers=[handler])
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class TextLines(logging.Formatter):
+    """A line for people; inside of a span, its ids are at the end."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        ids = "".join(f" {name}={value}" for name, value in _span_under_way().items())
+        return super().formatMessage(record) + ids
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per line, by the names of the OpenTelemetry log model where it has one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "severity": record.levelname,
+            "logger": record.name,
+            "body": record.getMessage(),
+            **_span_under_way(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def _span_under_way() -> dict[str, str]:
+    """The ids of the span under way; empty outside of any."""
+    span = trace.get_current_span().get_span_context()
+    if not span.is_valid:
+        return {}
+    return {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
