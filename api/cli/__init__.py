@@ -24,6 +24,7 @@ from api.cli import (
     roles,
     runs,
     screening,
+    traces,
     up,
 )
 from api.cli.demo import command
@@ -69,6 +70,7 @@ app.command(rich_help_panel=_THE_DESK)(screening.screen)
 app.add_typer(screening.app, name="watchlist", rich_help_panel=_THE_DESK)
 app.add_typer(keys.app, name="keys", rich_help_panel=_THE_DESK)
 app.add_typer(audit.app, name="audit", rich_help_panel=_THE_DESK)
+app.add_typer(traces.app, name="traces", rich_help_panel=_THE_DESK)
 app.command(rich_help_panel=_ROLES)(roles.server)
 app.command(rich_help_panel=_ROLES)(roles.worker)
 app.command(name="api", rich_help_panel=_ROLES)(roles.api)

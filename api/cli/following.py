@@ -13,8 +13,8 @@ from rich.live import Live
 
 from api.cli.client import DeskClient
 from api.cli.demo.board import Board, stages_of
-from api.cli.output import event_line, print_json, run_lines
-from data.contracts.events import Event
+from api.cli.output import event_line, print_json, run_lines, trace_line
+from data.contracts.events import Event, EventType
 
 _GOOD_END = "completed"
 
@@ -32,17 +32,19 @@ async def show_run(
 
 
 async def follow_to_end(desk: DeskClient, run_id: str, *, as_json: bool) -> None:
-    """Show a run's events as they happen, then its result.
+    """Show a run's events as they happen, then its result, and the trace: where an error was told.
 
     Exits with 1 when the run failed or was cancelled. As JSON, every line is one event.
     """
     with ExitStack() as shown:
         show = await _display(desk, run_id, shown, as_json=as_json)
+        failed_in = ""
         async for event in desk.follow(run_id):
             show(event)
+            failed_in = event.span_id if event.type is EventType.ERROR else failed_in
     run = await desk.get(f"/runs/{run_id}")
     if not as_json:
-        typer.echo("\n".join(run_lines(run)))
+        typer.echo("\n".join([*run_lines(run), trace_line(run, failed_in)]))
     if run["status"] != _GOOD_END:
         raise typer.Exit(1)
 

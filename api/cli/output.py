@@ -51,6 +51,14 @@ def event_line(event: Event) -> str:
     return f"{event.progress:>5.0%}  {event.phase:<14}{event.message}"
 
 
+def trace_line(run: Mapping[str, Any], span_id: str = "") -> str:
+    """Where to look at the trace of a run, or at one span of it."""
+    links = run["links"]
+    if not span_id.strip("0"):  # an event that no span told of
+        return f"Trace: {links['trace']}"
+    return f"Trace: {links['span'].replace('{span_id}', span_id)}"
+
+
 def run_lines(run: Mapping[str, Any]) -> list[str]:
     """A run in a few lines: status, decision, next step."""
     lines = [f"Run {run['run_id']} of {run['application_id']}: {run['status']}"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.cli.output import offer_of, reasons_of, run_lines
+from api.cli.output import offer_of, reasons_of, run_lines, trace_line
 from tests.api.desks import RUN_ID, summary
 
 OFFER = {"amount": "12000.00", "term_months": 48, "rate": "0.2249", "payment": "381.27"}
@@ -49,6 +49,14 @@ def test_a_waiting_run_shows_how_to_answer_it() -> None:
 
     assert run_lines(run)[1] == "Waits for senior underwriter: Rule"
     assert f"credit-desk answer {RUN_ID} --gate underwriter" in run_lines(run)[2]
+
+
+def test_the_trace_is_shown_at_the_span_of_an_error_if_there_was_one() -> None:
+    run = summary().model_dump(mode="json")
+    span_id = "b7ad6b7169203331"
+
+    assert trace_line(run) == trace_line(run, "0" * 16) == "Trace: http://traces/1"
+    assert trace_line(run, span_id) == f"Trace: http://traces/1?uiFind={span_id}"
 
 
 def test_a_failed_run_shows_why_and_how_to_go_on() -> None:
