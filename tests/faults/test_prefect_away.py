@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -58,3 +59,26 @@ async def test_an_application_is_accepted_while_prefect_is_away_and_runs_afterwa
     invariants.require_one_memo_each(faulty_desk, [case])
     await invariants.until_settled(faulty_desk)
     assert seconds < ANSWER_SECONDS
+
+
+async def test_reads_and_streams_go_on_while_prefect_is_away(faulty_desk: FaultyDesk) -> None:
+    case = await held_runs.start(faulty_desk)
+    await held_runs.until_ended(faulty_desk, case)
+
+    with gone(faulty_desk):
+        answers = [
+            await faulty_desk.http.get(f"/runs/{case.run_id}{place}")
+            for place in ("", "/state", "/decision", "/checkpoints", "/events")
+        ]
+        async with asyncio.timeout(ANSWER_SECONDS):
+            ready = await faulty_desk.http.get("/health/ready")
+            while ready.status_code == 200:
+                await asyncio.sleep(0.1)
+                ready = await faulty_desk.http.get("/health/ready")
+
+    assert [answer.status_code for answer in answers] == [200] * 5
+    told = answers[-1].text.count("\ndata:")
+    assert told == len(faulty_desk.journal(case.run_id))
+    assert (ready.status_code, ready.json()["checks"]["prefect"]) == (503, False)
+    assert "retry-after" in ready.headers
+    await faulty_desk.ready()

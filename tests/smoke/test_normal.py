@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from itertools import pairwise
 
 from data.contracts.decision import Grade, Outcome
@@ -27,6 +28,19 @@ async def test_a_clear_case_is_approved_without_anybody_being_asked(desk: Desk) 
     assert decision.offer is not None
     assert str(decision.offer.amount) == "10000.00"
     assert decision.rulings == ()
+
+
+async def test_no_process_of_the_desk_talks_to_another_machine(desk: Desk) -> None:
+    run = await desk.start("ada-prime")
+    family = [desk.process, *desk.process.children(recursive=True)]
+    others: set[str] = set()
+
+    while (await run.summary()).status is not RunStatus.COMPLETED:
+        connections = [found for process in family for found in process.net_connections("inet")]
+        others |= {str(connection.raddr.ip) for connection in connections if connection.raddr}
+
+    assert others, "the processes of a desk talk to each other"
+    assert {address for address in others if not ip_address(address).is_loopback} == set()
 
 
 async def test_a_client_sees_every_event_once_and_in_order(desk: Desk) -> None:

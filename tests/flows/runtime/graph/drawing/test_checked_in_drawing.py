@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from importlib.resources import files
 from xml.etree import ElementTree as ET
+
+import pytest
 
 from flows.runtime.graph.drawing import style
 from flows.runtime.graph.drawing.drawing import NodeStatus, to_svg
@@ -83,6 +86,14 @@ def test_its_name_and_its_style_are_those_of_today() -> None:
 def test_dot_draws_the_same_today() -> None:
     """Coordinates are left out: they differ between versions of Graphviz."""
     assert shown(CHECKED_IN.read_text(encoding="utf-8")) == shown(draw_with_dot(WORKFLOW)), REDRAW
+
+
+def test_it_is_shown_and_painted_where_there_is_no_dot(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_dot = to_svg(WORKFLOW, {"bureau": NodeStatus.RUNNING})
+    monkeypatch.setenv("PATH", "")
+    assert shutil.which("dot") is None
+
+    assert to_svg(WORKFLOW, {"bureau": NodeStatus.RUNNING}) == with_dot
 
 
 def test_the_states_of_a_run_are_put_onto_it() -> None:
