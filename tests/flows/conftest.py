@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.desk import ROOT, Desk, desk_in
+from tests.otlp import Receiver
 
 TIMEOUT_SECONDS = 21
 """A reminder comes after 6 seconds then, the next role after 12; a sweep comes every 5."""
@@ -63,7 +64,7 @@ def webhook() -> Iterator[Inbox]:
 
 @pytest.fixture(scope="session")
 async def hasty_desk(
-    tmp_path_factory: pytest.TempPathFactory, webhook: Inbox
+    tmp_path_factory: pytest.TempPathFactory, webhook: Inbox, otlp: Receiver
 ) -> AsyncIterator[Desk]:
     """A desk with settings of its own, whose processes tests may kill."""
     folder = tmp_path_factory.mktemp("hasty")
@@ -82,5 +83,6 @@ async def hasty_desk(
         CREDIT_DESK_NOTIFY_URL=webhook.url,
         CREDIT_DESK_BATCH_CHUNK_SIZE=str(CHUNK_ROWS),
         CREDIT_DESK_BATCH_OPEN_REVIEWS=str(OPEN_REVIEWS),
+        OTEL_EXPORTER_OTLP_ENDPOINT=otlp.url,
     ) as running:
         yield running

@@ -21,6 +21,7 @@ from data.contracts.policy import ReasonCode
 from data.contracts.runs import RunStatus
 from tests.desk import ROOT, Desk
 from tests.flows.conftest import TIMEOUT_SECONDS, Inbox
+from tests.otlp import Receiver
 
 PATIENCE_SECONDS = 40.0
 
@@ -116,7 +117,7 @@ async def test_an_event_that_a_client_sends_to_prefect_notifies_no_one(
 
 
 async def test_without_an_answer_the_desk_reminds_then_escalates_then_declines(
-    hasty_desk: Desk, webhook: Inbox
+    hasty_desk: Desk, webhook: Inbox, otlp: Receiver
 ) -> None:
     run = await hasty_desk.start("bora-borderline")
     incomplete = await hasty_desk.start("max-missing")
@@ -147,6 +148,10 @@ async def test_without_an_answer_the_desk_reminds_then_escalates_then_declines(
     assert decision.principal_reasons == (ReasonCode.APPLICATION_INCOMPLETE,)
     (ruling,) = decision.rulings
     assert (ruling.gate, ruling.role, ruling.reviewer) == ("underwriter", "system", "system")
+
+    spans = await asyncio.to_thread(otlp.whole_tree, journal[0].trace_id, 2)
+    (wait,) = [span for span in spans if span.name == "hitl_wait underwriter"]
+    assert wait.ended - wait.began >= TIMEOUT_SECONDS * 1e9
 
     late = await run.answer(gate="underwriter", decision="approve")
     assert (late.status_code, late.json()["code"]) == (410, "review_expired")

@@ -28,10 +28,7 @@ from flows.runtime.execution.end_run import end_in_error, end_run
 from flows.runtime.execution.execution_span import execution_span
 from flows.runtime.execution.executor import InlineExecutor, OrchestratedExecutor
 from flows.runtime.execution.flow_run import current_flow_run
-from flows.runtime.execution.gatekeeper import (
-    PreparedAnswers,
-    SuspendingGatekeeper,
-)
+from flows.runtime.execution.gatekeeper import PreparedAnswers, SuspendingGatekeeper
 from flows.runtime.execution.recorder import Entry, LedgerRecord
 from flows.runtime.execution.surroundings import Execution, Inline, OpenRun, Pin, execution, inline
 from flows.runtime.graph.workflow import Workflow
@@ -294,9 +291,8 @@ async def _restore(
 
 
 def _beginning(run: RunContext[Any], fork: Lineage | None) -> Draft:
-    meta = {"workflow": run.workflow.verb}
-    if fork is not None:
-        meta |= {"parent_run_id": fork.parent_run_id, "forked_at": fork.forked_at}
+    came = {"parent_run_id": fork.parent_run_id, "forked_at": fork.forked_at} if fork else {}
+    meta = {"workflow": run.workflow.verb} | came
     return run.draft(EventType.RUN_STARTED, "Run started", meta, key="run.started")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import get_current
@@ -56,7 +57,9 @@ def spans_told(events: Sequence[Event], epoch: int) -> list[LostSpan]:
     begins = [n for n, event in enumerate(events) if _begins(event, epoch)]
     if not begins:
         return []
-    execution, *told = events[begins[-1] :]
+    execution, *later = events[begins[-1] :]
+    # The next execution may be under way already.
+    told = list(takewhile(lambda event: event.type is not EventType.RUN_RESUMED, later))
     name = f"{traces.INVOKE_WORKFLOW} {execution.meta.get('workflow', '')}".strip()
     spans = [LostSpan(execution.span_id, "", name, execution, None)]
     stage = execution

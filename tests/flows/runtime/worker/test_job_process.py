@@ -15,8 +15,10 @@ import httpx
 import psutil  # type: ignore[import-untyped, unused-ignore]
 import pytest
 
+from data import traces
 from flows.runtime.worker.job_process import FLOW_RUN_ID
 from tests.desk import ROOT, Desk
+from tests.otlp import Receiver
 
 PATIENCE_SECONDS = 40.0
 
@@ -91,11 +93,16 @@ async def cancel(prefect: httpx.AsyncClient, run_id: str) -> None:
 
 
 async def test_a_job_is_a_process_of_the_worker_and_comes_to_its_end(
-    hasty_desk: Desk, prefect: httpx.AsyncClient, tmp_path: Path
+    hasty_desk: Desk, prefect: httpx.AsyncClient, tmp_path: Path, otlp: Receiver
 ) -> None:
     run_id = await ordered(prefect, marks=str(tmp_path), seconds=0)
 
     await until_state(prefect, run_id, "Completed")
+
+    async def is_traced() -> bool:
+        return any(span.attributes.get(traces.PREFECT_RUN_ID) == run_id for span in otlp.spans)
+
+    await until(is_traced)
 
     child, parent = map(int, (await until_there(tmp_path / "start-1")).split())
     worker = hasty_desk.role("worker").pid

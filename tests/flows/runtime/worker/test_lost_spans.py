@@ -81,6 +81,10 @@ def test_only_the_lost_execution_is_drawn() -> None:
         "invoke_workflow underwrite": (8, 0, False),
         "stage verification": (9, 8, False),
     }
+    assert drawn(spans_told(later, 1)) == {
+        "invoke_workflow underwrite": (1, 0, False),
+        "stage intake": (2, 1, False),
+    }
 
 
 def test_an_execution_that_was_lost_before_its_first_word_leaves_nothing() -> None:
