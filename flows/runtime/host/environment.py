@@ -12,6 +12,7 @@ from urllib.parse import urljoin
 
 from data.contracts.errors import ContractViolationError
 from data.settings import Settings
+from flows.runtime.host import logs
 from flows.runtime.host.loopback import is_loopback
 
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - looked up, never bound
@@ -114,6 +115,7 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_LOGGING_COLORS": "false",
     }
+    defaults |= _log_lines(settings)
     if settings.prefect_redis_url:
         defaults |= _shared_through(settings.prefect_redis_url)
         if settings.prefect_services:
@@ -168,6 +170,17 @@ def apply_prefect_environment(settings: Settings) -> None:
     variables = prefect_environment(settings)
     os.environ.update(variables)
     (settings.folder / "prefect").mkdir(parents=True, exist_ok=True)
+
+
+def _log_lines(settings: Settings) -> dict[str, str]:
+    """Prefect sets up the log of a process that imports it, and with it the desk's own lines."""
+    return {
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER": "json",  # the name of a place, not a format
+        "PREFECT_LOGGING_FORMATTERS_JSON_CLASS": (
+            f"{logs.__name__}.{logs.formatter(settings).__name__}"
+        ),
+        "PREFECT_LOGGING_FORMATTERS_JSON_FORMAT": logs.LINE,
+    }
 
 
 def _shared_through(redis_url: str) -> dict[str, str]:

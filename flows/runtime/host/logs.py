@@ -11,23 +11,26 @@ from opentelemetry import trace
 
 from data.settings import LogFormat, Settings
 
+LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _CHATTY = ("httpx", "httpcore", "prefect", "uvicorn.access", "asyncio", "alembic")
 
 
 def setup(settings: Settings) -> None:
     """Start the log of this process on its standard error."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if settings.log_format is LogFormat.JSON else TextLines())
+    handler.setFormatter(formatter(settings)(LINE))
     logging.basicConfig(level=settings.log_level, handlers=[handler])
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+def formatter(settings: Settings) -> type[logging.Formatter]:
+    """The class that writes the lines of this desk, also those of Prefect."""
+    return JsonLines if settings.log_format is LogFormat.JSON else TextLines
+
+
 class TextLines(logging.Formatter):
     """A line for people; inside of a span, its ids are at the end."""
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         ids = "".join(f" {name}={value}" for name, value in _span_under_way().items())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from opentelemetry import trace
@@ -12,7 +14,8 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from pydantic import ValidationError
 
 from data.settings import Settings
-from flows.runtime.host.logs import JsonLines, TextLines
+from flows.runtime.host.logs import LINE, JsonLines, TextLines
+from tests.desk import clean_environment
 
 SPAN = NonRecordingSpan(SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(1)))
 IDS = {"trace_id": f"{0xABC:032x}", "span_id": f"{0xDEF:016x}"}
@@ -50,8 +53,8 @@ def test_an_error_in_json_stays_on_one_line() -> None:
 
 def test_a_line_for_people_ends_in_the_ids_and_outside_of_a_span_in_the_message() -> None:
     with trace.use_span(SPAN):
-        inside = TextLines().format(record())
-    outside = TextLines().format(record())
+        inside = TextLines(LINE).format(record())
+    outside = TextLines(LINE).format(record())
 
     assert inside.endswith(f"lost 3 of them trace_id={IDS['trace_id']} span_id={IDS['span_id']}")
     assert outside.endswith("WARNING flows.worker: lost 3 of them")
@@ -63,3 +66,39 @@ def test_another_format_is_refused(setting: str, monkeypatch: pytest.MonkeyPatch
 
     with pytest.raises(ValidationError):
         Settings()
+
+
+SPEAKING = """
+import logging
+from data.settings import settings
+from flows.runtime.host import logs
+from flows.runtime.host.environment import apply_prefect_environment
+apply_prefect_environment(settings())
+from prefect.logging.configuration import setup_logging
+logs.setup(settings())
+setup_logging()  # as Prefect does before it executes a flow
+logging.getLogger("prefect.flow_runs").error("of Prefect")
+logging.getLogger("flows.worker").warning("of the desk")
+"""
+
+
+@pytest.mark.parametrize("setting", ["json", "text"])
+def test_prefect_s_lines_are_written_like_those_of_the_desk(setting: str, tmp_path: Path) -> None:
+    variables = {"CREDIT_DESK_LOG_FORMAT": setting, "CREDIT_DESK_HOME": str(tmp_path)}
+    spoken = subprocess.run(
+        [sys.executable, "-c", SPEAKING],
+        env=clean_environment() | variables | {"PREFECT_LOGGING_TO_API_ENABLED": "false"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stderr.splitlines()
+
+    if setting == "json":
+        bodies = [json.loads(line)["body"] for line in spoken]
+        assert bodies == ["of Prefect", "of the desk"]
+    else:
+        assert [line.split(" ", 2)[2] for line in spoken] == [
+            "ERROR prefect.flow_runs: of Prefect",
+            "WARNING flows.worker: of the desk",
+        ]
