@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
@@ -51,6 +51,7 @@ from flows.service.requests import (
 _WAKE_TRIES = 40
 _WAKE_PAUSE = 0.05
 _SWEEP_SECONDS = 5.0
+_PROBE_SECONDS = 2.0
 _SWEEPS_PER_DEPLOYMENT = 12
 """After so many sweeps the deployment is looked up again: Prefect's database may be a new one."""
 
@@ -216,12 +217,14 @@ class DeskService(DeskQueries):
     # -- the desk itself -------------------------------------------------------------------
 
     async def is_ready(self) -> dict[str, bool]:
-        """Whether each part that a new run needs answers."""
-        return {
-            "ledger": await self._ledger_answers(),
-            "prefect": await self._prefect_answers(),
-            "worker": await self._worker_is_there(),
+        """Whether each part that a new run needs answers, and soon."""
+        asked = {
+            "ledger": self._ledger_answers(),
+            "prefect": is_reachable(self._client),
+            "worker": self._worker_is_there(),
         }
+        answers = await asyncio.gather(*map(_says_yes, asked.values()))
+        return dict(zip(asked, answers, strict=True))
 
     async def wakeups(self) -> AsyncIterator[str]:
         """Ids of runs of which something new is in the journal. Lossy: ask the journal too."""
@@ -284,16 +287,16 @@ class DeskService(DeskQueries):
             await asyncio.sleep(_WAKE_PAUSE)
 
     async def _ledger_answers(self) -> bool:
-        try:
-            await self.ledger.read(lambda connection: connection.execute(sa.text("select 1")))
-        except CreditDeskError:
-            return False
+        await self.ledger.read(lambda connection: connection.execute(sa.text("select 1")))
         return True
 
-    async def _prefect_answers(self) -> bool:
-        return await is_reachable(self._client)
-
     async def _worker_is_there(self) -> bool:
-        with suppress(CreditDeskError):
-            return bool(await deployments.workers_heard_of(self._client, [self._deployment.pool]))
-        return False
+        return bool(await deployments.workers_heard_of(self._client, [self._deployment.pool]))
+
+
+async def _says_yes(part: Awaitable[bool]) -> bool:
+    """Whether a part answers yes soon: Prefect's client would try for most of a minute."""
+    with suppress(CreditDeskError, TimeoutError):
+        async with asyncio.timeout(_PROBE_SECONDS):
+            return await part
+    return False

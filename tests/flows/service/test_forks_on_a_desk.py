@@ -49,7 +49,8 @@ async def test_a_fork_from_verification_with_another_amount_asks_no_earlier_agen
     asked = {event.phase for event in events if event.type is EventType.AGENT_STARTED}
     assert not asked & {"doc_intake", "verification"}
     assert events[0].type is EventType.RUN_STARTED
-    assert events[0].meta == {"parent_run_id": decided.run_id, "forked_at": "verification/1"}
+    came = {"parent_run_id": decided.run_id, "forked_at": "verification/1"}
+    assert events[0].meta == {"workflow": "underwrite", **came}
     summary = await other.summary()
     assert summary.lineage is not None
     assert summary.lineage.parent_run_id == decided.run_id
@@ -81,7 +82,7 @@ async def test_a_fork_s_trace_holds_no_earlier_agent_and_a_link_to_its_parent_s(
     await other.events()
     trace_id, parents = (await other.summary()).trace_id, (await decided.summary()).trace_id
 
-    await asyncio.to_thread(otlp.wait_for, trace_id, f"underwrite {decided.application_id}")
+    await asyncio.to_thread(otlp.wait_for, trace_id, "invoke_workflow underwrite")
     request = await asyncio.to_thread(otlp.wait_for, trace_id, "POST /runs/{run_id}/resume")
 
     agents = {span.name for span in otlp.trace(trace_id) if span.name.startswith("invoke_agent ")}
