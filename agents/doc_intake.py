@@ -19,6 +19,7 @@ from data.contracts.findings import (
 )
 from data.contracts.policy import Stipulation
 from tools.documents import DocumentUnusableError, inconsistencies, read_document, staleness
+from tools.other_income import stated_beside_wages
 from tools.postal import postal_code_fits_state
 
 _EARNED = (DocumentKind.PAYSTUB, DocumentKind.W2, DocumentKind.TAX_RETURN)
@@ -121,6 +122,10 @@ def _demands(
         if applicant.employment.gross_monthly_stated == 0:
             kinds = _PAID_OUT
         demands.append(("income", kinds))
+    if applicant.employment.gross_monthly_stated > 0 and stated_beside_wages(
+        applicant, application.term_months
+    ):
+        demands.append(("other_income", _PAID_OUT))
     if applicant is application.primary and application.amount_requested > _STATEMENT_ABOVE:
         demands.append(("bank_account", (DocumentKind.BANK_STATEMENT,)))
     return demands

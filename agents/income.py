@@ -47,6 +47,7 @@ class IncomeAgent(Agent[CaseFile, IncomeFinding]):
             other_monthly=_total(income.other for income in each),
             verified_monthly=verified,
             net_monthly=_total(income.net for income in each),
+            gross_without_net=sum((income.gross_without_net for income in each), Decimal(0)),
             method=_method(each),
             deviation=deviation(stated, verified),
             stability=each[0].stability,
@@ -55,7 +56,7 @@ class IncomeAgent(Agent[CaseFile, IncomeFinding]):
             garnishment=any(income.garnishment for income in each),
             nsf_count=sum(income.nsf_count for income in each),
             overdraft_days=sum(income.overdraft_days for income in each),
-            stipulations=income_stipulations(stated, verified),
+            stipulations=income_stipulations(stated, verified, each),
         )
 
 

@@ -6,8 +6,6 @@ outcome of policy and review, and refuses an outcome that is not allowed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from agents.base import Agent
 from data.contracts.decision import (
     Condition,
@@ -18,7 +16,7 @@ from data.contracts.decision import (
 )
 from data.contracts.errors import AgentError, ToolError
 from data.contracts.findings import BureauFinding, FindingStatus, PricingFinding
-from data.contracts.policy import PolicyResult, ReasonCode, Recommendation, RulePack
+from data.contracts.policy import ReasonCode, Recommendation, RulePack
 from data.contracts.prices import PriceTable
 from data.contracts.questions import DecisionQuestion, PricingQuestion
 from tools.counter_offers import search_counter_offers
@@ -110,7 +108,7 @@ class DecisionWriter(Agent[DecisionQuestion, DecisionContent]):
             principal_reasons=_reasons(question),
             offer=offer,
             alternatives=alternatives,
-            conditions=_distinct((*question.conditions, *_stipulated(policy))) if asks else (),
+            conditions=_conditions(question) if asks else (),
             rulings=question.rulings,
             score_disclosure=_disclosure(question.bureau) if policy else None,
         )
@@ -159,16 +157,13 @@ def _given_by_people(question: DecisionQuestion) -> tuple[ReasonCode, ...]:
     return tuple(known[code] for code in codes if code in known)
 
 
-def _stipulated(policy: PolicyResult | None) -> tuple[Condition, ...]:
+def _conditions(question: DecisionQuestion) -> tuple[Condition, ...]:
+    """What the agents and the policy ask of the applicant, each once."""
+    asked = question.policy.stipulations if question.policy else ()
+    stipulated = (Condition(code=found.code, text=found.text) for found in asked)
     return tuple(
-        Condition(code=stipulation.code, text=stipulation.text)
-        for stipulation in (policy.stipulations if policy else ())
+        {condition.code: condition for condition in (*question.conditions, *stipulated)}.values()
     )
-
-
-def _distinct(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
-    """Each condition once: intake and policy may ask for the same."""
-    return tuple({condition.code: condition for condition in conditions}.values())
 
 
 def _disclosure(bureau: BureauFinding | None) -> ScoreDisclosure | None:

@@ -132,14 +132,22 @@ def readable_documents(
 ) -> Iterator[tuple[Document, DocumentContent]]:
     """One applicant's readable documents of some kinds with their content, in file order.
 
-    Skips documents that cannot be read. The intake agent reports those.
+    The same paper twice is one document. Skips documents that cannot be read. The intake agent
+    reports those.
     """
+    readable: list[tuple[Document, DocumentContent]] = []
+    copies: dict[tuple[DocumentKind, str], str] = {}
     for document in case.documents:
         if document.applicant is role and document.kind in kinds:
             try:
-                yield document, read_document(document)
+                readable.append((document, read_document(document)))
             except DocumentUnusableError:
                 continue
+            paper = (document.kind, document.sha256)
+            copies[paper] = min(document.document_id, copies.get(paper, document.document_id))
+    for document, content in readable:
+        if copies[document.kind, document.sha256] == document.document_id:
+            yield document, content
 
 
 def staleness(document: Document, content: DocumentContent, application: Application) -> str | None:

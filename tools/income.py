@@ -1,41 +1,36 @@
 """Income verification: the stated income against the documents.
 
 All amounts are US dollars per month, gross unless said otherwise, rounded half up to the cent.
-Pay is annualised with 52, 26, 24 or 12 periods. When sources disagree, the lower figure counts,
-and never more than the stated income. The source of an income never lowers its value.
+When sources disagree, the lower figure counts, and never more than the stated income. The source
+of an income never lowers its value.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from statistics import median
 
 from data.contracts.application import Applicant, ApplicantRole, EmploymentStatus
 from data.contracts.case import CaseFile
-from data.contracts.documents import (
-    AnnualIncomeProof,
-    BankStatement,
-    BenefitsLetter,
-    Document,
-    DocumentContent,
-    DocumentKind,
-    Paystub,
-)
+from data.contracts.documents import Transaction
 from data.contracts.findings import IncomeStability, IncomeVerdict
 from data.contracts.policy import Stipulation
 from data.rounding import cents, four_places
 from tools.base import tool
-from tools.documents import inconsistencies, readable_documents, staleness
-from tools.names import same_person_by_name
+from tools.income_documents import IncomeDocuments
+from tools.other_income import lasting_income, lasts, other_income, stated_beside_wages
 from tools.payroll import (
-    monthly_from_pay,
+    Pay,
+    is_payroll,
+    money_in,
+    names_employer,
     pay_stability,
-    payroll_deposits,
     recurring_monthly,
+    with_frequency,
 )
+from tools.wages import Wages, wages_of
 
 ACCEPTED_DEVIATION = Decimal("0.10")
 REFERRED_DEVIATION = Decimal("0.25")
@@ -44,9 +39,6 @@ REFERRED_DEVIATION = Decimal("0.25")
 _YEARLY_FROM = 8
 """A stated income of eight times the verified income looks like a yearly figure."""
 
-_INCOME_CATEGORIES = frozenset(
-    {"benefits", "pension", "alimony", "child_support", "rental", "part_time"}
-)
 _EARNERS = frozenset({EmploymentStatus.EMPLOYED, EmploymentStatus.SELF_EMPLOYED})
 
 
@@ -76,12 +68,15 @@ class VerifiedIncome:
     """The income of one applicant that the documents prove."""
 
     stated: Decimal
+    """Without income that ends before the loan."""
     paystub: Decimal | None = None
     bank: Decimal | None = None
     """Net deposits, as they arrive."""
     other: Decimal | None = None
     verified: Decimal | None = None
     net: Decimal | None = None
+    gross_without_net: Decimal = Decimal("0.00")
+    """The part of `verified` whose net amount no document shows."""
     method: IncomeMethod = IncomeMethod.NONE
     stability: IncomeStability | None = None
     garnishment: bool = False
@@ -89,49 +84,67 @@ class VerifiedIncome:
     overdraft_days: int = 0
     evidence: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    asks_for_proof: bool = False
+    """Whether an income beside the wages is stated and not proven."""
+    has_papers_of_others: bool = False
+
+
+@dataclass(frozen=True)
+class _Earned:
+    """Earned income: gross, net where a document shows it, and how it was verified."""
+
+    method: IncomeMethod = IncomeMethod.NONE
+    gross: Decimal | None = None
+    net: Decimal | None = None
+    paystub: Decimal | None = None
+    bank: Decimal | None = None
+    pay: Pay = ((), None)
+    warnings: tuple[str, ...] = ()
 
 
 @tool()
 def verify_income(case: CaseFile, role: ApplicantRole) -> VerifiedIncome:
     """Verify one applicant's income with their documents.
 
-    A document is ignored, with a warning, when it is stale, contradicts itself or belongs to
+    A document does not count, with a warning, when it is stale, contradicts itself or belongs to
     another person. `verified` is None when the applicant stated an income and proved none.
     """
     applicant = next(person for person in case.application.applicants if person.role is role)
-    documents = _TrustedDocuments.of(case, applicant)
-    stub = max(
-        documents.paystubs, key=lambda content: (content.pay_date, content.gross), default=None
-    )
-    pay, cadence = payroll_deposits(documents.statements, applicant.employment.employer)
-    paystub = _monthly_of(stub, applicant) if stub else None
-    bank = recurring_monthly(pay, cadence)
-    annual = _newest_annual(documents.annual)
-    earned, method = _earned(applicant, stub, paystub, bank, annual)
-    other = _other_income(documents)
-    shown = _sum(earned, other)
-    stated = applicant.stated_monthly_income
-    verified = min(stated, shown) if shown is not None else None
-    if verified is None and stated == 0:
-        verified = Decimal("0.00")
+    term = case.application.term_months
+    documents = IncomeDocuments.of(case, applicant)
+    deposits = _own_deposits(case, applicant, money_in(documents.statements))
+    earned = _earned(applicant, documents, deposits)
+    other = other_income(applicant, documents.letters, deposits, term)
+    stated = lasting_income(applicant, term)
+    verified, net, gross_without_net = _counted(stated, earned, other)
+    ends = any(not lasts(income, term) for income in applicant.other_income)
     return VerifiedIncome(
         stated=stated,
-        paystub=paystub,
-        bank=bank,
-        other=_sum(annual if method is IncomeMethod.ANNUAL_PROOF else None, other),
+        paystub=earned.paystub,
+        bank=earned.bank,
+        other=_sum(earned.gross if earned.method is IncomeMethod.ANNUAL_PROOF else None, other),
         verified=verified,
-        net=_net(stub, bank, other),
-        method=_overall(method, other),
-        stability=pay_stability(pay, cadence),
+        net=net,
+        gross_without_net=gross_without_net,
+        method=_overall(earned.method, other),
+        stability=pay_stability(*earned.pay),
         garnishment=any(
-            deduction.garnishment
-            for document in documents.paystubs
-            for deduction in document.deductions
+            deduction.garnishment for stub in documents.paystubs for deduction in stub.deductions
         ),
         nsf_count=sum(statement.nsf_count for statement in documents.statements),
         overdraft_days=sum(statement.overdraft_days for statement in documents.statements),
         evidence=documents.evidence,
-        warnings=tuple(sorted({*documents.warnings, *_ytd_warning(stub, applicant)})),
+        warnings=tuple(
+            sorted(
+                {
+                    *documents.warnings,
+                    *earned.warnings,
+                    *(("income_ends_before_loan",) if ends else ()),
+                }
+            )
+        ),
+        asks_for_proof=_lacks_proof(stated_beside_wages(applicant, term), other),
+        has_papers_of_others=documents.of_others,
     )
 
 
@@ -152,8 +165,35 @@ def verdict(stated: Decimal, verified: Decimal | None) -> IncomeVerdict:
     return IncomeVerdict.DISCREPANT if gap > REFERRED_DEVIATION else IncomeVerdict.VERIFIED
 
 
-def income_stipulations(stated: Decimal, verified: Decimal | None) -> tuple[Stipulation, ...]:
-    """What the applicant has to explain: a gap of 10 to 25 %, or a yearly figure."""
+def income_stipulations(
+    stated: Decimal, verified: Decimal | None, each: Sequence[VerifiedIncome] = ()
+) -> tuple[Stipulation, ...]:
+    """What the applicants have to explain or prove.
+
+    A gap of 10 to 25 %, a yearly figure, an income beside the wages without proof, and a paper
+    that names another person.
+    """
+    asked = list(_about_gap(stated, verified))
+    if any(income.asks_for_proof for income in each):
+        asked.append(
+            Stipulation(
+                code="prove_other_income",
+                text="Send proof of the income beside your wages, such as a letter, a court order"
+                " or bank statements of two months that show it.",
+            )
+        )
+    if any(income.has_papers_of_others for income in each):
+        asked.append(
+            Stipulation(
+                code="explain_papers_of_others",
+                text="Explain why a proof of income or an account names another person, or send"
+                " one in your own name.",
+            )
+        )
+    return tuple(asked)
+
+
+def _about_gap(stated: Decimal, verified: Decimal | None) -> tuple[Stipulation, ...]:
     if verified is None:
         return ()
     if verified > 0 and stated >= _YEARLY_FROM * verified:
@@ -174,155 +214,93 @@ def income_stipulations(stated: Decimal, verified: Decimal | None) -> tuple[Stip
     return ()
 
 
-@dataclass(frozen=True)
-class _TrustedDocuments:
-    """The documents of one applicant that the desk accepts, by kind."""
-
-    paystubs: tuple[Paystub, ...]
-    statements: tuple[BankStatement, ...]
-    annual: tuple[AnnualIncomeProof, ...]
-    letters: tuple[BenefitsLetter, ...]
-    evidence: tuple[str, ...]
-    warnings: tuple[str, ...]
-
-    @classmethod
-    def of(cls, case: CaseFile, applicant: Applicant) -> _TrustedDocuments:
-        kept: list[tuple[Document, DocumentContent]] = []
-        warnings: list[str] = []
-        for document, content in readable_documents(
-            case,
-            applicant.role,
-            DocumentKind.PAYSTUB,
-            DocumentKind.BANK_STATEMENT,
-            DocumentKind.W2,
-            DocumentKind.TAX_RETURN,
-            DocumentKind.BENEFITS_LETTER,
-        ):
-            doubts = _doubts(document, content, case)
-            if doubts:
-                warnings += [f"{document.document_id}:{code}" for code in doubts]
-            else:
-                kept.append((document, content))
-        contents = [content for _, content in kept]
-        return cls(
-            paystubs=tuple(found for found in contents if isinstance(found, Paystub)),
-            statements=tuple(found for found in contents if isinstance(found, BankStatement)),
-            annual=tuple(found for found in contents if isinstance(found, AnnualIncomeProof)),
-            letters=tuple(found for found in contents if isinstance(found, BenefitsLetter)),
-            evidence=tuple(document.document_id for document, _ in kept),
-            warnings=tuple(warnings),
-        )
-
-
-def _doubts(document: Document, content: DocumentContent, case: CaseFile) -> tuple[str, ...]:
-    found = list(inconsistencies(content))
-    stale = staleness(document, content, case.application)
-    # A stale bank statement still counts, because it shows how regularly pay arrives.
-    if stale is not None and not (isinstance(content, BankStatement) and stale == "document_stale"):
-        found.append(stale)
-    if not _is_theirs(document, content, case):
-        found.append("of_other_person")
-    return tuple(found)
-
-
-def _is_theirs(document: Document, content: DocumentContent, case: CaseFile) -> bool:
-    """Whether a document belongs to its applicant. An account may belong to the co-applicant."""
-    applicants = case.application.applicants
-    own = [person.full_name for person in applicants if person.role is document.applicant]
-    match content:
-        case Paystub():
-            return any(same_person_by_name(name, content.employee_name) for name in own)
-        case BankStatement():
-            return any(
-                same_person_by_name(person.full_name, content.holder_name) for person in applicants
-            )
-        case AnnualIncomeProof() | BenefitsLetter():
-            return any(same_person_by_name(name, content.recipient_name) for name in own)
-        case _:
-            return True
-
-
-def _monthly_of(stub: Paystub, applicant: Applicant) -> Decimal:
-    """Annualised pay per month, or year-to-date pay per month when that is clearly less."""
-    regular = monthly_from_pay(stub.gross, stub.pay_frequency)
-    so_far = _ytd_monthly(stub, applicant)
-    return min(regular, so_far) if _ytd_warning(stub, applicant) else regular
-
-
-def _ytd_monthly(stub: Paystub, applicant: Applicant) -> Decimal:
-    """Year-to-date pay per month, over the part of the year that the applicant worked."""
-    first_day = date(stub.period_end.year, 1, 1)
-    start = applicant.employment.start_date
-    if start is not None and start > first_day:
-        first_day = min(start, stub.period_start)
-    days_worked = (stub.period_end - first_day).days + 1
-    return cents(stub.ytd_gross / days_worked * Decimal("365") / 12)
-
-
-def _ytd_warning(stub: Paystub | None, applicant: Applicant) -> tuple[str, ...]:
-    """`ytd_below_pay` when year-to-date pay is more than 10 % below the regular pay."""
-    if stub is None:
-        return ()
-    regular = monthly_from_pay(stub.gross, stub.pay_frequency)
-    low = _ytd_monthly(stub, applicant) < regular * (1 - ACCEPTED_DEVIATION)
-    return ("ytd_below_pay",) if low else ()
+def _own_deposits(
+    case: CaseFile, applicant: Applicant, deposits: tuple[Transaction, ...]
+) -> tuple[Transaction, ...]:
+    """The deposits without those that name the other applicant's employer: accounts are shared."""
+    others = [
+        person.employment.employer
+        for person in case.application.applicants
+        if person is not applicant and person.employment.employer
+    ]
+    own = applicant.employment.employer
+    return tuple(
+        deposit
+        for deposit in deposits
+        if not any(names_employer(deposit.description, employer) for employer in others)
+        or names_employer(deposit.description, own)
+    )
 
 
 def _earned(
-    applicant: Applicant,
-    stub: Paystub | None,
-    paystub: Decimal | None,
-    bank: Decimal | None,
-    annual: Decimal | None,
-) -> tuple[Decimal | None, IncomeMethod]:
-    """Earned income, and how it was verified. Bank deposits are compared with the net pay."""
-    if stub is not None and paystub is not None:
-        net = monthly_from_pay(stub.net, stub.pay_frequency)
-        if bank is None or net == 0:
-            return paystub, IncomeMethod.PAYSTUB
-        return cents(paystub * min(Decimal(1), bank / net)), IncomeMethod.PAYSTUB_AND_BANK
+    applicant: Applicant, documents: IncomeDocuments, deposits: tuple[Transaction, ...]
+) -> _Earned:
+    """Earned income. Bank deposits are compared with the net pay of each job."""
+    jobs = wages_of(applicant, documents.paystubs, deposits)
+    if jobs:
+        return _from_jobs(jobs)
+    employer = applicant.employment.employer
+    pay = with_frequency(deposit for deposit in deposits if is_payroll(deposit, employer))
+    bank, annual = recurring_monthly(*pay), _annual(documents)
     if annual is not None:
-        return annual, IncomeMethod.ANNUAL_PROOF
+        net = None if bank is None else min(bank, annual)
+        return _Earned(IncomeMethod.ANNUAL_PROOF, annual, net, None, bank, pay)
     if bank is not None and applicant.employment.status in _EARNERS:
-        return bank, IncomeMethod.BANK
-    return None, IncomeMethod.NONE
+        return _Earned(IncomeMethod.BANK, bank, bank, None, bank, pay)
+    return _Earned(bank=bank, pay=pay)
 
 
-def _newest_annual(proofs: tuple[AnnualIncomeProof, ...]) -> Decimal | None:
-    """A twelfth of the income of the newest year. Several employers of one year add up."""
+def _from_jobs(jobs: Sequence[Wages]) -> _Earned:
+    """The sum of all jobs. The regularity is that of the best paid job."""
+    banked = all(job.bank is not None for job in jobs)
+    return _Earned(
+        method=IncomeMethod.PAYSTUB_AND_BANK if banked else IncomeMethod.PAYSTUB,
+        gross=_sum(*(job.gross for job in jobs)),
+        net=_sum(*(job.net for job in jobs)),
+        paystub=_sum(*(job.paystub for job in jobs)),
+        bank=_sum(*(job.bank for job in jobs)),
+        pay=jobs[0].pay,
+        warnings=tuple(warning for job in jobs for warning in job.warnings),
+    )
+
+
+def _annual(documents: IncomeDocuments) -> Decimal | None:
+    """A twelfth of the income of the newest year.
+
+    Wage statements of one year add up. A tax return of that year contains them already.
+    """
+    proofs = (*documents.wage_statements, *documents.tax_returns)
     if not proofs:
         return None
     newest = max(proof.tax_year for proof in proofs)
-    total = sum((proof.gross_income for proof in proofs if proof.tax_year == newest), Decimal(0))
-    return cents(total / 12)
-
-
-def _other_income(documents: _TrustedDocuments) -> Decimal | None:
-    """Income of other kinds, from letters of benefits and from bank deposits of several months.
-
-    A letter and the bank statements may show the same payment, so the larger sum counts.
-    """
-    letters = sum((letter.monthly_amount for letter in documents.letters), Decimal(0))
-    monthly: dict[str, dict[tuple[int, int], Decimal]] = {}
-    for statement in documents.statements:
-        for transaction in statement.transactions:
-            if transaction.amount > 0 and transaction.category in _INCOME_CATEGORIES:
-                months = monthly.setdefault(transaction.category, {})
-                month = (transaction.posted_on.year, transaction.posted_on.month)
-                months[month] = months.get(month, Decimal(0)) + transaction.amount
-    seen = sum(
-        (Decimal(median(months.values())) for months in monthly.values() if len(months) >= 2),
+    wages = sum(
+        (proof.gross_income for proof in documents.wage_statements if proof.tax_year == newest),
         Decimal(0),
     )
-    return cents(max(letters, seen)) or None
+    returned = [proof.gross_income for proof in documents.tax_returns if proof.tax_year == newest]
+    return cents(max([wages, *returned]) / 12)
 
 
-def _net(stub: Paystub | None, bank: Decimal | None, other: Decimal | None) -> Decimal | None:
-    """Net income: pay after deductions, and other income without deductions."""
-    paid = [monthly_from_pay(stub.net, stub.pay_frequency)] if stub else []
-    if bank is not None:
-        paid.append(bank)
-    return _sum(min(paid, default=None), other)
+def _counted(
+    stated: Decimal, earned: _Earned, other: Decimal | None
+) -> tuple[Decimal | None, Decimal | None, Decimal]:
+    """Verified income, its net amount as far as known, and the gross part without a known net.
+
+    Other income has no deductions. The net amount is never more than the gross amount.
+    """
+    shown = _sum(earned.gross, other)
+    if shown is None:
+        return (Decimal("0.00") if stated == 0 else None), None, Decimal("0.00")
+    verified = min(stated, shown)
+    known = _sum(earned.net, other)
+    unknown = earned.gross if earned.gross is not None and earned.net is None else Decimal("0.00")
+    gross_without_net = min(unknown, verified)
+    net = None if known is None else min(known, verified - gross_without_net)
+    return verified, net, gross_without_net
+
+
+def _lacks_proof(stated: Decimal, proven: Decimal | None) -> bool:
+    return (proven or Decimal(0)) < stated * (1 - ACCEPTED_DEVIATION)
 
 
 def _overall(method: IncomeMethod, other: Decimal | None) -> IncomeMethod:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from itertools import pairwise
 from statistics import median
 
 from rapidfuzz import fuzz
@@ -13,13 +13,12 @@ from data.contracts.documents import BankStatement, PayFrequency, Transaction
 from data.contracts.findings import IncomeStability
 from data.rounding import cents, four_places
 from tools.names import name_tokens
+from tools.pay_cadence import pay_frequency
 
-_CADENCES = (
-    (5, 9, PayFrequency.WEEKLY),
-    (12, 14, PayFrequency.BIWEEKLY),
-    (15, 17, PayFrequency.SEMIMONTHLY),
-    (26, 33, PayFrequency.MONTHLY),
-)
+Pay = tuple[tuple[Transaction, ...], PayFrequency | None]
+"""Deposits of pay, oldest first, and their frequency; None when it is irregular."""
+
+_SAME_EMPLOYER = 90
 
 
 def monthly_from_pay(gross: Decimal, frequency: PayFrequency) -> Decimal:
@@ -27,25 +26,35 @@ def monthly_from_pay(gross: Decimal, frequency: PayFrequency) -> Decimal:
     return cents(gross * frequency.periods_per_year / 12)
 
 
-def payroll_deposits(
-    statements: Iterable[BankStatement], employer: str
-) -> tuple[tuple[Transaction, ...], PayFrequency | None]:
-    """The pay deposits, oldest first, and their frequency; None when it is irregular."""
-    found = {
-        (deposit.posted_on, deposit.amount, deposit.description): deposit
-        for statement in statements
-        for deposit in statement.transactions
-        if deposit.amount > 0 and _is_payroll(deposit, employer)
-    }
-    pay = tuple(found[key] for key in sorted(found))
-    gaps = [(later.posted_on - earlier.posted_on).days for earlier, later in pairwise(pay)]
-    if not gaps:
-        return pay, None
-    typical = median(gaps)
-    return pay, next((name for low, high, name in _CADENCES if low <= typical <= high), None)
+def money_in(statements: Iterable[BankStatement]) -> tuple[Transaction, ...]:
+    """The deposits of all statements, oldest first. Where statements overlap, each counts once."""
+    found: Counter[tuple[str, Transaction]] = Counter()
+    for statement in statements:
+        found |= Counter(
+            (statement.account_last4, moved) for moved in statement.transactions if moved.amount > 0
+        )
+    return tuple(
+        sorted(
+            (moved for _, moved in found.elements()),
+            key=lambda moved: (moved.posted_on, moved.amount, moved.description),
+        )
+    )
 
 
-def recurring_monthly(pay: tuple[Transaction, ...], cadence: PayFrequency | None) -> Decimal | None:
+def payroll_deposits(statements: Iterable[BankStatement], employer: str) -> Pay:
+    """The pay deposits, oldest first, and their frequency."""
+    return with_frequency(
+        deposit for deposit in money_in(statements) if is_payroll(deposit, employer)
+    )
+
+
+def with_frequency(deposits: Iterable[Transaction]) -> Pay:
+    """Deposits of pay with the frequency at which they arrived."""
+    pay = tuple(deposits)
+    return pay, pay_frequency([deposit.posted_on for deposit in pay])
+
+
+def recurring_monthly(pay: Sequence[Transaction], cadence: PayFrequency | None) -> Decimal | None:
     """Monthly pay from the median of the last three to six deposits; None when irregular."""
     if cadence is None or len(pay) < 3:
         return None
@@ -53,7 +62,7 @@ def recurring_monthly(pay: tuple[Transaction, ...], cadence: PayFrequency | None
 
 
 def pay_stability(
-    pay: tuple[Transaction, ...], cadence: PayFrequency | None
+    pay: Sequence[Transaction], cadence: PayFrequency | None
 ) -> IncomeStability | None:
     """How regularly pay arrives and how much it varies; None without pay deposits."""
     if not pay:
@@ -69,11 +78,21 @@ def pay_stability(
     )
 
 
-def _is_payroll(transaction: Transaction, employer: str) -> bool:
-    if transaction.category == "payroll":
+def is_payroll(deposit: Transaction, employer: str) -> bool:
+    """Whether the bank calls a deposit pay, or names the employer in it."""
+    if deposit.category == "payroll":
         return True
-    if transaction.category != "other" or not employer:
-        return False
+    return deposit.category == "other" and names_employer(deposit.description, employer)
+
+
+def names_employer(text: str, employer: str) -> bool:
+    """Whether a text names an employer. A name of one word is too common to tell."""
     name = " ".join(name_tokens(employer))
-    description = " ".join(name_tokens(transaction.description))
-    return " " in name and fuzz.token_set_ratio(name, description) >= 90
+    described = " ".join(name_tokens(text))
+    return " " in name and fuzz.token_set_ratio(name, described) >= _SAME_EMPLOYER
+
+
+def same_employer(first: str, second: str) -> bool:
+    """Whether two names are of one employer: equal words, or one name within the other."""
+    left, right = " ".join(name_tokens(first)), " ".join(name_tokens(second))
+    return left == right or fuzz.token_set_ratio(left, right) >= _SAME_EMPLOYER

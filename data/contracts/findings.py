@@ -63,7 +63,7 @@ class ChecklistItem(Contract):
 
     applicant: ApplicantRole
     purpose: str
-    """`identity` or `income`."""
+    """`identity`, `income`, `other_income` or `bank_account`."""
     kinds: tuple[DocumentKind, ...]
     required: bool
     presence: Presence
@@ -301,6 +301,7 @@ class IncomeFinding(Finding):
     """Gross amounts per month, all applicants together, unless said otherwise."""
 
     stated_monthly: NonNegativeMoney
+    """Without income that ends before the loan."""
     paystub_monthly: NonNegativeMoney | None = None
     bank_monthly: NonNegativeMoney | None = None
     """Net deposits, as they arrived."""
@@ -309,7 +310,9 @@ class IncomeFinding(Finding):
     verified_monthly: NonNegativeMoney | None = None
     """The income that the desk uses; None when nothing could be verified."""
     net_monthly: NonNegativeMoney | None = None
-    """Income after deductions; None when unknown."""
+    """Income after deductions, as far as documents show it; None when unknown."""
+    gross_without_net: NonNegativeMoney = Decimal("0.00")
+    """The part of `verified_monthly` whose net amount no document shows."""
     method: str
     """`paystub`, `paystub_and_bank`, `bank`, `annual_proof`, `benefits_letter`, `mixed`, `none`."""
     deviation: Rate | None = None

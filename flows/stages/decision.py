@@ -54,13 +54,20 @@ async def issue_decision(
             bureau=evidence.bureau,
             pricing=pricing.finding if pricing else None,
             offer=pricing.offer if pricing else None,
-            conditions=tuple(
-                Condition(code=asked.code, text=asked.text) for asked in intake.finding.stipulations
-            ),
             rulings=rulings,
+            conditions=_asked(intake, evidence),
         ),
     )
     run = current_run()
     decides = await run.record.decide(content)
     await run.executor.publish("decision-memo" if decides else "what-if-memo", content.memo)
     return content
+
+
+def _asked(intake: Intake, evidence: Evidence) -> tuple[Condition, ...]:
+    """What the agents found that the applicant has to prove or explain, each once."""
+    income = evidence.verification.income if evidence.verification else None
+    found = (*intake.finding.stipulations, *(income.stipulations if income else ()))
+    return tuple(
+        {asked.code: Condition(code=asked.code, text=asked.text) for asked in found}.values()
+    )

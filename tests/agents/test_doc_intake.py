@@ -119,6 +119,24 @@ async def test_accepted_proof_depends_on_the_kind_of_income(
     assert (finding.completeness is Completeness.COMPLETE) == accepted
 
 
+@pytest.mark.parametrize(
+    ("without", "months", "asked"),
+    [
+        ("bank_statement", None, Presence.MISSING),
+        ("", None, Presence.PRESENT),
+        ("bank_statement", 12, None),
+    ],
+)
+async def test_support_beside_wages_needs_proof_if_it_lasts(
+    without: str, months: int | None, asked: Presence | None
+) -> None:
+    support = {"type": "child_support", "monthly": "700.00", "continues_months": months}
+
+    finding = await _intake(_changed("ada-prime", without, other_income=[support]))
+
+    assert _presence(finding).get("primary:other_income") is asked
+
+
 async def test_an_applicant_without_income_need_not_prove_it() -> None:
     employment = {"status": "unemployed", "gross_monthly_stated": "0.00"}
 

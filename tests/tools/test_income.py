@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from data.contracts.application import ApplicantRole
 from data.contracts.case import CaseFile
@@ -33,6 +35,7 @@ from tools.income import (
     verdict,
     verify_income,
 )
+from tools.pay_cadence import pay_frequency
 from tools.payroll import monthly_from_pay, payroll_deposits, recurring_monthly
 
 DATA = Path("data")
@@ -391,3 +394,232 @@ def test_instructions_in_a_document_change_nothing() -> None:
     pleading = _verified(_stub(), _bank(_moves("1404.00", 7, text=order)))
 
     assert pleading == honest
+
+
+def _other_stub(document_id: str = "second", **differs: Any) -> Document:
+    """A paystub of a second job: 600 every two weeks, 1,300 a month."""
+    found: dict[str, Any] = {
+        "employer": "Lantern Street Bakery",
+        "gross": Decimal("600.00"),
+        "net": Decimal("500.00"),
+        "ytd_gross": Decimal("12685.71"),
+    }
+    return _stub(document_id, **(found | differs))
+
+
+def test_a_period_of_december_that_is_paid_in_january_is_pay_of_the_new_year() -> None:
+    content = load_case(DATA, "ada-prime").model_dump(mode="json")
+    content["application"] |= {
+        "as_of_date": "2027-01-11",
+        "received_at": "2027-01-11T14:05:00Z",
+    }
+    content["application"]["applicants"][0]["employment"]["gross_monthly_stated"] = "7200.00"
+    stub = _stub(
+        pay_frequency=PayFrequency.MONTHLY,
+        period_start=date(2026, 12, 1),
+        period_end=date(2026, 12, 31),
+        pay_date=date(2027, 1, 5),
+        gross=Decimal("7200.00"),
+        net=Decimal("5600.00"),
+        ytd_gross=Decimal("7200.00"),
+    )
+    content["documents"] = [stub.model_dump(mode="json")]
+
+    found = verify_income(CaseFile.model_validate(content), ApplicantRole.PRIMARY)
+
+    assert found.verified == Decimal("7200.00")
+    assert found.warnings == ()
+
+
+def test_two_jobs_add_up() -> None:
+    found = _verified(_stub(), _other_stub(), stated="6500.00")
+
+    assert found.verified == Decimal("6500.00")
+    assert found.net == Decimal("4056.00") + Decimal("1083.33")
+    assert found.method is IncomeMethod.PAYSTUB
+
+
+def test_the_deposits_of_two_jobs_are_held_against_the_pay_of_each() -> None:
+    first = _moves("1872.00", 7, text="PRAIRIE FREIGHT COOPERATIVE 12")
+    second = _moves("240.00", 7, text="LANTERN STREET BAKERY")
+    bakery = _other_stub(net=Decimal("480.00"))
+
+    found = _verified(_stub(), bakery, _bank([*first, *second]), stated="6500.00")
+
+    assert found.verified == Decimal("5200.00") + Decimal("650.00"), "half of the second arrived"
+    assert found.method is IncomeMethod.PAYSTUB_AND_BANK
+
+
+def test_one_employer_in_two_spellings_is_one_job() -> None:
+    again = _stub("again", employer="PRAIRIE FREIGHT COOPERATIVE, Springfield")
+
+    assert _verified(_stub(), again, stated="9000.00").verified == Decimal("5200.00")
+
+
+def test_of_two_paystubs_of_one_pay_date_the_lower_counts_in_either_order() -> None:
+    one, other = _stub("one"), _stub("other", gross=Decimal("2300.00"), net=Decimal("1900.00"))
+
+    found = _verified(one, other)
+
+    assert found == _verified(other, one)
+    assert found.verified == Decimal("4983.33")
+    assert found.warnings == ("paystubs_disagree",)
+
+
+def test_pay_on_the_1st_and_15th_counts_24_times_a_year_whatever_weekends_do() -> None:
+    # 1 August, 15 August and 1 November 2026 are weekend days, so pay came on the Friday before.
+    days = [(7, 1), (7, 15), (7, 31), (8, 14), (9, 1), (9, 15), (10, 1), (10, 15), (10, 30)]
+    moves = [
+        Transaction(
+            posted_on=date(2026, *day),
+            amount=Decimal("2000.00"),
+            description="pay",
+            category="payroll",
+        )
+        for day in days
+    ]
+
+    found = _verified(
+        _bank(moves),
+        stated="4400.00",
+        employment={"status": "self_employed", "gross_monthly_stated": "4400.00"},
+    )
+
+    assert found.bank == Decimal("4000.00")
+
+
+@pytest.mark.parametrize("shift", [1, 3, 5])
+def test_pay_every_two_weeks_stays_so_when_a_holiday_moves_one_payday(shift: int) -> None:
+    days = [date(2026, 8, 7) + timedelta(days=14 * back) for back in range(6)]
+    days[shift] -= timedelta(days=1)
+
+    assert pay_frequency(days) is PayFrequency.BIWEEKLY
+
+
+def test_a_letter_that_was_sent_twice_counts_once() -> None:
+    retired = {"status": "retired", "gross_monthly_stated": "2100.00"}
+
+    found = _verified(
+        _letter("900.00"), _letter("900.00", "again"), stated="2100.00", employment=retired
+    )
+
+    assert found.verified == Decimal("900.00")
+
+
+def test_a_newer_letter_of_one_payer_takes_the_place_of_the_older() -> None:
+    newer = json_document(
+        "newer",
+        DocumentKind.BENEFITS_LETTER,
+        BenefitsLetter(
+            recipient_name="Ada Prime",
+            payer="PENSION FUND",
+            letter_date=date(2026, 7, 1),
+            monthly_amount=Decimal("950.00"),
+        ),
+    )
+    retired = {"status": "retired", "gross_monthly_stated": "2100.00"}
+
+    assert _verified(
+        _letter("900.00"), newer, stated="2100.00", employment=retired
+    ).verified == Decimal("950.00")
+
+
+def test_a_tax_return_contains_the_wages_of_its_year() -> None:
+    returned = AnnualIncomeProof(
+        recipient_name="Ada Prime", tax_year=2025, gross_income=Decimal("61000.00")
+    )
+
+    found = _verified(
+        _w2("60000.00"),
+        json_document("return", DocumentKind.TAX_RETURN, returned),
+        stated="9000.00",
+    )
+
+    assert found.verified == Decimal("5083.33")
+
+
+@pytest.mark.parametrize(("months", "counts"), [(None, True), (36, True), (35, False), (0, False)])
+def test_support_that_ends_before_the_loan_does_not_count(months: int | None, counts: bool) -> None:
+    support = {"type": "child_support", "monthly": "700.00", "continues_months": months}
+
+    found = _verified(
+        _stub(),
+        _bank(_moves("700.00", 3, every=30, category="child_support")),
+        other_income=[support],
+    )
+
+    expected = Decimal("5900.00") if counts else Decimal("5200.00")
+    assert (found.stated, found.verified) == (expected, expected)
+    assert ("income_ends_before_loan" in found.warnings) is not counts
+    assert not found.asks_for_proof
+
+
+def test_a_letter_about_support_that_ends_does_not_count_either() -> None:
+    ending = {"type": "alimony", "monthly": "700.00", "continues_months": 6}
+
+    found = _verified(_stub(), _letter("700.00"), other_income=[ending])
+
+    assert found.verified == Decimal("5200.00")
+
+
+def test_income_beside_the_wages_without_proof_is_asked_for() -> None:
+    alimony = {"type": "alimony", "monthly": "700.00"}
+
+    asked = _verified(_stub(), other_income=[alimony])
+    proven = _verified(_stub(), _letter("700.00"), other_income=[alimony])
+
+    assert (asked.asks_for_proof, proven.asks_for_proof) == (True, False)
+    assert proven.verified == Decimal("5900.00")
+    assert [
+        stipulation.code
+        for stipulation in income_stipulations(Decimal("5900.00"), asked.verified, [asked])
+    ] == ["explain_income_difference", "prove_other_income"]
+
+
+def test_net_income_is_never_above_the_gross_that_counts() -> None:
+    found = _verified(_stub(), stated="4000.00")
+
+    assert (found.verified, found.net) == (Decimal("4000.00"), Decimal("4000.00"))
+
+
+def test_wages_without_a_net_amount_are_not_left_out_of_the_net_income() -> None:
+    found = _verified(
+        _w2("60000.00"), _letter("700.00"), other_income=[{"type": "alimony", "monthly": "700.00"}]
+    )
+
+    assert found.verified == Decimal("5700.00")
+    assert (found.net, found.gross_without_net) == (Decimal("700.00"), Decimal("5000.00"))
+
+
+def test_a_paper_of_another_person_is_asked_about() -> None:
+    found = _verified(_stub(), _stub("strange", employee_name="Otto Fremd"))
+
+    assert found.verified == Decimal("5200.00")
+    assert [
+        stipulation.code
+        for stipulation in income_stipulations(found.stated, found.verified, [found])
+    ] == ["explain_papers_of_others"]
+
+
+_PAPERS = (
+    _stub(),
+    _stub("older", pay_date=date(2026, 10, 16), gross=Decimal("2350.00")),
+    _stub("twin", gross=Decimal("2380.00"), net=Decimal("1850.00")),
+    _stub("copy"),
+    _other_stub(),
+    _other_stub("shifted", employer="The Lantern Street Bakery LLC", net=Decimal("480.00")),
+    _stub("strange", employee_name="Otto Fremd"),
+    _w2("60000.00"),
+    _letter("700.00"),
+    _letter("700.00", "letter-again"),
+    _bank([*_moves("1872.00", 7), *_moves("250.00", 7), *_moves("300.00", 3, 30, "alimony")]),
+)
+
+
+@given(st.permutations(_PAPERS))
+def test_papers_give_the_same_income_in_any_order(papers: list[Document]) -> None:
+    more = [{"type": "alimony", "monthly": "700.00"}]
+
+    assert _verified(*papers, stated="7000.00", other_income=more) == _verified(
+        *_PAPERS, stated="7000.00", other_income=more
+    )
