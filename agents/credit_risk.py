@@ -37,6 +37,7 @@ from tools.affordability import assess_affordability, with_other_terms
 from tools.attributes import derive_attributes, joint_attributes, record_reasons
 from tools.bureau import fetch_bureau_report, report_problem, report_warnings, usable_score
 from tools.ensemble import combine_probabilities, expected_loss
+from tools.obligations import DEFERRED_STUDENT_SHARE
 from tools.scorecard import ScoreFactor, score_applicant
 
 _SMALLEST_PD = Decimal("0.000001")
@@ -56,6 +57,12 @@ class BureauReader(Agent[CaseFile, BureauFinding]):
     name = "credit_risk"
     task = "bureau"
 
+    def __init__(self, deferred_student_share: Decimal | None = None) -> None:
+        """A deferred student loan counts with this share of its balance per month, or with 1 %."""
+        self.deferred_share = (
+            DEFERRED_STUDENT_SHARE if deferred_student_share is None else deferred_student_share
+        )
+
     async def answer(self, question: CaseFile) -> BureauFinding:
         as_of = question.application.as_of_date
         reports: list[BureauReport] = []
@@ -68,7 +75,7 @@ class BureauReader(Agent[CaseFile, BureauFinding]):
             warnings += [problem] if problem else report_warnings(report, as_of)
             reports.append(report)
         status = BureauStatus.ERROR if unusable else _worst(reports)
-        attributes = _attributes(reports, as_of) if status is not BureauStatus.ERROR else None
+        attributes = self._derived(reports, as_of) if status is not BureauStatus.ERROR else None
         return BureauFinding(
             agent=self.label,
             agent_version=self.version,
@@ -85,6 +92,19 @@ class BureauReader(Agent[CaseFile, BureauFinding]):
             score=None if unusable else _lower_score(reports),
             monthly_obligations=_obligations(status, attributes),
         )
+
+    def _derived(self, reports: Sequence[BureauReport], as_of: date) -> BureauAttributes | None:
+        found = [
+            derive_attributes(
+                report,
+                as_of,
+                other_report=reports[0] if position else None,
+                deferred_share=self.deferred_share,
+            )
+            for position, report in enumerate(reports)
+            if report.status in READABLE_FILES
+        ]
+        return joint_attributes(*found) if len(found) > 1 else found[0] if found else None
 
 
 class _Card(Agent[ScoringQuestion, MemberFinding]):
@@ -142,7 +162,7 @@ class AffordabilityAnalyst(Agent[AffordabilityQuestion, AffordabilityFinding]):
         return AffordabilityFinding(
             agent=self.label,
             agent_version=self.version,
-            **question.model_dump(exclude={"dependents"}),
+            **question.model_dump(exclude={"adults", "dependents"}),
             **vars(ability),
         )
 
@@ -196,15 +216,6 @@ def _reasons(factor: ScoreFactor, attributes: BureauAttributes) -> tuple[ReasonC
 
 def _worst(reports: Sequence[BureauReport]) -> BureauStatus:
     return min((report.status for report in reports), key=_WORST_FIRST.index)
-
-
-def _attributes(reports: Sequence[BureauReport], as_of: date) -> BureauAttributes | None:
-    found = [
-        derive_attributes(report, as_of, joint_obligations=position == 0)
-        for position, report in enumerate(reports)
-        if report.status in READABLE_FILES
-    ]
-    return joint_attributes(*found) if len(found) > 1 else found[0] if found else None
 
 
 def _obligations(status: BureauStatus, attributes: BureauAttributes | None) -> Decimal | None:

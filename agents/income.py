@@ -12,11 +12,9 @@ from tools.income import (
     CONFIDENCE,
     IncomeMethod,
     VerifiedIncome,
-    deviation,
-    income_stipulations,
-    verdict,
     verify_income,
 )
+from tools.income_verdict import deviation, income_stipulations, verdict
 
 
 class IncomeAgent(Agent[CaseFile, IncomeFinding]):

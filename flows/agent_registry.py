@@ -56,7 +56,7 @@ class AgentRegistry:
             kyc=KycAgent(lists or Watchlists.shipped(data_dir)),
             fraud=FraudAgent(),
             income=IncomeAgent(),
-            bureau=BureauReader(),
+            bureau=BureauReader(rulebook.policy.affordability.deferred_student_share),
             scorecard=ScorecardMember(rulebook.scorecard),
             challenger=ChallengerMember(rulebook.challenger),
             affordability=AffordabilityAnalyst(rulebook.policy.affordability),

@@ -1,8 +1,9 @@
 """Ability to repay: debt to income, a stress test, and residual income.
 
-Debt to income is (obligations + housing + payment) / gross verified income. Residual income is
-net income - obligations - housing - payment. The stressed payment uses a yearly rate that is
-higher by the lender's margin. All amounts are US dollars per month.
+Debt to income is (obligations + housing + payment) / gross verified income, and its front-end
+ratio is housing / gross verified income. Residual income is net income - obligations - housing -
+payment, and its floor grows with every adult and dependent. The stressed payment uses a yearly
+rate that is higher by the lender's margin. All amounts are US dollars per month.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from data.contracts.application import Application
+from data.contracts.application import Applicant, Application, Ownership
 from data.contracts.base import Money
 from data.contracts.errors import ToolError
 from data.contracts.findings import AffordabilityFinding, BureauFinding, IncomeFinding
@@ -26,6 +27,7 @@ class Ability:
     """The ratios and amounts of one loan for one household."""
 
     payment: Decimal
+    dti_front: Decimal
     dti_before: Decimal
     dti_after: Decimal
     dti_stressed: Decimal
@@ -40,7 +42,11 @@ class Ability:
 @tool()
 def assess_affordability(question: AffordabilityQuestion, terms: AffordabilityTerms) -> Ability:
     """Compute the ratios of a loan. Raises ToolError without a verified income."""
-    floor = terms.living_floor + terms.living_floor_per_dependent * question.dependents
+    floor = (
+        terms.living_floor
+        + terms.living_floor_per_further_adult * (question.adults - 1)
+        + terms.living_floor_per_dependent * question.dependents
+    )
     return _compute(question, floor, terms)
 
 
@@ -101,28 +107,52 @@ def affordability_question(
     if bureau is None or bureau.monthly_obligations is None:
         return None
     mortgage = bureau.attributes.mortgage_payment_monthly if bureau.attributes else Decimal(0)
-    net = income.net_monthly
+    homes = _homes(application)
     return AffordabilityQuestion(
         amount=application.amount_requested,
         term_months=application.term_months,
         annual_rate=annual_rate,
         verified_income=income.verified_monthly,
-        net_income=cents(income.verified_monthly * terms.net_of_gross) if net is None else net,
+        net_income=_net(income, income.verified_monthly, terms),
         obligations=bureau.monthly_obligations,
-        # The credit file and the stated housing payment may both contain the mortgage.
-        housing=max(_housing(application), mortgage),
-        dependents=max(applicant.dependents for applicant in application.applicants),
+        housing=_housing(homes, mortgage),
+        adults=len(application.applicants),
+        dependents=sum(max(person.dependents for person in people) for people in homes),
     )
 
 
-def _housing(application: Application) -> Decimal:
-    """Stated housing payments. Two applicants at one address share one payment."""
-    payments: dict[tuple[str, str], Decimal] = {}
+def _net(income: IncomeFinding, verified: Money, terms: AffordabilityTerms) -> Decimal:
+    """Net income, never above the gross. A part that no document shows net is estimated."""
+    if income.net_monthly is None:
+        return cents(verified * terms.net_of_gross)
+    estimated = cents(income.gross_without_net * terms.net_of_gross)
+    return min(verified, income.net_monthly + estimated)
+
+
+def _homes(application: Application) -> list[list[Applicant]]:
+    """The applicants by home. Those of one home share its payment and its dependents."""
+    homes: dict[tuple[str, str], list[Applicant]] = {}
     for applicant in application.applicants:
         present = applicant.addresses[0]
         home = (present.line1.casefold().strip(), present.postal_code[:5])
-        payments[home] = max(payments.get(home, Decimal(0)), applicant.housing_payment_monthly)
-    return sum(payments.values(), Decimal(0))
+        homes.setdefault(home, []).append(applicant)
+    return list(homes.values())
+
+
+def _housing(homes: list[list[Applicant]], mortgage: Decimal) -> Decimal:
+    """The payments for the homes, and a mortgage elsewhere.
+
+    The payment that an owner states and the one in the credit file may be for the same mortgage,
+    so the larger counts. A tenant with a mortgage pays both.
+    """
+    owned, rented = Decimal(0), Decimal(0)
+    for people in homes:
+        payment = max(person.housing_payment_monthly for person in people)
+        if any(person.addresses[0].ownership is Ownership.OWN for person in people):
+            owned += payment
+        else:
+            rented += payment
+    return rented + max(owned, mortgage)
 
 
 def _compute(question: AffordabilityQuestion, floor: Decimal, terms: AffordabilityTerms) -> Ability:
@@ -134,6 +164,7 @@ def _compute(question: AffordabilityQuestion, floor: Decimal, terms: Affordabili
     stressed = level_payment(amount, rate + terms.rate_stress, months)
     return Ability(
         payment=payment,
+        dti_front=ratio(question.housing, income),
         dti_before=ratio(debts, income),
         dti_after=ratio(debts + payment, income),
         dti_stressed=ratio(debts + stressed, income),

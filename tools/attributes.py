@@ -24,13 +24,13 @@ from data.contracts.bureau import (
 )
 from data.contracts.findings import BureauAttributes
 from data.contracts.policy import ReasonCode
-from data.rounding import cents, ratio
+from data.rounding import ratio
 from tools.base import tool
+from tools.obligations import DEFERRED_STUDENT_SHARE, owed_each_month
 
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 
 _ZERO = Decimal(0)
-_REVOLVING_MINIMUM = Decimal("0.05")
 _THIN_TRADES = 3
 _THIN_MONTHS = 12
 _BANKRUPTCIES = {PublicRecordType.BANKRUPTCY_CHAPTER_7, PublicRecordType.BANKRUPTCY_CHAPTER_13}
@@ -50,21 +50,22 @@ _LOST = {
 
 @tool()
 def derive_attributes(
-    report: BureauReport, as_of: date, *, joint_obligations: bool = True
+    report: BureauReport,
+    as_of: date,
+    *,
+    other_report: BureauReport | None = None,
+    deferred_share: Decimal = DEFERRED_STUDENT_SHARE,
 ) -> BureauAttributes:
     """Derive all attributes of one report as of one day.
 
-    `joint_obligations` is False for a co-applicant's report, because the primary applicant's
-    report already has the joint accounts.
+    `other_report` is the primary applicant's, when the report is the co-applicant's: a joint
+    account that stands in both is owed once, with the larger payment. A student loan without a
+    payment counts with `deferred_share` of its balance per month.
     """
     known = [trade for trade in report.tradelines if trade.opened_on <= as_of]
     own = [trade for trade in known if trade.designator is not EcoaDesignator.AUTHORIZED_USER]
     still_open = [trade for trade in own if trade.status is TradelineStatus.OPEN]
-    owed = [
-        trade
-        for trade in still_open
-        if joint_obligations or trade.designator is not EcoaDesignator.JOINT
-    ]
+    owed = owed_each_month(still_open, other_report, as_of, deferred_share)
     oldest = _most((_months(trade.opened_on, as_of) for trade in own), max)
     recent_records = [record for record in report.public_records if _is_recent(record, as_of)]
     bankruptcies = [record for record in report.public_records if record.type in _BANKRUPTCIES]
@@ -95,12 +96,8 @@ def derive_attributes(
             min,
         ),
         authorized_user_share=_share(len(known) - len(own), len(known)),
-        monthly_obligations=cents(
-            sum((_payment(trade) for trade in owed if not _is_mortgage(trade)), _ZERO)
-        ),
-        mortgage_payment_monthly=cents(
-            sum((trade.payment_monthly for trade in owed if _is_mortgage(trade)), _ZERO)
-        ),
+        monthly_obligations=owed.without_mortgages,
+        mortgage_payment_monthly=owed.mortgages,
         thin_file=len(own) < _THIN_TRADES or oldest is None or oldest < _THIN_MONTHS,
     )
 
@@ -210,14 +207,3 @@ def _is_recent(record: PublicRecord, as_of: date) -> bool:
         return True
     latest = max(record.filed_on, record.discharged_on or record.filed_on)
     return _within(latest, as_of, 24)
-
-
-def _is_mortgage(trade: Tradeline) -> bool:
-    return trade.type is TradelineType.MORTGAGE
-
-
-def _payment(trade: Tradeline) -> Decimal:
-    """The monthly payment. A revolving balance without a reported payment counts with 5 %."""
-    if trade.payment_monthly == 0 and trade.type is TradelineType.REVOLVING and trade.balance > 0:
-        return trade.balance * _REVOLVING_MINIMUM
-    return trade.payment_monthly

@@ -164,6 +164,7 @@ def _bureau(bureau: BureauFinding, kyc: KycFinding | None, as_of: date) -> dict[
 
 def _ability(ability: AffordabilityFinding) -> dict[str, Any]:
     return {
+        "dti_front": ability.dti_front,
         "dti_before": ability.dti_before,
         "dti_after": ability.dti_after,
         "dti_stressed": ability.dti_stressed,

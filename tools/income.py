@@ -15,9 +15,8 @@ from enum import StrEnum
 from data.contracts.application import Applicant, ApplicantRole, EmploymentStatus
 from data.contracts.case import CaseFile
 from data.contracts.documents import Transaction
-from data.contracts.findings import IncomeStability, IncomeVerdict
-from data.contracts.policy import Stipulation
-from data.rounding import cents, four_places
+from data.contracts.findings import IncomeStability
+from data.rounding import cents
 from tools.base import tool
 from tools.income_documents import IncomeDocuments
 from tools.other_income import lasting_income, lasts, other_income, stated_beside_wages
@@ -32,12 +31,8 @@ from tools.payroll import (
 )
 from tools.wages import Wages, wages_of
 
-ACCEPTED_DEVIATION = Decimal("0.10")
-REFERRED_DEVIATION = Decimal("0.25")
-"""Between these deviations the lower figure counts, and the applicant has to explain."""
-
-_YEARLY_FROM = 8
-"""A stated income of eight times the verified income looks like a yearly figure."""
+_LEAST_PROVEN = Decimal("0.90")
+"""The share of a stated income beside wages that documents have to prove."""
 
 _EARNERS = frozenset({EmploymentStatus.EMPLOYED, EmploymentStatus.SELF_EMPLOYED})
 
@@ -148,72 +143,6 @@ def verify_income(case: CaseFile, role: ApplicantRole) -> VerifiedIncome:
     )
 
 
-def deviation(stated: Decimal, verified: Decimal | None) -> Decimal | None:
-    """(stated - verified) / stated, to four places; None without a verified income."""
-    if verified is None:
-        return None
-    if stated == 0:
-        return Decimal("0.0000")
-    return four_places((stated - verified) / stated)
-
-
-def verdict(stated: Decimal, verified: Decimal | None) -> IncomeVerdict:
-    """DISCREPANT above a deviation of 25 %, UNVERIFIABLE without a verified income."""
-    gap = deviation(stated, verified)
-    if gap is None:
-        return IncomeVerdict.UNVERIFIABLE
-    return IncomeVerdict.DISCREPANT if gap > REFERRED_DEVIATION else IncomeVerdict.VERIFIED
-
-
-def income_stipulations(
-    stated: Decimal, verified: Decimal | None, each: Sequence[VerifiedIncome] = ()
-) -> tuple[Stipulation, ...]:
-    """What the applicants have to explain or prove.
-
-    A gap of 10 to 25 %, a yearly figure, an income beside the wages without proof, and a paper
-    that names another person.
-    """
-    asked = list(_about_gap(stated, verified))
-    if any(income.asks_for_proof for income in each):
-        asked.append(
-            Stipulation(
-                code="prove_other_income",
-                text="Send proof of the income beside your wages, such as a letter, a court order"
-                " or bank statements of two months that show it.",
-            )
-        )
-    if any(income.has_papers_of_others for income in each):
-        asked.append(
-            Stipulation(
-                code="explain_papers_of_others",
-                text="Explain why a proof of income or an account names another person, or send"
-                " one in your own name.",
-            )
-        )
-    return tuple(asked)
-
-
-def _about_gap(stated: Decimal, verified: Decimal | None) -> tuple[Stipulation, ...]:
-    if verified is None:
-        return ()
-    if verified > 0 and stated >= _YEARLY_FROM * verified:
-        return (
-            Stipulation(
-                code="confirm_income_period",
-                text="Confirm whether the stated income is per month or per year.",
-            ),
-        )
-    gap = deviation(stated, verified)
-    if gap is not None and ACCEPTED_DEVIATION < gap <= REFERRED_DEVIATION:
-        return (
-            Stipulation(
-                code="explain_income_difference",
-                text="Explain why the papers show less income than was stated.",
-            ),
-        )
-    return ()
-
-
 def _own_deposits(
     case: CaseFile, applicant: Applicant, deposits: tuple[Transaction, ...]
 ) -> tuple[Transaction, ...]:
@@ -300,7 +229,7 @@ def _counted(
 
 
 def _lacks_proof(stated: Decimal, proven: Decimal | None) -> bool:
-    return (proven or Decimal(0)) < stated * (1 - ACCEPTED_DEVIATION)
+    return (proven or Decimal(0)) < stated * _LEAST_PROVEN
 
 
 def _overall(method: IncomeMethod, other: Decimal | None) -> IncomeMethod:

@@ -95,6 +95,8 @@ class PolicyFacts(Contract):
     pd: Share | None = None
     grade: Grade | None = None
     disagreement: Rate | None = None
+    dti_front: Rate | None = None
+    """Housing over income."""
     dti_before: Rate | None = None
     dti_after: Rate | None = None
     dti_stressed: Rate | None = None

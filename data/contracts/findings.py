@@ -401,6 +401,8 @@ class AffordabilityFinding(Finding):
     net_income: Money
     obligations: Money
     housing: Money
+    dti_front: Rate | None = None
+    """Housing over income: the front-end ratio. Findings that are older than it have none."""
     dti_before: Rate
     dti_after: Rate
     dti_stressed: Rate

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal, NamedTuple
 
@@ -245,7 +247,16 @@ class AffordabilityTerms(Contract):
     net_of_gross: Annotated[Rate, Field(gt=0, le=1)]
     """Net income as a share of gross income, used where no document shows the net income."""
     living_floor: Annotated[Money, Field(ge=0)]
+    """Of a household with one adult."""
+    living_floor_per_further_adult: Annotated[Money, Field(ge=0)] = Field(
+        default=Decimal("0.00"), exclude_if=operator.not_
+    )
     living_floor_per_dependent: Annotated[Money, Field(ge=0)]
+    deferred_student_share: Annotated[Rate, Field(ge=0, le=1)] | None = Field(
+        default=None, exclude_if=_is_none
+    )
+    """The monthly payment of a student loan that has none yet, as a share of its balance; None
+    for the 1 % of the desk. Packs that older runs have pinned are hashed without it."""
     income_multiple: Annotated[Rate, Field(gt=0)]
     """The largest amount as a share of yearly verified income."""
     smallest_amount: Annotated[Money, Field(gt=0)]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from data.contracts.application import NonNegativeMoney, StateCode
 from data.contracts.base import Contract, Day, Money, Rate, Sha256
 from data.contracts.decision import (
@@ -42,6 +46,7 @@ class AffordabilityQuestion(Contract):
     net_income: NonNegativeMoney
     obligations: NonNegativeMoney
     housing: NonNegativeMoney
+    adults: Annotated[Count, Field(ge=1)] = 1
     dependents: Count
 
 

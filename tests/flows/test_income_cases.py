@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from data.contracts.bureau import EcoaDesignator, Tradeline, TradelineType
 from data.contracts.case import CaseFile
 from data.contracts.decision import Outcome
 from data.contracts.documents import BankStatement, Document, DocumentKind, Paystub
@@ -143,3 +144,39 @@ async def test_support_beside_wages_without_proof_is_asked_for() -> None:
     done = await underwritten(_ada(other_income=[{"type": "alimony", "monthly": "700"}]))
 
     assert "prove_other_income" in _asked(done)
+
+
+def _owing(name: str, file: str, trade: Tradeline) -> CaseFile:
+    """A persona with one more account in one bureau file."""
+    case = persona(name).case
+    report = getattr(case, file)
+    longer = report.model_copy(update={"tradelines": (*report.tradelines, trade)})
+    return CaseFile.model_validate(case.model_dump() | {file: longer.model_dump()})
+
+
+async def test_a_deferred_student_loan_is_a_debt() -> None:
+    loan = Tradeline(
+        type=TradelineType.STUDENT, opened_on=date(2022, 9, 1), balance=Decimal("90000.00")
+    )
+
+    done = await underwritten(_owing("ada-prime", "bureau_report", loan))
+
+    assert done.content.dti_after == Decimal("0.36606")
+
+
+async def test_a_joint_debt_in_the_co_applicants_file_only_is_a_debt() -> None:
+    car = Tradeline(
+        type=TradelineType.AUTO,
+        opened_on=date(2024, 9, 1),
+        limit=Decimal("42000.00"),
+        balance=Decimal("30000.00"),
+        payment_monthly=Decimal("900.00"),
+        designator=EcoaDesignator.JOINT,
+    )
+
+    done = await underwritten(_owing("jo-kit-joint", "co_bureau_report", car))
+
+    risk = done.run.state.risk_ensemble
+    assert risk is not None
+    assert risk.ability is not None
+    assert risk.ability.dti_after == Decimal("0.350628")

@@ -4,8 +4,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from data.contracts.bureau import BureauStatus
+from data.contracts.case import CaseFile
 from data.contracts.errors import ToolError
 from data.contracts.findings import (
     AffordabilityFinding,
@@ -14,6 +17,7 @@ from data.contracts.findings import (
     IncomeVerdict,
 )
 from data.contracts.questions import AffordabilityQuestion
+from data.rounding import ratio
 from data.settings import Settings
 from tools.affordability import (
     affordability_question,
@@ -67,9 +71,32 @@ def test_residual_income_is_net_income_less_debts_and_payment() -> None:
     assert assess_affordability(_question(), TERMS).residual_income == Decimal("1697.66")
 
 
-@pytest.mark.parametrize(("dependents", "floor"), [(0, 800), (1, 1050), (4, 1800)])
-def test_every_dependent_raises_the_living_floor(dependents: int, floor: int) -> None:
-    assert assess_affordability(_question(dependents=dependents), TERMS).residual_floor == floor
+@pytest.mark.parametrize(
+    ("adults", "dependents", "floor"), [(1, 0, 800), (1, 1, 1050), (1, 4, 1800), (2, 1, 1450)]
+)
+def test_every_adult_and_dependent_raises_the_living_floor(
+    adults: int, dependents: int, floor: int
+) -> None:
+    question = _question(adults=adults, dependents=dependents)
+
+    assert assess_affordability(question, TERMS).residual_floor == floor
+
+
+@given(
+    st.decimals(0, 9000, places=2),
+    st.decimals(0, 9000, places=2),
+    st.sampled_from([12, 24, 36, 48, 60]),
+)
+def test_more_debt_never_lowers_debt_to_income_and_never_leaves_more(
+    debts: Decimal, more: Decimal, months: int
+) -> None:
+    less = assess_affordability(_question(obligations=debts, term_months=months), TERMS)
+    owing = assess_affordability(_question(obligations=debts + more, term_months=months), TERMS)
+
+    for name in ("dti_before", "dti_after", "dti_stressed"):
+        assert getattr(owing, name) >= getattr(less, name)
+    assert owing.residual_income == less.residual_income - more
+    assert owing.max_principal <= less.max_principal
 
 
 def test_the_largest_principal_is_that_of_the_published_example() -> None:
@@ -98,7 +125,7 @@ def test_another_loan_for_the_same_household_changes_only_the_loan() -> None:
     ability = AffordabilityFinding(
         agent="credit_risk.affordability",
         agent_version="1",
-        **question.model_dump(exclude={"dependents"}),
+        **question.model_dump(exclude={"adults", "dependents"}),
         **vars(assess_affordability(question, TERMS)),
     )
 
@@ -152,6 +179,13 @@ def _ask(
 def test_net_income_is_estimated_only_without_a_document() -> None:
     estimated = _ask(_income(), _bureau())
     shown = _ask(_income(net_monthly="5600"), _bureau())
+    partly = _ask(_income(net_monthly="3000", gross_without_net="4000"), _bureau())
+    too_high = _ask(_income(net_monthly="7500"), _bureau())
+
+    assert partly is not None
+    assert partly.net_income == 6000  # 3,000 shown, and 75 % of 4,000
+    assert too_high is not None
+    assert too_high.net_income == 7200
 
     assert estimated is not None
     assert shown is not None
@@ -169,17 +203,33 @@ def test_unknown_obligations_give_no_question(bureau: BureauFinding | None) -> N
     assert _ask(_income(), bureau) is None
 
 
-def test_a_mortgage_in_the_file_is_not_counted_beside_stated_housing() -> None:
-    case = load_case(DATA, "ada-prime")
+@pytest.mark.parametrize(
+    ("ownership", "mortgage", "housing"),
+    [
+        ("own", "1500", 1500),
+        ("own", "900", 1100),
+        ("rent", "1500", 2600),
+        ("family", "1500", 2600),
+        ("rent", "0", 1100),
+    ],
+)
+def test_a_tenant_pays_rent_and_a_mortgage_elsewhere_and_an_owner_pays_once(
+    ownership: str, mortgage: str, housing: int
+) -> None:
+    content = load_case(DATA, "ada-prime").model_dump(mode="json")
+    content["application"]["applicants"][0]["addresses"][0]["ownership"] = ownership
+    case = CaseFile.model_validate(content)
     assert case.bureau_report is not None
     found = derive_attributes(case.bureau_report, case.application.as_of_date)
-    mortgage = found.model_copy(update={"mortgage_payment_monthly": Decimal(1500)})
+    attributes = found.model_copy(update={"mortgage_payment_monthly": Decimal(mortgage)})
 
-    question = _ask(_income(), _bureau(attributes=mortgage))
+    question = affordability_question(
+        case.application, _income(), _bureau(attributes=attributes), TERMS, Decimal("0.1299")
+    )
 
     assert question is not None
-    assert case.application.primary.housing_payment_monthly == 1100
-    assert question.housing == 1500
+    assert question.housing == housing
+    assert assess_affordability(question, TERMS).dti_front == ratio(Decimal(housing), Decimal(7200))
 
 
 def test_two_applicants_at_one_address_pay_for_it_once() -> None:
@@ -190,3 +240,4 @@ def test_two_applicants_at_one_address_pay_for_it_once() -> None:
 
     assert question is not None
     assert question.housing == max(stated)
+    assert question.adults == 2

@@ -223,16 +223,77 @@ def test_two_applicants_owe_together_and_are_as_good_as_the_weaker() -> None:
     assert joint.thin_file
 
 
-def test_a_joint_account_is_owed_once() -> None:
-    report = BureauReport(
-        bureau="Bureau",
-        report_date=AS_OF,
-        status=BureauStatus.HIT,
-        tradelines=(_trade(), _trade(designator=EcoaDesignator.JOINT)),
-    )
+def _report(*trades: Tradeline, status: BureauStatus = BureauStatus.HIT) -> BureauReport:
+    return BureauReport(bureau="Bureau", report_date=AS_OF, status=status, tradelines=trades)
 
-    assert derive_attributes(report, AS_OF).monthly_obligations == 50
-    assert derive_attributes(report, AS_OF, joint_obligations=False).monthly_obligations == 25
+
+def _beside(first: BureauReport, *trades: Tradeline) -> BureauAttributes:
+    """The attributes of the co-applicant's file, beside the primary applicant's."""
+    return derive_attributes(_report(*trades), AS_OF, other_report=first)
+
+
+_JOINT_CAR = _trade(
+    type=TradelineType.AUTO, designator=EcoaDesignator.JOINT, payment_monthly="900", limit="40000"
+)
+
+
+def test_a_joint_account_of_both_files_is_owed_once() -> None:
+    first = _report(_trade(), _JOINT_CAR)
+
+    assert derive_attributes(first, AS_OF).monthly_obligations == 925
+    assert _beside(first, _trade(), _JOINT_CAR).monthly_obligations == 25
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        _report(_trade()),
+        _report(_JOINT_CAR, status=BureauStatus.FROZEN),
+        _report(_JOINT_CAR.model_copy(update={"status": TradelineStatus.CLOSED})),
+        _report(_JOINT_CAR.model_copy(update={"opened_on": date(2021, 1, 15)})),
+    ],
+)
+def test_a_joint_account_that_only_the_second_file_shows_open_is_owed(
+    first: BureauReport,
+) -> None:
+    assert _beside(first, _JOINT_CAR).monthly_obligations == 900
+
+
+def test_of_a_joint_account_the_larger_payment_is_owed() -> None:
+    lower = _JOINT_CAR.model_copy(update={"payment_monthly": Decimal(700)})
+
+    assert _beside(_report(lower), _JOINT_CAR).monthly_obligations == 200
+    assert _beside(_report(_JOINT_CAR), lower).monthly_obligations == 0
+
+
+def test_two_joint_accounts_of_one_day_are_two_accounts() -> None:
+    assert _beside(_report(_JOINT_CAR), _JOINT_CAR, _JOINT_CAR).monthly_obligations == 900
+
+
+def test_a_joint_mortgage_of_both_files_is_paid_once() -> None:
+    home = _JOINT_CAR.model_copy(update={"type": TradelineType.MORTGAGE})
+
+    assert _beside(_report(home), home).mortgage_payment_monthly == 0
+    assert _beside(_report(), home).mortgage_payment_monthly == 900
+
+
+@pytest.mark.parametrize(
+    ("payment", "owed"), [("0", Decimal("900.00")), ("250", Decimal("250.00"))]
+)
+def test_a_deferred_student_loan_costs_one_percent_of_its_balance(
+    payment: str, owed: Decimal
+) -> None:
+    loan = _trade(type=TradelineType.STUDENT, balance="90000", payment_monthly=payment)
+
+    assert _derive(loan).monthly_obligations == owed
+
+
+def test_the_lender_sets_the_share_of_a_deferred_student_loan() -> None:
+    loan = _trade(type=TradelineType.STUDENT, balance="90000", payment_monthly="0")
+
+    found = derive_attributes(_report(loan), AS_OF, deferred_share=Decimal("0.005"))
+
+    assert found.monthly_obligations == 450
 
 
 def test_an_empty_report_has_no_attributes_to_guess_from() -> None:

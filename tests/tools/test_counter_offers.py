@@ -44,7 +44,7 @@ def _ability(amount: str, months: int, **changes: Any) -> AffordabilityFinding:
     return AffordabilityFinding(
         agent="credit_risk.affordability",
         agent_version="1",
-        **question.model_dump(exclude={"dependents"}),
+        **question.model_dump(exclude={"adults", "dependents"}),
         **vars(assess_affordability(question, PACK.affordability)),
     )
 

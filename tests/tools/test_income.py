@@ -27,14 +27,8 @@ from data.contracts.documents import (
 from data.contracts.findings import IncomeVerdict
 from data.synthetic.builder import json_document
 from tools.case_files import load_case
-from tools.income import (
-    IncomeMethod,
-    VerifiedIncome,
-    deviation,
-    income_stipulations,
-    verdict,
-    verify_income,
-)
+from tools.income import IncomeMethod, VerifiedIncome, verify_income
+from tools.income_verdict import deviation, income_stipulations, verdict
 from tools.pay_cadence import pay_frequency
 from tools.payroll import monthly_from_pay, payroll_deposits, recurring_monthly
 
