@@ -6,8 +6,10 @@ can check the score.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date
+
+from disposable_email_domains import blocklist
 
 from data.contracts.application import Applicant, Residency
 from data.contracts.bureau import READABLE_FILES, BureauAlert, BureauReport, EcoaDesignator
@@ -27,19 +29,6 @@ _BANDS = ((700, FraudBand.CRITICAL), (500, FraudBand.HIGH), (250, FraudBand.MEDI
 _RANDOM_ASSIGNMENT = date(2011, 6, 25)
 """The day on which random assignment of SSNs began, with areas that were unused before."""
 
-_DISPOSABLE_DOMAINS = frozenset(
-    {
-        "10minutemail.com",
-        "dispostable.com",
-        "guerrillamail.com",
-        "mailinator.com",
-        "sharklasers.com",
-        "temp-mail.org",
-        "trashmail.com",
-        "yopmail.com",
-    }
-)
-
 _ALERT_WEIGHTS = {
     BureauAlert.SSN_DECEASED: 400,
     BureauAlert.SSN_NOT_ISSUED: 400,
@@ -58,6 +47,23 @@ _SHARED_FROM = {
 }
 """For each trait: how many identities must share it, and the weight. Families share addresses."""
 
+_STRONG = 250
+"""The weight of a signal that refers a case by itself."""
+
+_INDEPENDENT = 100
+"""From this weight on, a signal counts as a sign by itself next to one of another kind."""
+
+_KINDS = {
+    "bank_account_of_other_person": "account",
+    "statement_altered": "account",
+    "ip_abroad": "place",
+    "ip_far_away": "place",
+    "alert_address_discrepancy": "place",
+    "email_disposable": "contact",
+    "email_new": "contact",
+    "phone_voip": "contact",
+}
+
 _THIN_COVER = frozenset({"authorized_user_only", "phone_shared", "file_newer_than_person"})
 _TAKEN_OVER = frozenset(
     {"alert_fraud_initial", "alert_fraud_extended", "other_persons_file", "ip_far_away"}
@@ -73,12 +79,33 @@ def score_fraud_signals(case: CaseFile) -> tuple[FraudSignal, ...]:
         known = seen.get(signal.code)
         if known is None or signal.weight > known.weight:
             seen[signal.code] = signal
+    seen |= {signal.code: signal for signal in _together(seen.values())}
     return tuple(sorted(seen.values(), key=lambda signal: (-signal.weight, signal.code)))
 
 
 def fraud_score(signals: tuple[FraudSignal, ...]) -> int:
     """The sum of the weights, at most 1000."""
     return min(HIGHEST, sum(signal.weight for signal in signals))
+
+
+def _together(signals: Collection[FraudSignal]) -> Iterator[FraudSignal]:
+    """Signs of two kinds reach the band that refers, although neither does alone."""
+    kinds = {_kind_of(signal) for signal in signals if signal.weight >= _INDEPENDENT}
+    missing = _STRONG - sum(signal.weight for signal in signals)
+    if len(kinds) > 1 and missing > 0:
+        yield _signal("independent_signs", missing, str(len(kinds)))
+
+
+def _kind_of(signal: FraudSignal) -> str:
+    velocity = "velocity" if signal.code.startswith("velocity_") else None
+    shared = "contact" if signal.code.endswith("_shared") else None
+    return _KINDS.get(signal.code) or velocity or shared or "identity"
+
+
+def _is_disposable(email: str) -> bool:
+    """Whether a mail address, or the domain that it is under, is on the list of its package."""
+    labels = email.rpartition("@")[2].lower().split(".")
+    return any(".".join(labels[first:]) in blocklist for first in range(len(labels) - 1))
 
 
 def fraud_band(score: int) -> FraudBand:
@@ -121,7 +148,7 @@ def _about_person(applicant: Applicant) -> Iterator[FraudSignal]:
         and issued_after_2011(applicant.ssn)
     ):
         yield _signal("ssn_newer_than_person", 300, "2011")
-    if applicant.email and applicant.email.rpartition("@")[2].lower() in _DISPOSABLE_DOMAINS:
+    if applicant.email and _is_disposable(applicant.email):
         yield _signal("email_disposable", 150, "domain")
 
 
@@ -138,11 +165,11 @@ def _about_documents(case: CaseFile, applicant: Applicant) -> Iterator[FraudSign
         if not any(same_person_by_name(name, statement.holder_name) for name in names)
     ]
     if of_others:
-        yield _signal("bank_account_of_other_person", 200, str(len(of_others)))
+        yield _signal("bank_account_of_other_person", _STRONG, str(len(of_others)))
     altered = {code for statement in statements for code in inconsistencies(statement)}
     altered |= {code for code in statement_breaks(statements) if code != "statements_gap"}
     if altered:
-        yield _signal("statement_altered", 250, ",".join(sorted(altered)))
+        yield _signal("statement_altered", _STRONG, ",".join(sorted(altered)))
 
 
 def _about_file(applicant: Applicant, report: BureauReport, as_of: date) -> Iterator[FraudSignal]:
@@ -166,9 +193,9 @@ def _about_device(signals: FraudSignals) -> Iterator[FraudSignal]:
         if link.identities >= least:
             yield _signal(f"{link.trait.value}_shared", weight, str(link.identities))
     for hit in signals.consortium_hits:
-        yield _signal(f"consortium_{hit}", 250, hit)
+        yield _signal(f"consortium_{hit}", _STRONG, hit)
     if signals.ip_country not in {None, "US"}:
-        yield _signal("ip_abroad", 100, signals.ip_country or "")
+        yield _signal("ip_abroad", 150, signals.ip_country or "")
     if signals.ip_distance_km is not None and signals.ip_distance_km > 1000:
         yield _signal("ip_far_away", 100, str(signals.ip_distance_km))
     if signals.email_age_days is not None and signals.email_age_days < 7:
@@ -181,7 +208,9 @@ def _about_velocity(signals: FraudSignals) -> Iterator[FraudSignal]:
     for trait in type(signals.velocity).model_fields:
         seen = getattr(signals.velocity, trait)
         if seen.days_1 >= 3 or seen.days_7 >= 5:
-            yield _signal(f"velocity_{trait}", 200, f"{seen.days_1}/{seen.days_7}/{seen.days_30}")
+            yield _signal(
+                f"velocity_{trait}", _STRONG, f"{seen.days_1}/{seen.days_7}/{seen.days_30}"
+            )
         elif seen.days_30 >= 6:
             yield _signal(f"velocity_{trait}", 100, f"{seen.days_1}/{seen.days_7}/{seen.days_30}")
 

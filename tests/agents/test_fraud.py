@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from agents.fraud import FraudAgent
+from data.contracts.documents import BankStatement, DocumentKind
 from data.contracts.findings import FindingStatus, FraudBand, Typology
+from data.synthetic.builder import json_document
 from tools.case_files import load_case
+from tools.documents import content_of
 
 DATA = Path("data")
 
@@ -16,6 +19,19 @@ async def test_an_ordinary_application_is_of_no_concern() -> None:
 
     assert (finding.score, finding.band, finding.typology) == (0, FraudBand.LOW, None)
     assert finding.status is FindingStatus.OK
+
+
+async def test_the_account_of_another_person_refers() -> None:
+    ada = load_case(DATA, "ada-prime")
+    paper = next(paper for paper in ada.documents if paper.kind is DocumentKind.BANK_STATEMENT)
+    content = content_of(paper)
+    assert isinstance(content, BankStatement)
+    shown = content.model_copy(update={"holder_name": "Otto Fremd", "account_last4": "9999"})
+    strange = json_document("strange", DocumentKind.BANK_STATEMENT, shown)
+
+    finding = await FraudAgent().run(ada.with_document(strange))
+
+    assert finding.band is FraudBand.MEDIUM
 
 
 async def test_syd_is_a_synthetic_identity() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -118,8 +119,8 @@ def test_a_new_ssn_is_suspicious_for_an_older_citizen_only(
 @pytest.mark.parametrize(
     ("seen", "codes"),
     [
-        ({"velocity": {"ssn": {"days_1": 3}}}, {"velocity_ssn": 200}),
-        ({"velocity": {"device": {"days_7": 5}}}, {"velocity_device": 200}),
+        ({"velocity": {"ssn": {"days_1": 3}}}, {"velocity_ssn": 250}),
+        ({"velocity": {"device": {"days_7": 5}}}, {"velocity_device": 250}),
         ({"velocity": {"phone": {"days_30": 6}}}, {"velocity_phone": 100}),
         ({"velocity": {"address": {"days_1": 2, "days_7": 4, "days_30": 5}}}, {}),
         ({"identity_links": [{"trait": "phone", "identities": 3}]}, {"phone_shared": 200}),
@@ -128,7 +129,7 @@ def test_a_new_ssn_is_suspicious_for_an_older_citizen_only(
         ({"identity_links": [{"trait": "ssn", "identities": 2}]}, {"ssn_shared": 300}),
         ({"consortium_hits": ["charge_off_fraud"]}, {"consortium_charge_off_fraud": 250}),
         ({"ip_country": "US", "ip_distance_km": 1000, "email_age_days": 7}, {}),
-        ({"ip_country": "BR"}, {"ip_abroad": 100}),
+        ({"ip_country": "BR"}, {"ip_abroad": 150}),
         ({"ip_distance_km": 1001}, {"ip_far_away": 100}),
         ({"email_age_days": 6}, {"email_new": 50}),
         ({"phone_type": "voip"}, {"phone_voip": 50}),
@@ -160,8 +161,47 @@ def test_a_file_that_was_not_delivered_says_nothing() -> None:
     assert _codes(case) == {}
 
 
-def test_a_disposable_mail_address_is_a_signal() -> None:
-    assert _codes(_ada_as(email="x@Mailinator.com")) == {"email_disposable": 150}
+@pytest.mark.parametrize(
+    ("email", "disposable"),
+    [
+        ("x@Mailinator.com", True),
+        ("x@any.box.mailinator.com", True),
+        ("x@mailinator.com.example.org", False),
+        ("x@gmail.com", False),
+    ],
+)
+def test_a_disposable_mail_address_is_a_signal(email: str, disposable: bool) -> None:
+    assert _codes(_ada_as(email=email)) == ({"email_disposable": 150} if disposable else {})
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(lambda: _with_statement(holder_name="Otto Fremd"), id="foreign account"),
+        pytest.param(lambda: _ada_seen(ip_country="BR", ip_distance_km=8000), id="abroad"),
+        pytest.param(lambda: _ada_seen(velocity={"ssn": {"days_1": 3}}), id="velocity"),
+        pytest.param(
+            lambda: _ada_seen(ip_country="BR", velocity={"phone": {"days_30": 6}}), id="two signs"
+        ),
+    ],
+)
+def test_what_a_person_has_to_look_at_reaches_the_band_that_refers(
+    case: Callable[[], CaseFile],
+) -> None:
+    assert fraud_band(fraud_score(score_fraud_signals(case()))) is FraudBand.MEDIUM
+
+
+def test_signs_of_two_kinds_count_together_and_two_of_one_kind_do_not() -> None:
+    far = {"ip_distance_km": 1001}
+
+    assert _codes(_ada_seen(**far, velocity={"phone": {"days_30": 6}})) == {
+        "ip_far_away": 100,
+        "velocity_phone": 100,
+        "independent_signs": 50,
+    }
+    seen = {"phone": {"days_30": 6}, "device": {"days_30": 6}}
+    assert "independent_signs" not in _codes(_ada_seen(velocity=seen))
+    assert "independent_signs" not in _codes(_ada_seen(**far, email_age_days=6))
 
 
 def _with_statement(**differs: Any) -> CaseFile:
@@ -180,7 +220,7 @@ def _with_statement(**differs: Any) -> CaseFile:
 def test_the_account_of_another_person_is_a_signal() -> None:
     assert _codes(_with_statement()) == {}
     assert _codes(_with_statement(holder_name="Otto Fremd")) == {
-        "bank_account_of_other_person": 200
+        "bank_account_of_other_person": 250
     }
 
 
