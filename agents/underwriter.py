@@ -52,6 +52,7 @@ class Pricer(Agent[PricingQuestion, PricingFinding]):
                     state=facts.state,
                     covered_borrower=facts.covered_borrower is not False,
                     as_of=question.as_of_date,
+                    first_payment_on=question.first_payment_on,
                 ),
             )
         except ToolError:
@@ -64,6 +65,7 @@ class Pricer(Agent[PricingQuestion, PricingFinding]):
                 question.ability,
                 grade=question.grade,
                 as_of=question.as_of_date,
+                first_payment_on=question.first_payment_on,
             )
         return PricingFinding(
             agent=self.label,
@@ -129,6 +131,8 @@ def _offers(question: DecisionQuestion) -> tuple[Offer | None, tuple[Offer, ...]
 def _reasons(question: DecisionQuestion) -> tuple[ReasonCode, ...]:
     """The reasons used: those of the reviewer who declined, otherwise those of the policy."""
     found = question.policy.reasons if question.policy else ()
+    if _has_no_price(question):
+        found = (ReasonCode.TERMS_NOT_OFFERED, *found)
     match question.outcome:
         case Outcome.DECLINE:
             if _is_true_match(question):
@@ -142,6 +146,11 @@ def _reasons(question: DecisionQuestion) -> tuple[ReasonCode, ...]:
             return principal_reasons((ReasonCode.APPLICATION_INCOMPLETE, *found))
         case _:
             return ()
+
+
+def _has_no_price(question: DecisionQuestion) -> bool:
+    """Whether no lawful rate covers the cost of the terms that were asked for."""
+    return bool(question.pricing and not question.pricing.offers and question.offer is None)
 
 
 def _is_true_match(question: DecisionQuestion) -> bool:

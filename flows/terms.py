@@ -122,6 +122,7 @@ def _priced(
             state=facts.state,
             covered_borrower=facts.covered_borrower is not False,
             as_of=asked.as_of_date,
+            first_payment_on=asked.first_payment_on,
         )
     except AnswerRejectedError as error:
         field = error.field if adjusted else _changed(adjusted)

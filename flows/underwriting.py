@@ -14,6 +14,7 @@ from data.contracts.underwriting import (
     DocumentsOutcome,
     Evidence,
     Intake,
+    Pricing,
     Review,
     Rulebook,
     Underwriting,
@@ -87,6 +88,7 @@ async def decide(run: OpenRun[Any]) -> None:
         pricing = await price(case, policy, evidence, adjusted)
         if adjusted:
             await apply_policy(case, intake, evidence, pricing)
+        outcome = outcome_at_price(outcome, pricing)
     await issue_decision(
         case,
         intake,
@@ -135,6 +137,14 @@ def outcome_of(recommendation: Recommendation, review: Review | None) -> Outcome
         Verdict.DECLINE: Outcome.DECLINE,
         Verdict.EXPIRED: Outcome.INCOMPLETE,
     }[review.verdict]
+
+
+def outcome_at_price(outcome: Outcome, pricing: Pricing) -> Outcome:
+    """The outcome that the lender has a price for: no loan is made below its cost."""
+    finding = pricing.finding
+    if pricing.offer is not None or (outcome is Outcome.APPROVE and finding.offers):
+        return outcome
+    return Outcome.COUNTER_OFFER if finding.counter_offers else Outcome.DECLINE
 
 
 def filed_case(run: OpenRun[Any]) -> CaseFile:

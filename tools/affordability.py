@@ -18,7 +18,8 @@ from data.contracts.findings import AffordabilityFinding, BureauFinding, IncomeF
 from data.contracts.policy import AffordabilityTerms
 from data.contracts.questions import AffordabilityQuestion
 from data.rounding import cents, ratio
-from tools.amortization import level_payment, principal_for
+from tools.amortization import A_MONTH, level_payment, principal_for
+from tools.apr import time_to_first_payment
 from tools.base import tool
 
 
@@ -68,6 +69,7 @@ def with_other_terms(
         obligations=ability.obligations,
         housing=ability.housing,
         dependents=0,
+        first_months=ability.first_months,
     )
     found = _compute(question, ability.residual_floor, terms)
     changed = {"amount": amount, "term_months": term_months, "annual_rate": annual_rate}
@@ -81,12 +83,13 @@ def affordable_principal(
     *,
     term_months: int,
     annual_rate: Decimal,
+    first_months: Decimal = A_MONTH,
 ) -> Decimal:
     """The largest principal in dollars whose payment stays within the debt-to-income cap.
 
     (cap * income - debts) * (1 - (1 + i)^-n) / i, or zero when debts exceed the cap.
     """
-    return principal_for(terms.dti_cap * income - debts, annual_rate, term_months)
+    return principal_for(terms.dti_cap * income - debts, annual_rate, term_months, first_months)
 
 
 def income_limit(verified_monthly: Decimal, terms: AffordabilityTerms) -> Decimal:
@@ -118,6 +121,9 @@ def affordability_question(
         housing=_housing(homes, mortgage),
         adults=len(application.applicants),
         dependents=sum(max(person.dependents for person in people) for people in homes),
+        first_months=time_to_first_payment(
+            application.as_of_date, application.first_payment_on
+        ).length,
     )
 
 
@@ -160,8 +166,9 @@ def _compute(question: AffordabilityQuestion, floor: Decimal, terms: Affordabili
     if income <= 0:
         raise ToolError("affordability needs a verified income")
     amount, months, rate = question.amount, question.term_months, question.annual_rate
-    payment = level_payment(amount, rate, months)
-    stressed = level_payment(amount, rate + terms.rate_stress, months)
+    first = question.first_months
+    payment = level_payment(amount, rate, months, first)
+    stressed = level_payment(amount, rate + terms.rate_stress, months, first)
     return Ability(
         payment=payment,
         dti_front=ratio(question.housing, income),
@@ -173,6 +180,6 @@ def _compute(question: AffordabilityQuestion, floor: Decimal, terms: Affordabili
         residual_income_stressed=question.net_income - debts - stressed,
         residual_floor=floor,
         max_principal=affordable_principal(
-            income, debts, terms, term_months=months, annual_rate=rate
+            income, debts, terms, term_months=months, annual_rate=rate, first_months=first
         ),
     )

@@ -36,6 +36,7 @@ def search_counter_offers(
     *,
     grade: Grade | None,
     as_of: date,
+    first_payment_on: date | None = None,
 ) -> tuple[Offer, ...]:
     """Up to three options, the requested term first, each with a larger amount than the last.
 
@@ -43,7 +44,16 @@ def search_counter_offers(
     """
 
     def option(term_months: int, amount: Decimal) -> Offer | None:
-        return _passing_offer(pack, prices, facts, ability, amount, term_months, grade, as_of)
+        price = partial(
+            priced,
+            prices,
+            grade=grade,
+            state=facts.state,
+            covered_borrower=facts.covered_borrower is not False,
+            as_of=as_of,
+            first_payment_on=first_payment_on,
+        )
+        return _passing_offer(pack, price, facts, ability, amount, term_months, as_of)
 
     if option(facts.term_months, facts.amount_requested) is not None:
         return ()
@@ -98,6 +108,7 @@ def _most(
         pack.affordability,
         term_months=term_months,
         annual_rate=prices.lowest_rate,
+        first_months=ability.first_months,
     )
     limit = facts.amount_requested if facts.income_limit is None else facts.income_limit
     return min(facts.amount_requested, affordable, limit)
@@ -105,24 +116,15 @@ def _most(
 
 def _passing_offer(
     pack: RulePack,
-    prices: PriceTable,
+    price: Callable[..., Offer],
     facts: PolicyFacts,
     ability: AffordabilityFinding,
     amount: Decimal,
     term_months: int,
-    grade: Grade | None,
     as_of: date,
 ) -> Offer | None:
     try:
-        offer = priced(
-            prices,
-            amount=cents(amount),
-            term_months=term_months,
-            grade=grade,
-            state=facts.state,
-            covered_borrower=facts.covered_borrower is not False,
-            as_of=as_of,
-        )
+        offer = price(amount=cents(amount), term_months=term_months)
     except ToolError:
         return None
     carried = with_other_terms(

@@ -6,6 +6,7 @@ the last payment differs, as Regulation Z allows (12 CFR 1026.17(c)(3)).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
@@ -16,7 +17,7 @@ from data.contracts.errors import AnswerRejectedError, RecordCorruptError, ToolE
 from data.contracts.prices import PriceTable
 from data.rounding import cents
 from tools.amortization import level_payment, schedule
-from tools.apr import annual_percentage_rate, finance_charge
+from tools.apr import annual_percentage_rate, finance_charge, time_to_first_payment
 from tools.base import tool
 from tools.versioned_data import load_versioned
 
@@ -48,13 +49,15 @@ def priced(
     state: str,
     covered_borrower: bool,
     as_of: date,
+    first_payment_on: date | None = None,
     rate: Decimal | None = None,
 ) -> Offer:
     """Price one loan at the rate of the table, or at `rate` when a reviewer set it.
 
-    A rate of the table is lowered by whole basis points until the APR is within every cap. A
-    reviewer's rate is not changed. Raises ToolError when no rate is low enough, when a reviewer's
-    rate gives an APR above the cap, or when the table does not list the state.
+    A rate of the table is lowered by whole basis points until the APR is within every cap, but not
+    below the floor of the grade. A reviewer's rate is not changed. Raises ToolError when no rate
+    is low enough, when a reviewer's rate gives an APR above the cap or is below the floor, or when
+    the table does not list the state.
     """
     priced_as = grade or prices.ungraded_as
     cap = prices.apr_caps.for_loan(state, covered_borrower=covered_borrower)
@@ -62,15 +65,18 @@ def priced(
         raise ToolError("the lender has no price in the state of residence")
 
     def offer_at(chosen: Decimal) -> Offer:
-        return _offer(prices, amount, term_months, priced_as, chosen, as_of)
+        return _offer(prices, amount, term_months, priced_as, chosen, as_of, first_payment_on)
 
+    floor = prices.floor_of(priced_as)
     if rate is not None:
+        if rate < floor:
+            raise ToolError(f"the rate does not cover the cost of this grade: at least {floor:f}")
         offer = offer_at(rate)
         if offer.apr > cap:
             raise ToolError("the APR at this rate is above its ceiling: choose a lower rate")
         return offer
     offer = offer_at(prices.base_rate(priced_as, term_months))
-    return offer if offer.apr <= cap else _capped(offer_at, offer.rate, prices.lowest_rate, cap)
+    return offer if offer.apr <= cap else _capped(offer_at, offer.rate, floor, cap)
 
 
 price_offer = tool(name="price_offer")(priced)
@@ -87,12 +93,13 @@ def price_adjusted(
     state: str,
     covered_borrower: bool,
     as_of: date,
+    first_payment_on: date | None = None,
 ) -> Offer:
     """Price the terms that a reviewer chose. Other terms stay as requested.
 
     Raises AnswerRejectedError, which names the field, when the term has no price, when the rate
-    is outside the lender's range, or when the APR is above its cap. With a rate of the table, the
-    field is the term, because the term is too short.
+    is outside the lender's range or below the floor of the grade, or when the APR is above its
+    cap. With a rate of the table, the field is the term, because the term is too short.
     """
     months = adjusted.term_months or term_months
     shortest, longest = prices.terms[0], prices.terms[-1]
@@ -112,6 +119,7 @@ def price_adjusted(
             state=state,
             covered_borrower=covered_borrower,
             as_of=as_of,
+            first_payment_on=first_payment_on,
             rate=adjusted.rate,
         )
     except ToolError as error:
@@ -120,12 +128,12 @@ def price_adjusted(
 
 
 def _capped(
-    offer_at: Callable[[Decimal], Offer], too_high: Decimal, lowest: Decimal, cap: Decimal
+    offer_at: Callable[[Decimal], Offer], too_high: Decimal, floor: Decimal, cap: Decimal
 ) -> Offer:
     """The offer at the highest rate in whole basis points whose APR is within the cap."""
-    low, high = int(lowest / _BASIS_POINT), int(too_high / _BASIS_POINT)
+    low, high = math.ceil(floor / _BASIS_POINT), int(too_high / _BASIS_POINT)
     if offer_at(low * _BASIS_POINT).apr > cap:
-        raise ToolError("no rate of this lender keeps the APR within its ceiling")
+        raise ToolError("no rate that covers the cost keeps the APR within its ceiling")
     while high - low > 1:
         middle = (low + high) // 2
         if offer_at(middle * _BASIS_POINT).apr > cap:
@@ -142,20 +150,23 @@ def _offer(
     grade: Grade,
     rate: Decimal,
     as_of: date,
+    first_payment_on: date | None,
 ) -> Offer:
-    payment = level_payment(amount, rate, term_months)
+    first = time_to_first_payment(as_of, first_payment_on)
+    payment = level_payment(amount, rate, term_months, first.length)
     payments = [payment] * term_months
     fee = cents(amount * prices.origination_fee[grade])
     return Offer(
         amount=amount,
         term_months=term_months,
         rate=rate,
-        apr=annual_percentage_rate(amount - fee, payments),
+        apr=annual_percentage_rate(amount - fee, payments, first=first),
         payment=payment,
-        final_payment=schedule(amount, rate, term_months)[-1].payment,
+        final_payment=schedule(amount, rate, term_months, first.length)[-1].payment,
         fee=fee,
         finance_charge=finance_charge(amount - fee, payments),
         total_of_payments=payment * term_months,
         grade=grade,
         expires_on=as_of + timedelta(days=prices.offer_valid_days),
+        first_payment_on=first_payment_on,
     )

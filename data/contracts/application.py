@@ -7,8 +7,9 @@ lender does not serve) pass. The policy declines those with a reason.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, LiteralString, Self
@@ -35,6 +36,7 @@ from data.contracts.streets import names_street
 from data.zones import local_day
 
 _OLDEST_AGE = 120
+_FIRST_PAYMENT = (timedelta(days=10), timedelta(days=62))
 
 
 class Channel(StrEnum):
@@ -232,6 +234,9 @@ class Application(PersonalRecord):
     collateral_value: Annotated[Money, Field(gt=0)] | None = None
     """The value of the collateral; only for secured products."""
     partner_id: ChosenId | None = None
+    first_payment_on: Annotated[Day | None, Field(exclude_if=operator.not_)] = None
+    """The due date of the first payment that the applicants choose; None for a month after the
+    as-of date."""
 
     @property
     def primary(self) -> Applicant:
@@ -301,6 +306,18 @@ class Application(PersonalRecord):
     def _judged_after_receipt(self) -> Self:
         if self.as_of_date < self.day_of(self.received_at):
             problem = _at(("as_of_date",), "as_of_before_receipt", "lies before received_at")
+            raise ValidationError.from_exception_data(type(self).__name__, [problem])
+        return self
+
+    @model_validator(mode="after")
+    def _first_payment_is_near(self) -> Self:
+        first, (soonest, latest) = self.first_payment_on, _FIRST_PAYMENT
+        if first is not None and not soonest <= first - self.as_of_date <= latest:
+            problem = _at(
+                ("first_payment_on",),
+                "first_payment_range",
+                "lies less than 10 or more than 62 days after as_of_date",
+            )
             raise ValidationError.from_exception_data(type(self).__name__, [problem])
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
@@ -53,6 +54,8 @@ class Offer(Contract):
     total_of_payments: Money
     grade: Grade
     expires_on: Day
+    first_payment_on: Annotated[Day | None, Field(exclude_if=operator.not_)] = None
+    """The chosen due date of the first payment; None for a month after the loan is paid out."""
 
 
 class ConditionPhase(StrEnum):

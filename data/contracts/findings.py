@@ -412,6 +412,8 @@ class AffordabilityFinding(Finding):
     residual_floor: Money
     max_principal: Money
     """The largest amount that keeps debt to income within the cap."""
+    first_months: Rate = Decimal(1)
+    """The time to the first payment of the loan that is assessed."""
 
 
 class RiskFinding(Finding):

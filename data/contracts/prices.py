@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from decimal import Decimal
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -39,6 +40,32 @@ class AprCaps(Contract):
         return cap if cap is None or not covered_borrower else min(cap, self.covered_borrower)
 
 
+class CostFloor(Contract):
+    """What a loan costs the lender, per year, as fractions of the principal."""
+
+    cost_of_funds: Annotated[Rate, Field(ge=0, lt=1)]
+    operating_cost: Annotated[Rate, Field(ge=0, lt=1)]
+    loss_given_default: Annotated[Rate, Field(gt=0, le=1)]
+    default_probability: dict[Grade, Annotated[Rate, Field(gt=0, lt=1)]]
+    """Of a typical loan of each grade, within a year."""
+    capital: Annotated[Rate, Field(ge=0, lt=1)]
+    """The share of the loan that is held as capital."""
+    hurdle: Annotated[Rate, Field(ge=0, lt=1)]
+    """The return that the owners require on it."""
+
+    @model_validator(mode="after")
+    def _every_grade_has_a_loss(self) -> Self:
+        if set(self.default_probability) != set(Grade):
+            raise ValueError("default_probability needs every grade")
+        return self
+
+    def rate_for(self, grade: Grade) -> Rate:
+        """The lowest rate that covers the cost: funds + operations + loss + capital."""
+        loss = self.default_probability[grade] * self.loss_given_default
+        capital = self.capital * max(Decimal(0), self.hurdle - self.cost_of_funds)
+        return self.cost_of_funds + self.operating_cost + loss + capital
+
+
 class PriceTable(Contract):
     """The versioned price file. Rates are nominal, per year, as fractions."""
 
@@ -55,6 +82,8 @@ class PriceTable(Contract):
     ungraded_as: Grade
     lowest_rate: YearlyRate
     highest_rate: YearlyRate
+    floor: Annotated[CostFloor | None, Field(exclude_if=operator.not_)] = None
+    """None only in tables that older runs have pinned. They are hashed without it."""
     apr_caps: AprCaps
     offer_valid_days: Annotated[int, Field(strict=True, ge=1)]
     counter_offer_step: Annotated[Money, Field(gt=0)]
@@ -72,7 +101,16 @@ class PriceTable(Contract):
         for by_term in self.rates.values():
             if any(not allowed[0] <= rate <= allowed[1] for rate in by_term.values()):
                 raise ValueError("a rate lies outside lowest_rate and highest_rate")
+        for grade, by_term in self.rates.items():
+            if min(by_term.values()) < self.floor_of(grade):
+                raise ValueError(f"a rate of grade {grade} lies below its floor")
         return self
+
+    def floor_of(self, grade: Grade) -> Rate:
+        """The lowest rate of a grade: no loan is priced below its cost."""
+        if self.floor is None:
+            return self.lowest_rate
+        return max(self.lowest_rate, self.floor.rate_for(grade))
 
     def base_rate(self, grade: Grade | None, term_months: int) -> Rate:
         """The rate of a grade for the shortest listed term that is long enough.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import Field
@@ -48,6 +49,8 @@ class AffordabilityQuestion(Contract):
     housing: NonNegativeMoney
     adults: Annotated[Count, Field(ge=1)] = 1
     dependents: Count
+    first_months: Annotated[Rate, Field(gt=0)] = Decimal(1)
+    """The time to the first payment."""
 
 
 class PricingQuestion(Contract):
@@ -61,6 +64,7 @@ class PricingQuestion(Contract):
     state: StateCode
     covered_borrower: bool
     as_of_date: Day
+    first_payment_on: Day | None = None
     is_approved: bool = False
     """Whether the policy approves the requested terms. Then other offers are not sought."""
 

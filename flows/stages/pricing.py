@@ -29,6 +29,7 @@ async def price(
             state=facts.state,
             covered_borrower=facts.covered_borrower is not False,
             as_of_date=application.as_of_date,
+            first_payment_on=application.first_payment_on,
             is_approved=policy.recommendation is Recommendation.APPROVE,
         ),
     )

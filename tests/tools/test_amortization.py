@@ -52,6 +52,26 @@ def test_the_largest_principal_never_needs_more_than_its_payment(payment: str) -
     assert level_payment(principal + 1, Decimal("0.1799"), 36) > Decimal(payment)
 
 
+def test_a_long_first_period_bears_simple_interest_for_its_length() -> None:
+    # 12,000 at 1 % a month: 180 for a month and a half, then 1 % of what is left.
+    instalments = schedule(Decimal(12000), Decimal("0.12"), 12, Decimal("1.5"))
+
+    assert instalments[0].interest == Decimal("180.00")
+    assert instalments[-1].balance == 0
+    assert abs(instalments[-1].payment - instalments[0].payment) < Decimal("0.10")
+    assert instalments[0].payment == level_payment(
+        Decimal(12000), Decimal("0.12"), 12, Decimal("1.5")
+    )
+
+
+def test_the_largest_principal_pays_for_its_first_period() -> None:
+    first = Decimal("1.5")
+    principal = principal_for(Decimal(336), Decimal("0.1299"), 48, first)
+
+    assert principal < principal_for(Decimal(336), Decimal("0.1299"), 48)
+    assert level_payment(principal, Decimal("0.1299"), 48, first) == Decimal("336.00")
+
+
 def test_without_room_for_a_payment_nothing_can_be_lent() -> None:
     assert principal_for(Decimal("-4.20"), Decimal("0.1299"), 48) == 0
 

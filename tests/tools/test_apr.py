@@ -11,6 +11,7 @@ from tools.apr import (
     annual_percentage_rate,
     finance_charge,
     first_period,
+    single_payment_rate,
 )
 
 
@@ -38,6 +39,71 @@ def test_the_published_examples_come_out_as_published(
     computed = annual_percentage_rate(Decimal(advance), [Decimal(payment)] * count, unit, first)
 
     assert round(computed, 4) == Decimal(apr)
+
+
+@pytest.mark.parametrize(
+    ("advance", "payments", "unit", "advanced_on", "first_payment_on", "apr"),
+    [
+        (
+            "400",
+            ["39.50", *["38.31"] * 11],
+            UnitPeriod.FOUR_WEEKS,
+            date(1979, 2, 18),
+            date(1979, 3, 23),
+            "0.2850",
+        ),
+        (
+            "8000",
+            ["449.36", *["465"] * 18, "200"],
+            UnitPeriod.TWO_MONTHS,
+            date(1978, 6, 9),
+            date(1978, 8, 1),
+            "0.0730",
+        ),
+    ],
+)
+def test_the_published_examples_with_odd_payments_come_out_as_published(
+    advance: str,
+    payments: list[str],
+    unit: UnitPeriod,
+    advanced_on: date,
+    first_payment_on: date,
+    apr: str,
+) -> None:
+    first = first_period(advanced_on, first_payment_on, unit)
+
+    computed = annual_percentage_rate(
+        Decimal(advance), [Decimal(payment) for payment in payments], unit, first
+    )
+
+    assert round(computed, 4) == Decimal(apr)
+
+
+@pytest.mark.parametrize(
+    ("advance", "payment", "advanced_on", "due", "apr"),
+    [
+        ("1000", "1080", date(1978, 1, 3), date(1978, 9, 15), "0.1145"),
+        ("1000", "1044", date(1978, 7, 15), date(1979, 1, 15), "0.0880"),
+        # A year, two years, and a year and a half: 1.1 = 1 + i; 1.21 = (1 + i)^2;
+        # 1.155 = (1 + i) * (1 + i / 2).
+        ("1000", "1100", date(2026, 1, 31), date(2027, 1, 31), "0.1000"),
+        ("1000", "1210", date(2026, 1, 31), date(2028, 1, 31), "0.1000"),
+        ("1000", "1155", date(2026, 1, 31), date(2027, 7, 31), "0.1000"),
+        # A year and 73 of 365 days: (1 + i) * (1 + i / 5).
+        ("1000", "1122", date(2026, 1, 31), date(2027, 4, 14), "0.1000"),
+    ],
+)
+def test_a_single_payment_has_its_term_as_unit_period_up_to_a_year(
+    advance: str, payment: str, advanced_on: date, due: date, apr: str
+) -> None:
+    computed = single_payment_rate(Decimal(advance), Decimal(payment), advanced_on, due)
+
+    assert round(computed, 4) == Decimal(apr)
+
+
+def test_a_single_payment_must_follow_its_advance() -> None:
+    with pytest.raises(ValueError, match="must follow"):
+        single_payment_rate(Decimal(1), Decimal(1), date(2026, 1, 1), date(2026, 1, 1))
 
 
 def test_a_withheld_fee_raises_the_apr_above_the_rate() -> None:
@@ -70,7 +136,10 @@ def test_an_odd_first_period_bears_simple_interest_for_its_fraction() -> None:
     ("advance", "first_payment", "unit", "expected"),
     [
         (date(2026, 1, 10), date(2026, 2, 10), UnitPeriod.MONTH, FirstPeriod(1, 0)),
-        (date(2026, 1, 31), date(2026, 2, 28), UnitPeriod.MONTH, FirstPeriod(0, 28 / 30)),
+        (date(2026, 1, 31), date(2026, 2, 28), UnitPeriod.MONTH, FirstPeriod(1, 0)),
+        (date(2026, 1, 30), date(2026, 2, 28), UnitPeriod.MONTH, FirstPeriod(0, 29 / 30)),
+        (date(2027, 12, 31), date(2028, 2, 29), UnitPeriod.MONTH, FirstPeriod(2, 0)),
+        (date(2026, 5, 30), date(2026, 6, 30), UnitPeriod.MONTH, FirstPeriod(1, 0)),
         (date(2026, 1, 31), date(2026, 3, 1), UnitPeriod.MONTH, FirstPeriod(1, 1 / 30)),
         (date(2026, 7, 1), date(2026, 7, 31), UnitPeriod.MONTH, FirstPeriod(1, 0)),
         (date(2026, 1, 1), date(2026, 1, 29), UnitPeriod.TWO_WEEKS, FirstPeriod(2, 0)),

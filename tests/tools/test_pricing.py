@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from data.contracts.decision import AdjustedTerms, Grade, Offer
 from data.contracts.errors import AnswerRejectedError, RecordCorruptError, ToolError
@@ -64,12 +66,12 @@ def test_an_application_without_a_grade_has_a_price_of_its_own() -> None:
 
 @pytest.mark.parametrize(
     ("state", "covered", "cap"),
-    [("AR", False, "0.17"), ("NY", False, "0.25"), ("AR", True, "0.17")],
+    [("AR", False, "0.17"), ("PA", False, "0.24"), ("AR", True, "0.17")],
 )
 def test_a_state_ceiling_lowers_the_rate_until_the_apr_respects_it(
     state: str, covered: bool, cap: str
 ) -> None:
-    loan = _loan(grade=Grade.F, state=state, covered_borrower=covered)
+    loan = _loan(grade=Grade.E, state=state, covered_borrower=covered)
 
     offer = price_offer(PRICES, **loan)
     dearer = price_offer(PRICES, **(loan | {"state": "TX"}), rate=offer.rate + Decimal("0.0001"))
@@ -119,6 +121,58 @@ def test_no_price_is_given_where_even_the_lowest_rate_is_too_dear() -> None:
         price_offer(prices, **_loan(term_months=12))
 
 
+def test_the_floor_of_a_grade_is_the_sum_of_its_costs() -> None:
+    # 4 % funds + 1.5 % operations + 4 % * 60 % loss + 8 % * (15 % - 4 %) capital.
+    assert PRICES.floor_of(Grade.C) == Decimal("0.0878")
+    assert [PRICES.floor_of(grade) for grade in Grade] == sorted(map(PRICES.floor_of, Grade))
+
+
+@pytest.mark.parametrize(
+    ("grade", "state", "term_months"),
+    [(Grade.F, "AR", 48), (Grade.E, "AR", 12), (Grade.D, "AR", 12), (Grade.F, "PA", 12)],
+)
+def test_a_loan_that_a_ceiling_makes_cheaper_than_its_cost_has_no_price(
+    grade: Grade, state: str, term_months: int
+) -> None:
+    with pytest.raises(ToolError, match="covers the cost"):
+        price_offer(PRICES, **_loan(grade=grade, state=state, term_months=term_months))
+
+
+@given(st.sampled_from(Grade), st.sampled_from(sorted(PRICES.apr_caps.states)), st.integers(12, 60))
+def test_no_loan_is_ever_priced_below_its_cost_or_above_its_ceiling(
+    grade: Grade, state: str, term_months: int
+) -> None:
+    try:
+        offer = price_offer(PRICES, **_loan(grade=grade, state=state, term_months=term_months))
+    except ToolError:
+        return
+    assert PRICES.floor_of(grade) <= offer.rate <= PRICES.base_rate(grade, term_months)
+    assert offer.apr <= PRICES.apr_caps.states[state]
+
+
+def test_a_table_without_a_floor_is_read_and_hashed_as_it_was_pinned() -> None:
+    older = PRICES.model_copy(update={"floor": None})
+
+    assert "floor" not in older.model_dump()
+    assert older.floor_of(Grade.F) == older.lowest_rate
+
+
+def test_a_later_first_payment_costs_the_interest_of_the_days_between() -> None:
+    offer = price_offer(PRICES, **_loan(first_payment_on=date(2026, 12, 17)))
+
+    # 2 November to 17 December is a month and 15 of 30 days: 15,000 * (1 + 1.5 i) / (1 + i).
+    assert offer.payment == Decimal("404.49")
+    assert offer.first_payment_on == date(2026, 12, 17)
+    assert offer.apr != price_offer(PRICES, **_loan()).apr
+    assert abs(offer.apr - Decimal("0.146")) < Decimal("0.001")
+
+
+def test_a_first_payment_after_a_month_is_the_ordinary_loan() -> None:
+    chosen = price_offer(PRICES, **_loan(first_payment_on=date(2026, 12, 2)))
+
+    assert chosen.model_copy(update={"first_payment_on": None}) == price_offer(PRICES, **_loan())
+
+
 def _adjust(terms: AdjustedTerms, **changes: Any) -> Offer:
     return price_adjusted(PRICES, terms, **_loan(**changes))
 
@@ -143,6 +197,7 @@ def test_a_rate_set_by_a_person_is_priced_as_it_is() -> None:
     [
         (AdjustedTerms(rate=Decimal("0.0598")), {}, "rate"),
         (AdjustedTerms(rate=Decimal("0.3")), {}, "rate"),
+        (AdjustedTerms(rate=Decimal("0.0877")), {}, "rate"),
         (AdjustedTerms(rate=Decimal("0.25")), {"state": "AR"}, "rate"),
         (AdjustedTerms(term_months=72), {}, "term_months"),
     ],
@@ -181,6 +236,14 @@ def _rate_as_percentage(table: dict[str, Any]) -> None:
     table["rates"]["A"][12] = 7.49
 
 
+def _rate_below_the_floor(table: dict[str, Any]) -> None:
+    table["rates"]["F"][12] = 0.15
+
+
+def _floor_without_a_grade(table: dict[str, Any]) -> None:
+    del table["floor"]["default_probability"]["D"]
+
+
 def _rate_too_high(table: dict[str, Any]) -> None:
     table["rates"]["A"][12] = 0.74
 
@@ -194,6 +257,8 @@ def _rate_too_high(table: dict[str, Any]) -> None:
         _terms_out_of_order,
         _rate_as_percentage,
         _rate_too_high,
+        _rate_below_the_floor,
+        _floor_without_a_grade,
     ],
 )
 def test_a_price_table_with_a_gap_or_a_slip_is_refused(tmp_path: Path, spoil: Any) -> None:
