@@ -220,6 +220,11 @@ class UnderwriterRuling(_CreditRuling):
         title="Adjusted rate",
         description="Yearly, as a fraction: 0.1299 is 12.99 %. Adjust only.",
     )
+    fraud_outcome: Literal["", "confirmed", "false_positive"] = Field(
+        default="",
+        title="Signs of fraud",
+        description="What your check of the signs has shown. Empty: you have not checked any.",
+    )
 
     @model_validator(mode="after")
     def _terms_go_with_adjust(self) -> UnderwriterRuling:
@@ -227,6 +232,8 @@ class UnderwriterRuling(_CreditRuling):
             raise ValueError("terms may be given with 'adjust' only")
         if self.decision == "adjust" and self.adjusted is None:
             raise ValueError("'adjust' needs at least one of amount, term_months, rate")
+        if self.grants and self.fraud_outcome == "confirmed":
+            raise ValueError("no loan is granted where fraud is confirmed")
         return self
 
     @property

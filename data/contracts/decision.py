@@ -88,6 +88,13 @@ class AdjustedTerms(Contract):
     rate: Annotated[Rate, Field(ge=0)] | None = None
 
 
+class FraudOutcome(StrEnum):
+    """What a reviewer found when they checked the signs of fraud."""
+
+    CONFIRMED = "confirmed"
+    FALSE_POSITIVE = "false_positive"
+
+
 class HumanRuling(Contract):
     """What a reviewer decided at a gate. Times are in the journal, not here."""
 
@@ -103,6 +110,8 @@ class HumanRuling(Contract):
     """Whether the ruling goes against a soft rule of the policy."""
     adjusted: AdjustedTerms | None = None
     document_ids: tuple[Slug, ...] = ()
+    fraud_outcome: Annotated[FraudOutcome | None, Field(exclude_if=operator.not_)] = None
+    """None where no signs were checked. Rulings without it have the digest that they had."""
 
 
 class Versions(Contract):

@@ -166,6 +166,7 @@ async def _ruled(
         reason_code=getattr(answered.form, "reason_code", ""),
         override=override and grants,
         adjusted=adjusted,
+        fraud_outcome=getattr(answered.form, "fraud_outcome", None) or None,
     )
     together = (*rulings, ruling)
     await current_run().update(rulings=together, second_needed=second)

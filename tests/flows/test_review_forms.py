@@ -38,7 +38,7 @@ from tests.flows.reviewers import COLIN, INA, SVEN, UNA, VERA, check
         ("underwriter", UNA, {"decision": "request_documents"}),
         ("underwriter", UNA, {"decision": "adjust", "amount": 1000}),
         ("underwriter", UNA, {"decision": "adjust", "amount": 14999.99, "term_months": 60}),
-        ("underwriter", UNA, {"decision": "adjust", "rate": 0.0599}),
+        ("underwriter", UNA, {"decision": "adjust", "rate": 0.1299}),
         ("second_approval", SVEN, {"decision": "approve"}),
         ("second_approval", SVEN, {"decision": "decline", "reason_code": "R17"}),
     ],
