@@ -151,7 +151,7 @@ def masked(contract: Contract, shown_kinds: Collection[Kind] = ()) -> dict[str, 
     """
     shown = contract.model_dump(mode="json")
     hidden = personal_fields(type(contract))
-    for name in type(contract).model_fields:
+    for name in shown:
         if name not in hidden:
             shown[name] = _masked_inside(getattr(contract, name), shown[name], shown_kinds)
         elif hidden[name] not in shown_kinds:

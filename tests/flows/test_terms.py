@@ -129,13 +129,13 @@ def test_a_covered_borrower_has_a_ceiling_of_their_own(
 
 
 def test_where_no_rate_is_low_enough_the_term_is_too_short(bora: ReviewCase) -> None:
-    caps = BOOK.prices.apr_caps.model_copy(update={"states": {"IL": Decimal("0.10")}})
+    caps = BOOK.prices.apr_caps.model_copy(update={"states": {"IL": Decimal("0.16")}})
     prices = BOOK.prices.model_copy(update={"apr_caps": caps})
     strict = replace(bora, rulebook=BOOK.model_copy(update={"prices": prices}))
 
     assert refused(strict, term_months=12) == "term_months"
     assert refused(strict, amount="9000.00", term_months=12) == "term_months"
-    assert granted(strict, term_months=48).offer.apr <= Decimal("0.10")
+    assert granted(strict, term_months=48).offer.apr <= Decimal("0.16")
 
 
 def test_terms_that_break_a_hard_rule_are_refused_at_the_gate(bora: ReviewCase) -> None:

@@ -259,6 +259,7 @@ NOT_RULED_UPON = {
     "months_since_bankruptcy_discharge",
     "grade",
     "dti_before",
+    "dti_front",
     "dti_stressed",
     "payment_to_income",
     "affordable_principal",
