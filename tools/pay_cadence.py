@@ -22,12 +22,18 @@ _GAPS = (
 _FORTNIGHT = 14
 _SURELY_FORTNIGHTLY = 4
 """Four gaps of 14 days in a row are 56 days. Four half months are never less than 57."""
+_LATEST = 24
+"""The search for a schedule takes long for many days, and a statement may have thousands."""
 _HALF_MONTH = range(13, 18)
 _LAST_DAY = 31
 
 
 def pay_frequency(days: Sequence[date]) -> PayFrequency | None:
-    """The frequency of pay that arrived on these days, oldest first; None when it is irregular."""
+    """The frequency of pay that arrived on these days, oldest first; None when it is irregular.
+
+    The last two dozen days count.
+    """
+    days = days[-_LATEST:]
     gaps = [(later - earlier).days for earlier, later in pairwise(days)]
     if not gaps:
         return None

@@ -490,6 +490,13 @@ def test_pay_every_two_weeks_stays_so_when_a_holiday_moves_one_payday(shift: int
     assert pay_frequency(days) is PayFrequency.BIWEEKLY
 
 
+def test_only_the_latest_paydays_tell_how_often_pay_arrives() -> None:
+    earlier = [date(2020, 1, 3) + timedelta(days=7 * week) for week in range(200)]
+    latest = [date(2026, month, day) for month in range(1, 13) for day in (5, 20)]
+
+    assert pay_frequency([*earlier, *latest]) is PayFrequency.SEMIMONTHLY
+
+
 def test_a_letter_that_was_sent_twice_counts_once() -> None:
     retired = {"status": "retired", "gross_monthly_stated": "2100.00"}
 
