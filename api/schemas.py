@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -20,7 +21,7 @@ from data.contracts.application import (
     Residency,
     StateCode,
 )
-from data.contracts.base import Contract, Moment, Money, Sha256, Slug
+from data.contracts.base import Contract, Day, Moment, Money, Sha256, Slug
 from data.contracts.decision import DecisionContent, Offer, Outcome
 from data.contracts.events import Event
 from data.contracts.personal import Line
@@ -193,6 +194,7 @@ class ApplicationView(Contract):
     consent: Consent | None
     collateral_value: Money | None
     partner_id: Slug | None
+    first_payment_on: Annotated[Day | None, Field(exclude_if=operator.not_)] = None
 
 
 class ChainedEvent(Contract):
