@@ -146,7 +146,7 @@ _BETTER_LOW = _names(
     years_below_capacity fraud_score income_deviation nsf_count amount_over_income_limit
     bureau_report_age_days unanswered_alerts worst_dpd_12m worst_dpd_24m current_dpd inquiries_6m
     public_record_24m collections_open_amount utilization_revolving pd disagreement dti_before
-    dti_after dti_stressed payment_to_income
+    dti_after dti_front dti_stressed payment_to_income
     """
 )
 _BETTER_HIGH = _names(
