@@ -1,6 +1,6 @@
 """Warm processes: functions executed on other processors, in processes that have the code loaded.
 
-A thread that calls `run` borrows one process and waits. A process that dies or takes too long is
+A thread that calls `run` takes an idle process and waits. A process that dies or takes too long is
 replaced and costs its own call alone: in the pool of the standard library a dead process ends the
 calls of all the others. Processes are forked from one server that has imported the code, so a
 further one starts in milliseconds. They end with the process that started them, at the latest after

@@ -48,6 +48,7 @@ def test_the_calls_of_every_file_are_looked_at() -> None:
     files = {name.partition(".")[0] for name in CALLS}
 
     assert files == {
+        "artifacts",
         "cancel",
         "client",
         "deployments",
