@@ -17,13 +17,13 @@ async def test_every_tool_call_hangs_on_the_request_that_began_it(
     await run.until(RunStatus.COMPLETED)
     trace_id = (await run.summary()).trace_id
 
-    tool = await asyncio.to_thread(otlp.wait_for, trace_id, "execute_tool screen_watchlist")
+    tool = await asyncio.to_thread(otlp.wait_for, trace_id, "execute_tool screen_watchlists")
     await asyncio.to_thread(otlp.wait_for, trace_id, "POST /runs")
     await asyncio.to_thread(otlp.wait_for, trace_id, "invoke_workflow underwrite")
 
     path = otlp.path(tool)
     assert path[:3] == ["POST /runs", "invoke_workflow underwrite", "stage verification"]
-    assert path[-3:] == ["agent kyc", "invoke_agent kyc", "execute_tool screen_watchlist"]
+    assert path[-3:] == ["agent kyc", "invoke_agent kyc", "execute_tool screen_watchlists"]
     assert tool.service == "credit-desk-lite"
     fan_out = await asyncio.to_thread(otlp.wait_for, trace_id, "fan_out verification")
     assert fan_out.began <= tool.began

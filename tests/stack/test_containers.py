@@ -128,7 +128,7 @@ async def test_runs_of_both_apis_end_on_both_servers_with_their_tasks(
     for run in runs:
         await _until_tasks_are_recorded(desks[0], run)
     trace_id = (await runs[0].summary()).trace_id
-    span = await asyncio.to_thread(collector.wait_for, trace_id, "execute_tool screen_watchlist")
+    span = await asyncio.to_thread(collector.wait_for, trace_id, "execute_tool screen_watchlists")
     assert span.service == "credit-desk-lite"
 
 

@@ -68,10 +68,10 @@ async def test_phoenix_draws_a_run_as_one_tree_of_agents_and_tools(
     spans = await whole_trace(backend, run)
 
     assert [span.name for span in spans if span.parent_id is None] == ["POST /runs"]
-    (tool,) = [span for span in spans if span.name == "execute_tool screen_watchlist"]
+    (tool,) = [span for span in spans if span.name == "execute_tool screen_watchlists"]
     steps = path(tool, spans)
     assert steps[:3] == ["POST /runs", f"underwrite {run.application_id}", "stage verification"]
-    assert steps[-3:] == ["agent kyc", "invoke_agent kyc", "execute_tool screen_watchlist"]
+    assert steps[-3:] == ["agent kyc", "invoke_agent kyc", "execute_tool screen_watchlists"]
     kinds = {span.name: span.kind for span in spans}
     assert {kinds[name] for name in kinds if name.startswith("invoke_agent ")} == {"AGENT"}
     assert {kinds[name] for name in kinds if name.startswith("execute_tool ")} == {"TOOL"}
