@@ -60,6 +60,7 @@ async def task_runs_of(desk: Desk, batch: dict[str, Any]) -> list[dict[str, Any]
     """The task runs in Prefect, of all drivers, once it has recorded the end of each."""
     drivers = {"name": {"any_": [f"batch {batch['batch_id']}"]}}
     asked = {"flow_runs": drivers, "limit": 200}
+    least = batch["chunks"] - batch["taken_over"]
     async with (
         httpx.AsyncClient(base_url=desk.prefect_url, timeout=30) as http,
         asyncio.timeout(SECONDS),
@@ -67,7 +68,9 @@ async def task_runs_of(desk: Desk, batch: dict[str, Any]) -> list[dict[str, Any]
         while True:
             answer = await http.post("/api/task_runs/filter", json=asked)
             found: list[dict[str, Any]] = answer.raise_for_status().json()
-            if found and all(run["state_type"] in {"COMPLETED", "CRASHED"} for run in found):
+            # Prefect records task runs in batches, and a killed driver's may not have come.
+            are_there = len({run["name"] for run in found}) >= least
+            if are_there and all(run["state_type"] in {"COMPLETED", "CRASHED"} for run in found):
                 return found
             await asyncio.sleep(0.2)
 
