@@ -41,7 +41,7 @@ _CONTENT: dict[str, Any] = {
     "as_of_date": "2026-11-02",
     "versions": {
         "workflow": "1",
-        "policy": "personal-loan/2026.11.3/c603ae4b167f",
+        "policy": "personal-loan/2026.11.3/3015113698b6",
         "scorecard": "scorecard/1.0.0",
         "challenger": "challenger/1.0.0",
         "price_table": "personal-loan-prices/2026-11-15",
@@ -106,7 +106,7 @@ _RUN: dict[str, Any] = {
     },
     "waiting_for": None,
     "error": None,
-    "versions": {"workflow": "1", "policy": "personal-loan/2026.11.3/c603ae4b167f"},
+    "versions": {"workflow": "1", "policy": "personal-loan/2026.11.3/3015113698b6"},
     "workflow_version": "1",
     "lineage": None,
     "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",

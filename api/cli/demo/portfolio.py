@@ -15,15 +15,15 @@ ROWS = 200
 SEED = 1
 
 
-async def underwrite_portfolio(desk: DeskClient, folder: Path) -> None:
+async def underwrite_portfolio(desk: DeskClient, folder: Path, rows: int = ROWS) -> None:
     """Make a small portfolio in the folder, underwrite it, and show the table of its results.
 
     A later demonstration finds the file and its batch, and shows the rulings of that day.
     """
     file = folder / "applications.jsonl"
     if not file.exists():
-        await asyncio.to_thread(synthesize, folder, Recipe(ROWS, SEED))
-    typer.echo(f"\nA portfolio of {ROWS} applications, as one batch")
+        await asyncio.to_thread(synthesize, folder, Recipe(rows, SEED))
+    typer.echo(f"\nA portfolio of {rows} applications, as one batch")
     started = await desk.upload("/batches", file, {})
     await follow_to_last_row(desk, started["batch_id"], as_json=False)
     summary = await keep_results(desk, started["batch_id"], folder / "results")

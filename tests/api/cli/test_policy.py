@@ -42,7 +42,7 @@ def test_the_shipped_files_are_sound(data: Path) -> None:
     done = run("check", str(data))
 
     assert (done.exit_code, done.stderr) == (0, "")
-    assert "personal-loan.yaml\tpolicy\t2026.11.2\t0\n" in done.stdout
+    assert f"personal-loan.yaml\tpolicy\t{load_policy(DATA).version}\t0\n" in done.stdout
     assert "scorecard-v1.json\tscorecard\t1.0.0\t0\n" in done.stdout
 
 
@@ -132,7 +132,8 @@ def test_explain_says_of_every_rule_what_it_said_and_why(desk: FakeDesk, url: st
     over = {result.rule_id: result for result in judged.policy.results}["dti-above-limit"]
     facts = f"dti_after={over.inputs['dti_after']}"
     assert rows["dti-above-limit"][1:] == ["hit", "decline", "R09", facts]
-    assert lines[-1].startswith("decline, by personal-loan 2026.11.2, sha256 ")
+    pack = load_policy(DATA)
+    assert lines[-1] == f"decline, by personal-loan {pack.version}, sha256 {pack_sha256(pack)}"
     assert told == desk.stored_state["policy"]
 
 
