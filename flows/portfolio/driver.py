@@ -73,7 +73,7 @@ def drive(settings: Settings, batch_id: str, flow_run_id: str, board: Board) -> 
     """
     ledger, outcome = this_desk().ledger, Window()
     try:
-        with _failing(ledger, batch_id):
+        with _failing(ledger, batch_id, flow_run_id):
             started = _Drive.begin(settings, ledger, batch_id, flow_run_id, board)
             if started is not None:
                 outcome = started.execute()
@@ -83,19 +83,20 @@ def drive(settings: Settings, batch_id: str, flow_run_id: str, board: Board) -> 
 
 
 @contextmanager
-def _failing(ledger: Ledger, batch_id: str) -> Iterator[None]:
+def _failing(ledger: Ledger, batch_id: str, flow_run_id: str) -> Iterator[None]:
     """Write an error that no later driver could do without as the end of the batch."""
     try:
         yield
     except (UnavailableError, LeaseLostError):
         raise
     except CreditDeskError as error:
-        _fail(ledger, batch_id, Failure(code=error.code, message=error.message))
+        _fail(ledger, batch_id, flow_run_id, Failure(code=error.code, message=error.message))
 
 
-def _fail(ledger: Ledger, batch_id: str, failure: Failure) -> None:
+def _fail(ledger: Ledger, batch_id: str, flow_run_id: str, failure: Failure) -> None:
+    body = failure.model_dump(mode="json")
     with ledger.writing() as connection:
-        written = batch_ends.fail(connection, batch_id, failure.model_dump(mode="json"))
+        written = batch_ends.fail(connection, batch_id, body, driver=flow_run_id)
     publish(written)
 
 
@@ -114,6 +115,7 @@ class _Drive:
 
     def __post_init__(self) -> None:
         self._began = time.monotonic()
+        self._rows_before = self.rows_done
         self._told = 0.0
         self._shall_stop = False
 
@@ -154,7 +156,7 @@ class _Drive:
                     on_end=self._ended,
                     shall_stop=lambda: self._shall_stop,
                 )
-        self._finish(outcome)
+        self._finish()
         return outcome
 
     def _task(self, engine: TaskEngine) -> Task[..., Any]:
@@ -176,7 +178,7 @@ class _Drive:
     def _tell(self) -> None:
         progress = self.rows_done / self.batch.rows if self.batch.rows else 1.0
         elapsed = max(time.monotonic() - self._began, 1e-6)
-        rate = (self.rows_done - self._rows_found) / elapsed
+        rate = (self.rows_done - self._rows_before) / elapsed
         left = (self.batch.rows - self.rows_done) / rate if rate else None
         meta = {
             "rows": self.batch.rows,
@@ -199,11 +201,7 @@ class _Drive:
         publish(written)
         self.board.show(progress)
 
-    @property
-    def _rows_found(self) -> int:
-        return sum(chunk["rows"] for chunk in self.plan if chunk["number"] in self.found)
-
-    def _finish(self, outcome: Window) -> None:
+    def _finish(self) -> None:
         """Write the end, or that people have to rule on the rest."""
         batch_id = self.batch.batch_id
         seconds = self.batch.seconds + time.monotonic() - self._began
@@ -218,10 +216,13 @@ class _Drive:
                 written = batch_ends.stop(connection, batch_id)
             publish(written)
         elif missing:
-            _fail(self.ledger, batch_id, _of_chunks(missing, outcome))
+            self._fail(_of_chunks(missing))
         else:
             self._tell()
             self._conclude()
+
+    def _fail(self, failure: Failure) -> None:
+        _fail(self.ledger, self.batch.batch_id, self.batch.flow_run_id, failure)
 
     def _conclude(self) -> None:
         batch_id = self.batch.batch_id
@@ -229,13 +230,14 @@ class _Drive:
             totals = chunks.totals(connection, batch_id)
             unsettled = referrals.counts(connection, batch_id)
         if all(part["rejected"] == part["rows"] for part in totals):
-            _fail(self.ledger, batch_id, _no_good_row(self.batch.rows))
+            self._fail(_no_good_row(self.batch.rows))
             return
         waiting = sum(unsettled.values()) - unsettled.get(referrals.ENDED, 0)
         with self.ledger.writing() as connection:
             if waiting:
                 written = batch_driver.wait(connection, batch_id, self.batch.starts, waiting)
             else:
+                batch_driver.require_driver(connection, batch_id, self.batch.starts)
                 chain = chunks.chain_of(connection, batch_id)
                 written = batch_ends.complete(
                     connection, batch_id, "Batch completed", {"chain": chain}
@@ -258,7 +260,7 @@ def _index(settings: Settings, ledger: Ledger, batch: Batch) -> list[dict[str, A
     return plan
 
 
-def _of_chunks(missing: list[int], outcome: Window) -> Failure:
+def _of_chunks(missing: list[int]) -> Failure:
     named = ", ".join(str(number) for number in missing[:10])
     more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
     return Failure(

@@ -33,7 +33,7 @@ from flows.runtime.prefect_api.client import PrefectClient, is_reachable, prefec
 from flows.runtime.prefect_api.launch import launch
 from flows.runtime.prefect_api.wake import deliver_answer
 from flows.runtime.worker.batches import find_drivers
-from flows.runtime.worker.sweep import SweepCursor, sweep
+from flows.runtime.worker.sweep import SWEEP_SECONDS, SweepCursor, sweep
 from flows.service import answers, batches, cleared, documents, forks, submissions
 from flows.service.batches import BatchQueries, PortfolioFile
 from flows.service.queries import DeskQueries
@@ -50,7 +50,6 @@ from flows.service.requests import (
 
 _WAKE_TRIES = 40
 _WAKE_PAUSE = 0.05
-_SWEEP_SECONDS = 5.0
 _PROBE_SECONDS = 2.0
 _SWEEPS_PER_DEPLOYMENT = 12
 """After so many sweeps the deployment is looked up again: Prefect's database may be a new one."""
@@ -269,10 +268,12 @@ class DeskService(DeskQueries):
         """Finish what other processes began, as workers do too: there may be no worker left."""
         cursor, sweeps = SweepCursor(), 0
         while True:
-            await asyncio.sleep(_SWEEP_SECONDS)
+            await asyncio.sleep(SWEEP_SECONDS)
             sweeps += 1
             if sweeps % _SWEEPS_PER_DEPLOYMENT == 0:
-                self._deployment_id = None
+                with suppress(CreditDeskError):  # a new database has the deployment by another id
+                    found = await deployments.find(self._client, self._deployment)
+                    self._deployment_id = found
             instance = this_desk().instance
             await sweep(self._client, self.ledger, self._deployed, instance, cursor)
 

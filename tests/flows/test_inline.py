@@ -1,4 +1,4 @@
-"""The inline path: one application through the root flow, for a batch and a what-if."""
+"""The inline path: one application through the root flow, for a batch."""
 
 from __future__ import annotations
 

@@ -170,12 +170,6 @@ class RunContext(Generic[S]):
             await self._resolve(gate, visit, answered)
         return answered
 
-    def snapshot(
-        self, label: str, version: int, data: Mapping[str, Any] | None = None
-    ) -> Checkpoint:
-        """The whole of this execution as a checkpoint that another can go on from."""
-        return self._stand(label, version, data).checkpoint
-
     # -- what the kit's other rooms use ---------------------------------------------------
 
     def restore(self, checkpoint: Checkpoint, *, shared: bool = False) -> None:

@@ -68,8 +68,7 @@ class Entry:
 
     def told(self) -> Entry:
         """This entry, with its events and changes as the run stands now."""
-        assert self.drafts is not None
-        assert self.changes is not None
+        _ = self.drafts, self.changes
         return self
 
 

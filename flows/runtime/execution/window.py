@@ -71,7 +71,6 @@ def run_in_window(
         except Empty:
             quiet += _LOOK_SECONDS
             if quiet > stall_seconds:
-                outcome.left_behind += live
                 raise UnavailableError("the engine of the batch does not answer") from None
             continue
         quiet = 0.0

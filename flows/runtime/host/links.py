@@ -8,9 +8,8 @@ from data.settings import Settings
 def run_links(settings: Settings, run_id: str, flow_run_id: str) -> dict[str, str]:
     """Addresses of a run: in the Prefect UI (v2), at the API, and of its open request there."""
     run = f"{settings.api_url}/runs/{run_id}"
-    page = f"flow-run/{flow_run_id}" if flow_run_id else ""  # Prefect has not been told yet
     return {
-        "prefect": f"{settings.prefect_url}/v2/runs/{page}",
+        "prefect": _prefect_page(settings, flow_run_id),
         "run": run,
         "request": f"{run}/hitl",
     }
@@ -36,12 +35,16 @@ def batch_links(
 ) -> dict[str, str]:
     """Addresses of a batch: at the API, its run in the Prefect UI, its trace."""
     batch = f"{settings.api_url}/batches/{batch_id}"
-    page = f"flow-run/{flow_run_id}" if flow_run_id else ""
     return {
         "self": batch,
         "events": f"{batch}/events",
         "decisions": f"{batch}/decisions",
         "rejects": f"{batch}/rejects",
         "trace": settings.trace_url.format(trace_id=trace_id) if trace_id else "",
-        "prefect": f"{settings.prefect_url}/v2/runs/{page}",
+        "prefect": _prefect_page(settings, flow_run_id),
     }
+
+
+def _prefect_page(settings: Settings, flow_run_id: str) -> str:
+    page = f"flow-run/{flow_run_id}" if flow_run_id else ""  # Prefect has not been told yet
+    return f"{settings.prefect_url}/v2/runs/{page}"

@@ -33,7 +33,7 @@ def begin(connection: sa.Connection, batch_id: str, flow_run_id: str, taken_over
     meta = {"start": starts, "taken_over": taken_over}
     batches.append(
         connection,
-        batch_id,
+        known,
         [batches.draft(known, type_, message, meta, key=f"{type_}/{starts}")],
         status=RunStatus.RUNNING,
         starts=starts,
@@ -86,7 +86,7 @@ def tell(
     require_driver(connection, batch_id, start)
     known = batches.find(connection, batch_id)
     told = batches.draft(known, type_, message, meta, key=key, progress=progress)
-    return batches.append(connection, batch_id, [told], **changes)
+    return batches.append(connection, known, [told], **changes)
 
 
 def wait(connection: sa.Connection, batch_id: str, start: int, cases: int) -> list[Event]:

@@ -34,7 +34,7 @@ def stop(connection: sa.Connection, batch_id: str) -> list[Event]:
     told = batches.draft(
         known, EventType.RUN_CANCELLED, "Stopped on request", key=_next(known, "cancelled")
     )
-    return batches.append(connection, batch_id, [told], status=RunStatus.CANCELLED)
+    return batches.append(connection, known, [told], status=RunStatus.CANCELLED)
 
 
 def shall_stop(connection: sa.Connection, batch_id: str) -> bool:
@@ -44,10 +44,17 @@ def shall_stop(connection: sa.Connection, batch_id: str) -> bool:
     return bool(row.cancel_requested) or RunStatus(row.status) not in batches.DRIVEN
 
 
-def fail(connection: sa.Connection, batch_id: str, error: Mapping[str, Any]) -> list[Event]:
-    """Write the bad end of a batch, unless it has an end."""
+def fail(
+    connection: sa.Connection, batch_id: str, error: Mapping[str, Any], *, driver: str = ""
+) -> list[Event]:
+    """Write the bad end of a batch, unless it has an end.
+
+    With `driver`, only while that flow run drives the batch and rows are left to do: a driver that
+    was given up says nothing of its successor's batch.
+    """
     known = batches.find(connection, batch_id, lock=True)
-    if known.status.has_ended:
+    is_replaced = driver and (known.flow_run_id != driver or known.status not in batches.DRIVEN)
+    if known.status.has_ended or is_replaced:
         return []
     told = batches.draft(
         known,
@@ -56,7 +63,7 @@ def fail(connection: sa.Connection, batch_id: str, error: Mapping[str, Any]) -> 
         error,
         key=_next(known, "failed"),
     )
-    return batches.append(connection, batch_id, [told], status=RunStatus.FAILED, error=dict(error))
+    return batches.append(connection, known, [told], status=RunStatus.FAILED, error=dict(error))
 
 
 def complete(
@@ -69,7 +76,7 @@ def complete(
     told = batches.draft(
         known, EventType.RUN_COMPLETED, message, meta, key="completed", progress=1.0
     )
-    return batches.append(connection, batch_id, [told], status=RunStatus.COMPLETED)
+    return batches.append(connection, known, [told], status=RunStatus.COMPLETED)
 
 
 def _next(batch: Batch, what: str) -> str:

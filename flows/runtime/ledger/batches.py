@@ -142,7 +142,7 @@ def _again(connection: sa.Connection, batch_id: str, **changes: Any) -> tuple[Ba
     )
     append(
         connection,
-        batch_id,
+        known,
         [told],
         status=RunStatus.QUEUED,
         error=None,
@@ -175,8 +175,17 @@ def page(connection: sa.Connection, *, limit: int, before: Place | None = None) 
     return [Batch.of(row) for row in connection.execute(query)]
 
 
-def in_status(connection: sa.Connection, *statuses: RunStatus) -> list[Batch]:
-    """The batches in these states, the oldest first."""
+def without_end(connection: sa.Connection) -> list[Batch]:
+    """The batches that need a driver, the oldest first."""
+    return _in_status(connection, DRIVEN)
+
+
+def with_reviews(connection: sa.Connection) -> list[Batch]:
+    """The batches of which every row is done and some cases wait for people, the oldest first."""
+    return _in_status(connection, (RunStatus.WAITING,))
+
+
+def _in_status(connection: sa.Connection, statuses: Sequence[RunStatus]) -> list[Batch]:
     query = sa.select(*_COLUMNS).where(batches.c.status.in_(statuses))
     order = (batches.c.created_at, batches.c.batch_id)
     return [Batch.of(row) for row in connection.execute(query.order_by(*order))]
@@ -199,16 +208,14 @@ def map_to_flow_run(
 
 
 def append(
-    connection: sa.Connection, batch_id: str, drafts: Sequence[Draft], **changes: Any
+    connection: sa.Connection, known: Batch, drafts: Sequence[Draft], **changes: Any
 ) -> list[Event]:
-    """Write drafts to the journal of a batch, and `changes` to its row."""
-    this = batches.c.batch_id == batch_id
-    connection.execute(batches.update().where(this).values(updated_at=now()))
-    known = find(connection, batch_id)
+    """Write drafts to the journal of a batch whose row the caller has locked, and `changes` to the
+    row."""
     head, written = journal.enter(
         connection,
         journal.Head(
-            batch_id,
+            known.batch_id,
             known.flow_run_id,
             known.traceparent,
             known.last_event_id,
@@ -217,10 +224,11 @@ def append(
         ),
         drafts,
     )
+    told = {"last_event_id": head.last_id, "chain": head.chain, "progress": head.progress}
     connection.execute(
         batches.update()
-        .where(this)
-        .values(last_event_id=head.last_id, chain=head.chain, progress=head.progress, **changes)
+        .where(batches.c.batch_id == known.batch_id)
+        .values(updated_at=now(), **told, **changes)
     )
     return written
 

@@ -69,6 +69,11 @@ def due(connection: sa.Connection, limit: int) -> list[Notification]:
     return [Notification(**row._mapping) for row in found]
 
 
+def is_one_due(connection: sa.Connection) -> bool:
+    """Whether a notification is to be sent now."""
+    return bool(due(connection, limit=1))
+
+
 def claim(connection: sa.Connection, notification: Notification) -> bool:
     """Take a notification for a minute, so that other sweeps leave it alone; False if taken."""
     this = _this(notification) & (outbox.c.next_try_at == notification.next_try_at)

@@ -104,15 +104,23 @@ def mark_open(connection: sa.Connection, referral: PendingReferral, run_id: str)
     return bool(opened.rowcount)
 
 
+def is_one_over(connection: sa.Connection, batch_id: str) -> bool:
+    """Whether the run of an open referral has ended, or none is left unsettled: worth a write."""
+    of_batch = sa.select(batch_referrals.c.line).where(
+        UNSETTLED, batch_referrals.c.batch_id == batch_id
+    )
+    over = of_batch.where(_is(OPEN), _has_ended()).limit(1)
+    return (
+        connection.execute(over).first() is not None
+        or connection.execute(of_batch.limit(1)).first() is None
+    )
+
+
 def settle(connection: sa.Connection, batch_id: str) -> None:
     """Note which open referrals of a batch have ended with their runs."""
-    ended = sa.select(runs.c.run_id).where(
-        runs.c.run_id == batch_referrals.c.run_id,
-        runs.c.status.in_([status for status in RunStatus if status.has_ended]),
-    )
     connection.execute(
         batch_referrals.update()
-        .where(UNSETTLED, _is(OPEN), batch_referrals.c.batch_id == batch_id, ended.exists())
+        .where(UNSETTLED, _is(OPEN), batch_referrals.c.batch_id == batch_id, _has_ended())
         .values(status=ENDED)
     )
 
@@ -146,6 +154,13 @@ def is_pending(application_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     """Whether an application waits for its run: a condition for other queries."""
     return sa.exists().where(
         batch_referrals.c.application_id == application_id, UNSETTLED, _is(PENDING)
+    )
+
+
+def _has_ended() -> sa.ColumnElement[bool]:
+    return sa.exists().where(
+        runs.c.run_id == batch_referrals.c.run_id,
+        runs.c.status.in_([status for status in RunStatus if status.has_ended]),
     )
 
 

@@ -175,10 +175,26 @@ def page(
     return [Run.of(row) for row in connection.execute(query)]
 
 
+_QUEUED = (runs.c.status == RunStatus.QUEUED) & runs.c.lease_owner.is_(None)
+
+
 def queued(connection: sa.Connection) -> list[RunRef]:
     """The runs that wait for a worker."""
-    idle = (runs.c.status == RunStatus.QUEUED) & runs.c.lease_owner.is_(None)
-    return [RunRef.of(row) for row in connection.execute(sa.select(*REFERENCE).where(idle))]
+    return [RunRef.of(row) for row in connection.execute(sa.select(*REFERENCE).where(_QUEUED))]
+
+
+def not_mapped(connection: sa.Connection, *, entered_before: str) -> list[RunRef]:
+    """The runs that wait for a worker or a person and have no flow run."""
+    idle = runs.c.status.in_([RunStatus.QUEUED, RunStatus.WAITING]) & runs.c.lease_owner.is_(None)
+    entered = runs.c.created_at < entered_before
+    query = sa.select(*REFERENCE).where(idle, runs.c.flow_run_id == "", entered)
+    return [RunRef.of(row) for row in connection.execute(query)]
+
+
+def is_one_queued(connection: sa.Connection) -> bool:
+    """Whether a run waits for a worker, and has a flow run that Prefect may offer."""
+    mapped = sa.select(runs.c.run_id).where(_QUEUED, runs.c.flow_run_id != "")
+    return connection.execute(mapped.limit(1)).first() is not None
 
 
 def waiting(connection: sa.Connection, after: str, most: int) -> list[RunRef]:

@@ -32,7 +32,7 @@ from flows.runtime.prefect_api.client import (
 )
 
 POOL_TYPE = "credit-desk"
-_SILENT_SECONDS = 30
+SILENT_SECONDS = 90.0
 """A worker without a heartbeat for so long is not there."""
 
 
@@ -167,7 +167,7 @@ async def heartbeat(
 @at_border
 async def workers_heard_of(client: PrefectClient, pools: Sequence[str]) -> set[str]:
     """The names of the workers of these pools that sent a heartbeat lately."""
-    since = datetime.now(UTC) - timedelta(seconds=_SILENT_SECONDS)
+    since = datetime.now(UTC) - timedelta(seconds=SILENT_SECONDS)
     heard: set[str] = set()
     for pool in pools:
         with suppress(ObjectNotFound):

@@ -54,6 +54,8 @@ class Signal:
     name: str = ""
     subject_id: str = ""
     """The run that a desk's event is about; the flow run that Prefect's own event is about."""
+    pool: str = ""
+    """The work pool of that flow run. Empty for a subflow: no worker is offered it."""
 
 
 def publish(events: Iterable[Event]) -> None:
@@ -110,7 +112,9 @@ async def listen(*, names: Sequence[str] = (), prefix: str = "") -> AsyncIterato
             async with get_events_subscriber(filter=wanted, reconnection_attempts=0) as feed:
                 yield Signal()
                 async for event in feed:
-                    yield Signal(event.event, event.resource.id.rpartition(".")[2])
+                    pool = event.resource_in_role.get("work-pool")
+                    subject_id = event.resource.id.rpartition(".")[2]
+                    yield Signal(event.event, subject_id, (pool and pool.name) or "")
         except Exception as error:
             log.info("the event feed ended (%s); subscribing again", type(error).__name__)
         await asyncio.sleep(_PAUSE_SECONDS)

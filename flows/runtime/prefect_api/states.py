@@ -7,7 +7,7 @@ is told by force: its own rules are for runs that have no other record.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +17,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterDeploymentId,
     FlowRunFilterId,
+    FlowRunFilterName,
     FlowRunFilterParentFlowRunId,
     FlowRunFilterState,
     FlowRunFilterStateType,
@@ -44,6 +45,11 @@ from flows.runtime.prefect_api.client import (
 
 MAX_COMPARED = 200
 """How many runs one call asks about: the most that Prefect answers."""
+
+OFFERED = (StateType.SCHEDULED,)
+"""How Prefect has a run that waits for a worker."""
+ASLEEP = (StateType.SCHEDULED, StateType.PAUSED)
+"""How Prefect has a run that waits for a person; one that was woken a moment ago is offered."""
 
 _SETTLED_SECONDS = 5.0
 _UNDER_WAY = {StateType.PENDING, StateType.RUNNING, StateType.CRASHED, StateType.FAILED}
@@ -74,12 +80,25 @@ async def cancelled_among(client: PrefectClient, flow_run_ids: Iterable[str]) ->
 
 
 @at_border
-async def neither_scheduled(
-    client: PrefectClient, flow_run_ids: Iterable[str], *, nor_paused: bool = False
+async def all_are(
+    client: PrefectClient, flow_run_ids: Iterable[str], expected: Sequence[StateType]
+) -> bool:
+    """Whether Prefect has each of these runs in one of these states: a number instead of runs."""
+    types = FlowRunFilterState(type=FlowRunFilterStateType(any_=list(expected)))
+    for portion in _in_portions(flow_run_ids):
+        asked = FlowRunFilter(id=FlowRunFilterId(any_=portion), state=types)
+        if await client.count_flow_runs(flow_run_filter=asked) < len(portion):
+            return False
+    return True
+
+
+@at_border
+async def others_than(
+    client: PrefectClient, flow_run_ids: Iterable[str], expected: Sequence[StateType]
 ) -> list[FlowRun]:
-    """Those of these runs that Prefect has in an unexpected state: few, as a rule."""
-    expected = [StateType.SCHEDULED, *([StateType.PAUSED] if nor_paused else [])]
-    return await _filtered(client, flow_run_ids, FlowRunFilterStateType(not_any_=expected))
+    """Those of these runs that Prefect has in another state: few, as a rule."""
+    types = FlowRunFilterStateType(not_any_=list(expected))
+    return await _filtered(client, flow_run_ids, types)
 
 
 @at_border
@@ -105,6 +124,13 @@ async def unfinished(client: PrefectClient, deployment_id: UUID) -> list[FlowRun
         ),
         limit=MAX_COMPARED,
     )
+
+
+@at_border
+async def count_named(client: PrefectClient, name: str) -> int:
+    """How many flow runs Prefect has under a name."""
+    named = FlowRunFilter(name=FlowRunFilterName(any_=[name]))
+    return await client.count_flow_runs(flow_run_filter=named)
 
 
 def is_settled(state: State[Any]) -> bool:

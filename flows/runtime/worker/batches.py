@@ -38,7 +38,7 @@ from flows.runtime.ledger.journal import Draft, current_traceparent
 from flows.runtime.ledger.referrals import PendingReferral
 from flows.runtime.prefect_api import deployments, feed, states
 from flows.runtime.prefect_api.client import PrefectClient
-from flows.runtime.prefect_api.launch import launch, launch_batch
+from flows.runtime.prefect_api.launch import batch_name, launch, launch_batch
 
 DEPLOYMENT = "batch"
 """The name in `prefect.yaml` of the job that drives a batch."""
@@ -63,11 +63,14 @@ async def look_after_reviews(
     Prefect server does not answer.
     """
     opened: list[str] = []
-    for batch in await ledger.read(batches.in_status, RunStatus.WAITING):
-        written = await ledger.write(_settle, batch.batch_id)
-        feed.publish(written)
-        if not written:
-            opened += await _open_next(ledger, settings, batch)
+    for batch in await ledger.read(batches.with_reviews):
+        with states.isolate_errors(f"batch {batch.batch_id}"):
+            written: list[Event] = []
+            if await ledger.read(referrals.is_one_over, batch.batch_id):
+                written = await ledger.write(_settle, batch.batch_id)
+                feed.publish(written)
+            if not written:
+                opened += await _open_next(ledger, settings, batch)
     if opened:
         deployment_id = await find_deployment()
         for run in (await ledger.read(runs.references, opened)).values():
@@ -79,7 +82,7 @@ async def find_drivers(client: PrefectClient, ledger: Ledger, settings: Settings
 
     Raises UnavailableError when the Prefect server does not answer.
     """
-    driven = await ledger.read(batches.in_status, *batches.DRIVEN)
+    driven = await ledger.read(batches.without_end)
     deployment_id: UUID | None = None
     for batch in driven:
         with states.isolate_errors(f"batch {batch.batch_id}"):
@@ -102,8 +105,11 @@ async def _has_driver(client: PrefectClient, ledger: Ledger, batch: Batch) -> bo
     if batch.cancel_requested or (state is not None and state.is_cancelled()):
         feed.publish(await ledger.write(batch_ends.stop, batch.batch_id))
         return True
-    if batch.starts >= MAX_STARTS:
-        given_up = Failure(code="given_up", message=f"given up after {batch.starts} starts")
+    # One that ended before it began has not counted its start.
+    starts = await states.count_named(client, batch_name(batch.batch_id)) if state else 0
+    if max(batch.starts, starts) >= MAX_STARTS:
+        message = f"given up after {max(batch.starts, starts)} starts"
+        given_up = Failure(code="given_up", message=message)
         body = given_up.model_dump(mode="json")
         feed.publish(await ledger.write(batch_ends.fail, batch.batch_id, body))
         return True
@@ -126,15 +132,16 @@ async def _open_next(ledger: Ledger, settings: Settings, batch: Batch) -> list[s
         return []
     made, store = [], CheckpointStore(settings.checkpoint_storage)
     for referral in await ledger.read(referrals.pending, batch.batch_id, room):
-        saved = _of_the_run(referral)
-        key = checkpoint_index.storage_key(saved.run_id, saved.label, saved.version, epoch=0)
-        stored = await store.put(key, saved.model_dump(mode="json"))
-        with _in_a_trace_of_its_own(batch):
-            opened = await ledger.write(
-                _open, settings.batch_open_reviews, batch, referral, saved, key, stored
-            )
-        feed.publish(opened)
-        made += [event.run_id for event in opened]
+        with states.isolate_errors(f"line {referral.line} of batch {batch.batch_id}"):
+            saved = _of_the_run(referral)
+            key = checkpoint_index.storage_key(saved.run_id, saved.label, saved.version, epoch=0)
+            stored = await store.put(key, saved.model_dump(mode="json"))
+            with _in_a_trace_of_its_own(batch):
+                opened = await ledger.write(
+                    _open, settings.batch_open_reviews, batch, referral, saved, key, stored
+                )
+            feed.publish(opened)
+            made += [event.run_id for event in opened]
     return made
 
 

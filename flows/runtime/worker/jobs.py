@@ -28,7 +28,7 @@ from flows.runtime.worker.job_process import DEPLOYMENT, FLOW_RUN_ID
 CHILD = (sys.executable, "-P", "-m", "flows.runtime.worker.job_process")
 MAX_STARTS = 5
 """A job that was started so often and never came to an end is not started again."""
-SILENT_AFTER = timedelta(seconds=30)
+SILENT_AFTER = timedelta(seconds=deployments.SILENT_SECONDS)
 """A worker that sent no heartbeat for so long has left its jobs behind."""
 _GRACE_SECONDS = 2.0
 _MAX_LOOKED_AT = 50

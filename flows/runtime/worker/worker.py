@@ -1,7 +1,7 @@
 """The warm worker: one process that executes many runs, and is told when there is one.
 
 Prefect only hands out work to those who ask, so the worker subscribes to the events that say
-that asking is worth while, and asks every few seconds anyway: the live stream loses events.
+that asking is worth while (`watch.py`), and asks from time to time anyway.
 It takes a run twice over: Prefect's Pending state (a second proposal is refused) and a lease
 in the ledger, whose epoch every write names.
 """
@@ -12,7 +12,6 @@ import asyncio
 import logging
 import signal
 import threading
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from contextvars import copy_context
@@ -43,12 +42,13 @@ from flows.runtime.prefect_api import cancel, deployments, feed, scheduled, stat
 from flows.runtime.prefect_api.client import FlowRun, PrefectClient, State, shared_client
 from flows.runtime.prefect_api.deployments import Deployment
 from flows.runtime.prefect_api.launch import parameters_of
-from flows.runtime.worker import sweep
 from flows.runtime.worker.jobs import Jobs, worker_name
+from flows.runtime.worker.sweep import SWEEP_SECONDS, Duty, SweepCursor, sweep
 from flows.runtime.worker.tolerance import tolerated
+from flows.runtime.worker.watch import Watch
 
-POLL_SECONDS = 5.0
-HEARTBEAT_SECONDS = 10.0
+HEARTBEAT_SECONDS = deployments.SILENT_SECONDS / 3
+_RECOVER_SECONDS = 15.0
 _STOP_SECONDS = 3.5
 _HELD_SECONDS = 5.0
 """How long a run is left alone whose last worker is not given up yet."""
@@ -72,29 +72,36 @@ class Worker:
         self._deployment_id: UUID | None = None
         self._active: dict[str, asyncio.Task[None]] = {}
         self._executions: dict[str, Execution] = {}
-        self._look = asyncio.Event()
-        self._hurry_until = 0.0
+        self._watches = {pool: Watch() for pool in self._pools}
+        self._watch = self._watches[deployment.pool]
         self._quarantined = ""
         """The run that is executed by itself, while it is."""
+        self._has_left_some = False
+        """Whether more runs may be due than were taken: look again when one has ended."""
         self._unattended: set[str] = set()
         """Runs whose lease we had and that we did not execute, when we last looked."""
-        self._cursor = sweep.SweepCursor()
+        self._cursor = SweepCursor()
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> None:
         """Work until told to stop; then hand back what is under way and return."""
         async with shared_client() as client:
             self._deployment_id = await _until_answered(lambda: self._register(client), stop)
             await self._sweep(client)
+            await self._jobs.recover(client)
             duties = [
                 self._listen(),
-                self._poll(client),
-                self._every(POLL_SECONDS, lambda: self._jobs.recover(client)),
+                self._poll(self._watch, lambda: self._take_offers(client)),
+                *(
+                    self._poll(self._watches[pool], lambda: self._jobs.take_offers(client))
+                    for pool in self._pools[1:]
+                ),
+                self._every(_RECOVER_SECONDS, lambda: self._jobs.recover(client)),
                 self._every(HEARTBEAT_SECONDS, lambda: self._greet(client)),
                 self._every(self._desk.settings.lease_seconds / 3, self._keep_leases),
                 self._every(
                     self._desk.settings.lease_seconds / 3, lambda: self._ask_prefect(client)
                 ),
-                self._every(POLL_SECONDS, lambda: self._sweep(client)),
+                self._every(SWEEP_SECONDS, lambda: self._sweep(client)),
             ]
             tasks = [asyncio.create_task(duty) for duty in duties]
             await self._greet(client)
@@ -122,25 +129,26 @@ class Worker:
                 with tolerated("a cancellation in Prefect"):  # the next `_ask_prefect` finds it
                     self._jobs.cancel(told.subject_id)
                     await self._cancelled_in_prefect(told.subject_id)
-            else:
-                # An event may come before the commit it tells of: look a few times in a row.
-                self._hurry_until = time.monotonic() + 0.1
-                self._look.set()
+            elif not told.name:
+                # Events are lost, and perhaps Prefect has another database than before.
+                self._cursor.compare_soon()
+                for watch in self._watches.values():
+                    watch.look()
+            elif told.pool in self._watches:
+                self._watches[told.pool].hurry()
 
-    async def _poll(self, client: PrefectClient) -> None:
-        """Ask for work when told to, and every few seconds."""
+    async def _poll(self, watch: Watch, take_offers: Callable[[], Awaitable[int]]) -> None:
+        """Ask for the work of a pool when it is worth while."""
         while True:
-            wait = 0.03 if time.monotonic() < self._hurry_until else POLL_SECONDS
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), wait)
-            self._look.clear()
+            await watch.moment()
             has_looked = False
             with tolerated("no run was taken"):
-                if await self._take_offers(client) + await self._jobs.take_offers(client):
-                    self._hurry_until = 0.0
+                if await take_offers():
+                    watch.found()
                 has_looked = True
             if not has_looked:
                 await asyncio.sleep(0.5)
+                watch.look()
 
     async def _greet(self, client: PrefectClient) -> None:
         """Keep the pools green in the UI."""
@@ -152,6 +160,8 @@ class Worker:
 
     async def _keep_leases(self) -> None:
         """Renew our leases; stop executing the runs whose lease is lost, or that are to stop."""
+        if not self._active and not self._unattended:
+            return  # an idle desk does not take the ledger's lock
         ours = dict(self._executions)  # what is taken meanwhile cannot be lost
         held = await self._desk.ledger.write(
             leases.renew_leases, self._desk.owner, self._desk.settings.lease_seconds
@@ -179,8 +189,12 @@ class Worker:
                 await self._cancelled_in_prefect(flow_run_id)
 
     async def _sweep(self, client: PrefectClient) -> None:
+        async def look() -> None:
+            self._watch.look()
+
         ledger, instance = self._desk.ledger, self._desk.instance
-        await sweep.sweep(client, ledger, self._deployed, instance, self._cursor)
+        own = [Duty(runs.is_one_queued, look)]
+        await sweep(client, ledger, self._deployed, instance, self._cursor, own)
 
     async def _deployed(self) -> UUID:
         assert self._deployment_id is not None
@@ -197,9 +211,13 @@ class Worker:
     async def _take_offers(self, client: PrefectClient) -> int:
         """Take as many due runs as there is room for; how many were taken."""
         room = self._desk.settings.max_active_runs - len(self._active)
-        if room <= 0 or self._quarantined in self._active:
+        self._has_left_some = room <= 0 or self._quarantined in self._active
+        if self._has_left_some:
             return 0
         offered = await scheduled.due(client, self._pools[:1], room)
+        self._has_left_some = len(offered) == room
+        if not offered:
+            return 0
         flow_run_ids = [str(flow_run.id) for flow_run in offered]
         known = await self._desk.ledger.read(runs.of_flow_runs, flow_run_ids)
         taken = 0
@@ -209,10 +227,11 @@ class Worker:
             if run is not None and run.run_id in self._active:
                 continue
             if is_quarantined and self._active:
+                self._has_left_some = True
                 break  # workers were lost in it: let the others end first, and take no more
             taken += await self._take(client, flow_run, run)
             if run is not None and is_quarantined:
-                self._quarantined = run.run_id
+                self._quarantined, self._has_left_some = run.run_id, True
                 break
         return taken
 
@@ -301,11 +320,13 @@ class Worker:
             feed.publish(written)
             await states.reconcile_state(run, ours.epoch, ended)
         except CreditDeskError as error:
+            self._unattended.add(ours.run_id)
             log.warning("run %s cannot be given back yet: %s", ours.run_id, error)
 
     def _finished(self, run_id: str) -> None:
         self._active.pop(run_id, None)
-        self._look.set()
+        if self._has_left_some:
+            self._watch.look()
 
     async def _cancelled_in_prefect(self, flow_run_id: str) -> None:
         """Note the request before anything is stopped: it outlives this process in the ledger."""

@@ -82,7 +82,12 @@ class PrefectServer:
         ][:limit]
 
     async def count_flow_runs(self, flow_run_filter: Any) -> int:
-        return len([wanted for wanted in flow_run_filter.id.any_ if wanted in self.states])
+        asked = flow_run_filter
+        if asked.name is not None:
+            return sum(made.name in asked.name.any_ for made in self.made.values())
+        types = asked.state.type if asked.state is not None else None
+        known = [self.states[wanted] for wanted in asked.id.any_ if wanted in self.states]
+        return sum(_is_of(state, types) for state in known)
 
     async def filter_flow_run_input(
         self, *, flow_run_id: UUID, key_prefix: str, **_: Any

@@ -16,7 +16,7 @@ from flows.runtime.ledger import run_requests, runs
 from flows.runtime.ledger.database import Ledger, moment
 from flows.runtime.ledger.run_requests import RunRequest
 from flows.runtime.ledger.runs import Run
-from flows.runtime.prefect_api.launch import launch, relaunch_unknown
+from flows.runtime.prefect_api.launch import launch, launch_missing, relaunch_unknown
 from tests.flows.runtime.entries import an_idle_run, flow_run_of
 from tests.flows.runtime.prefect_server import PrefectServer
 
@@ -60,7 +60,7 @@ async def test_prefect_is_told_of_a_run_its_ids_and_its_trace_only(ledger: Ledge
 
     made = server.made[run.run_id]
     assert made.parameters == {"application_id": "app-1", "run_id": run.run_id}
-    assert made.labels == {"__OTEL_TRACEPARENT": TRACEPARENT, "desk.traceparent": TRACEPARENT}
+    assert made.labels == {"__OTEL_TRACEPARENT": TRACEPARENT}
     assert (made.name, made.tags) == (None, [])
 
 
@@ -127,15 +127,16 @@ async def test_a_run_that_was_entered_and_never_launched_gets_its_flow_run(
 ) -> None:
     run, server = await unmapped(ledger), PrefectServer()
 
-    await relaunch_unknown(server.client, ledger, DEPLOYMENT, [run])
+    await launch_missing(server.client, ledger, DEPLOYMENT)
 
     assert (await read(ledger, run)).flow_run_id == str(server.made[run.run_id].id)
 
 
 async def test_the_process_that_entered_a_run_has_a_moment_to_launch_it(ledger: Ledger) -> None:
-    fresh, server = await unmapped(ledger, seconds_ago=1), PrefectServer()
+    await unmapped(ledger, seconds_ago=1)
+    server = PrefectServer()
 
-    await relaunch_unknown(server.client, ledger, DEPLOYMENT, [fresh])
+    await launch_missing(server.client, ledger, DEPLOYMENT)
 
     assert server.states == {}
 
@@ -170,7 +171,7 @@ async def test_two_sweeps_make_one_flow_run_in_place_of_a_lost_one(ledger: Ledge
 
 async def test_a_flow_run_that_is_lost_again_is_made_again(ledger: Ledger) -> None:
     run, server = await unmapped(ledger), PrefectServer()
-    await relaunch_unknown(server.client, ledger, DEPLOYMENT, [run])
+    await launch_missing(server.client, ledger, DEPLOYMENT)
     first = await read(ledger, run)
     server.delete(UUID(first.flow_run_id))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,6 +20,7 @@ from flows.runtime.checkpoints.checkpoint import Checkpoint
 from flows.runtime.checkpoints.store import CheckpointStore
 from flows.runtime.ledger import (
     batch_driver,
+    batch_ends,
     batches,
     checkpoint_index,
     chunks,
@@ -86,7 +89,7 @@ async def test_a_batch_without_a_driver_gets_one_however_often_the_sweep_comes(
 
     (made,) = server.made.values()
     assert made.parameters == {"batch_id": batch.batch_id}
-    assert made.labels["desk.traceparent"] == TRACE
+    assert made.labels == {"__OTEL_TRACEPARENT": TRACE}
     assert (await ledger.read(batches.find, batch.batch_id)).flow_run_id == str(made.id)
 
 
@@ -108,6 +111,22 @@ async def test_a_driver_that_ended_before_its_batch_is_replaced(
     assert bool(server.made) is gets_another
     ended = {task_run_id: state.is_crashed() for task_run_id, state in server.ended_tasks.items()}
     assert ended == ({left_behind: True} if gets_another else {})
+
+
+@pytest.mark.usefixtures("known_deployment")
+async def test_a_driver_that_ended_before_it_began_is_replaced_until_the_batch_is_given_up(
+    ledger: Ledger, settings_: Settings
+) -> None:
+    batch, server = await a_batch(ledger), PrefectServer()
+
+    for _ in range(sweep.MAX_STARTS + 2):
+        await find_drivers(server, ledger, settings_)
+        for flow_run_id in server.states:
+            server.states[flow_run_id] = Crashed()
+
+    assert len(server.states) == sweep.MAX_STARTS
+    given_up = await ledger.read(batches.find, batch.batch_id)
+    assert (given_up.status, given_up.starts) == (RunStatus.FAILED, 0)
 
 
 @pytest.mark.parametrize(
@@ -258,6 +277,50 @@ async def test_a_case_that_was_submitted_by_itself_meanwhile_is_asked_about_once
 
     assert await ledger.read(referrals.run_ids, batch.batch_id) == {1: own.run_id}
     assert list(await ledger.read(runs.own_runs, ["a"])) == ["a"]
+
+
+async def test_a_batch_about_which_nothing_is_new_is_not_written(
+    ledger: Ledger, settings_: Settings
+) -> None:
+    batch = await waiting_batch(ledger, "a", "b")
+    assert not await ledger.read(referrals.is_one_over, batch.batch_id)
+
+    await look(ledger, settings_)
+    opened = await ledger.read(referrals.run_ids, batch.batch_id)
+    assert not await ledger.read(referrals.is_one_over, batch.batch_id)
+
+    end(ledger, opened[1])
+    assert await ledger.read(referrals.is_one_over, batch.batch_id)
+
+
+async def test_a_case_that_cannot_be_opened_keeps_no_other_batch_waiting(
+    ledger: Ledger, settings_: Settings
+) -> None:
+    batch = await waiting_batch(ledger, "a", "b")
+    with ledger.writing() as connection:
+        broken = zlib.compress(b'[{"workflow_version": 1}, {}]')
+        first = tables.batch_referrals.c.line == 1
+        connection.execute(tables.batch_referrals.update().where(first).values(body=broken))
+
+    await look(ledger, settings_)
+
+    assert list(await ledger.read(referrals.run_ids, batch.batch_id)) == [2]
+
+
+async def test_a_driver_that_was_replaced_does_not_end_its_successor_s_batch(
+    ledger: Ledger,
+) -> None:
+    batch = await a_batch(ledger)
+    await ledger.write(batch_driver.begin, batch.batch_id, "first", 0)
+    await ledger.write(batch_driver.begin, batch.batch_id, "second", 0)
+    failure = {"code": "record_corrupt", "message": "the file has changed"}
+
+    late = await ledger.write(partial(batch_ends.fail, driver="first"), batch.batch_id, failure)
+    assert late == []
+    assert (await ledger.read(batches.find, batch.batch_id)).status is RunStatus.RUNNING
+
+    await ledger.write(partial(batch_ends.fail, driver="second"), batch.batch_id, failure)
+    assert (await ledger.read(batches.find, batch.batch_id)).status is RunStatus.FAILED
 
 
 async def test_a_batch_is_completed_when_people_have_ruled_on_every_case(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -26,7 +27,7 @@ from data.contracts.runs import RunStatus
 from flows.runtime.ledger import leases, retries, runs
 from flows.runtime.ledger.database import Ledger, moment
 from flows.runtime.worker import sweep
-from flows.runtime.worker.sweep import SweepCursor
+from flows.runtime.worker.sweep import Duty, SweepCursor
 from tests.flows.runtime.entries import an_idle_run, draft, flow_run_of, left_behind, written
 from tests.flows.runtime.prefect_server import MOST_ANSWERED, PrefectServer, stood
 
@@ -123,7 +124,7 @@ async def test_however_many_are_queued_the_one_that_has_failed_in_prefect_is_off
 async def test_however_many_wait_the_one_that_was_cancelled_in_prefect_is_soon_noticed(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep, "WAITING_IN_A_SWEEP", 250)
+    monkeypatch.setattr(sweep, "WAITING_COMPARED", 250)
     run_ids = await many(ledger, RunStatus.WAITING, 600)
     server = PrefectServer({flow_run_of(run_id): Suspended() for run_id in run_ids})
     server.states[flow_run_of(run_ids[-1])] = Cancelled()
@@ -187,16 +188,6 @@ async def test_a_prefect_server_that_was_set_back_gets_what_came_later_again(
     assert {UUID(run.flow_run_id) for run in found.values()} == set(server.states)
 
 
-async def test_a_run_that_was_entered_and_never_launched_is_launched(ledger: Ledger) -> None:
-    run_id = await an_idle_run(ledger, flow_run_id="", created_at=moment(-60))
-    server = PrefectServer()
-
-    await reconcile(server, ledger)
-
-    mapped = (await ledger.read(runs.find, run_id)).flow_run_id
-    assert set(server.states) == {UUID(mapped)}
-
-
 async def test_a_run_that_has_ended_gets_no_flow_run_again(ledger: Ledger) -> None:
     for status in (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED):
         await an_idle_run(ledger, status)
@@ -219,7 +210,7 @@ async def test_a_run_that_a_worker_executes_is_not_compared_with_prefect(ledger:
 async def test_the_cursor_takes_the_waiting_runs_in_turn_and_then_the_first_again(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep, "WAITING_IN_A_SWEEP", 2)
+    monkeypatch.setattr(sweep, "WAITING_COMPARED", 2)
     run_ids, cursor = await many(ledger, RunStatus.WAITING, 3), SweepCursor()
 
     rounds = [[run.run_id for run in await ledger.read(cursor.take)] for _ in range(3)]
@@ -252,45 +243,94 @@ async def test_a_run_that_cannot_be_looked_after_does_not_keep_the_others_waitin
     assert names == ["Failed", "AwaitingRetry", "AwaitingRetry"]
 
 
-async def deployed() -> UUID:
-    return DEPLOYMENT
+class Noted:
+    """A duty of a caller: whether it is due, and how often it was done."""
+
+    def __init__(self, *, is_due: bool = True, error: Exception | None = None) -> None:
+        self.done = 0
+        self._error = error
+        self.duty = Duty(lambda _: is_due, self._do)
+
+    async def _do(self) -> None:
+        self.done += 1
+        if self._error is not None:
+            raise self._error
+
+
+async def swept(
+    server: PrefectServer, ledger: Ledger, *own: Noted, cursor: SweepCursor | None = None
+) -> None:
+    async def deployed() -> UUID:
+        return DEPLOYMENT
+
+    duties = [noted.duty for noted in own]
+    await sweep.sweep(server.client, ledger, deployed, "now", cursor or SweepCursor(), duties)
 
 
 @pytest.mark.parametrize(
     "error", [ValueError("a bug"), UnavailableError("the ledger did not answer")]
 )
 async def test_a_duty_that_fails_does_not_keep_the_others_from_being_done(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ledger: Ledger, error: Exception
 ) -> None:
     run_id = await an_idle_run(ledger)
     server = PrefectServer({flow_run_of(run_id): Failed()})
+    broken, next_one = Noted(error=error), Noted()
 
-    async def broken(*_: Any) -> None:
-        raise error
+    await swept(server, ledger, broken, next_one)
 
-    for duty in ("enforce_deadlines", "send_notifications", "deliver_answers"):
-        monkeypatch.setattr(sweep, duty, broken)
-    await sweep.sweep(server.client, ledger, deployed, "now", SweepCursor())
-
+    assert (broken.done, next_one.done) == (1, 1)
     assert server.states[flow_run_of(run_id)].name == AwaitingRetry().name
 
 
-async def test_while_prefect_is_away_the_duties_of_the_ledger_are_done(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    done: list[str] = []
+async def test_a_duty_of_which_the_ledger_knows_nothing_is_not_done(ledger: Ledger) -> None:
+    idle = Noted(is_due=False)
+
+    await swept(PrefectServer(), ledger, idle)
+
+    assert idle.done == 0
+
+
+async def test_while_prefect_is_away_the_duties_of_the_ledger_are_done(ledger: Ledger) -> None:
+    noted, cursor = Noted(), SweepCursor()
 
     async def away() -> UUID:
         raise UnavailableError("no worker has registered the deployment")
 
-    def noting(duty: str) -> Any:
-        async def note(*_: Any) -> None:
-            done.append(duty)
+    await sweep.sweep(PrefectServer().client, ledger, away, "now", cursor, [noted.duty])
 
-        return note
+    assert noted.done == 1
+    assert time.monotonic() >= cursor.compare_at, "the next sweep tries to compare"
 
-    for duty in ("enforce_deadlines", "send_notifications", "reconcile_idle_runs"):
-        monkeypatch.setattr(sweep, duty, noting(duty))
-    await sweep.sweep(PrefectServer().client, ledger, away, "now", SweepCursor())
 
-    assert done == ["enforce_deadlines", "send_notifications"]
+async def test_a_run_that_was_entered_and_never_launched_gets_its_flow_run_in_any_sweep(
+    ledger: Ledger,
+) -> None:
+    run_id = await an_idle_run(ledger, flow_run_id="", created_at=moment(-60))
+    server, cursor = PrefectServer(), SweepCursor()
+    cursor.compare_later()
+
+    await swept(server, ledger, cursor=cursor)
+
+    assert (await ledger.read(runs.find, run_id)).flow_run_id == str(server.made[run_id].id)
+
+
+async def test_prefect_is_compared_again_at_once_until_it_has_every_run_as_expected(
+    ledger: Ledger,
+) -> None:
+    run_id = await an_idle_run(ledger)
+    server, cursor = PrefectServer({flow_run_of(run_id): Failed()}), SweepCursor()
+
+    await swept(server, ledger, cursor=cursor)
+    assert time.monotonic() >= cursor.compare_at, "a run was not as expected"
+
+    await swept(server, ledger, cursor=cursor)
+    assert time.monotonic() < cursor.compare_at
+
+    server.states[flow_run_of(run_id)] = Failed()
+    await swept(server, ledger, cursor=cursor)
+    assert server.states[flow_run_of(run_id)].name == "Failed", "it is not compared yet"
+
+    cursor.compare_soon()
+    await swept(server, ledger, cursor=cursor)
+    assert server.states[flow_run_of(run_id)].name == AwaitingRetry().name

@@ -224,7 +224,7 @@ async def test_a_ledger_that_is_away_when_a_cancellation_is_heard_does_not_end_t
 ) -> None:
     async def told(**_: Any) -> AsyncIterator[feed.Signal]:
         yield feed.Signal(feed.RUN_CANCELLING, str(uuid4()))
-        yield feed.Signal(feed.RUN_OFFERED[0], str(uuid4()))
+        yield feed.Signal(feed.RUN_OFFERED[0], str(uuid4()), "desk")
 
     def away(*_: Any) -> None:
         raise UnavailableError("the ledger did not answer")
@@ -234,7 +234,8 @@ async def test_a_ledger_that_is_away_when_a_cancellation_is_heard_does_not_end_t
 
     await worker._listen()
 
-    assert worker._look.is_set()
+    async with asyncio.timeout(1):
+        await worker._watch.moment()
 
 
 async def test_a_prefect_server_with_a_new_database_is_told_of_the_deployments_again(
