@@ -50,12 +50,15 @@ _SHARED_FROM = {
 _STRONG = 250
 """The weight of a signal that refers a case by itself."""
 
+_GAP = "statements_gap"
+
 _INDEPENDENT = 100
 """From this weight on, a signal counts as a sign by itself next to one of another kind."""
 
 _KINDS = {
     "bank_account_of_other_person": "account",
     "statement_altered": "account",
+    "statements_gap": "account",
     "ip_abroad": "place",
     "ip_far_away": "place",
     "alert_address_discrepancy": "place",
@@ -167,9 +170,12 @@ def _about_documents(case: CaseFile, applicant: Applicant) -> Iterator[FraudSign
     if of_others:
         yield _signal("bank_account_of_other_person", _STRONG, str(len(of_others)))
     altered = {code for statement in statements for code in inconsistencies(statement)}
-    altered |= {code for code in statement_breaks(statements) if code != "statements_gap"}
-    if altered:
-        yield _signal("statement_altered", _STRONG, ",".join(sorted(altered)))
+    altered |= set(statement_breaks(statements))
+    if _GAP in altered:
+        # Days were left out: that is to be looked at, and no sign that a statement was changed.
+        yield _signal(_GAP, _STRONG, _GAP)
+    if altered - {_GAP}:
+        yield _signal("statement_altered", _STRONG, ",".join(sorted(altered - {_GAP})))
 
 
 def _about_file(applicant: Applicant, report: BureauReport, as_of: date) -> Iterator[FraudSignal]:

@@ -233,6 +233,26 @@ def test_a_statement_that_does_not_foot_may_have_been_altered() -> None:
     assert fraud_typology(signals) is Typology.FIRST_PARTY
 
 
+def test_days_between_two_statements_of_an_account_refer_and_are_no_sign_of_a_change() -> None:
+    case = _with_statement()
+    later = BankStatement(
+        account_last4="0001",
+        holder_name="Ada Prime",
+        period_start=date(2026, 10, 2),
+        period_end=date(2026, 10, 31),
+        opening_balance=Decimal("10.00"),
+        closing_balance=Decimal("10.00"),
+    )
+
+    signals = score_fraud_signals(
+        case.with_document(json_document("later", DocumentKind.BANK_STATEMENT, later))
+    )
+
+    assert [(signal.code, signal.weight) for signal in signals] == [("statements_gap", 250)]
+    assert fraud_band(fraud_score(signals)) is FraudBand.MEDIUM
+    assert fraud_typology(signals) is None
+
+
 def test_the_account_of_the_other_applicant_is_no_signal() -> None:
     assert _codes(load_case(DATA, "jo-kit-joint")) == {}
 
