@@ -7,28 +7,14 @@ from typing import Any
 
 import pytest
 
-from data.contracts.case import CaseFile
 from data.contracts.policy import Recommendation
 from data.settings import settings
 from data.synthetic.builder import AS_OF
-from tests.flows.inline import Says, persona, underwritten
+from tests.flows.cases import APPLICANT, changed
+from tests.flows.inline import Says, underwritten
 from tools.notices import compose_notice, load_notice_terms
 
-
-def changed(name: str, **changes: Any) -> CaseFile:
-    """The case of a persona with other values at paths, written as `application__state`."""
-    content = persona(name).case.model_dump(mode="json")
-    for path, value in changes.items():
-        *parents, last = path.split("__")
-        place: Any = content
-        for step in parents:
-            place = place[int(step)] if step.isdecimal() else place[step]
-        place[last] = value
-    return CaseFile.model_validate(content)
-
-
 OLD_REPORT = str(AS_OF - timedelta(days=31))
-APPLICANT = "application__applicants__0__"
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from data.contracts.base import canonical_json
 from data.contracts.errors import (
     AnswerRejectedError,
     AuthorityError,
@@ -16,50 +15,24 @@ from data.contracts.errors import (
     ConflictError,
 )
 from data.contracts.review import Channel, Review, ReviewStatus, Role
-from data.contracts.runs import RunStatus
 from data.settings import settings
-from flows.rulebook import current_rulebook
-from flows.runtime.ledger import applications, pinned, reviews, runs
+from flows.runtime.ledger import reviews
 from flows.runtime.ledger.database import Ledger
 from flows.service.desk import DeskService
 from flows.service.requests import Answer, Caller, ClaimRequest
-from flows.workflow import WORKFLOW
-from tests.flows.inline import persona, underwritten
+from tests.flows.inline import persona
+from tests.flows.waiting_desk import RUN, desk_on, waiting
 
-RUN = "run-1"
 COMPOSED, DECOMPOSED = "Agn\u00e8s", "Agne\u0300s"
 """One name in NFC and in NFD."""
 UNA = Caller(name="", roles=tuple(Role), proven=False, channel=Channel.HTTP)
 
 
-class WithoutPrefect(DeskService):
-    async def _wake(self, review: Review) -> None:
-        """There is no Prefect in which a run sleeps."""
-
-
 @pytest.fixture
 async def waiting_desk(ledger: Ledger) -> DeskService:
     """A desk on which Bora's case waits for an underwriter."""
-    case = persona("bora-borderline").case
-    waiting = await underwritten(case)
-    ((gate, request),) = waiting.script.asked
-
-    def enter(connection: Any) -> None:
-        body = canonical_json(case)
-        applications.accept(connection, "bora-borderline", case.inputs_sha256(), body)
-        runs.register(
-            connection,
-            RUN,
-            "application:bora-borderline",
-            application_id="bora-borderline",
-            state=waiting.run.state.model_dump(mode="json"),
-            status=RunStatus.WAITING,
-        )
-        pinned.pin(connection, RUN, WORKFLOW.version, current_rulebook(settings().data_dir))
-        reviews.ask(connection, RUN, gate, 1, request)
-
-    await ledger.write(enter)
-    return WithoutPrefect(settings(), ledger, cast(Any, None))
+    await waiting(ledger, persona("bora-borderline"))
+    return desk_on(ledger)
 
 
 def says(decision: str, **fields: Any) -> Answer:
@@ -99,7 +72,7 @@ async def test_the_record_says_in_which_role_and_that_there_were_no_keys(
 
 async def test_the_record_says_that_there_were_keys(waiting_desk: DeskService) -> None:
     chosen = settings().model_copy(update={"api_keys_file": Path("keys.json")})
-    keyed_desk = WithoutPrefect(chosen, waiting_desk.ledger, cast(Any, None))
+    keyed_desk = desk_on(waiting_desk.ledger, chosen)
     shorter = says("adjust", term_months=12, reason_code="compensating_income")
 
     with pytest.raises(AuthorityError, match="answer with an API key"):

@@ -11,31 +11,23 @@ from typing import Any, cast
 import pytest
 import sqlalchemy as sa
 
-from data.contracts.base import canonical_json
 from data.contracts.case import CaseFile, Persona
 from data.contracts.errors import AuthorityError, ConflictError, RecordNotFoundError
-from data.contracts.findings import WATCHLIST_RECORD, WatchlistStatus
-from data.contracts.review import Channel, Review, Role
-from data.contracts.runs import Clearance, RunStatus
+from data.contracts.findings import WatchlistStatus
+from data.contracts.review import Channel, Role
+from data.contracts.runs import Clearance
 from data.settings import settings
-from flows.rulebook import current_rulebook
 from flows.runtime.execution.recorder import Entry, MemoryRecord, T
-from flows.runtime.ledger import applications, clearances, pinned, restricted, reviews, runs
+from flows.runtime.ledger import clearances
 from flows.runtime.ledger.database import Ledger
 from flows.service.desk import DeskService
 from flows.service.requests import Answer, Caller, ClaimRequest
-from flows.workflow import WORKFLOW
-from tests.flows.inline import persona, underwritten
+from tests.flows.inline import persona
 from tests.flows.stages.at_work import at_work, verified
+from tests.flows.waiting_desk import RUN, desk_on, waiting
 
 PAT = persona("pat-potential")
-RUN = "run-1"
 COMPLIANCE = Caller("", (Role.COMPLIANCE,), proven=False, channel=Channel.HTTP)
-
-
-class WithoutPrefect(DeskService):
-    async def _wake(self, review: Review) -> None:
-        """There is no Prefect in which a run sleeps."""
 
 
 class OnLedger(MemoryRecord):
@@ -55,29 +47,9 @@ class OnLedger(MemoryRecord):
 @pytest.fixture
 async def desk(ledger: Ledger) -> DeskService:
     """A desk on which Pat's case waits for compliance."""
-    waiting = await underwritten(PAT)
-    ((gate, request),) = waiting.script.asked
-    assert gate == "compliance"
-
-    def enter(connection: Any) -> None:
-        body = canonical_json(PAT.case)
-        applications.accept(connection, "pat-potential", PAT.case.inputs_sha256(), body)
-        runs.register(
-            connection,
-            RUN,
-            "application:pat-potential",
-            application_id="pat-potential",
-            state=waiting.run.state.model_dump(mode="json"),
-            status=RunStatus.WAITING,
-            submitted_by="Ines",
-        )
-        pinned.pin(connection, RUN, WORKFLOW.version, current_rulebook(settings().data_dir))
-        found = waiting.record.restricted[WATCHLIST_RECORD]
-        restricted.keep(connection, RUN, WATCHLIST_RECORD, found)
-        reviews.ask(connection, RUN, gate, 1, request)
-
-    await ledger.write(enter)
-    return WithoutPrefect(settings(), ledger, cast(Any, None))
+    done = await waiting(ledger, PAT, submitted_by="Ines")
+    assert done.gates == ("compliance",)
+    return desk_on(ledger)
 
 
 async def clear(desk: DeskService, decision: str = "clear") -> None:
@@ -182,7 +154,7 @@ async def test_a_desk_with_keys_wants_a_proven_person(desk: DeskService, tmp_pat
     await clear(desk)
     [found] = (await desk.clearances()).items
     keyed = settings().model_copy(update={"api_keys_file": tmp_path / "keys.json"})
-    closed = WithoutPrefect(keyed, desk.ledger, cast(Any, None))
+    closed = desk_on(desk.ledger, keyed)
     request = ClaimRequest(reviewer="Otto")
 
     with pytest.raises(AuthorityError, match="API key"):
