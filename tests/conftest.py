@@ -44,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 # A machine that is busy is slow, not wrong.
 hypothesis.settings.register_profile("desk", deadline=None)
-hypothesis.settings.load_profile("desk")
+hypothesis.settings.register_profile("soak", deadline=None, max_examples=1000)
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
@@ -79,8 +79,12 @@ def otlp() -> Iterator[Receiver]:
         yield receiver
 
 
-def pytest_configure() -> None:
-    """Treat SIGTERM like Ctrl-C, so that the desk ends together with the tests."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose how many examples properties get, before a test is imported.
+
+    SIGTERM is treated like Ctrl-C, so that the desk ends together with the tests.
+    """
+    hypothesis.settings.load_profile("soak" if config.getoption("--soak") else "desk")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
