@@ -35,10 +35,11 @@ check: $(INSTALLED) ## Format, lint, types and import arrows
 bench: $(INSTALLED) ## Measure the numbers the desk has to hold
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-soak: $(INSTALLED) ## Run fault, browser, job, API, stack and price tests in full length
+soak: $(INSTALLED) ## Run fault, browser, job, API, stack, price and property tests in full length
 	$(BIN)/python -m pytest tests/faults tests/browser tests/flows/portfolio \
 	  tests/flows/runtime/worker/test_job_process.py tests/api/test_openapi_properties.py \
-	  tests/smoke/test_metrics.py tests/stack tests/tools/test_apr_against_curo.py --soak $(ARGS)
+	  tests/smoke/test_metrics.py tests/stack tests/tools/test_apr_against_curo.py \
+	  tests/flows/test_properties.py --soak $(ARGS)
 
 drawing: $(INSTALLED) ## Draw flows/workflow.svg again after a change of the map; needs Graphviz
 	$(BIN)/python -m flows.runtime.graph.drawing.redraw flows.workflow:WORKFLOW flows/workflow.svg

@@ -111,6 +111,8 @@ class Demand(NamedTuple):
     outcomes: frozenset[RuleOutcome]
     is_hard: bool
     why: str
+    gate: str = ""
+    """The gate that a referral has to name."""
 
 
 _DECLINES = frozenset({RuleOutcome.DECLINE})
@@ -126,6 +128,15 @@ DEMANDS = (
         _DECLINES,
         True,
         "a person on a sanctions list gets no loan (31 CFR 501)",
+    ),
+    Demand(
+        "watchlist-potential-match",
+        "watchlist_status",
+        "potential",
+        _STOPS | {RuleOutcome.REFER},
+        True,
+        "compliance answers a possible match before there is a loan (31 CFR 501)",
+        gate="compliance",
     ),
     Demand(
         "identity-not-checked",
@@ -193,6 +204,7 @@ def _answers(rule: Rule, demand: Demand) -> bool:
     return (
         rule.outcome in demand.outcomes
         and (rule.severity is Severity.HARD or not demand.is_hard)
+        and (rule.outcome is not RuleOutcome.REFER or demand.gate in {"", rule.gate})
         and holds_by(rule.when, demand.fact, demand.value)
     )
 

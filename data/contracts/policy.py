@@ -227,7 +227,7 @@ class Rule(Contract):
     """Whether the scorecards' factors are the reasons. `reason` is used when there are none."""
     stipulation: Stipulation | None = None
     """What the desk asks of the applicant."""
-    gate: Slug | None = None
+    gate: Literal["compliance", "underwriter"] | None = None
     """The gate where a reviewer answers a referral (by default the underwriter's gate), or checks
     a soft decline before the notice goes out."""
     source: str | None = Field(default=None, exclude_if=_is_none)

@@ -62,6 +62,7 @@ def _twice(pack: dict[str, Any]) -> None:
         (_rule(stipulation={"code": "x", "text": "x"}), "asks for something"),
         (_rule(effective_to="2020-01-01"), "ends before"),
         (_rule(gate="underwriter"), "hard decline"),
+        (_rule(gate="complience"), "sanctions-true-match: gate"),
         (_rule(owner=" "), "owner: a rule needs an owner"),
         (_without("owner"), "sanctions-true-match: owner"),
         (_without("effective_from"), "sanctions-true-match: effective_from"),
@@ -196,6 +197,9 @@ def test_gaps_and_overlaps_are_named_with_rule_and_fact(
             "watchlist_status",
         ),
         ("sanctions-true-match", {"effective_to": "2027-01-01"}, "watchlist_status"),
+        ("watchlist-potential-match", {"severity": "soft"}, "watchlist_status"),
+        ("watchlist-potential-match", {"gate": "underwriter"}, "watchlist_status"),
+        ("watchlist-potential-match", {"gate": None}, "watchlist_status"),
     ],
 )
 def test_a_pack_without_an_answer_that_the_law_demands_is_refused(
