@@ -94,19 +94,28 @@ def _entry(row: Sequence[str], aliases: list[str], places: list[str]) -> Watchli
 
 def _rows(content: bytes, file: str, columns: int) -> Iterator[tuple[int, list[str]]]:
     """The lines of a file with their numbers, ids first; empty fields are empty texts."""
-    text = _decoded(content).rstrip(_END_OF_FILE + "\r\n ")
-    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
-    for row in reader:
-        if not row:
-            continue
+    for line, row in _parsed(content, file):
         cells = ["" if cell.strip() == _EMPTY else " ".join(cell.split()) for cell in row]
-        if len(cells) < columns or not cells[0].isdigit():
+        if len(cells) != columns or not cells[0].isdigit():
             raise ContractViolationError(
-                f"{file}, line {reader.line_num}: not {columns} columns with a number first"
+                f"{file}, line {line}: not {columns} columns with a number first"
             )
         if file == "SDN.CSV" and not cells[1]:
-            raise ContractViolationError(f"{file}, line {reader.line_num}: SDN_Name is empty")
-        yield reader.line_num, cells
+            raise ContractViolationError(f"{file}, line {line}: SDN_Name is empty")
+        yield line, cells
+
+
+def _parsed(content: bytes, file: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a file, with the numbers of the lines in which they end.
+
+    A quote that is not closed would take the next entries into one cell, so it is refused.
+    """
+    text = _decoded(content).rstrip(_END_OF_FILE + "\r\n ")
+    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
+    try:
+        yield from ((reader.line_num, row) for row in reader if row)
+    except csv.Error as error:
+        raise ContractViolationError(f"{file}, line {reader.line_num}: {error}") from None
 
 
 def _decoded(content: bytes) -> str:

@@ -74,11 +74,23 @@ def test_letters_with_accents_arrive_in_every_published_encoding(encoding: str) 
         ('ent_num,"SDN_Name"\r\n', "SDN.CSV, line 1: not 12 columns"),
         (f'1,-0- ,"individual","CUBA",{NONE},-0- \r\n', "line 1: SDN_Name is empty"),
         (SDN.replace("36,", "2674,", 1), "ent_num twice"),
+        (SDN.replace('Abu"', "Abu", 1), "SDN.CSV, line [23]"),
+        (SDN.replace('"individual"', '"individual', 1), "SDN.CSV, line [23]"),
+        (SDN.replace('Gender Male."', "Gender Male."), "SDN.CSV, line [34]"),
+        (SDN.replace('"CUBA"', '"CUBA","CUBA"', 1), "line 1: not 12 columns"),
     ],
 )
 def test_a_file_of_another_form_is_refused_with_its_line(sdn: str, message: str) -> None:
     with pytest.raises(ContractViolationError, match=message):
         _read(sdn=sdn)
+
+
+@pytest.mark.parametrize(
+    "text", ['2674,12,"aka","ZAYDAN, Muhammad,-0- \r\n', ALT.strip() + ",1\r\n"]
+)
+def test_a_file_of_other_names_that_would_lose_one_is_refused(text: str) -> None:
+    with pytest.raises(ContractViolationError, match=r"ALT.CSV, line [12]"):
+        _read(alt=text)
 
 
 def test_a_new_edition_takes_the_place_of_the_last_one(tmp_path: Path) -> None:
