@@ -16,7 +16,7 @@ from data.contracts.authority import AuthorityMatrix
 from data.contracts.decision import AdjustedTerms
 from data.contracts.errors import AnswerRejectedError, AuthorityError, GateNotFoundError
 from data.contracts.policy import ReasonCode
-from data.contracts.review import Answerer, Person, ReviewRequest, Role
+from data.contracts.review import MAY_ANSWER, Answerer, Person, ReviewRequest, Role
 from data.contracts.underwriting import ReviewFacts
 from data.settings import settings
 from flows.case import ReviewCase
@@ -32,7 +32,6 @@ _OVERRIDE_REASONS = (
     "error_in_file",
     "one_time_event",
 )
-_CREDIT_ROLES = (Role.UNDERWRITER, Role.SENIOR_UNDERWRITER)
 _DECLINE_REASONS = tuple(code.value for code in ReasonCode if code.printable)
 
 
@@ -98,7 +97,7 @@ class DocumentsSupplied(CaseForm):
     """Intake names the documents that came in. The desk then reads all documents again."""
 
     gate: ClassVar[str] = "documents"
-    roles: ClassVar[tuple[Role, ...]] = (Role.INTAKE, *_CREDIT_ROLES)
+    roles: ClassVar[tuple[Role, ...]] = MAY_ANSWER["documents"]
 
     decision: Literal["supplied", "withdraw"] = Field(
         title="What happened",
@@ -137,7 +136,7 @@ class ComplianceRuling(CaseForm):
     """Is the applicant the person on the list, or another person? Credit cannot override this."""
 
     gate: ClassVar[str] = "compliance"
-    roles: ClassVar[tuple[Role, ...]] = (Role.COMPLIANCE,)
+    roles: ClassVar[tuple[Role, ...]] = MAY_ANSWER["compliance"]
 
     decision: Literal["clear", "true_match"] = Field(
         title="Finding",
@@ -155,8 +154,6 @@ class ComplianceRuling(CaseForm):
 
 class _CreditRuling(CaseForm):
     """The fields and rules that both credit gates share."""
-
-    roles: ClassVar[tuple[Role, ...]] = _CREDIT_ROLES
 
     reason_code: str = Field(
         default="",
@@ -201,6 +198,7 @@ class UnderwriterRuling(_CreditRuling):
     """The underwriter approves, declines, adjusts the terms, or asks for documents."""
 
     gate: ClassVar[str] = "underwriter"
+    roles: ClassVar[tuple[Role, ...]] = MAY_ANSWER["underwriter"]
 
     decision: Literal["approve", "decline", "adjust", "request_documents"] = Field(
         title="Decision",
@@ -274,6 +272,7 @@ class SecondApproval(_CreditRuling):
     """A second person approves what is beyond one person's authority."""
 
     gate: ClassVar[str] = "second_approval"
+    roles: ClassVar[tuple[Role, ...]] = MAY_ANSWER["second_approval"]
 
     decision: Literal["approve", "decline"] = Field(
         title="Decision",
@@ -336,10 +335,6 @@ def _is_among(person: Person, others: Iterable[Person]) -> bool:
     return any(person.is_same_as(other) for other in others)
 
 
-MAY_ANSWER = {gate: form.roles for gate, form in GATES.items()}
-"""The roles that may answer at each gate. The deadlines may ask no other role."""
-
-
 def deadline_of(gate: str, role: Role) -> Deadline:
     """How long a role has for its answer at a gate, and what the system declares afterwards.
 
@@ -347,7 +342,7 @@ def deadline_of(gate: str, role: Role) -> Deadline:
     Raises RecordNotFoundError or RecordCorruptError naming the file that is missing or bad.
     """
     chosen = settings()
-    return load_deadlines(chosen.data_dir, MAY_ANSWER).of(
+    return load_deadlines(chosen.data_dir).of(
         gate,
         role,
         timeout_seconds=chosen.hitl_timeout_seconds,

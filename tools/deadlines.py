@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -11,8 +11,8 @@ from typing import Self
 from pydantic import model_validator
 
 from data.contracts.base import Contract
-from data.contracts.errors import RecordCorruptError, RecordNotFoundError
-from data.contracts.review import Role
+from data.contracts.errors import RecordNotFoundError
+from data.contracts.review import MAY_ANSWER, Role
 from data.settings import HitlOnTimeout
 from tools.versioned_data import load_versioned
 
@@ -68,6 +68,14 @@ class DeadlinePolicy(Contract):
                 raise ValueError("escalate_to must name another role")
         return self
 
+    @model_validator(mode="after")
+    def _asks_those_who_may_answer(self) -> Self:
+        """A role that receives a request may answer it."""
+        for gate, role in self.asked:
+            if role not in MAY_ANSWER.get(gate, ()):
+                raise ValueError(f"{role.value} may not answer at '{gate}'")
+        return self
+
     @property
     def asked(self) -> Iterator[tuple[str, Role]]:
         """Every gate with every role that can receive its requests, by escalation too."""
@@ -110,15 +118,6 @@ class DeadlinePolicy(Contract):
         )
 
 
-def load_deadlines(data_dir: Path, may_answer: Mapping[str, Collection[Role]]) -> DeadlinePolicy:
-    """Read `policy/deadlines.yaml`. `may_answer` gives the roles that may answer at each gate.
-
-    A role that receives a request may answer it. So the file must not send a request to a role
-    that the gate does not allow. Raises RecordNotFoundError or RecordCorruptError.
-    """
-    path = data_dir / "policy" / "deadlines.yaml"
-    policy = load_versioned(path, DeadlinePolicy)
-    for gate, role in policy.asked:
-        if role not in may_answer.get(gate, ()):
-            raise RecordCorruptError(f"{path.name}: {role.value} may not answer at '{gate}'")
-    return policy
+def load_deadlines(data_dir: Path) -> DeadlinePolicy:
+    """Read `policy/deadlines.yaml`. Raises RecordNotFoundError or RecordCorruptError."""
+    return load_versioned(data_dir / "policy" / "deadlines.yaml", DeadlinePolicy)

@@ -11,6 +11,7 @@ from data.contracts.base import Contract
 from data.contracts.errors import PackProblem, PolicyRefusedError, RecordCorruptError
 from data.contracts.notices import NoticeTerms
 from data.contracts.scorecard import Ensemble
+from data.contracts.watchlist import ScreeningTerms
 from tools.deadlines import DeadlinePolicy
 from tools.policy_pack import load_pack
 from tools.pricing import load_price_table
@@ -38,10 +39,19 @@ _KINDS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "deadlines": ("deadlines", _contract(DeadlinePolicy)),
     "creditor": ("notices", _contract(NoticeTerms)),
     "table": ("prices", load_price_table),
+    "max_list_age_days": ("screening", _contract(ScreeningTerms)),
     "attributes": ("scorecard", load_scorecard),
     "bands": ("ensemble", _contract(Ensemble)),
 }
 """The kind of a file and its loader, by a field that only files of this kind have."""
+
+
+def _refuse(path: Path) -> None:
+    known = ", ".join(sorted({kind for kind, _ in _KINDS.values()}))
+    raise RecordCorruptError(f"{path.name}: a file of no known kind; the desk reads {known}")
+
+
+_UNKNOWN = ("unknown", _refuse)
 
 
 def check_folder(folder: Path) -> tuple[CheckedFile, ...]:
@@ -62,9 +72,7 @@ def _checked(path: Path) -> CheckedFile:
     except RecordCorruptError as error:
         return CheckedFile(path.name, "unknown", "", (_as_problem(path, error),))
     fields = content if isinstance(content, dict) else {}
-    kind, load = next(
-        (_KINDS[field] for field in _KINDS if field in fields), ("unknown", lambda _: None)
-    )
+    kind, load = next((_KINDS[field] for field in _KINDS if field in fields), _UNKNOWN)
     version = str(fields.get("version", ""))
     return CheckedFile(path.name, kind, version, tuple(_problems(path, load)))
 

@@ -32,11 +32,15 @@ def load_prices(data_dir: Path, name: str = "prices") -> PriceTable:
 def load_price_table(path: Path) -> PriceTable:
     """Read a table. Raises RecordNotFoundError or RecordCorruptError.
 
-    A table that would price a loan in a state that it does not list is refused.
+    A table that would price a loan in a state that it does not list, or below its cost, is refused.
     """
     prices = load_versioned(path, PriceTable)
     if not prices.apr_caps.only_listed_states:
         raise RecordCorruptError(f"{path.name}: /apr_caps/only_listed_states: must be true")
+    if prices.floor is None:
+        raise RecordCorruptError(
+            f"{path.name}: /floor: is missing: no loan is priced below its cost"
+        )
     return prices
 
 

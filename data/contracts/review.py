@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -22,6 +23,17 @@ class Role(StrEnum):
     COMPLIANCE = "compliance"
     OPERATOR = "operator"
     VIEWER = "viewer"
+
+
+_CREDIT = (Role.UNDERWRITER, Role.SENIOR_UNDERWRITER)
+
+MAY_ANSWER: Mapping[str, tuple[Role, ...]] = {
+    "documents": (Role.INTAKE, *_CREDIT),
+    "compliance": (Role.COMPLIANCE,),
+    "underwriter": _CREDIT,
+    "second_approval": _CREDIT,
+}
+"""The roles that may answer at each gate. The deadlines may ask no other role."""
 
 
 class Channel(StrEnum):

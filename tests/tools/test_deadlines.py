@@ -11,7 +11,7 @@ import yaml
 from data.contracts.errors import RecordCorruptError, RecordNotFoundError
 from data.contracts.review import Role
 from data.settings import HitlOnTimeout, Settings
-from flows.review_forms import GATES, MAY_ANSWER
+from flows.review_forms import GATES
 from tools.deadlines import DeadlinePolicy, load_deadlines
 
 DATA = Settings().data_dir
@@ -20,7 +20,7 @@ DAY = 24 * 3600
 
 @pytest.fixture
 def deadlines() -> DeadlinePolicy:
-    return load_deadlines(DATA, MAY_ANSWER)
+    return load_deadlines(DATA)
 
 
 def written(
@@ -103,7 +103,7 @@ def test_a_gate_or_role_without_a_deadline_is_named(
 )
 def test_deadlines_that_make_no_sense_are_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(RecordCorruptError, match=r"deadlines\.yaml"):
-        load_deadlines(written(tmp_path, **wrong), MAY_ANSWER)
+        load_deadlines(written(tmp_path, **wrong))
 
 
 @pytest.mark.parametrize(
@@ -124,15 +124,15 @@ def test_a_request_goes_only_to_a_role_that_may_answer_it(
     passed_on = {"escalate_after": "P1D", "escalate_to": next_role} if next_role else {}
 
     with pytest.raises(RecordCorruptError, match=f"may not answer at '{gate}'"):
-        load_deadlines(written(tmp_path, gate, role, **passed_on), MAY_ANSWER)
+        load_deadlines(written(tmp_path, gate, role, **passed_on))
 
 
 def test_the_good_entry_of_these_tests_is_accepted(tmp_path: Path) -> None:
-    found = load_deadlines(written(tmp_path), MAY_ANSWER).of("underwriter", Role.UNDERWRITER)
+    found = load_deadlines(written(tmp_path)).of("underwriter", Role.UNDERWRITER)
 
     assert found.remind_after_seconds is None
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecordNotFoundError, match=r"deadlines\.yaml"):
-        load_deadlines(tmp_path, MAY_ANSWER)
+        load_deadlines(tmp_path)

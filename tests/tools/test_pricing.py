@@ -244,6 +244,10 @@ def _floor_without_a_grade(table: dict[str, Any]) -> None:
     del table["floor"]["default_probability"]["D"]
 
 
+def _no_floor(table: dict[str, Any]) -> None:
+    del table["floor"]
+
+
 def _rate_too_high(table: dict[str, Any]) -> None:
     table["rates"]["A"][12] = 0.74
 
@@ -259,6 +263,7 @@ def _rate_too_high(table: dict[str, Any]) -> None:
         _rate_too_high,
         _rate_below_the_floor,
         _floor_without_a_grade,
+        _no_floor,
     ],
 )
 def test_a_price_table_with_a_gap_or_a_slip_is_refused(tmp_path: Path, spoil: Any) -> None:

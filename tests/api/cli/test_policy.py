@@ -44,6 +44,7 @@ def test_the_shipped_files_are_sound(data: Path) -> None:
     assert (done.exit_code, done.stderr) == (0, "")
     assert f"personal-loan.yaml\tpolicy\t{load_policy(DATA).version}\t0\n" in done.stdout
     assert "scorecard-v1.json\tscorecard\t1.0.0\t0\n" in done.stdout
+    assert "unknown" not in done.stdout
 
 
 @pytest.mark.parametrize("place", ["", "policy"], ids=["data folder", "policy folder"])
@@ -69,7 +70,16 @@ def test_a_gap_is_refused_with_file_rule_and_field(data: Path, place: str) -> No
             ("sex", "name"),
         ),
         ("policy/prices.yaml", "ungraded_as: E", "ungraded_as: Z", ("", "ungraded_as")),
+        ("policy/prices.yaml", "\nfloor:", "\ncosts:", ("", "costs")),
         ("policy/authority.yaml", "unproven: 15000.00", "unproven: [", ("", "")),
+        ("policy/deadlines.yaml", "\n    compliance:", "\n    viewer:", ("", "")),
+        (
+            "policy/screening.yaml",
+            "clearance_days: 180",
+            "clearance_days: 0",
+            ("", "clearance_days"),
+        ),
+        ("policy/screening.yaml", "max_list_age_days: 7", "max_age: 7", ("", "")),
         (
             "policy/personal-loan.yaml",
             "    owner: legal\n",
