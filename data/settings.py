@@ -216,7 +216,7 @@ class Settings(BaseSettings):
     @property
     def imported_watchlists(self) -> Path:
         """The folder of the lists that `watchlist import` writes."""
-        return self.watchlist_dir or self.folder / "watchlists"
+        return (self.watchlist_dir or self.folder / "watchlists").expanduser().resolve()
 
     @property
     def keys_file(self) -> Path:

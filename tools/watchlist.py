@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -66,6 +65,9 @@ class Watchlists:
     terms: ScreeningTerms
     max_age_days: int | None = None
     """A limit for every list in place of those of the terms."""
+    required: tuple[Path, ...] = ()
+    """Folders that must be there: one that a setting names and that is missing clears no applicant,
+    because its lists would be left out in silence."""
 
     @classmethod
     def of(cls, settings: Settings) -> Watchlists:
@@ -74,6 +76,7 @@ class Watchlists:
             folders=(settings.data_dir / "watchlists", settings.imported_watchlists),
             terms=load_screening_terms(settings.data_dir),
             max_age_days=settings.watchlist_max_age_days,
+            required=(settings.imported_watchlists,) if settings.watchlist_dir else (),
         )
 
     @classmethod
@@ -106,6 +109,10 @@ class Watchlists:
         return frozenset(_edition(index.watchlist) for index in self._indexes())
 
     def _indexes(self) -> tuple[ScreeningIndex, ...]:
+        if not all(folder.is_dir() for folder in self.required):
+            raise WatchlistUnavailableError(
+                "the folder that CREDIT_DESK_WATCHLIST_DIR names is missing: import a list into it"
+            )
         files = [path for folder in self.folders for path in sorted(folder.glob("*.json"))]
         return tuple(_in_file(path) for path in files)
 
@@ -205,14 +212,22 @@ def _gravest_first(candidate: WatchlistCandidate) -> tuple[str, int, Decimal, st
 
 def _in_file(path: Path) -> ScreeningIndex:
     try:
-        state = path.stat()
-        return _read(path, state.st_mtime_ns, state.st_size)
+        found = path.stat()
+        state = (found.st_mtime_ns, found.st_size)
+        known = _built.get(path)
+        if known is None or known[0] != state:
+            known = _built[path] = (state, _read(path))
+        return known[1]
     except (OSError, StrictJsonError, ValidationError):
         raise WatchlistUnavailableError(f"{path.name} is missing or cannot be read") from None
 
 
-@lru_cache(maxsize=8)
-def _read(path: Path, mtime_ns: int, size: int) -> ScreeningIndex:
+_built: dict[Path, tuple[tuple[int, int], ScreeningIndex]] = {}
+"""The index of each file, with the file's time and size when it was read. Building one takes
+seconds, so none makes room for another; a new edition takes the place of the last."""
+
+
+def _read(path: Path) -> ScreeningIndex:
     content = parse_json(path.read_bytes(), "the list")
     return ScreeningIndex(Watchlist.model_validate(content))
 

@@ -13,6 +13,7 @@ import pytest
 
 from data.contracts.application import ApplicantRole
 from data.contracts.findings import WatchlistScreening, WatchlistStatus
+from data.settings import Settings
 from tools.watchlist import (
     Person,
     Watchlists,
@@ -169,6 +170,41 @@ def test_one_old_list_beside_a_current_one_clears_no_applicant(tmp_path: Path) -
 
     with pytest.raises(WatchlistUnavailableError, match="second is 305 days old"):
         _screen("Ada Prime", lists=lists)
+
+
+def test_a_folder_that_the_setting_names_and_that_is_missing_clears_no_applicant(
+    tmp_path: Path,
+) -> None:
+    named = Settings(home=tmp_path, watchlist_dir=tmp_path / "lists")
+
+    with pytest.raises(WatchlistUnavailableError, match="WATCHLIST_DIR names is missing"):
+        _screen("Ada Prime", lists=Watchlists.of(named))
+    (tmp_path / "lists").mkdir()
+    assert _screen("Ada Prime", lists=Watchlists.of(named)).status is WatchlistStatus.CLEAR
+
+
+def test_the_folder_of_a_desk_that_has_imported_no_list_may_be_missing(tmp_path: Path) -> None:
+    lists = Watchlists.of(Settings(home=tmp_path))
+
+    assert _screen("Ada Prime", lists=lists).status is WatchlistStatus.CLEAR
+
+
+def test_a_folder_is_named_from_the_home_of_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    assert Settings(watchlist_dir=Path("~/lists")).imported_watchlists == tmp_path / "lists"
+
+
+def test_no_list_is_read_again_because_there_are_many(tmp_path: Path) -> None:
+    for number in range(12):
+        lists = _file(tmp_path, _entry("Salim Adar"), name=f"list-{number:02}")
+
+    first, again = lists.current(AS_OF), lists.current(AS_OF)
+
+    assert len(first) == 12
+    assert all(one is other for one, other in zip(first, again, strict=True))
 
 
 def test_several_lists_are_screened_side_by_side(tmp_path: Path) -> None:
