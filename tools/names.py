@@ -115,14 +115,7 @@ NOTHING_ALIKE = Likeness(0.0, False, 0.0, ())
 @lru_cache(maxsize=1024)
 def normal_name(name: str) -> NormalName:
     """A name in normal form. A name of titles and placeholders only keeps them."""
-    parts = _SEPARATORS.split(name.translate(_JOINTS))
-    every = [
-        word
-        for part in parts
-        if any(map(str.isalnum, part))
-        for word in words_of(part)
-        if word.text
-    ]
+    every = _every_word(name)
     plain = [word for word in every if word.text not in _TITLES | _PLACEHOLDERS]
     words = [word for word in plain if word.text not in _SUFFIXES]
     suffix = next((_SUFFIXES[word.text] for word in plain if word.text in _SUFFIXES), "")
@@ -134,8 +127,22 @@ def normal_name(name: str) -> NormalName:
 
 
 def name_tokens(name: str) -> tuple[str, ...]:
-    """The words of a name in alphabetical order, in plain letters and without titles."""
-    return tuple(sorted(word.text for word in normal_name(name).words))
+    """All words of the name of a firm or a country, in alphabetical order and in plain letters.
+
+    What is a title or a suffix of a person belongs to such a name: General Motors, Senior Homes.
+    """
+    return tuple(sorted(word.text for word in _every_word(name)))
+
+
+def _every_word(name: str) -> list[Word]:
+    parts = _SEPARATORS.split(name.translate(_JOINTS))
+    return [
+        word
+        for part in parts
+        if any(map(str.isalnum, part))
+        for word in words_of(part)
+        if word.text
+    ]
 
 
 def likeness(first: str, second: str) -> Likeness:

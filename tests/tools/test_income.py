@@ -30,7 +30,13 @@ from tools.case_files import load_case
 from tools.income import IncomeMethod, VerifiedIncome, verify_income
 from tools.income_verdict import deviation, income_stipulations, verdict
 from tools.pay_cadence import pay_frequency
-from tools.payroll import monthly_from_pay, payroll_deposits, recurring_monthly
+from tools.payroll import (
+    monthly_from_pay,
+    names_employer,
+    payroll_deposits,
+    recurring_monthly,
+    same_employer,
+)
 
 DATA = Path("data")
 
@@ -351,6 +357,16 @@ def test_pay_is_recognised_by_the_employers_name() -> None:
     assert len(payroll_deposits([_statement(named)], "Prairie Freight Cooperative")[0]) == 3
     assert payroll_deposits([_statement(strange)], "Prairie Freight Cooperative")[0] == ()
     assert payroll_deposits([_statement(named)], "")[0] == ()
+
+
+@pytest.mark.parametrize("employer", ["General Motors", "President Hotel", "Senior Homes"])
+def test_a_word_that_is_a_title_of_people_belongs_to_the_name_of_a_firm(employer: str) -> None:
+    first, second = employer.split()
+
+    assert names_employer(f"ACH {employer.upper()} 8812", employer)
+    assert not names_employer(f"ACH {second.upper()} CREDIT", employer)
+    assert not same_employer(f"{first} Foods", employer)
+    assert same_employer(f"{employer}, Inc.", employer)
 
 
 def test_the_same_deposit_on_two_statements_is_one_deposit() -> None:
