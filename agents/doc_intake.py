@@ -165,20 +165,16 @@ def _completeness(checklist: tuple[ChecklistItem, ...]) -> Completeness:
 
 def _stipulations(application: Application) -> tuple[Stipulation, ...]:
     as_of = application.as_of_date
-    streets = [applicant.street_address_on(as_of) for applicant in application.applicants]
-    present = [
-        street or applicant.addresses[0]
-        for street, applicant in zip(streets, application.applicants, strict=True)
-    ]
+    homes = [applicant.residence_on(as_of) for applicant in application.applicants]
     asked: list[Stipulation] = []
-    if None in streets:
+    if not all(applicant.street_address_on(as_of) for applicant in application.applicants):
         asked.append(
             Stipulation(
                 code="street_address_required",
                 text="Name the street address where you live; a post office box is not enough.",
             )
         )
-    if any(not postal_code_fits_state(address) for address in present):
+    if any(not postal_code_fits_state(address) for address in homes):
         asked.append(
             Stipulation(
                 code="confirm_postal_code", text="Confirm the ZIP code; it is not of the state."

@@ -8,10 +8,13 @@ rate that is higher by the lender's margin. All amounts are US dollars per month
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
+from typing import NamedTuple
 
-from data.contracts.application import Applicant, Application, Ownership
+from data.contracts.application import Address, Applicant, Application, Ownership
 from data.contracts.base import Money
 from data.contracts.errors import ToolError
 from data.contracts.findings import AffordabilityFinding, BureauFinding, IncomeFinding
@@ -21,6 +24,7 @@ from data.rounding import cents, ratio
 from tools.amortization import A_MONTH, level_payment, principal_for
 from tools.apr import time_to_first_payment
 from tools.base import tool
+from tools.street_address import same_address
 
 
 @dataclass(frozen=True)
@@ -118,9 +122,9 @@ def affordability_question(
         verified_income=income.verified_monthly,
         net_income=_net(income, income.verified_monthly, terms),
         obligations=bureau.monthly_obligations,
-        housing=_housing(homes, mortgage),
+        housing=_housing(homes, mortgage, application.as_of_date),
         adults=len(application.applicants),
-        dependents=sum(max(person.dependents for person in people) for people in homes),
+        dependents=sum(max(person.dependents for person in home.people) for home in homes),
         first_months=time_to_first_payment(
             application.as_of_date, application.first_payment_on
         ).length,
@@ -135,26 +139,37 @@ def _net(income: IncomeFinding, verified: Money, terms: AffordabilityTerms) -> D
     return min(verified, income.net_monthly + estimated)
 
 
-def _homes(application: Application) -> list[list[Applicant]]:
+class _Home(NamedTuple):
+    """The applicants who live at one address, and that address."""
+
+    address: Address
+    people: list[Applicant]
+
+
+def _homes(application: Application) -> list[_Home]:
     """The applicants by home. Those of one home share its payment and its dependents."""
-    homes: dict[tuple[str, str], list[Applicant]] = {}
+    homes: list[_Home] = []
     for applicant in application.applicants:
-        present = applicant.addresses[0]
-        home = (present.line1.casefold().strip(), present.postal_code[:5])
-        homes.setdefault(home, []).append(applicant)
-    return list(homes.values())
+        lives_at = applicant.residence_on(application.as_of_date)
+        shared = (home for home in homes if same_address(home.address, lives_at))
+        home = next(shared, None)
+        if home is None:
+            homes.append(_Home(lives_at, [applicant]))
+        else:
+            home.people.append(applicant)
+    return homes
 
 
-def _housing(homes: list[list[Applicant]], mortgage: Decimal) -> Decimal:
+def _housing(homes: Sequence[_Home], mortgage: Decimal, as_of: date) -> Decimal:
     """The payments for the homes, and a mortgage elsewhere.
 
     The payment that an owner states and the one in the credit file may be for the same mortgage,
     so the larger counts. A tenant with a mortgage pays both.
     """
     owned, rented = Decimal(0), Decimal(0)
-    for people in homes:
-        payment = max(person.housing_payment_monthly for person in people)
-        if any(person.addresses[0].ownership is Ownership.OWN for person in people):
+    for home in homes:
+        payment = max(person.housing_payment_monthly for person in home.people)
+        if any(person.residence_on(as_of).ownership is Ownership.OWN for person in home.people):
             owned += payment
         else:
             rented += payment

@@ -18,10 +18,9 @@ from data.rounding import match_score
 from tools.base import tool
 from tools.mrz import mrz_agrees
 from tools.names import MATCHES_FROM, likeness
-from tools.street_address import address_likeness
+from tools.street_address import CLOSE_FROM, address_likeness
 
 _FORGED_FROM = Decimal("0.5")
-_CLOSE_ADDRESS = 85.0
 
 _UNCHECKED = FieldMatch(level=MatchLevel.NOT_CHECKED)
 
@@ -126,7 +125,7 @@ def _match_address(stated: tuple[Address, ...], shown: Address | None) -> FieldM
     best = max(address_likeness(address, shown) for address in stated)
     if best == 100:
         return _match(MatchLevel.EXACT, best)
-    return _match(MatchLevel.CLOSE if best >= _CLOSE_ADDRESS else MatchLevel.NONE, best)
+    return _match(MatchLevel.CLOSE if best >= CLOSE_FROM else MatchLevel.NONE, best)
 
 
 def _match_ssn(stated: str, on_file: str | None) -> FieldMatch:

@@ -89,6 +89,15 @@ class StreetAddress:
     name: str
 
 
+CLOSE_FROM = 85.0
+"""From this likeness on, two addresses are one, with a slip in the name of the street."""
+
+
+def same_address(first: Address, second: Address) -> bool:
+    """Whether two addresses are one, however they are abbreviated."""
+    return address_likeness(first, second) >= CLOSE_FROM
+
+
 def address_likeness(first: Address, second: Address) -> float:
     """The similarity of two addresses from 0 to 100.
 

@@ -196,9 +196,9 @@ class Applicant(PersonalRecord):
         )
         return next((address for address in present if address.is_street), None)
 
-    def state_on(self, day: date) -> str:
-        """The state of residence, from the present street address where there is one."""
-        return (self.street_address_on(day) or self.addresses[0]).state
+    def residence_on(self, day: date) -> Address:
+        """Where the applicant lives: the present street address, or the first one without any."""
+        return self.street_address_on(day) or self.addresses[0]
 
     def age_on(self, day: date) -> int:
         """Completed years of life."""
@@ -255,7 +255,7 @@ class Application(PersonalRecord):
     @property
     def residence_state(self) -> str:
         """Where the primary applicant lives on the as-of date."""
-        return self.primary.state_on(self.as_of_date)
+        return self.primary.residence_on(self.as_of_date).state
 
     def day_of(self, moment: datetime) -> date:
         """The day of an instant where the primary applicant lives (see `data.zones`)."""

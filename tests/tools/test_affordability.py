@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.contracts.application import Application
 from data.contracts.bureau import BureauStatus
 from data.contracts.case import CaseFile
 from data.contracts.errors import ToolError
@@ -241,3 +242,37 @@ def test_two_applicants_at_one_address_pay_for_it_once() -> None:
     assert question is not None
     assert question.housing == max(stated)
     assert question.adults == 2
+
+
+@pytest.mark.parametrize(
+    ("second", "homes"),
+    [
+        ({"line1": "410 Alder St."}, 1),
+        ({"line1": "410 Adler Street"}, 1),
+        ({"line1": "412 Alder Street"}, 2),
+        ({"line1": "410 Alder Street Apt 2"}, 2),
+    ],
+)
+def test_one_home_is_one_however_its_address_is_written(second: dict[str, str], homes: int) -> None:
+    content = load_case(DATA, "jo-kit-joint").application.model_dump(mode="json")
+    content["applicants"][0]["addresses"] = [_HOME, _BOX]
+    content["applicants"][1]["addresses"] = [_BOX, _HOME | second]
+    for applicant in content["applicants"]:
+        applicant |= {"housing_payment_monthly": "1000.00", "dependents": 1}
+    application = Application.model_validate(content)
+
+    question = affordability_question(application, _income(), _bureau(), TERMS, Decimal("0.1299"))
+
+    assert question is not None
+    assert question.housing == 1000 * homes
+    assert question.dependents == homes
+
+
+_HOME = {
+    "line1": "410 Alder Street",
+    "city": "Springfield",
+    "state": "IL",
+    "postal_code": "62704",
+    "ownership": "rent",
+}
+_BOX = _HOME | {"line1": "PO Box 12"}
