@@ -43,7 +43,6 @@ def policy_facts(
         "product": application.product,
         "amount_requested": application.amount_requested,
         "term_months": application.term_months,
-        "youngest_age": min(applicant.age_on(day) for applicant in application.applicants),
         "covered_borrower": _any_known(
             applicant.military_covered_borrower for applicant in application.applicants
         ),
@@ -83,17 +82,14 @@ def facts_with_terms(
 def _residence(application: Application, pack: RulePack, prices: PriceTable) -> dict[str, Any]:
     """The facts that follow from where the applicants live; of two states the stricter counts."""
     day, people = application.as_of_date, application.applicants
-    streets = [applicant.street_address_on(day) for applicant in people]
-    states = [
-        (street or applicant.addresses[0]).state
-        for street, applicant in zip(streets, people, strict=True)
-    ]
+    homes = [applicant.residence_on(day) for applicant in people]
+    states = [home.state for home in homes]
     caps = [prices.apr_caps.in_state(state) for state in states]
     strictest = min(range(len(people)), key=lambda place: caps[place] or 0)
     known: dict[str, Any] = {
         "state": states[strictest],
         "apr_cap": caps[strictest],
-        "street_address": None not in streets,
+        "street_address": all(applicant.street_address_on(day) for applicant in people),
     }
     if pack.capacity is not None:
         lacking = [

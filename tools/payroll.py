@@ -41,13 +41,6 @@ def money_in(statements: Iterable[BankStatement]) -> tuple[Transaction, ...]:
     )
 
 
-def payroll_deposits(statements: Iterable[BankStatement], employer: str) -> Pay:
-    """The pay deposits, oldest first, and their frequency."""
-    return with_frequency(
-        deposit for deposit in money_in(statements) if is_payroll(deposit, employer)
-    )
-
-
 def with_frequency(deposits: Iterable[Transaction]) -> Pay:
     """Deposits of pay with the frequency at which they arrived."""
     pay = tuple(deposits)

@@ -1,4 +1,4 @@
-"""Checks postal addresses of the United States: post office boxes, ZIP codes and states."""
+"""Checks whether ZIP codes and states of the United States go together."""
 
 from __future__ import annotations
 
@@ -33,11 +33,6 @@ _RANGES = {
 }
 """The ZIP codes of territories, freely associated states and the armed forces abroad, from the
 first to the last prefix."""
-
-
-def is_po_box(address: Address) -> bool:
-    """Whether the address is a post office box, which cannot be a residence."""
-    return not address.is_street
 
 
 def postal_code_fits_state(address: Address) -> bool:

@@ -76,14 +76,6 @@ def pd_of(score: float, card: Scorecard) -> float:
     return 1 / (1 + math.exp((score - offset) / factor))
 
 
-def score_of(pd: float, card: Scorecard) -> float:
-    """The score for a probability of default, which must be strictly between 0 and 1."""
-    if not 0 < pd < 1:
-        raise ValueError("a probability of default must lie strictly between 0 and 1")
-    factor, offset = _scale(card)
-    return offset + factor * math.log((1 - pd) / pd)
-
-
 def _scale(card: Scorecard) -> tuple[float, float]:
     factor = card.pdo / math.log(2)
     return factor, card.base_score - factor * math.log(card.base_odds)

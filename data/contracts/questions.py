@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from data.contracts.application import NonNegativeMoney, StateCode
+from data.contracts.application import NonNegativeMoney
 from data.contracts.base import Contract, Day, Money, Rate, Sha256
 from data.contracts.decision import (
     Condition,
@@ -61,8 +61,6 @@ class PricingQuestion(Contract):
     grade: Grade | None
     """None when no scorecard could score; such a loan has its own price."""
     ability: AffordabilityFinding | None
-    state: StateCode
-    covered_borrower: bool
     as_of_date: Day
     first_payment_on: Day | None = None
     is_approved: bool = False

@@ -19,15 +19,12 @@ async def price(
 ) -> Pricing:
     """Price the terms asked for, and to the cent the terms that an underwriter has set."""
     book, application, risk = agents().rulebook, case.application, evidence.risk
-    facts = facts_of(book, case, evidence)
     finding = await ask(
         agents().pricer,
         PricingQuestion(
-            facts=facts,
+            facts=facts_of(book, case, evidence),
             grade=risk.grade if risk else None,
             ability=risk.ability if risk else None,
-            state=facts.state,
-            covered_borrower=facts.covered_borrower is not False,
             as_of_date=application.as_of_date,
             first_payment_on=application.first_payment_on,
             is_approved=policy.recommendation is Recommendation.APPROVE,

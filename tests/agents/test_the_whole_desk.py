@@ -101,8 +101,6 @@ async def decide(case: CaseFile) -> Judged:
             facts=facts,
             grade=risk.grade if risk else None,
             ability=risk.ability if risk else None,
-            state=facts.state,
-            covered_borrower=facts.covered_borrower is not False,
             as_of_date=application.as_of_date,
         )
     )

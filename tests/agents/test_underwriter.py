@@ -45,7 +45,6 @@ FACTS = PolicyFacts.model_validate(
         "amount_requested": "15000",
         "term_months": 48,
         "state": "IL",
-        "youngest_age": 40,
         "covered_borrower": False,
     }
 )
@@ -104,8 +103,6 @@ async def test_the_requested_loan_is_priced_even_without_a_known_income() -> Non
             facts=FACTS,
             grade=Grade.C,
             ability=None,
-            state="IL",
-            covered_borrower=False,
             as_of_date=AS_OF,
         )
     )
@@ -123,8 +120,6 @@ async def test_a_loan_without_a_lawful_price_gives_a_warning() -> None:
             facts=FACTS,
             grade=Grade.C,
             ability=None,
-            state="IL",
-            covered_borrower=False,
             as_of_date=AS_OF,
         )
     )

@@ -31,14 +31,22 @@ from tools.income import IncomeMethod, VerifiedIncome, verify_income
 from tools.income_verdict import deviation, income_stipulations, verdict
 from tools.pay_cadence import pay_frequency
 from tools.payroll import (
+    Pay,
+    is_payroll,
+    money_in,
     monthly_from_pay,
     names_employer,
-    payroll_deposits,
     recurring_monthly,
     same_employer,
+    with_frequency,
 )
 
 DATA = Path("data")
+
+
+def _pay(statements: Iterable[BankStatement], employer: str) -> Pay:
+    """The deposits of one employer's pay."""
+    return with_frequency(moved for moved in money_in(statements) if is_payroll(moved, employer))
 
 
 def _case(*documents: Document, stated: str = "5200.00", **applicant: Any) -> CaseFile:
@@ -344,7 +352,7 @@ def test_income_without_documents_is_unverifiable() -> None:
 def test_how_often_pay_arrives_is_read_from_the_gaps(
     every: int, cadence: PayFrequency | None
 ) -> None:
-    pay, found = payroll_deposits([_statement(_moves("500.00", 5, every=every))], "")
+    pay, found = _pay([_statement(_moves("500.00", 5, every=every))], "")
 
     assert len(pay) == 5
     assert found is cadence
@@ -354,9 +362,9 @@ def test_pay_is_recognised_by_the_employers_name() -> None:
     named = _moves("1.00", 3, category="other", text="ACH PRAIRIE FREIGHT COOPERATIVE 8812")
     strange = _moves("1.00", 3, category="other", text="ACH FREIGHT REFUND")
 
-    assert len(payroll_deposits([_statement(named)], "Prairie Freight Cooperative")[0]) == 3
-    assert payroll_deposits([_statement(strange)], "Prairie Freight Cooperative")[0] == ()
-    assert payroll_deposits([_statement(named)], "")[0] == ()
+    assert len(_pay([_statement(named)], "Prairie Freight Cooperative")[0]) == 3
+    assert _pay([_statement(strange)], "Prairie Freight Cooperative")[0] == ()
+    assert _pay([_statement(named)], "")[0] == ()
 
 
 @pytest.mark.parametrize("employer", ["General Motors", "President Hotel", "Senior Homes"])
@@ -372,11 +380,11 @@ def test_a_word_that_is_a_title_of_people_belongs_to_the_name_of_a_firm(employer
 def test_the_same_deposit_on_two_statements_is_one_deposit() -> None:
     statement = _statement(_moves("500.00", 4))
 
-    assert len(payroll_deposits([statement, statement], "")[0]) == 4
+    assert len(_pay([statement, statement], "")[0]) == 4
 
 
 def test_two_deposits_are_not_recurring() -> None:
-    pay, cadence = payroll_deposits([_statement(_moves("500.00", 2))], "")
+    pay, cadence = _pay([_statement(_moves("500.00", 2))], "")
 
     assert recurring_monthly(pay, cadence) is None
 
@@ -385,7 +393,7 @@ def test_a_bonus_does_not_move_the_median() -> None:
     moves = [*_moves("1000.00", 5), *_moves("9000.00", 1)]
     moves[-1] = moves[-1].model_copy(update={"posted_on": date(2026, 10, 23)})
 
-    pay, _ = payroll_deposits([_statement(moves)], "")
+    pay, _ = _pay([_statement(moves)], "")
 
     assert recurring_monthly(pay, PayFrequency.MONTHLY) == Decimal("1000.00")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import csv
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.contracts.case import CaseFile
-from tools.portfolio.csv_cells import write_csv
 
 
 def flat(value: Any, name: str = "") -> dict[str, Any]:
@@ -31,12 +32,29 @@ def flat(value: Any, name: str = "") -> dict[str, Any]:
 
 
 def csv_of(folder: Path, cases: Iterable[CaseFile]) -> Path:
-    """A portfolio in CSV, by the writer for exports."""
-    rows = [flat(case.model_dump(mode="json")) for case in cases]
+    """A portfolio in CSV. A missing value is an empty cell."""
     path = folder / "applications.csv"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        write_csv(file, sorted({name for row in rows for name in row}), rows)
+    write_table(path, [flat(case.model_dump(mode="json")) for case in cases])
     return path
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows of a CSV with a header. An apostrophe keeps a spreadsheet from running a cell."""
+    columns = sorted({name for row in rows for name in row})
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(columns)
+        table.writerows([_cell(row.get(column)) for column in columns] for row in rows)
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    plain = text.lstrip("'")
+    begins = plain[:1] in ("\t", "\r") or plain.lstrip()[:1] in tuple("=+-@＝＋－＠")
+    return f"'{text}" if begins and not _NUMBER.fullmatch(plain) else text
+
+
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 def parquet_of(folder: Path, cases: Iterable[CaseFile], group: int = 1000) -> Path:

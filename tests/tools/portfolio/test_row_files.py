@@ -14,8 +14,7 @@ import pytest
 
 from data.contracts.portfolio import PortfolioRow, RejectedRow
 from tests.tools.portfolio.portfolios import ADA, BEN, bundle, lines_of, read, row, told
-from tests.tools.portfolio.tables import flat
-from tools.portfolio.csv_cells import write_csv
+from tests.tools.portfolio.tables import flat, write_table
 from tools.portfolio.row_files import MAX_DOCUMENT_BYTES
 
 PARTS = ("application", "bureau_report", "fraud_signals")
@@ -53,8 +52,7 @@ def test_a_row_of_paths_is_the_case_that_the_files_hold(tmp_path: Path) -> None:
 
 def test_a_row_of_csv_may_name_files_too(tmp_path: Path) -> None:
     value = flat(unpacked(tmp_path, bundle()))
-    with (tmp_path / "applications.csv").open("w", newline="") as file:
-        write_csv(file, list(value), [value])
+    write_table(tmp_path / "applications.csv", [value])
 
     (found,) = read(tmp_path / "applications.csv")
 
