@@ -58,13 +58,15 @@ async def underwrite_inline(
     options: RunOptions | None = None,
     answers: PreparedAnswers | None = None,
     agent_policy: AgentPolicy | None = None,
+    saved: Checkpoint | None = None,
 ) -> Underwritten:
     """Take one application through the root flow, by one rulebook.
 
     Load the rulebook once and pass the same object for every application. Several applications
     may be under way in one event loop, and several loops in threads of one process.
 
-    `run_id` is the name of the run in the checkpoint and in the request, by default the
+    With `saved`, the run goes on from that checkpoint and asks no finished stage again. `run_id` is
+    the name of the run in the checkpoint and in the request, by default the
     application's id. A gate without an answer in `answers` ends the run; the checkpoint does not
     hold the answers that were given before it.
 
@@ -77,6 +79,7 @@ async def underwrite_inline(
             agent_policy=agent_policy or AgentPolicy(),
             answers=answers or PreparedAnswers(),
             record=record,
+            saved=saved,
         )
     )
     try:

@@ -82,6 +82,29 @@ def run_lines(run: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def preview_lines(shown: Mapping[str, Any]) -> list[str]:
+    """What a ruling would bring, in a few lines."""
+    if shown["asks_next"]:
+        return [f"Not answered. The run would ask next at '{shown['asks_next']}'"]
+    reasons = reasons_of(shown)
+    lines = [
+        f"Not answered. The outcome would be: {_words(shown['outcome'])}"
+        + (f" ({reasons})" if reasons else "")
+    ]
+    if offer := shown["offer"]:
+        lines.append(f"Offer: {offer_of(offer)}, APR {float(offer['apr']):.2%}")
+    lines += [f"Condition: {condition['text']}" for condition in shown["conditions"]]
+    lines += [
+        f"Rule {rule['rule_id']}: {_words(rule['status'])}, {rule['outcome']}"
+        for rule in shown["rules"]
+    ]
+    if shown["is_override"]:
+        lines.append("Against the policy: an override")
+    if shown["needs_second_person"]:
+        lines.append("A second person has to agree")
+    return lines
+
+
 def offer_of(offer: Mapping[str, Any] | None) -> str:
     """The terms of an offer in words; empty without an offer."""
     if not offer:

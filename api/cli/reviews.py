@@ -35,6 +35,10 @@ Idempotency = Annotated[
     str | None, typer.Option(help="The same key and answer again changes nothing.")
 ]
 
+Preview = Annotated[
+    bool, typer.Option("--preview", help="Say what the answer would bring; send none.")
+]
+
 _NOTHING_OPEN = frozenset({404, 409, 410})
 _COLUMNS = (
     *("Run", "Due in", "Waits", "Role", "Gate"),
@@ -119,6 +123,7 @@ def answer(
     documents: Documents = None,
     idempotency_key: Idempotency = None,
     set_: options.Settings = None,
+    preview: Preview = False,
     follow: options.Follow = False,
     as_json: options.AsJson = False,
     api: options.Api = None,
@@ -136,6 +141,8 @@ def answer(
     second_approval: `approve`, or `decline` with --reason-code.
 
     Against the policy (an override), `approve` and `adjust` need a --reason-code too.
+
+    With --preview nothing is answered: the price, the rules and the outcome are shown.
     """
     from api.cli.values import parse_settings
 
@@ -154,6 +161,9 @@ def answer(
         from api.cli.following import show_run
 
         body = fields | await _address(desk, run_id, gate)
+        if preview:
+            _show_preview(await desk.post(f"/runs/{run_id}/hitl/preview", body), as_json)
+            return
         path = f"/runs/{run_id}/hitl"
         run = await desk.post(path, body, idempotency_key=idempotency_key)
         lines = [
@@ -163,6 +173,15 @@ def answer(
         await show_run(desk, run, lines, follow=follow, as_json=as_json)
 
     ask(api, home, send)
+
+
+def _show_preview(shown: dict[str, Any], as_json: bool) -> None:
+    from api.cli.output import preview_lines, print_json
+
+    if as_json:
+        print_json(shown)
+    else:
+        typer.echo("\n".join(preview_lines(shown)))
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Response
 from api.deps import CallerDep, DeskDep, IdempotencyKey, RequestNamed, RunId
 from api.json_route import JsonRoute
 from api.problems import answers, header
+from data.contracts.preview import RulingPreview
 from data.contracts.review import Claim, Role
 from data.contracts.runs import RunSummary
 from flows.service.requests import Answer, ClaimRequest, InboxPage, OpenRequest
@@ -53,6 +54,24 @@ async def answer_request(
     409 `stale_request` when the run asks something else by now.
     """
     return await desk.answer(run_id, body, caller, idempotency_key, request_id)
+
+
+@router.post(
+    "/runs/{run_id}/hitl/preview",
+    responses=answers(400, 403, 404, 409, 410, 413, 415, 422, 503),
+)
+async def preview_answer(
+    run_id: RunId,
+    body: Answer,
+    desk: DeskDep,
+    caller: CallerDep,
+    request_id: RequestNamed = None,
+) -> RulingPreview:
+    """What an answer would bring: price, APR, rules, and whether a second person is needed.
+
+    Takes the body of the answer, checks it as the answer is checked, and stores nothing.
+    """
+    return await desk.preview(run_id, body, caller, request_id)
 
 
 @router.post("/runs/{run_id}/claim", responses=answers(400, 403, 404, 409, 410, 413, 415, 422, 503))

@@ -53,6 +53,7 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("GET", "/inbox"): _ALL,
     ("GET", "/runs/{run_id}/hitl"): _ALL,
     ("POST", "/runs/{run_id}/hitl"): _DECIDES,
+    ("POST", "/runs/{run_id}/hitl/preview"): _DECIDES,
     ("POST", "/runs/{run_id}/claim"): _DECIDES,
     ("DELETE", "/runs/{run_id}/claim"): _DECIDES,
     ("GET", "/screenings"): frozenset({Role.COMPLIANCE}),

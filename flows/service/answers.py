@@ -11,8 +11,8 @@ from data.contracts.errors import AlreadyAnsweredError, ConflictError, StaleRequ
 from data.contracts.review import Answerer, Claim, Review, ReviewStatus
 from data.contracts.runs import RunStatus
 from data.settings import Settings
-from flows.case import case_on_file, review_case
-from flows.review_forms import bound, form_at
+from flows.case import ReviewCase, case_on_file, review_case
+from flows.review_forms import CaseForm, bound, form_at
 from flows.runtime.execution.gate_form import filled_in, judge
 from flows.runtime.ledger import applications, reviews, runs
 from flows.runtime.ledger.database import Ledger
@@ -23,12 +23,18 @@ from tools.personal_data_filter import require_no_personal_data
 
 
 @dataclass(frozen=True)
-class _Judged:
+class Judged:
     """An answer that meets every rule, and the request that it is for."""
 
     review: Review
-    fields: dict[str, Any]
+    form: CaseForm
     by: Answerer
+    about: ReviewCase
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The filled-in form as the ledger keeps it."""
+        return self.form.model_dump(mode="json")
 
 
 async def record(
@@ -47,25 +53,34 @@ async def record(
     AuthorityError, AnswerRejectedError, AlreadyAnsweredError, ClaimedError, ReviewTimeoutError,
     and ConflictError when the run has ended; nothing is changed then.
     """
-    named = {request_id, answer.request_id} - {None}
-
-    def check(connection: sa.Connection) -> _Judged:
-        run = runs.find(connection, run_id)
-        review = _target(connection, run, answer, idempotency_key)
-        if named - {review.request_id}:
-            raise StaleRequestError(
-                f"the run asks for {review.request_id} by now: read the request again"
-            )
-        return _judged(connection, settings, run, review, answer, caller)
-
-    judged = await ledger.read(check)
+    found = await ledger.read(judged, settings, run_id, answer, caller, idempotency_key, request_id)
+    review, fields, by = found.review, found.fields, found.by
 
     def enter(connection: sa.Connection) -> Review:
-        if reviews.answer(connection, judged.review, judged.fields, judged.by, idempotency_key):
-            cleared.propose(connection, settings, judged.review, judged.fields, judged.by.person)
-        return judged.review.model_copy(update={"fields": judged.fields})
+        if reviews.answer(connection, review, fields, by, idempotency_key):
+            cleared.propose(connection, settings, review, fields, by.person)
+        return review.model_copy(update={"fields": fields})
 
     return await ledger.write(enter)
+
+
+def judged(
+    connection: sa.Connection,
+    settings: Settings,
+    run_id: str,
+    answer: Answer,
+    caller: Caller,
+    idempotency_key: str | None = None,
+    request_id: str | None = None,
+) -> Judged:
+    """Hold an answer to every rule, by the run's own case. Raises as `record` does."""
+    run = runs.find(connection, run_id)
+    review = _target(connection, run, answer, idempotency_key)
+    if {request_id, answer.request_id} - {None, review.request_id}:
+        raise StaleRequestError(
+            f"the run asks for {review.request_id} by now: read the request again"
+        )
+    return _judged(connection, settings, run, review, answer, caller)
 
 
 def _target(
@@ -87,9 +102,9 @@ def _judged(
     review: Review,
     answer: Answer,
     caller: Caller,
-) -> _Judged:
-    """Judge an answer by the run's own case, before anything is written."""
-    form = bound(form_at(answer.gate), review_case(connection, run))
+) -> Judged:
+    about = review_case(connection, run)
+    form = bound(form_at(answer.gate), about)
     proven_name = {"reviewer": caller.name} if caller.proven else {}
     filled = filled_in(form, answer.fields | proven_name)
     by = Answerer(
@@ -104,7 +119,7 @@ def _judged(
         if run.status.has_ended:
             raise ConflictError(f"run {run.run_id} has ended: it is {run.status.value}")
         judge(filled, review.request, by, applications.document_ids(connection, run.run_id))
-    return _Judged(review, filled.model_dump(mode="json"), by)
+    return Judged(review, filled, by, about)
 
 
 async def claim(

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from data.contracts.batch import BatchSummary
 from data.contracts.errors import CreditDeskError
+from data.contracts.preview import RulingPreview
 from data.contracts.review import Claim, Review
 from data.contracts.runs import Clearance, RunSummary
 from data.settings import Settings
@@ -34,7 +35,7 @@ from flows.runtime.prefect_api.launch import launch
 from flows.runtime.prefect_api.wake import deliver_answer
 from flows.runtime.worker.batches import find_drivers
 from flows.runtime.worker.sweep import SWEEP_SECONDS, SweepCursor, sweep
-from flows.service import answers, batches, cleared, documents, forks, submissions
+from flows.service import answers, batches, cleared, documents, forks, previews, submissions
 from flows.service.batches import BatchQueries, PortfolioFile
 from flows.service.queries import DeskQueries
 from flows.service.requests import (
@@ -176,6 +177,15 @@ class DeskService(DeskQueries):
         )
         self._run_errand(self._wake(review))
         return await self.run(run_id)
+
+    async def preview(
+        self, run_id: str, answer: Answer, caller: Caller, request_id: str | None = None
+    ) -> RulingPreview:
+        """Say what an answer would bring; nothing is stored. Raises as `answer` does."""
+        run = await self.ledger.read(runs.find, run_id)
+        await forks.require_able_to_go_on(self.ledger, self._settings, run)
+        ledger, settings = self.ledger, self._settings
+        return await previews.preview(ledger, settings, run, answer, caller, request_id)
 
     async def claim(self, run_id: str, request: ClaimRequest, caller: Caller) -> Claim:
         """Keep what a run asks for one reviewer, for a while; again, to keep it longer."""

@@ -12,9 +12,12 @@ import httpx
 from fastapi import FastAPI
 
 from api.app import create_app
+from data.contracts.decision import Condition, Outcome
 from data.contracts.errors import RecordNotFoundError
 from data.contracts.notices import Notice, NoticeKind
 from data.contracts.personal import masked
+from data.contracts.policy import ReasonCode
+from data.contracts.preview import RulingPreview
 from data.contracts.review import Review, ReviewRequest, ReviewStatus, Role
 from data.contracts.runs import Links, RunStatus, RunSummary
 from data.settings import Settings
@@ -74,6 +77,18 @@ REVIEW = Review(
     due_at=MOMENT,
 )
 
+
+PREVIEW = RulingPreview(
+    run_id=RUN_ID,
+    request_id=REVIEW.request_id,
+    gate="underwriter",
+    decision="approve",
+    needs_second_person=True,
+    is_override=True,
+    outcome=Outcome.DECLINE,
+    principal_reasons=(ReasonCode.EXCESSIVE_OBLIGATIONS,),
+    conditions=(Condition(code="confirm_income", text="Confirm the income."),),
+)
 
 DECISION: dict[str, Any] = {
     "decision_id": "3f1a3c52-7c57-5d1b-9a52-0f3a7a0c5f11",
@@ -146,6 +161,12 @@ class FakeDesk(DeskService):
     ) -> RunSummary:
         self._note(run_id, answer, caller, idempotency_key, request_id)
         return summary()
+
+    async def preview(
+        self, run_id: str, answer: Answer, caller: Caller, request_id: str | None = None
+    ) -> RulingPreview:
+        self._note(run_id, answer, caller, request_id)
+        return PREVIEW
 
     async def inbox(
         self, role: Role | None = None, limit: int = 100, cursor: str | None = None

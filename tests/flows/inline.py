@@ -77,6 +77,8 @@ class Script(PreparedAnswers):
         self._steps = list(steps)
         self._posted = posted
         self.asked: list[tuple[str, ReviewRequest]] = []
+        self.given: list[Answered[Any]] = []
+        """The answers to them, as far as there were any."""
 
     async def pass_through(
         self, form: type[F], visit: int, request: ReviewRequest, waiting: Draft
@@ -90,6 +92,7 @@ class Script(PreparedAnswers):
         answered = step.answered(form)
         answered.form.check(request, answered.by)
         self._posted(step)
+        self.given.append(answered)
         return answered
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -14,12 +13,14 @@ from data.contracts.review import Review
 from data.contracts.runs import RunStatus
 from data.settings import Settings, settings
 from flows.rulebook import current_rulebook
+from flows.runtime.checkpoints import checkpoint as checkpoints
+from flows.runtime.checkpoints.store import CheckpointStore
 from flows.runtime.ledger import applications, pinned, restricted, reviews, runs
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.runs import Run
 from flows.service.desk import DeskService
 from flows.workflow import WORKFLOW
-from tests.flows.inline import Step, Underwritten, underwritten
+from tests.flows.inline import Says, Underwritten, underwritten
 
 RUN = "8b0e6f0c-2f1d-4a55-9d0a-0d6f1f1b2c3d"
 
@@ -41,14 +42,24 @@ def desk_on(ledger: Ledger, chosen: Settings | None = None) -> DeskService:
 async def waiting(
     ledger: Ledger,
     case: Persona | CaseFile,
-    *steps: Step,
+    *steps: Says,
     run_id: str = RUN,
     submitted_by: str = "",
 ) -> Underwritten:
     """Take a case to the gate after these answers, and enter its run in the ledger."""
     handed_in = case.case if isinstance(case, Persona) else case
     done = await underwritten(case, *steps)
-    await ledger.write(_enter, handed_in, done, run_id, submitted_by)
+    saved = done.record.last_checkpoint
+    assert saved is not None
+    saved = saved.model_copy(update={"run_id": run_id})
+    key = f"checkpoints/{run_id}"
+    stored = await CheckpointStore().put(key, saved.model_dump(mode="json"))
+
+    def enter(connection: sa.Connection) -> None:
+        _enter(connection, handed_in, done, run_id, submitted_by)
+        checkpoints.index(connection, saved, key, stored)
+
+    await ledger.write(enter)
     return done
 
 
@@ -73,9 +84,8 @@ def _enter(
     pinned.pin(connection, run_id, WORKFLOW.version, current_rulebook(settings().data_dir))
     if found := done.record.restricted.get(WATCHLIST_RECORD):
         restricted.keep(connection, run_id, WATCHLIST_RECORD, found)
-    _ask(connection, run_id, done.script.asked)
-
-
-def _ask(connection: sa.Connection, run_id: str, asked: Sequence[tuple[str, Any]]) -> None:
-    gate, request = asked[-1]
-    reviews.ask(connection, run_id, gate, 1, request)
+    *answered, last = done.script.asked
+    for (gate, request), given in zip(answered, done.script.given, strict=True):
+        review = reviews.ask(connection, run_id, gate, 1, request)
+        reviews.answer(connection, review, given.form.model_dump(mode="json"), given.by)
+    reviews.ask(connection, run_id, last[0], 1, last[1])

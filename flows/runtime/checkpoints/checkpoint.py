@@ -8,7 +8,7 @@ stage that was executed in vain; a row without a readable body means replay from
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from pydantic import Field, ValidationError
@@ -16,13 +16,15 @@ from pydantic import Field, ValidationError
 from data.contracts.base import Contract
 from data.contracts.errors import (
     CheckpointCorruptError,
+    CheckpointNotFoundError,
     CheckpointSchemaError,
     ConflictError,
 )
-from data.contracts.runs import Message
+from data.contracts.runs import Lineage, Message
 from flows.runtime.checkpoints.store import CheckpointStore, Stored
 from flows.runtime.graph.workflow import Workflow
 from flows.runtime.ledger import checkpoint_index, schemas
+from flows.runtime.ledger.database import Ledger
 
 SCHEMA_VERSION = 1
 
@@ -81,6 +83,27 @@ async def load(store: CheckpointStore, key: str, sha256: str) -> Checkpoint:
     written by a newer version of the desk, or by one that no migration leads on from.
     """
     return migrate(await store.get(key, sha256))
+
+
+class LastCheckpoint(NamedTuple):
+    """Where a run goes on."""
+
+    checkpoint: Checkpoint
+    is_shared: bool
+    """Whether it is the parent's, of a fork that has saved none yet."""
+
+
+async def load_last(
+    ledger: Ledger, store: CheckpointStore, run_id: str, fork: Lineage | None
+) -> LastCheckpoint | None:
+    """The checkpoint that a run goes on from; None for a run at its start. Raises as `load`."""
+    found, shared = await ledger.read(checkpoint_index.locate, run_id), False
+    if found is None and fork is not None and fork.place is not None:
+        found = await ledger.read(checkpoint_index.locate, fork.parent_run_id, *fork.place)
+        shared = True
+        if found is None:
+            raise CheckpointNotFoundError(f"the parent has no checkpoint {fork.forked_at}")
+    return LastCheckpoint(await load(store, *found), shared) if found else None
 
 
 def migrate(body: Mapping[str, Any]) -> Checkpoint:

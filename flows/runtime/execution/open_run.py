@@ -110,7 +110,10 @@ def _open_inline(
         agent_policy=_with_options(surroundings.agent_policy, options),
         versions={"pinned": pinned.digest_of(pin)},
     )
-    run.walk.enter(workflow.start.id, run.state)
+    if surroundings.saved is not None:
+        run.restore(surroundings.saved)
+    else:
+        run.walk.enter(workflow.start.id, run.state)
     return OpenRun(run, surroundings.application, pin, options)
 
 
@@ -278,16 +281,10 @@ async def _remember(
 async def _restore(
     desk: Desk, store: CheckpointStore, run: RunContext[Any], fork: Lineage | None
 ) -> None:
-    found, shared = await desk.ledger.read(checkpoint_index.locate, run.run_id), False
-    if found is None and fork is not None and fork.place is not None:
-        found = await desk.ledger.read(checkpoint_index.locate, fork.parent_run_id, *fork.place)
-        shared = True
-        if found is None:
-            raise CheckpointNotFoundError(f"the parent has no checkpoint {fork.forked_at}")
+    found = await checkpoints.load_last(desk.ledger, store, run.run_id, fork)
     if found is not None:
-        saved = await checkpoints.load(store, *found)
-        checkpoints.require_usable(saved, run.workflow, type(run.state))
-        run.restore(saved, shared=shared)
+        checkpoints.require_usable(found.checkpoint, run.workflow, type(run.state))
+        run.restore(found.checkpoint, shared=found.is_shared)
 
 
 def _beginning(run: RunContext[Any], fork: Lineage | None) -> Draft:

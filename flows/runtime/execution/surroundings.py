@@ -14,6 +14,7 @@ from data.contracts.base import Contract
 from data.contracts.errors import WorkflowError
 from data.contracts.review import Person
 from data.contracts.runs import RunOptions
+from flows.runtime.checkpoints.checkpoint import Checkpoint
 from flows.runtime.execution.context import AgentPolicy, RunContext
 from flows.runtime.execution.gatekeeper import PreparedAnswers
 from flows.runtime.execution.recorder import MemoryRecord, ResultRecord
@@ -53,6 +54,8 @@ class Inline:
     agent_policy: AgentPolicy = field(default_factory=AgentPolicy)
     answers: PreparedAnswers = field(default_factory=PreparedAnswers)
     record: ResultRecord = field(default_factory=MemoryRecord)
+    saved: Checkpoint | None = None
+    """Where the run goes on; None for the start."""
 
 
 execution: ContextVar[Execution | None] = ContextVar("execution", default=None)

@@ -172,6 +172,17 @@ def answer(
     raise AlreadyAnsweredError(f"the request at '{review.gate}' has been answered")
 
 
+def require_free(connection: sa.Connection, review: Review, reviewer: str) -> None:
+    """Raise ReviewTimeoutError or ClaimedError where `answer` by this reviewer would."""
+    moment = now()
+    if stamp(review.due_at) < moment:
+        raise ReviewTimeoutError(f"the request at '{review.gate}' was due at {review.due_at}")
+    this = _this(review)
+    free = sa.select(reviews.c.run_id).where(this, _is_free_for(reviewer, moment))
+    if connection.execute(free).one_or_none() is None:
+        raise _claimed(connection.execute(sa.select(reviews).where(this)).one())
+
+
 def claim(connection: sa.Connection, review: Review, reviewer: str, minutes: int) -> Review:
     """Claim an open request for a reviewer; a reviewer who has it already keeps it longer.
 

@@ -255,6 +255,20 @@ def test_an_answer_carries_the_form_s_fields_as_json_values(desk: FakeDesk, url:
     assert caller.channel is Channel.HTTP
 
 
+def test_a_preview_is_shown_in_words_and_nothing_is_answered(desk: FakeDesk, url: str) -> None:
+    shown = run("answer", RUN_ID, *ANSWER, "--preview", "--api", url)
+    as_json = run("answer", RUN_ID, *ANSWER, "--preview", "--json", "--api", url)
+
+    assert shown.output.splitlines() == [
+        "Not answered. The outcome would be: decline (R09 excessive obligations)",
+        "Condition: Confirm the income.",
+        "Against the policy: an override",
+        "A second person has to agree",
+    ]
+    assert json.loads(as_json.output)["request_id"] == REVIEW.request_id
+    assert {len(asked) for asked in desk.asked} == {1, 4}, "the request and the preview"
+
+
 def test_an_answer_without_a_gate_is_bound_to_the_open_request(desk: FakeDesk, url: str) -> None:
     run("answer", RUN_ID, *ANSWER, "--json", "--api", url)
 

@@ -56,6 +56,20 @@ async def test_if_match_binds_an_answer_to_its_request(
     assert desk.asked[0][4] == request_id
 
 
+async def test_a_preview_takes_the_body_of_the_answer_and_answers_nothing(
+    client: httpx.AsyncClient, desk: FakeDesk
+) -> None:
+    shown = await client.post(
+        f"/runs/{RUN_ID}/hitl/preview",
+        json=ANSWER | {"amount": 9000},
+        headers={"If-Match": '"underwriter-1"'},
+    )
+
+    ((run_id, given, _, request_id),) = desk.asked
+    assert (shown.status_code, shown.json()["needs_second_person"]) == (200, True)
+    assert (run_id, given.fields["amount"], request_id) == (RUN_ID, 9000, "underwriter-1")
+
+
 @pytest.mark.parametrize("missing", sorted(ANSWER))
 async def test_an_answer_without_one_of_its_parts_is_422(
     client: httpx.AsyncClient, desk: FakeDesk, missing: str

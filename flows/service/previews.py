@@ -1,0 +1,178 @@
+"""A preview of a ruling: the rest of the run with the answer, executed and not stored.
+
+The answer is checked as an answer is. Then the root flow goes on inline from the run's last
+checkpoint, with the answers that counted so far and this one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from data.contracts.case import CaseFile
+from data.contracts.errors import CheckpointCorruptError, CheckpointNotFoundError
+from data.contracts.policy import RuleResult, RuleStatus
+from data.contracts.preview import RulingPreview
+from data.contracts.review import Answerer, Channel, Review, ReviewRequest, ReviewStatus, Role
+from data.contracts.runs import Lineage, RunOptions
+from data.contracts.underwriting import ReviewFacts, Rulebook
+from data.settings import Settings
+from flows.case import ReviewCase
+from flows.inline import Decided, Underwritten, underwrite_inline
+from flows.review_forms import SecondApproval, UnderwriterRuling
+from flows.runtime.checkpoints import checkpoint as checkpoints
+from flows.runtime.checkpoints.checkpoint import Checkpoint
+from flows.runtime.checkpoints.store import CheckpointStore
+from flows.runtime.execution.gate_form import Answered, F, GateForm, filled_in
+from flows.runtime.execution.gatekeeper import PreparedAnswers, WaitingForReviewError
+from flows.runtime.ledger import reviews
+from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.journal import Draft
+from flows.runtime.ledger.runs import Run
+from flows.service import answers
+from flows.service.requests import Answer, Caller
+
+_AGREEING = {"decision": "approve", "reviewer": "A second person", "reason": "as previewed"}
+_SECOND = Answerer(
+    reviewer="A second person", roles=(Role.SENIOR_UNDERWRITER,), channel=Channel.SYSTEM
+)
+
+
+class Rehearsal(PreparedAnswers):
+    """The answers of a run so far, and one that is tried. A second person is taken to agree."""
+
+    def __init__(self, given: Iterable[Review]) -> None:
+        super().__init__()
+        self._given = {(review.gate, review.visit): review for review in given}
+        self.needs_second_person = False
+
+    async def pass_through(
+        self, form: type[F], visit: int, request: ReviewRequest, waiting: Draft
+    ) -> Answered[F]:
+        review = self._given.get((form.gate, visit))
+        if review is not None:
+            assert review.fields is not None
+            assert review.by is not None
+            answer = filled_in(form, review.fields)
+            answer.check(review.request, review.by)
+            return Answered(answer, review.by)
+        if form.gate != SecondApproval.gate:
+            raise WaitingForReviewError(form.gate, request)
+        self.needs_second_person = True
+        return Answered(filled_in(form, dict(_AGREEING)), _SECOND)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """Everything that a preview reads in the ledger, in one transaction."""
+
+    judged: answers.Judged
+    about: ReviewCase
+    given: tuple[Review, ...]
+
+
+async def preview(
+    ledger: Ledger,
+    settings: Settings,
+    run: Run,
+    answer: Answer,
+    caller: Caller,
+    request_id: str | None = None,
+) -> RulingPreview:
+    """Say what an answer would bring. Nothing is stored. Raises as `answers.record` does."""
+    asked = await ledger.read(_question, settings, run.run_id, answer, caller, request_id)
+    saved = await _last_checkpoint(ledger, settings, run)
+    rehearsal = Rehearsal((*asked.given, _as_answered(asked.judged)))
+    ended = await asyncio.to_thread(_go_on, run, asked.about, rehearsal, saved)
+    return _told(run, asked, rehearsal, ended)
+
+
+def _question(
+    connection: sa.Connection,
+    settings: Settings,
+    run_id: str,
+    answer: Answer,
+    caller: Caller,
+    request_id: str | None,
+) -> _Question:
+    judged = answers.judged(connection, settings, run_id, answer, caller, request_id=request_id)
+    reviews.require_free(connection, judged.review, judged.by.reviewer)
+    given = reviews.of_run(connection, run_id)
+    return _Question(
+        judged,
+        judged.about,
+        tuple(review for review in given if review.status is ReviewStatus.ANSWERED),
+    )
+
+
+def _as_answered(judged: answers.Judged) -> Review:
+    return judged.review.model_copy(update={"fields": judged.fields, "by": judged.by})
+
+
+async def _last_checkpoint(ledger: Ledger, settings: Settings, run: Run) -> Checkpoint | None:
+    """Where the run would go on. A run that has lost its checkpoint starts over."""
+    fork = Lineage.model_validate(run.lineage) if run.lineage else None
+    with suppress(CheckpointNotFoundError, CheckpointCorruptError):
+        store = CheckpointStore(settings.checkpoint_storage)
+        found = await checkpoints.load_last(ledger, store, run.run_id, fork)
+        return found.checkpoint if found else None
+    return None
+
+
+def _go_on(
+    run: Run, about: ReviewCase, rehearsal: Rehearsal, saved: Checkpoint | None
+) -> Underwritten:
+    """The rest of the run, in a loop of its own: it computes, and the caller's loop serves."""
+    case, rulebook, options = about.case, about.rulebook, RunOptions.model_validate(run.options)
+    return asyncio.run(_executed(case, rulebook, run.run_id, options, rehearsal, saved))
+
+
+async def _executed(
+    case: CaseFile,
+    rulebook: Rulebook,
+    run_id: str,
+    options: RunOptions,
+    rehearsal: Rehearsal,
+    saved: Checkpoint | None,
+) -> Underwritten:
+    return await underwrite_inline(
+        case, rulebook, run_id=run_id, options=options, answers=rehearsal, saved=saved
+    )
+
+
+def _told(run: Run, asked: _Question, rehearsal: Rehearsal, ended: Underwritten) -> RulingPreview:
+    form, review = asked.judged.form, asked.judged.review
+    plain = RulingPreview(
+        run_id=run.run_id,
+        request_id=review.request_id,
+        gate=review.gate,
+        decision=getattr(form, "decision", ""),
+        needs_second_person=rehearsal.needs_second_person,
+    )
+    if not isinstance(ended, Decided):
+        return plain.model_copy(update={"asks_next": ended.gate})
+    content = ended.content
+    rules, is_override = _on_its_terms(form, review) or (content.rule_results, False)
+    return plain.model_copy(
+        update={
+            "is_override": is_override,
+            "outcome": content.outcome,
+            "offer": content.offer,
+            "alternatives": content.alternatives,
+            "conditions": content.conditions,
+            "principal_reasons": content.principal_reasons,
+            "rules": tuple(rule for rule in rules if rule.status is not RuleStatus.NOT_HIT),
+        }
+    )
+
+
+def _on_its_terms(form: GateForm, review: Review) -> tuple[tuple[RuleResult, ...], bool] | None:
+    """What the rules say about the terms that an underwriter would grant, and the override."""
+    if not isinstance(form, UnderwriterRuling) or not form.grants:
+        return None
+    terms = form.terms()
+    return terms.policy.results, ReviewFacts.of(review.request).is_override or terms.is_override
