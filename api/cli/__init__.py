@@ -20,6 +20,7 @@ from api.cli import (
     modelling,
     options,
     policy,
+    reports,
     reviews,
     roles,
     runs,
@@ -65,6 +66,7 @@ app.command(rich_help_panel=_THE_DESK)(housekeeping.housekeeping)
 app.command(rich_help_panel=_THE_DESK)(housekeeping.hold)
 app.command(rich_help_panel=_THE_DESK)(housekeeping.erase)
 app.command(rich_help_panel=_THE_DESK)(modelling.synthesize)
+app.command(rich_help_panel=_THE_DESK)(reports.agreement)
 app.add_typer(policy.app, name="policy", rich_help_panel=_THE_DESK)
 app.command(rich_help_panel=_THE_DESK)(screening.screen)
 app.add_typer(screening.app, name="watchlist", rich_help_panel=_THE_DESK)

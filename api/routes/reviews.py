@@ -10,6 +10,8 @@ from fastapi import APIRouter, Query, Response
 from api.deps import CallerDep, DeskDep, IdempotencyKey, RequestNamed, RunId
 from api.json_route import JsonRoute
 from api.problems import answers, header
+from data.contracts.agreement import AgreementReport
+from data.contracts.base import Day
 from data.contracts.preview import RulingPreview
 from data.contracts.review import Claim, Role
 from data.contracts.runs import RunSummary
@@ -92,6 +94,17 @@ async def release_request(
 ) -> None:
     """Release a claimed request, so that other reviewers may answer it."""
     await desk.release(run_id, claim, caller)
+
+
+@router.get("/reviews/agreement", responses=answers(422, 503))
+async def read_agreement(
+    desk: DeskDep, since: Day | None = None, until: Day | None = None
+) -> AgreementReport:
+    """How often people followed the policy, overrode it, and why; by default of 30 days.
+
+    The report names no person. `until` is the first day that is not in it.
+    """
+    return await desk.agreement(since, until)
 
 
 @router.get("/inbox", responses=answers(422, 503))

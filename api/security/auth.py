@@ -32,6 +32,7 @@ from flows.service.requests import Caller
 
 _CREDIT = frozenset({Role.UNDERWRITER, Role.SENIOR_UNDERWRITER})
 _DECIDES = _CREDIT | {Role.INTAKE, Role.COMPLIANCE}
+_REPORTS = frozenset({Role.SENIOR_UNDERWRITER, Role.COMPLIANCE, Role.OPERATOR})
 _ALL = frozenset(Role)
 
 PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
@@ -56,6 +57,7 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("POST", "/runs/{run_id}/hitl/preview"): _DECIDES,
     ("POST", "/runs/{run_id}/claim"): _DECIDES,
     ("DELETE", "/runs/{run_id}/claim"): _DECIDES,
+    ("GET", "/reviews/agreement"): _REPORTS,
     ("GET", "/screenings"): frozenset({Role.COMPLIANCE}),
     ("GET", "/clearances"): frozenset({Role.COMPLIANCE}),
     ("POST", "/clearances/{clearance_id}/confirm"): frozenset({Role.COMPLIANCE}),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import date
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from data.contracts.agreement import AgreementReport
 from data.contracts.decision import DecisionContent
 from data.contracts.errors import RecordNotFoundError
 from data.contracts.notices import Notice
@@ -36,7 +38,8 @@ from flows.runtime.ledger import (
 )
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.runs import Run
-from flows.service import cleared, forks, summaries
+from flows.service import agreement, cleared, forks, summaries
+from flows.service.agreement import Period
 from flows.service.comparison import Comparison, compare
 from flows.service.requests import (
     Caller,
@@ -206,6 +209,13 @@ class DeskQueries:
     async def clearances(self, limit: int = 100, cursor: str = "") -> ClearancePage:
         """A page of what compliance has cleared, confirmed or not."""
         return await self.ledger.read(cleared.clearance_page, limit, cursor)
+
+    async def agreement(self, since: date | None, until: date | None) -> AgreementReport:
+        """How often people followed the policy in a period, by default in the last 30 days.
+
+        Raises ContractViolationError for a period without a day.
+        """
+        return await self.ledger.read(agreement.report, Period.of(since, until))
 
     # -- people ----------------------------------------------------------------------------
 

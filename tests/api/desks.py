@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any, Literal
 
 import httpx
 from fastapi import FastAPI
 
 from api.app import create_app
+from data.contracts.agreement import Agreement, AgreementReport, ReasonCount
 from data.contracts.decision import Condition, Outcome
 from data.contracts.errors import RecordNotFoundError
 from data.contracts.notices import Notice, NoticeKind
 from data.contracts.personal import masked
-from data.contracts.policy import ReasonCode
+from data.contracts.policy import ReasonCode, Recommendation
 from data.contracts.preview import RulingPreview
 from data.contracts.review import Review, ReviewRequest, ReviewStatus, Role
 from data.contracts.runs import Links, RunStatus, RunSummary
@@ -88,6 +90,25 @@ PREVIEW = RulingPreview(
     outcome=Outcome.DECLINE,
     principal_reasons=(ReasonCode.EXCESSIVE_OBLIGATIONS,),
     conditions=(Condition(code="confirm_income", text="Confirm the income."),),
+)
+
+AGREEMENT = AgreementReport(
+    since=MOMENT.date(),
+    until=MOMENT.date(),
+    cases=3,
+    follow_rate=Decimal("0.6667"),
+    second_approvals=2,
+    second_refusals=1,
+    recommendations=(
+        Agreement(
+            recommendation=Recommendation.DECLINE,
+            cases=3,
+            followed=2,
+            overridden=1,
+            outcomes={Outcome.DECLINE: 2, Outcome.APPROVE: 1},
+            reasons=(ReasonCount(reason_code="R09", cases=2),),
+        ),
+    ),
 )
 
 DECISION: dict[str, Any] = {
@@ -167,6 +188,10 @@ class FakeDesk(DeskService):
     ) -> RulingPreview:
         self._note(run_id, answer, caller, request_id)
         return PREVIEW
+
+    async def agreement(self, since: date | None, until: date | None) -> AgreementReport:
+        self._note(since, until)
+        return AGREEMENT
 
     async def inbox(
         self, role: Role | None = None, limit: int = 100, cursor: str | None = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -13,7 +14,7 @@ from data.contracts.base import Contract, sha256_of
 from data.contracts.errors import AlreadyDecidedError, RecordNotFoundError
 from data.metrics import DECISIONS
 from flows.runtime.ledger import figures, runs
-from flows.runtime.ledger.database import insert_or_ignore, now
+from flows.runtime.ledger.database import insert_or_ignore, now, stamp
 from flows.runtime.ledger.runs import Run
 from flows.runtime.ledger.tables import decisions
 
@@ -114,6 +115,23 @@ def deciders(connection: sa.Connection, application_ids: Collection[str]) -> dic
         *(decisions.c[field.name] for field in fields(Decider)[1:]),
     ).where(decisions.c.application_id.in_(application_ids))
     return {row[0]: Decider(*row[1:]) for row in connection.execute(query)}
+
+
+def parts(
+    connection: sa.Connection, names: Sequence[str], since: datetime, until: datetime
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Some fields of the content of every run's decision of a period, with the run's id.
+
+    The database takes the fields out: a whole content is many times larger.
+    """
+    found = connection.execute(
+        sa.select(decisions.c.run_id, *(decisions.c.body[name].label(name) for name in names))
+        .where(decisions.c.run_id.is_not(None), decisions.c.body.is_not(None))
+        .where(decisions.c.decided_at >= stamp(since), decisions.c.decided_at < stamp(until))
+        .order_by(decisions.c.decided_at, decisions.c.run_id)
+    )
+    for row in found:
+        yield row.run_id, {name: getattr(row, name) for name in names}
 
 
 def of_runs(connection: sa.Connection, run_ids: list[str]) -> dict[str, dict[str, Any]]:

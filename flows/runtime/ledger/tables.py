@@ -229,6 +229,7 @@ decisions = sa.Table(
     sa.Column("content_sha256", sa.String(64), nullable=False),
     sa.Column("body", sa.JSON(none_as_null=True), nullable=True),  # a batch's is in its chunk
     sa.Column("decided_at", _At, nullable=False),
+    sa.Index("ix_decisions_by_day", "decided_at"),
 )
 
 batches = sa.Table(

@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +268,18 @@ def test_a_preview_is_shown_in_words_and_nothing_is_answered(desk: FakeDesk, url
     ]
     assert json.loads(as_json.output)["request_id"] == REVIEW.request_id
     assert {len(asked) for asked in desk.asked} == {1, 4}, "the request and the preview"
+
+
+def test_the_agreement_of_people_with_the_policy_is_a_table(desk: FakeDesk, url: str) -> None:
+    shown = run("agreement", "--since", "2026-11-01", "--api", url)
+    as_json = run("agreement", "--json", "--api", url)
+
+    assert shown.output.splitlines() == [
+        "decline\t3\t2\t1\tdecline 2, approve 1\tR09 2",
+        "2026-11-22 to 2026-11-22: 3 cases, 66.7% followed; 1 of 2 second approvals refused",
+    ]
+    assert json.loads(as_json.output)["cases"] == 3
+    assert desk.asked == [(date(2026, 11, 1), None), (None, None)]
 
 
 def test_an_answer_without_a_gate_is_bound_to_the_open_request(desk: FakeDesk, url: str) -> None:

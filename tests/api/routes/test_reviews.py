@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import httpx
 import pytest
 
@@ -81,6 +83,17 @@ async def test_an_answer_without_one_of_its_parts_is_422(
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == f"/{missing}"
     assert desk.asked == []
+
+
+async def test_a_report_is_asked_for_by_its_days(client: httpx.AsyncClient, desk: FakeDesk) -> None:
+    usual = await client.get("/reviews/agreement")
+    chosen = await client.get("/reviews/agreement?since=2026-11-01&until=2026-12-01")
+    wrong = await client.get("/reviews/agreement?since=20261101")
+
+    assert desk.asked == [(None, None), (date(2026, 11, 1), date(2026, 12, 1))]
+    assert usual.json() == chosen.json()
+    assert usual.json()["follow_rate"] == "0.6667"
+    assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/query/since")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 import pytest
 import sqlalchemy as sa
 
@@ -41,6 +44,27 @@ async def test_what_another_run_has_decided_is_not_decided_again(any_ledger: Led
     with pytest.raises(RecordNotFoundError):
         await any_ledger.read(decisions.find, "run-1")
     assert await any_ledger.read(decisions.is_decided, "leave-1")
+
+
+async def test_parts_of_the_contents_of_a_period_are_read_without_the_rest(
+    any_ledger: Ledger,
+) -> None:
+    class Answers(Contract):
+        granted: bool
+        by: tuple[str, ...]
+        memo: str
+
+    await any_ledger.write(two_runs)
+    content = Answers(granted=True, by=("a", "b"), memo="long")
+    await any_ledger.write(decisions.enter, "run-1", content)
+    now = datetime.now(UTC)
+
+    def of(since: datetime, until: datetime) -> Any:
+        return any_ledger.read(lambda c: list(decisions.parts(c, ("by", "granted"), since, until)))
+
+    day = timedelta(days=1)
+    assert await of(now - day, now + day) == [("run-1", {"by": ["a", "b"], "granted": True})]
+    assert await of(now + day, now + 2 * day) == []
 
 
 async def test_only_the_run_that_decided_may_go_on(any_ledger: Ledger) -> None:
