@@ -41,6 +41,37 @@ def agreement(
     )
 
 
+def fraud_precision(
+    since: Since = None,
+    until: Until = None,
+    as_json: options.AsJson = False,
+    api: options.Api = None,
+    home: options.Home = None,
+) -> None:
+    """Say how often signs of fraud were fraud, as underwriters found: in total, by band, signal."""
+    from api.cli.output import print_json, print_table
+
+    days = {"since": since, "until": until}
+    report = ask(api, home, lambda desk: desk.get("/reviews/fraud-precision", **days))
+    if as_json:
+        print_json(report)
+        return
+    lines = [report["total"], *report["bands"], *report["signals"]]
+    print_table(
+        ("Sign", "Confirmed", "False positives", "Precision"),
+        [
+            (
+                line["name"],
+                str(line["confirmed"]),
+                str(line["false_positives"]),
+                "" if line["precision"] is None else f"{float(line['precision']):.1%}",
+            )
+            for line in lines
+        ],
+        empty="",
+    )
+
+
 def _row(found: dict[str, Any]) -> tuple[str, ...]:
     return (
         found["recommendation"],

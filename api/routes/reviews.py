@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Response
 from api.deps import CallerDep, DeskDep, IdempotencyKey, RequestNamed, RunId
 from api.json_route import JsonRoute
 from api.problems import answers, header
-from data.contracts.agreement import AgreementReport
+from data.contracts.agreement import AgreementReport, FraudPrecisionReport
 from data.contracts.base import Day
 from data.contracts.preview import RulingPreview
 from data.contracts.review import Claim, Role
@@ -105,6 +105,14 @@ async def read_agreement(
     The report names no person. `until` is the first day that is not in it.
     """
     return await desk.agreement(since, until)
+
+
+@router.get("/reviews/fraud-precision", responses=answers(422, 503))
+async def read_fraud_precision(
+    desk: DeskDep, since: Day | None = None, until: Day | None = None
+) -> FraudPrecisionReport:
+    """How often signs of fraud were fraud, by band and signal, as underwriters have found."""
+    return await desk.fraud_precision(since, until)
 
 
 @router.get("/inbox", responses=answers(422, 503))

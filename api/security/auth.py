@@ -58,6 +58,7 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("POST", "/runs/{run_id}/claim"): _DECIDES,
     ("DELETE", "/runs/{run_id}/claim"): _DECIDES,
     ("GET", "/reviews/agreement"): _REPORTS,
+    ("GET", "/reviews/fraud-precision"): _REPORTS,
     ("GET", "/screenings"): frozenset({Role.COMPLIANCE}),
     ("GET", "/clearances"): frozenset({Role.COMPLIANCE}),
     ("POST", "/clearances/{clearance_id}/confirm"): frozenset({Role.COMPLIANCE}),

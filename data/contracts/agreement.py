@@ -48,3 +48,25 @@ class AgreementReport(Contract):
     second_refusals: Count
     """Those in which the second person did not agree with the first."""
     recommendations: tuple[Agreement, ...] = Field(default=())
+
+
+class Precision(Contract):
+    """Of the cases with one sign whose signs were checked: how many were fraud."""
+
+    name: str
+    """A band, the code of a signal, or `total`."""
+    confirmed: Count
+    false_positives: Count
+    precision: Decimal | None
+    """Confirmed over checked, to four places; None where none was checked."""
+
+
+class FraudPrecisionReport(Contract):
+    """What underwriters found about signs of fraud, by the day of the decision (UTC)."""
+
+    since: Day
+    until: Day
+    total: Precision
+    bands: tuple[Precision, ...]
+    signals: tuple[Precision, ...]
+    """A case with several signals counts at each."""

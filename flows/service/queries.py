@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from data.contracts.agreement import AgreementReport
+from data.contracts.agreement import AgreementReport, FraudPrecisionReport
 from data.contracts.decision import DecisionContent
 from data.contracts.errors import RecordNotFoundError
 from data.contracts.notices import Notice
@@ -38,7 +38,7 @@ from flows.runtime.ledger import (
 )
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.runs import Run
-from flows.service import agreement, cleared, forks, summaries
+from flows.service import agreement, cleared, forks, fraud_precision, summaries
 from flows.service.agreement import Period
 from flows.service.comparison import Comparison, compare
 from flows.service.requests import (
@@ -216,6 +216,10 @@ class DeskQueries:
         Raises ContractViolationError for a period without a day.
         """
         return await self.ledger.read(agreement.report, Period.of(since, until))
+
+    async def fraud_precision(self, since: date | None, until: date | None) -> FraudPrecisionReport:
+        """How often signs of fraud were fraud, in a period as `agreement` has it."""
+        return await self.ledger.read(fraud_precision.report, Period.of(since, until))
 
     # -- people ----------------------------------------------------------------------------
 

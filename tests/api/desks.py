@@ -13,7 +13,13 @@ import httpx
 from fastapi import FastAPI
 
 from api.app import create_app
-from data.contracts.agreement import Agreement, AgreementReport, ReasonCount
+from data.contracts.agreement import (
+    Agreement,
+    AgreementReport,
+    FraudPrecisionReport,
+    Precision,
+    ReasonCount,
+)
 from data.contracts.decision import Condition, Outcome
 from data.contracts.errors import RecordNotFoundError
 from data.contracts.notices import Notice, NoticeKind
@@ -111,6 +117,15 @@ AGREEMENT = AgreementReport(
     ),
 )
 
+_HALF = Precision(name="total", confirmed=1, false_positives=1, precision=Decimal("0.5000"))
+FRAUD_PRECISION = FraudPrecisionReport(
+    since=MOMENT.date(),
+    until=MOMENT.date(),
+    total=_HALF,
+    bands=(_HALF.model_copy(update={"name": "medium"}),),
+    signals=(),
+)
+
 DECISION: dict[str, Any] = {
     "decision_id": "3f1a3c52-7c57-5d1b-9a52-0f3a7a0c5f11",
     "run_id": RUN_ID,
@@ -192,6 +207,10 @@ class FakeDesk(DeskService):
     async def agreement(self, since: date | None, until: date | None) -> AgreementReport:
         self._note(since, until)
         return AGREEMENT
+
+    async def fraud_precision(self, since: date | None, until: date | None) -> FraudPrecisionReport:
+        self._note(since, until)
+        return FRAUD_PRECISION
 
     async def inbox(
         self, role: Role | None = None, limit: int = 100, cursor: str | None = None

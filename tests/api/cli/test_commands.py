@@ -282,6 +282,14 @@ def test_the_agreement_of_people_with_the_policy_is_a_table(desk: FakeDesk, url:
     assert desk.asked == [(date(2026, 11, 1), None), (None, None)]
 
 
+def test_the_precision_of_signs_of_fraud_is_a_table(desk: FakeDesk, url: str) -> None:
+    shown = run("fraud-precision", "--api", url)
+    as_json = run("fraud-precision", "--json", "--api", url)
+
+    assert shown.output.splitlines() == ["total\t1\t1\t50.0%", "medium\t1\t1\t50.0%"]
+    assert json.loads(as_json.output)["signals"] == []
+
+
 def test_an_answer_without_a_gate_is_bound_to_the_open_request(desk: FakeDesk, url: str) -> None:
     run("answer", RUN_ID, *ANSWER, "--json", "--api", url)
 

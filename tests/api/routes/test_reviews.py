@@ -88,9 +88,12 @@ async def test_an_answer_without_one_of_its_parts_is_422(
 async def test_a_report_is_asked_for_by_its_days(client: httpx.AsyncClient, desk: FakeDesk) -> None:
     usual = await client.get("/reviews/agreement")
     chosen = await client.get("/reviews/agreement?since=2026-11-01&until=2026-12-01")
+    signs = await client.get("/reviews/fraud-precision?until=2026-12-01")
     wrong = await client.get("/reviews/agreement?since=20261101")
 
-    assert desk.asked == [(None, None), (date(2026, 11, 1), date(2026, 12, 1))]
+    days = (date(2026, 11, 1), date(2026, 12, 1))
+    assert desk.asked == [(None, None), days, (None, days[1])]
+    assert signs.json()["total"]["precision"] == "0.5000"
     assert usual.json() == chosen.json()
     assert usual.json()["follow_rate"] == "0.6667"
     assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/query/since")
