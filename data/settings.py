@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     """Older checkpoints of ended runs are purged; 0 keeps all of them."""
     personal_data_months: Annotated[int, Field(ge=0)] = 25
     """Applications and documents are erased so many months after the last run of the application
-    has ended (Regulation B asks for 25 months after the notice); 0 keeps them for ever."""
+    has ended, and not before `policy/retention.yaml` allows it; 0 keeps them for ever."""
     checkpoint_keep: Annotated[int, Field(ge=0)] = 0
     """How many of its latest checkpoints an ended run keeps; 0 keeps all."""
     max_documents: Annotated[int, Field(ge=1, le=50)] = 50

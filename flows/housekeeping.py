@@ -6,18 +6,16 @@ Only the job purges what retention does not keep.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 from prefect import flow, get_client
 from prefect.client.orchestration import PrefectClient
 
 from data.contracts.base import Contract
-from data.contracts.errors import ConflictError
+from data.contracts.retention import RecordsKept
 from data.settings import Settings, settings
-from flows.case import document_sha256
+from flows.retention import retain
 from flows.runtime.checkpoints.retention import (
     PurgeReport,
     RetentionPolicy,
@@ -26,12 +24,9 @@ from flows.runtime.checkpoints.retention import (
     purge,
 )
 from flows.runtime.checkpoints.store import CheckpointStore
-from flows.runtime.ledger import erasures
 from flows.runtime.ledger.database import Ledger, shared_ledger
 from flows.runtime.prefect_api import wake
 from flows.runtime.worker.deadlines import enforce_deadlines
-
-_ERASED_IN_A_ROUND = 500
 
 
 class HousekeepingReport(Contract):
@@ -43,6 +38,8 @@ class HousekeepingReport(Contract):
     expired: int = 0
     erased: int = 0
     """Applications whose personal data was erased, its time being up."""
+    records: tuple[RecordsKept, ...] = ()
+    """By class of records: how many are due, how many are kept for longer, and by which rule."""
     storage: PurgeReport
     audit: StorageAudit | None = None
     """Index and storage compared after the round; only a thorough one does."""
@@ -61,30 +58,6 @@ async def housekeeping(dry_run: bool = False, thorough: bool = False) -> dict[st
             client=client,
         )
     return report.model_dump(mode="json")
-
-
-async def _erase_expired(ledger: Ledger, months: int, *, dry_run: bool) -> int:
-    """Erase the personal data whose time is up, some in each round; 0 months keeps all of it.
-
-    How many applications were erased; with `dry_run`, how many would be.
-    """
-    if not months:
-        return 0
-    ended_before = _months_ago(datetime.now(UTC), months).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    due = await ledger.read(erasures.due, ended_before, _ERASED_IN_A_ROUND)
-    if dry_run:
-        return len(due)
-    erased = 0
-    for application_id in due:
-        with suppress(ConflictError):  # a run of it was resumed or held meanwhile
-            await ledger.write(erasures.erase, application_id, document_sha256)
-            erased += 1
-    return erased
-
-
-def _months_ago(moment: datetime, months: int) -> datetime:
-    years, month = divmod(moment.year * 12 + moment.month - 1 - months, 12)
-    return moment.replace(year=years, month=month + 1, day=min(moment.day, 28))
 
 
 async def keep_house(
@@ -110,9 +83,11 @@ async def keep_house(
     purged = await purge(
         ledger, store, RetentionPolicy.of(chosen), dry_run=dry_run, thorough=thorough
     )
+    retained = await retain(ledger, chosen, dry_run=dry_run)
     return HousekeepingReport(
         dry_run=dry_run,
-        erased=await _erase_expired(ledger, chosen.personal_data_months, dry_run=dry_run),
+        erased=retained.erased,
+        records=retained.records,
         storage=purged,
         audit=await audit_storage(ledger, store) if thorough else None,
         **deadlines,

@@ -10,6 +10,7 @@ from data.contracts.authority import AuthorityMatrix
 from data.contracts.base import Contract
 from data.contracts.errors import PackProblem, PolicyRefusedError, RecordCorruptError
 from data.contracts.notices import NoticeTerms
+from data.contracts.retention import RetentionRules
 from data.contracts.scorecard import Ensemble
 from data.contracts.watchlist import ScreeningTerms
 from tools.deadlines import DeadlinePolicy
@@ -33,6 +34,7 @@ def _contract(contract: type[Contract]) -> Callable[[Path], Contract]:
 
 
 _KINDS: dict[str, tuple[str, Callable[[Path], Any]]] = {
+    "retention": ("retention", _contract(RetentionRules)),  # it has rules too
     "rules": ("policy", load_pack),
     "affordability": ("policy", load_pack),
     "matrix": ("authority", _contract(AuthorityMatrix)),

@@ -92,6 +92,11 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
         lines.append(f"Kept, because the storage cannot delete: {len(storage['kept'])}")
     if report["erased"]:
         lines.append(f"Applications whose personal data {was} erased: {report['erased']}")
+    lines += [
+        f"{found['label']}: {found['due']} due, {found['kept']} kept for longer by it"
+        f" ({found['months']} months: {found['citation']})"
+        for found in report["records"]
+    ]
     if not report["dry_run"]:
         lines.append(
             f"Requests reminded of: {report['reminded']}; passed on: {report['escalated']};"

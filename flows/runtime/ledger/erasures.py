@@ -19,21 +19,50 @@ from flows.runtime.ledger.runs import LIVE
 from flows.runtime.ledger.tables import NOT_ERASED, applications, documents, restricted, runs
 
 
-def due(connection: sa.Connection, ended_before: str, limit: int) -> list[str]:
-    """The applications, the longest filed first, whose last run ended before that moment."""
+def due(
+    connection: sa.Connection, ended_before: str, limit: int, kept_by: str = ""
+) -> dict[str, str]:
+    """The applications, the longest filed first, whose last run ended before that moment, and when.
+
+    Without those that a rule of `kept_by` keeps for longer. An application that rules of another
+    name keep is asked about again.
+    """
     ended = (
         sa.select(sa.func.max(runs.c.updated_at))
         .where(runs.c.application_id == applications.c.application_id)
         .scalar_subquery()
     )
     query = (
-        sa.select(applications.c.application_id)
+        sa.select(applications.c.application_id, ended.label("ended"))
         .where(NOT_ERASED, applications.c.received_at < ended_before)
+        .where((applications.c.kept_by != kept_by) | (applications.c.kept_until <= now()))
         .where(ended < ended_before, ~_kept())
         .order_by(applications.c.received_at)
         .limit(limit)
     )
-    return list(connection.execute(query).scalars())
+    return {row.application_id: row.ended for row in connection.execute(query)}
+
+
+def keep_until(
+    connection: sa.Connection, application_id: str, until: str, kept_for: str, kept_by: str
+) -> None:
+    """Let no round look at an application again before that moment, unless the rules change."""
+    this = applications.c.application_id == application_id
+    connection.execute(
+        applications.update()
+        .where(this, NOT_ERASED)
+        .values(kept_until=until, kept_for=kept_for, kept_by=kept_by)
+    )
+
+
+def kept_for(connection: sa.Connection, kept_by: str) -> dict[str, int]:
+    """How many applications are kept for longer by these rules, by what they are kept for."""
+    query = (
+        sa.select(applications.c.kept_for, sa.func.count())
+        .where(NOT_ERASED, applications.c.kept_by == kept_by, applications.c.kept_until > now())
+        .group_by(applications.c.kept_for)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def erase(

@@ -27,6 +27,18 @@ def find(connection: sa.Connection, run_id: str, name: str) -> dict[str, Any] | 
     return None if body is None else dict(body)
 
 
+def of_application(
+    connection: sa.Connection, application_id: str, name: str
+) -> list[dict[str, Any]]:
+    """The documents of all runs of an application under a name."""
+    query = (
+        sa.select(restricted.c.body)
+        .join(runs, runs.c.run_id == restricted.c.run_id)
+        .where(runs.c.application_id == application_id, restricted.c.name == name)
+    )
+    return [dict(body) for body in connection.execute(query).scalars()]
+
+
 def page(
     connection: sa.Connection, name: str, *, limit: int, after: str = ""
 ) -> list[tuple[str, str, str, dict[str, Any]]]:

@@ -26,6 +26,10 @@ applications = sa.Table(
     sa.Column("body", sa.LargeBinary, nullable=False),  # the vault: compressed, never in Prefect
     sa.Column("received_at", _At, nullable=False),
     sa.Column("erased_at", _At, nullable=False, server_default=""),  # then the body is empty
+    # What retention has found: until when it is kept, for what, and by which rules.
+    sa.Column("kept_until", _At, nullable=False, server_default=""),
+    sa.Column("kept_for", _Name, nullable=False, server_default=""),
+    sa.Column("kept_by", sa.String(128), nullable=False, server_default=""),
 )
 
 documents = sa.Table(

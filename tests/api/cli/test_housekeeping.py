@@ -34,6 +34,7 @@ def report(*, dry_run: bool = False, **parts: Any) -> dict[str, Any]:
         "escalated": 2,
         "expired": 3,
         "erased": parts.get("erased", 0),
+        "records": parts.get("records", []),
         "storage": storage | parts.get("storage", {}),
         "audit": audit | parts.get("audit", {}),
     }
@@ -90,6 +91,21 @@ def test_erased_applications_are_counted(dry_run: bool, was: str) -> None:
     lines = report_lines(report(dry_run=dry_run, erased=2))
 
     assert f"Applications whose personal data {was} erased: 2" in lines
+
+
+def test_each_class_of_records_is_named_with_its_rule() -> None:
+    match = {
+        "record": "watchlist_match",
+        "label": "A match",
+        "months": 120,
+        "citation": "31 CFR 501.601",
+        "due": 2,
+        "kept": 5,
+    }
+
+    lines = report_lines(report(dry_run=True, records=[match]))
+
+    assert "A match: 2 due, 5 kept for longer by it (120 months: 31 CFR 501.601)" in lines
 
 
 def test_the_storage_of_a_closed_desk_is_tidied_without_prefect(tmp_path: Path) -> None:

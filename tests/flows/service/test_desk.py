@@ -22,7 +22,7 @@ from flows.service import desk as service
 from flows.service.desk import DeskService
 from flows.service.requests import Caller
 
-LONG_AGO = moment(-400 * 24 * 3600)
+LONG_AGO = moment(-1200 * 24 * 3600)
 
 
 async def filed(ledger: Ledger, *application_ids: str) -> None:

@@ -93,23 +93,42 @@ async def test_a_run_that_goes_on_or_is_held_forbids_it(
         await any_ledger.write(erasures.erase, APPLICATION, digest)
 
     assert (await any_ledger.read(applications.filed, APPLICATION)).documents == (b"earned",)
-    assert await any_ledger.read(erasures.due, moment(0), 10) == []
+    assert await any_ledger.read(erasures.due, moment(0), 10) == {}
 
 
 async def test_an_application_is_due_when_its_last_run_has_ended_long_enough_ago(
     any_ledger: Ledger,
 ) -> None:
     await filed(any_ledger)
+    ended = (await any_ledger.read(runs.find, "run-1")).updated_at
 
-    assert await any_ledger.read(erasures.due, moment(-3600), 10) == [APPLICATION]
-    assert await any_ledger.read(erasures.due, moment(-10800), 10) == []
+    assert await any_ledger.read(erasures.due, moment(-3600), 10) == {APPLICATION: ended}
+    assert await any_ledger.read(erasures.due, moment(-10800), 10) == {}
 
 
 async def test_an_erased_application_is_not_due_again(any_ledger: Ledger) -> None:
     await filed(any_ledger)
     await any_ledger.write(erasures.erase, APPLICATION, digest)
 
-    assert await any_ledger.read(erasures.due, moment(0), 10) == []
+    assert await any_ledger.read(erasures.due, moment(0), 10) == {}
+
+
+async def test_what_a_rule_keeps_is_not_due_before_its_day_unless_the_rules_change(
+    any_ledger: Ledger,
+) -> None:
+    await filed(any_ledger)
+
+    async def due(rules: str) -> list[str]:
+        return list(await any_ledger.read(erasures.due, moment(0), 10, rules))
+
+    await any_ledger.write(erasures.keep_until, APPLICATION, moment(60), "match", "rules/1")
+    assert await due("rules/1") == []
+    assert await any_ledger.read(erasures.kept_for, "rules/1") == {"match": 1}
+    assert await due("rules/2") == [APPLICATION]
+    assert await any_ledger.read(erasures.kept_for, "rules/2") == {}
+
+    await any_ledger.write(erasures.keep_until, APPLICATION, moment(-60), "match", "rules/1")
+    assert await due("rules/1") == [APPLICATION]
 
 
 async def test_an_application_that_is_not_there_cannot_be_erased(any_ledger: Ledger) -> None:
