@@ -19,7 +19,8 @@ RUN python -m venv /venv \
 
 FROM python:3.13.14-slim
 
-RUN useradd --create-home desk && install --directory --owner desk /desk /desk/uploads /desk/inbox
+RUN useradd --create-home desk \
+ && install --directory --owner desk /desk /desk/uploads /desk/inbox /desk/watchlists
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 WORKDIR /app

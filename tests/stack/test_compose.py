@@ -88,6 +88,16 @@ def test_every_variable_of_compose_is_in_the_example_of_env() -> None:
     assert used <= example
 
 
+def test_every_role_knows_where_people_look_at_traces_and_at_their_spans() -> None:
+    urls = {
+        "CREDIT_DESK_TRACE_URL": "https://traces.example/{trace_id}",
+        "CREDIT_DESK_SPAN_URL": "https://traces.example/{trace_id}/{span_id}",
+    }
+
+    for name in ("worker", "api", "deploy"):
+        assert urls.items() <= environment(name, SECRETS | urls).items(), name
+
+
 def test_the_services_run_these_commands_on_this_machine_s_ports_only() -> None:
     ours = {
         name: command(name)
@@ -141,13 +151,17 @@ def test_each_service_that_listens_is_checked_or_its_health_can_be_asked_from_ou
     assert "127.0.0.1:13133:13133" in SERVICES["otel-collector"]["ports"]
 
 
-def test_a_portfolio_that_the_api_takes_lies_where_the_worker_reads_it() -> None:
+def test_portfolios_and_watchlists_that_the_api_takes_lie_where_the_worker_reads_them() -> None:
     home = Path("/desk")
     desk = Settings(home=home)
     shared = set(SERVICES["worker"]["volumes"])
     (made,) = re.findall(r"install --directory --owner desk (.*)$", DOCKERFILE, re.MULTILINE)
 
-    assert shared == {f"uploads:{home / 'uploads'}", f"inbox:{desk.inbox}"}
+    assert shared == {
+        f"uploads:{home / 'uploads'}",
+        f"inbox:{desk.inbox}",
+        f"watchlists:{desk.imported_watchlists}",
+    }
     assert shared < set(SERVICES["api"]["volumes"])
     # A new volume belongs to the owner of the image's folder, and to root where there is none.
     assert {volume.partition(":")[2] for volume in shared} < set(made.split())
