@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,15 @@ from api.cli.output import event_line
 from data.contracts.batch import BatchSummary
 from data.contracts.errors import CreditDeskError
 from data.contracts.events import TERMINAL, Event, EventType
-from flows.portfolio.files import DECISIONS, REJECTS, write_lines_as_they_come, write_summary
+from flows.portfolio.files import DECISIONS, REJECTS, write_as_it_comes, write_summary
 
 
 async def follow_to_last_row(desk: DeskClient, batch_id: str, *, as_json: bool) -> None:
     """Show the progress of a batch until all rows are done, or it has ended.
 
-    People may still have to rule on referred cases then. Ctrl-C asks the batch to stop, and the
-    following goes on to its end.
+    People may still have to rule on referred cases then.
     """
-    with _asking_to_stop(desk, batch_id), _display(as_json=as_json) as show:
+    with _display(as_json=as_json) as show:
         async for event in desk.follow_batch(batch_id):
             show(event)
             if event.type is EventType.WAITING or event.type in TERMINAL:
@@ -39,11 +38,9 @@ async def follow_to_last_row(desk: DeskClient, batch_id: str, *, as_json: bool) 
 
 
 async def keep_results(desk: DeskClient, batch_id: str, out: Path) -> Any:
-    """Write the results of a batch into a folder; returns its summary."""
-    await asyncio.to_thread(out.mkdir, mode=0o700, parents=True, exist_ok=True)
+    """Write the results of a batch into a folder that is there; returns its summary."""
     for name, part in ((DECISIONS, "decisions"), (REJECTS, "rejects")):
-        lines = desk.lines(f"/batches/{batch_id}/{part}")
-        await write_lines_as_they_come(out / name, _encoded(lines))
+        await write_as_it_comes(out / name, desk.pieces(f"/batches/{batch_id}/{part}"))
     summary = await desk.get(f"/batches/{batch_id}")
     write_summary(BatchSummary.model_validate(summary), out)
     return summary
@@ -77,30 +74,33 @@ def result_lines(summary: dict[str, Any], out: Path) -> list[str]:
     return lines
 
 
-async def _encoded(lines: AsyncIterator[str]) -> AsyncIterator[bytes]:
-    async for line in lines:
-        yield line.encode()
-
-
 @contextmanager
-def _asking_to_stop(desk: DeskClient, batch_id: str) -> Iterator[None]:
-    """Turn the first Ctrl-C into a request to cancel; the second one ends this program."""
+def asking_to_stop(desk: DeskClient, batch_id: str) -> Iterator[None]:
+    """Turn the first Ctrl-C into a request to cancel the batch; the second one ends this program.
+
+    Only for a program that does nothing else. After the block, Ctrl-C does what it did before.
+    """
     loop, asked = asyncio.get_running_loop(), []
+    before = signal.getsignal(signal.SIGINT)
 
     async def cancel() -> None:
         with suppress(CreditDeskError):  # every row is done meanwhile
             await desk.post(f"/batches/{batch_id}/cancel", b"")
 
+    def put_back() -> None:
+        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, before)
+
     def on_signal() -> None:
         typer.echo("Asking the batch to stop after the chunks under way …", err=True)
         asked.append(asyncio.ensure_future(cancel()))
-        loop.remove_signal_handler(signal.SIGINT)
+        put_back()
 
     loop.add_signal_handler(signal.SIGINT, on_signal)
     try:
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
+        put_back()
 
 
 @contextmanager

@@ -33,19 +33,28 @@ def batch(
 
     Ctrl-C asks the batch to stop; submit the file again to go on.
     """
+    from api.cli.files import make_folder
     from data.contracts.errors import ContractViolationError
 
     if not file.is_file():
         raise ContractViolationError(f"there is no file {file}")
+    make_folder(out)  # before the desk does the work
     chosen = {"as_of_date": as_of} if as_of else {}
 
     async def underwrite(desk: DeskClient) -> None:
-        from api.cli.batch_following import follow_to_last_row, keep_results, result_lines
+        from api.cli.batch_following import (
+            asking_to_stop,
+            follow_to_last_row,
+            keep_results,
+            result_lines,
+        )
         from api.cli.output import print_json
 
         started = await desk.upload("/batches", file, chosen)
-        await follow_to_last_row(desk, started["batch_id"], as_json=as_json)
-        summary = await keep_results(desk, started["batch_id"], out)
+        batch_id = started["batch_id"]
+        with asking_to_stop(desk, batch_id):
+            await follow_to_last_row(desk, batch_id, as_json=as_json)
+        summary = await keep_results(desk, batch_id, out)
         if as_json:
             print_json(summary)
         else:

@@ -156,15 +156,15 @@ class DeskClient:
         _raise_for(response)
         return response.json()
 
-    async def lines(self, path: str) -> AsyncIterator[str]:
-        """The answer of a path, line by line, as it comes."""
+    async def pieces(self, path: str) -> AsyncIterator[bytes]:
+        """The answer of a path, byte by byte as the desk sent it, in pieces as they come."""
         try:
             async with self._http.stream("GET", path, timeout=STREAM_TIMEOUT) as response:
                 if response.status_code >= httpx.codes.BAD_REQUEST:
                     await response.aread()
                 _raise_for(response)
-                async for line in response.aiter_lines():
-                    yield line
+                async for piece in response.aiter_bytes():
+                    yield piece
         except httpx.TransportError:
             raise _no_desk(self.url) from None
 
@@ -195,9 +195,9 @@ class DeskClient:
             if response.status_code >= httpx.codes.BAD_REQUEST:
                 await response.aread()
                 _raise_for(response)
-            async for line in response.aiter_lines():
-                if line.startswith("data: "):
-                    yield Event.model_validate_json(line.removeprefix("data: "))
+            async for line in _lines(response):
+                if line.startswith(b"data: "):
+                    yield Event.model_validate_json(line.removeprefix(b"data: "))
 
     async def _ask(
         self,
@@ -273,6 +273,15 @@ def key_for(settings: Settings, *, local: bool = False) -> str:
         return local_key_file(settings.folder).read_text().strip()
     except OSError:
         return ""
+
+
+async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The lines of a stream. httpx would also end one at a U+2028, which JSON may hold."""
+    rest = b""
+    async for piece in response.aiter_bytes():
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield line
 
 
 def _raise_for(response: httpx.Response) -> None:

@@ -28,6 +28,7 @@ from data.contracts.errors import (
 )
 from data.contracts.personal import Signature
 from data.contracts.review import Channel, Person, Role, folded_name
+from flows.runtime.host.private_file import private_file
 
 _MARK = "cdk"
 _NO_DIGEST = hashlib.sha256(b"").hexdigest()
@@ -201,13 +202,8 @@ class KeyRing:
 def write_private(path: Path, content: bytes) -> None:
     """Replace a file as a whole or not at all, readable by its owner only."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    with private_file(path) as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
 
 
 def _unused_id(taken: Collection[str]) -> str:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import sqlalchemy as sa
 
 from data.contracts.batch import BatchSummary
 from flows.portfolio import results
 from flows.portfolio.report import markdown_of
+from flows.runtime.host.private_file import private_file
 from flows.runtime.ledger import chunks
 from flows.runtime.ledger.database import Ledger
 
 DECISIONS, REJECTS = "decisions.jsonl", "rejects.jsonl"
 SUMMARY, REPORT = "summary.json", "summary.md"
-
-_OWNER_ONLY = 0o600
 
 
 def write_results(ledger: Ledger, summary: BatchSummary, folder: Path) -> None:
@@ -51,24 +47,13 @@ def of_chunks(
 
 def write_lines(path: Path, lines: Iterable[bytes]) -> None:
     """Write a file that only its owner may read, whole or not at all."""
-    with _whole(path) as file:
+    with private_file(path) as file:
         for line in lines:
             file.write(line + b"\n")
 
 
-async def write_lines_as_they_come(path: Path, lines: AsyncIterable[bytes]) -> None:
-    """Write a file like `write_lines` from lines that come over a network."""
-    with _whole(path) as file:
-        async for line in lines:
-            file.write(line + b"\n")
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes its name when it is complete."""
-    unfinished = path.with_name(f".{path.name}.part")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, _OWNER_ONLY)
-        yield file
-    unfinished.replace(path)
+async def write_as_it_comes(path: Path, pieces: AsyncIterable[bytes]) -> None:
+    """Write a file like `write_lines`, from pieces that come over a network."""
+    with private_file(path) as file:
+        async for piece in pieces:
+            file.write(piece)

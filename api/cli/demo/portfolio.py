@@ -9,6 +9,7 @@ import typer
 
 from api.cli.batch_following import follow_to_last_row, keep_results, result_lines
 from api.cli.client import DeskClient
+from api.cli.files import make_folder
 from tools.modelling.synthesize import Recipe, synthesize
 
 ROWS = 200
@@ -24,7 +25,9 @@ async def underwrite_portfolio(desk: DeskClient, folder: Path, rows: int = ROWS)
     if not file.exists():
         await asyncio.to_thread(synthesize, folder, Recipe(rows, SEED))
     typer.echo(f"\nA portfolio of {rows} applications, as one batch")
+    results = folder / "results"
+    make_folder(results)
     started = await desk.upload("/batches", file, {})
     await follow_to_last_row(desk, started["batch_id"], as_json=False)
-    summary = await keep_results(desk, started["batch_id"], folder / "results")
-    typer.echo("\n".join(result_lines(summary, folder / "results")))
+    summary = await keep_results(desk, started["batch_id"], results)
+    typer.echo("\n".join(result_lines(summary, results)))

@@ -150,3 +150,22 @@ def test_a_desk_that_was_killed_is_not_found(tmp_path: Path) -> None:
 
     with pytest.raises(UnavailableError, match="no desk runs on"):
         find_desk(None, tmp_path)
+
+
+async def test_an_event_may_hold_characters_at_which_texts_are_split_into_lines() -> None:
+    told = frame(1).decode().replace("on its way", "on\u2028its\x85way").encode()
+
+    async with asking(Script(httpx.Response(200, content=told))) as desk:
+        (event,) = [event async for event in desk.follow(RUN_ID)]
+
+    assert event.message == "on\u2028its\x85way"
+
+
+async def test_the_bytes_of_an_answer_arrive_as_the_desk_sent_them() -> None:
+    sent = '{"message": "a\u2028b\x85c"}\n{"message": "d\r"}\n'.encode()
+
+    def desk_of(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=sent)
+
+    async with DeskClient("http://desk", transport=httpx.MockTransport(desk_of)) as desk:
+        assert b"".join([piece async for piece in desk.pieces("/batches/b/decisions")]) == sent
