@@ -230,6 +230,7 @@ class _Drive:
             totals = chunks.totals(connection, batch_id)
             unsettled = referrals.counts(connection, batch_id)
         if all(part["rejected"] == part["rows"] for part in totals):
+            self._remove_copy()
             self._fail(_no_good_row(self.batch.rows))
             return
         waiting = sum(unsettled.values()) - unsettled.get(referrals.ENDED, 0)
@@ -242,9 +243,17 @@ class _Drive:
                 written = batch_ends.complete(
                     connection, batch_id, "Batch completed", {"chain": chain}
                 )
+            self._remove_copy()  # in the transaction: no process that dies leaves it behind
         publish(written)
-        if self.batch.is_copy:
-            Path(self.batch.path).unlink(missing_ok=True)  # it holds personal data
+
+    def _remove_copy(self) -> None:
+        """Remove the copy of an upload, which holds personal data: every row is done."""
+        if not self.batch.is_copy:
+            return
+        try:
+            Path(self.batch.path).unlink(missing_ok=True)
+        except OSError as error:
+            log.error("%s cannot be removed: %s", self.batch.path, error.strerror)
 
 
 def _index(settings: Settings, ledger: Ledger, batch: Batch) -> list[dict[str, Any]]:

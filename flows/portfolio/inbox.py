@@ -10,19 +10,25 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import stat
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from data.contracts.base import Contract, Moment, Sha256
 from data.contracts.batch import BatchSummary
-from data.contracts.portfolio import PortfolioFormat
+from data.contracts.errors import RecordNotFoundError
 from data.contracts.review import Person
 from data.contracts.runs import RunOptions, RunStatus
 from data.settings import Settings
+from flows.portfolio.file_names import ENDINGS, ending_of, shown_name
 from flows.portfolio.files import write_lines, write_results
 from flows.runtime.ledger import batches
+from flows.runtime.ledger.batches import Batch
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.journal import current_traceparent
 
@@ -59,33 +65,63 @@ async def enter_files(settings: Settings, ledger: Ledger, flow_run_id: str) -> l
     """Enter a batch for every file of the inbox that is complete, in the order of their names.
 
     A file whose content was a batch already belongs to that batch. It is left where it is while
-    another flow run than this drives it.
+    another flow run than this drives it, and while it cannot be read.
     """
     found = []
     for path in await asyncio.to_thread(complete_files, settings.inbox):
-        sha256 = await asyncio.to_thread(digest_of, path)
-        batch, _ = await ledger.write(
-            batches.register,
-            sha256,
-            RunOptions().model_dump(mode="json"),
-            path=str(path),
-            file_name=path.name,
-            is_copy=False,
-            traceparent=current_traceparent(),
-            submitted_by=Person(name="inbox"),
-            flow_run_id=flow_run_id,
-        )
+        try:
+            sha256 = await asyncio.to_thread(digest_of, path)
+            placed_at = await asyncio.to_thread(_placed_at, path)
+        except OSError as error:
+            _log_skipped(path, error)
+            continue
+        batch = await ledger.write(_enter, path, sha256, placed_at, flow_run_id)
         if batch.flow_run_id == flow_run_id or batch.status not in batches.DRIVEN:
             found.append(FoundFile(path, sha256, batch.batch_id))
     return found
 
 
+def _enter(
+    connection: sa.Connection, path: Path, sha256: str, placed_at: datetime, flow_run_id: str
+) -> Batch:
+    """The batch of a file. One that was cancelled after the file had come stays cancelled."""
+    options = RunOptions().model_dump(mode="json")
+    with suppress(RecordNotFoundError):
+        known = batches.find(connection, batches.batch_id_of(sha256, options), lock=True)
+        ended_at = datetime.fromisoformat(known.updated_at)
+        if known.status is RunStatus.CANCELLED and placed_at < ended_at:
+            return known
+    batch, _ = batches.register(
+        connection,
+        sha256,
+        options,
+        path=str(path),
+        file_name=shown_name(path.name),
+        is_copy=False,
+        traceparent=current_traceparent(),
+        submitted_by=Person(name="inbox"),
+        flow_run_id=flow_run_id,
+    )
+    return batch
+
+
+def _placed_at(path: Path) -> datetime:
+    """When a file came to its place. A file that is moved keeps its time of change."""
+    return datetime.fromtimestamp(path.stat().st_ctime, UTC)
+
+
 async def put_away(
     settings: Settings, ledger: Ledger, found: FoundFile, summary: BatchSummary
 ) -> BatchSummary:
-    """Move a file whose batch is done, with its results. One that is not done stays."""
+    """Move a file whose batch is done, with its results.
+
+    One that is not done stays, and so does one that cannot be moved.
+    """
     if summary.status.has_ended or summary.status is RunStatus.WAITING:
-        await asyncio.to_thread(_move, settings, ledger, found, summary)
+        try:
+            await asyncio.to_thread(_move, settings, ledger, found, summary)
+        except OSError as error:
+            _log_skipped(found.path, error)
     return summary
 
 
@@ -93,17 +129,23 @@ def complete_files(inbox: Path) -> list[Path]:
     """The portfolios in the inbox that no process writes to any more, as far as can be seen."""
     if not inbox.is_dir():
         return []
-    endings = {f".{format.value}" for format in PortfolioFormat}
     quiet = time.time() - QUIET_SECONDS
-    return sorted(
-        path
-        for path in inbox.iterdir()
-        if path.suffix.lower() in endings
-        and not path.name.startswith(".")
-        and path.is_file()
-        and not path.is_symlink()
-        and path.stat().st_mtime < quiet
-    )
+    return sorted(path for path in inbox.iterdir() if _is_complete(path, quiet))
+
+
+def _is_complete(path: Path, quiet: float) -> bool:
+    if ending_of(path.name) not in ENDINGS or path.name.startswith("."):
+        return False
+    try:
+        found = path.lstat()
+    except OSError as error:
+        _log_skipped(path, error)
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_mtime < quiet
+
+
+def _log_skipped(path: Path, error: OSError) -> None:
+    log.warning("%s is left for the next time: %s", shown_name(path.name), error.strerror)
 
 
 def digest_of(path: Path) -> str:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
-import re
+import shutil
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
-from uuid import uuid4
+from typing import IO, Any
 
 import sqlalchemy as sa
 
@@ -22,12 +20,12 @@ from data.contracts.errors import (
     RecordNotFoundError,
 )
 from data.contracts.events import Event
-from data.contracts.portfolio import PortfolioFormat
 from data.contracts.runs import RunOptions, RunStatus
-from data.contracts.ssn import has_shape_of_ssn
 from data.settings import Settings
 from flows.portfolio import results
+from flows.portfolio.file_names import ENDINGS, ending_of, shown_name
 from flows.portfolio.inbox import digest_of
+from flows.runtime.host.private_file import private_file
 from flows.runtime.ledger import batch_ends, chunks
 from flows.runtime.ledger import batches as register
 from flows.runtime.ledger.database import Ledger
@@ -36,7 +34,6 @@ from flows.service import summaries
 from flows.service.requests import Caller
 
 _PIECE = 1024 * 1024
-_UNUSUAL = re.compile(r"[^A-Za-z0-9._-]")
 
 
 @dataclass(frozen=True)
@@ -52,17 +49,24 @@ class PortfolioFile:
 
 
 def enter(connection: sa.Connection, file: PortfolioFile, caller: Caller) -> tuple[str, bool]:
-    """Enter a batch; its id, and whether it needs a driver because of this call."""
+    """Enter a batch; its id, and whether it needs a driver because of this call.
+
+    A copy that no driver will read is removed: it holds personal data.
+    """
     batch, is_new = register.register(
         connection,
         file.sha256,
-        file.options.model_dump(mode="json"),
+        _as_stored(file.options),
         path=str(file.path),
         file_name=file.name,
         is_copy=file.is_copy,
         submitted_by=caller.person,
         traceparent=current_traceparent(),
     )
+    is_read = batch.status in register.DRIVEN and batch.path == str(file.path)
+    if file.is_copy and not is_read:
+        # Under the lock of the batch: its driver cannot come to the end meanwhile.
+        file.path.unlink(missing_ok=True)
     return batch.batch_id, is_new
 
 
@@ -85,55 +89,61 @@ async def in_inbox(settings: Settings, request: StartBatch) -> PortfolioFile:
     Raises RecordNotFoundError when there is none, and ContractViolationError for a path that leads
     out of the inbox or to a file that is no portfolio.
     """
-    relative, inbox = PurePosixPath(request.path), settings.inbox
+    try:
+        path, sha256 = await asyncio.to_thread(_found_in, settings.inbox, request.path)
+    except ContractViolationError:
+        raise
+    except (OSError, ValueError):  # unreadable, or a name that no file can have
+        raise RecordNotFoundError("there is no such file in the inbox") from None
+    return PortfolioFile(path, shown_name(path.name), sha256, request.options, is_copy=False)
+
+
+def _found_in(inbox: Path, name: str) -> tuple[Path, str]:
+    """A file of the inbox, and its digest. Raises OSError and ValueError without one."""
+    relative = PurePosixPath(name)
     path = (inbox / relative).resolve()
     if relative.is_absolute() or not path.is_relative_to(inbox):
         raise _unfit("/path", "path_not_allowed", "name a file inside the inbox, relative to it")
     _require_format(path.name, "/path")
-    if not await asyncio.to_thread(path.is_file):
-        raise RecordNotFoundError("there is no such file in the inbox")
-    sha256 = await asyncio.to_thread(digest_of, path)
-    return PortfolioFile(path, shown_name(path.name), sha256, request.options, is_copy=False)
+    if not path.is_file():
+        raise FileNotFoundError
+    return path, digest_of(path)
 
 
 async def from_upload(
     settings: Settings, content: IO[bytes], name: str, options: RunOptions
 ) -> PortfolioFile:
-    """Keep a file that a client has sent, in the desk's folder, under its digest.
+    """Keep a file that a client has sent, in the desk's folder, under the id of its batch.
 
     Raises ContractViolationError for a file that is no portfolio by its name.
     """
     ending = _require_format(name, "/file")
-    path, sha256 = await asyncio.to_thread(_kept, settings.folder / "uploads", content, ending)
+    folder = settings.folder / "uploads"
+    path, sha256 = await asyncio.to_thread(_kept, folder, content, ending, options)
     return PortfolioFile(path, shown_name(name), sha256, options, is_copy=True)
 
 
-def shown_name(name: str) -> str:
-    """A file's name as other people may see it: senders choose names, and names may tell."""
-    plain = _UNUSUAL.sub("_", name)[-100:]
-    return f"portfolio{Path(plain).suffix}" if has_shape_of_ssn(plain) else plain
-
-
 def _require_format(name: str, pointer: str) -> str:
-    ending = PurePosixPath(name).suffix.lower()
-    known = [f".{format.value}" for format in PortfolioFormat]
-    if ending not in known:
-        message = f"the name of a portfolio ends in one of {', '.join(known)}"
+    ending = ending_of(name)
+    if ending not in ENDINGS:
+        message = f"the name of a portfolio ends in one of {', '.join(ENDINGS)}"
         raise _unfit(pointer, "unknown_format", message)
     return ending
 
 
-def _kept(folder: Path, content: IO[bytes], ending: str) -> tuple[Path, str]:
+def _kept(folder: Path, content: IO[bytes], ending: str, options: RunOptions) -> tuple[Path, str]:
+    sha256 = hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    unfinished, digest = folder / f".{uuid4().hex}.part", hashlib.sha256()
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        while piece := content.read(_PIECE):
-            digest.update(piece)
-            file.write(piece)
-    path = folder / f"{digest.hexdigest()}{ending}"
-    unfinished.replace(path)
-    return path, digest.hexdigest()
+    # The copy is named by the batch, so that two batches of one content have a copy each.
+    path = folder / f"{register.batch_id_of(sha256, _as_stored(options))}{ending}"
+    content.seek(0)
+    with private_file(path) as file:
+        shutil.copyfileobj(content, file, _PIECE)
+    return path, sha256
+
+
+def _as_stored(options: RunOptions) -> dict[str, Any]:
+    return options.model_dump(mode="json")
 
 
 def _unfit(pointer: str, code: str, message: str) -> ContractViolationError:

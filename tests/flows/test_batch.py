@@ -75,6 +75,11 @@ async def task_runs_of(desk: Desk, batch: dict[str, Any]) -> list[dict[str, Any]
             await asyncio.sleep(0.2)
 
 
+def copies(desk: Desk) -> list[Path]:
+    """The copies of uploads on a desk: none, as soon as every row of its batches is done."""
+    return list((desk.home / "uploads").iterdir())
+
+
 def portfolio(folder: Path, prefix: str, copies: int) -> Path:
     rows = [case for number in range(copies) for case in cases(f"{prefix}{number}", *PLAIN)]
     return write_portfolio(folder / f"{prefix}.jsonl", rows)
@@ -104,7 +109,7 @@ async def test_a_batch_from_the_command_line_leaves_its_files_and_one_task_run_p
     for path in out.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
     assert list(file.parent.glob("uploads")) == []
-    assert not list((hasty_desk.home / "uploads").iterdir()), "the copy was removed"
+    assert copies(hasty_desk) == []
 
     task_runs = await task_runs_of(hasty_desk, summary)
     assert len(task_runs) == summary["chunks"] == -(-24 // CHUNK_ROWS)
@@ -143,6 +148,7 @@ async def test_the_same_file_again_is_the_same_batch_and_executes_nothing(
         1,
         "completed",
     )
+    assert copies(hasty_desk) == []
 
 
 async def test_a_killed_driver_loses_nothing_and_finished_chunks_stay(
@@ -210,6 +216,7 @@ async def test_a_file_of_which_every_row_is_bad_ends_as_failed_with_its_first_fa
     assert {fault["code"] for fault in summary["faults"]} == {"malformed_json"}
     rejects = (tmp_path / "out" / "rejects.jsonl").read_text().splitlines()
     assert len(rejects) == 12
+    assert copies(hasty_desk) == []
 
 
 async def test_referred_cases_are_opened_a_few_at_a_time_and_their_rulings_flow_back(

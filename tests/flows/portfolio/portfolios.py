@@ -38,7 +38,7 @@ def write_portfolio(path: Path, rows: Iterable[CaseFile | str]) -> Path:
     return path
 
 
-def entered(ledger: Ledger, path: Path, **options: Any) -> Batch:
+def entered(ledger: Ledger, path: Path, *, is_copy: bool = False, **options: Any) -> Batch:
     """A batch in the register."""
     with ledger.writing() as connection:
         batch, _ = batches.register(
@@ -47,7 +47,7 @@ def entered(ledger: Ledger, path: Path, **options: Any) -> Batch:
             RunOptions(**options).model_dump(mode="json"),
             path=str(path),
             file_name=path.name,
-            is_copy=False,
+            is_copy=is_copy,
             submitted_by=Person(name="Ola"),
         )
     return batch

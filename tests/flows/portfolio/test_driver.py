@@ -137,3 +137,17 @@ def test_a_batch_that_has_ended_is_left_alone(ledger: Ledger, tmp_path: Path) ->
     assert events_of(ledger, batch) == before
     with ledger.reading() as connection:
         assert batches.find(connection, batch.batch_id).status is RunStatus.COMPLETED
+
+
+@pytest.mark.parametrize("rows", ["good", "bad"])
+def test_the_copy_of_an_upload_is_removed_when_every_row_is_done(
+    ledger: Ledger, tmp_path: Path, rows: str
+) -> None:
+    written = cases("copied", "ada-prime") if rows == "good" else ["{not json"]
+    path = write_portfolio(tmp_path / "copy.jsonl", written)
+    batch = entered(ledger, path, is_copy=True)
+
+    driven(settings(), batch)
+
+    assert summary_of(ledger, batch).status.has_ended
+    assert not path.exists()

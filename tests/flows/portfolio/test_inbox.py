@@ -18,7 +18,7 @@ from flows.portfolio import inbox
 from flows.portfolio.inbox import complete_files, enter_files, put_away
 from flows.runtime.ledger import batch_ends, batches
 from flows.runtime.ledger.database import Ledger
-from tests.flows.portfolio.portfolios import cases, done, summary_of, write_portfolio
+from tests.flows.portfolio.portfolios import cases, done, entered, summary_of, write_portfolio
 
 FLOW_RUN = "flow-run-1"
 
@@ -109,3 +109,79 @@ async def test_a_file_whose_batch_is_not_done_stays(ledger: Ledger, folder: Path
     await put_away(settings(), ledger, found, summary_of(ledger, batch))
 
     assert path.exists()
+
+
+async def test_the_batch_of_a_file_shows_the_name_as_other_people_may_see_it(
+    ledger: Ledger, folder: Path
+) -> None:
+    settled(write_portfolio(folder / "Ada Prime 123-45-6789.jsonl", cases("i", "ada-prime")))
+
+    (found,) = await enter_files(settings(), ledger, FLOW_RUN)
+
+    batch = await ledger.read(batches.find, found.batch_id)
+    assert batch.file_name == "portfolio.jsonl"
+
+
+async def test_a_cancelled_batch_is_not_started_again_by_the_file_that_it_came_from(
+    ledger: Ledger, folder: Path
+) -> None:
+    path = settled(write_portfolio(folder / "p.jsonl", cases("i", "ada-prime")))
+    batch = await asyncio.to_thread(entered, ledger, path)
+    await ledger.write(batch_ends.request_cancel, batch.batch_id)
+
+    (found,) = await enter_files(settings(), ledger, FLOW_RUN)
+    summary = summary_of(ledger, batch)
+    await put_away(settings(), ledger, found, summary)
+
+    assert summary.status is RunStatus.CANCELLED
+    (moved,) = (folder / "failed").iterdir()
+    assert (moved / "p.jsonl").is_file()
+    assert not path.exists()
+
+
+async def test_a_cancelled_batch_goes_on_when_its_file_is_put_into_the_inbox_again(
+    ledger: Ledger, folder: Path
+) -> None:
+    path = settled(write_portfolio(folder / "p.jsonl", cases("i", "ada-prime")))
+    batch = await asyncio.to_thread(entered, ledger, path)
+    await ledger.write(batch_ends.request_cancel, batch.batch_id)
+    path.rename(folder / "elsewhere").rename(path)  # as `mv` does: it keeps the time of change
+
+    (found,) = await enter_files(settings(), ledger, FLOW_RUN)
+
+    assert found.batch_id == batch.batch_id
+    assert (await ledger.read(batches.find, batch.batch_id)).status is RunStatus.QUEUED
+
+
+async def test_a_file_that_cannot_be_read_is_left_and_the_others_are_taken(
+    ledger: Ledger, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a", "b"):
+        settled(write_portfolio(folder / f"{name}.jsonl", cases(name, "ada-prime")))
+    vanishes = complete_files
+
+    def complete_and_gone(inbox: Path) -> list[Path]:
+        """The files, of which a person takes the first away at this moment."""
+        found = vanishes(inbox)
+        found[0].unlink()
+        return found
+
+    monkeypatch.setattr(inbox, "complete_files", complete_and_gone)
+
+    (found,) = await enter_files(settings(), ledger, FLOW_RUN)
+
+    assert found.path.name == "b.jsonl"
+    assert "a.jsonl is left for the next time: No such file or directory" in caplog.text
+
+
+async def test_a_file_that_cannot_be_moved_does_not_keep_the_others_from_it(
+    ledger: Ledger, folder: Path
+) -> None:
+    path = settled(write_portfolio(folder / "p.jsonl", cases("i", "ada-prime")))
+    (found,) = await enter_files(settings(), ledger, FLOW_RUN)
+    batch = await asyncio.to_thread(done, ledger, path)
+    await ledger.write(batch_ends.complete, batch.batch_id, "done", {})
+    path.unlink()
+
+    summary = summary_of(ledger, batch)
+    assert await put_away(settings(), ledger, found, summary) == summary
