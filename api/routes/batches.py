@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
+from starlette.exceptions import HTTPException
 from starlette.types import Message
 
 from api.deps import BatchId, CallerDep, DeskDep, HubDep, Position, StillAuthorized
@@ -22,6 +22,7 @@ from data.contracts.errors import ContractViolationError, Problem, TooLargeError
 from data.contracts.events import Event
 from data.contracts.runs import RunOptions
 from data.settings import Settings
+from flows.portfolio.file_names import ENDINGS
 from flows.service import batches
 from flows.service.batches import PortfolioFile
 
@@ -35,6 +36,7 @@ class JsonLines(StreamingResponse):
 
 
 _FORM = "multipart/form-data"
+_NAMES = ", ".join(f"`…{ending}`" for ending in ENDINGS)
 _BODY = {
     "requestBody": {
         "required": True,
@@ -48,7 +50,7 @@ _BODY = {
                         "file": {
                             "type": "string",
                             "format": "binary",
-                            "description": "The portfolio. Its name ends in .jsonl or .csv.",
+                            "description": f"The portfolio, named {_NAMES}",
                         },
                         "options": {
                             "type": "string",
@@ -176,7 +178,7 @@ async def _uploaded(request: Request, settings: Settings) -> PortfolioFile:
                 raise _missing_file()
             asked = _held_to(RunOptions, parse(options.encode()), "/options")
             return await batches.from_upload(settings, sent.file, sent.filename or "", asked)
-    except (MultiPartException, KeyError, UnicodeError):
+    except (HTTPException, KeyError, UnicodeError):  # the first is the parser's refusal
         raise MalformedRequestError("the form cannot be read") from None
 
 
@@ -207,5 +209,5 @@ def _held_to(contract: type[Any], value: Any, place: str = "") -> Any:
 
 
 def _missing_file() -> ContractViolationError:
-    message = "send the portfolio as the field 'file'"
+    message = "send the portfolio as the field 'file' of a complete form"
     return ContractViolationError(message, [Problem("/file", "missing", message)])
