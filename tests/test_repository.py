@@ -67,6 +67,14 @@ def parse_compose_command(words: list[str]) -> None:
 # -- the README ----------------------------------------------------------------------------
 
 
+def test_the_contents_of_the_readme_name_every_chapter_but_their_own() -> None:
+    contents = README[: README.index("\n## ")]
+    chapters = re.findall(r"^## (.*)$", README, re.MULTILINE)
+    anchors = {re.sub(r"[^a-z -]", "", chapter.lower()).replace(" ", "-") for chapter in chapters}
+
+    assert anchors - {"use-it"} <= set(re.findall(r"\]\(#([a-z-]+)\)", contents))
+
+
 def test_the_picture_in_the_readme_is_the_map_as_it_is_now() -> None:
     assert fenced(README, "mermaid") == [to_mermaid(WORKFLOW)]
 

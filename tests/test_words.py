@@ -1,4 +1,4 @@
-"""Docstrings and comments use standard words, so that every reader of English understands them."""
+"""Docstrings, comments and pages use standard words, which every reader of English understands."""
 
 from __future__ import annotations
 
@@ -74,6 +74,11 @@ def test_docstrings_and_comments_have_no_forbidden_word(glob: str) -> None:
 
     assert paths
     assert not found, "use standard words:\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in ROOT.glob("*.md")))
+def test_pages_have_no_forbidden_word(page: str) -> None:
+    assert _PATTERN.findall((ROOT / page).read_text(encoding="utf-8")) == []
 
 
 @pytest.mark.parametrize(
