@@ -7,8 +7,6 @@ over them when they are read.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -92,23 +90,12 @@ def _with_ruling(line: bytes, runs: dict[int, str], decided: dict[str, dict[str,
 
 def _reviewed(connection: sa.Connection, batch_id: str) -> Reviewed:
     counted = referrals.counts(connection, batch_id)
-    runs = list(referrals.run_ids(connection, batch_id).values())
     return Reviewed(
         pending=counted.get(referrals.PENDING, 0),
         open=counted.get(referrals.OPEN, 0),
         ended=counted.get(referrals.ENDED, 0),
-        outcomes=dict(Counter(_outcomes(connection, runs))),
+        outcomes=referrals.outcomes(connection, batch_id) if counted else {},
     )
-
-
-def _outcomes(connection: sa.Connection, run_ids: list[str]) -> Iterable[str]:
-    for start in range(0, len(run_ids), _PORTION):
-        found = decisions.of_runs(connection, run_ids[start : start + _PORTION])
-        yield from (content["outcome"] for content in found.values())
-
-
-_PORTION = 500
-"""So many runs are asked about in one query: databases bound the number of parameters."""
 
 
 def _faults(connection: sa.Connection, batch_id: str) -> tuple[RejectedLine, ...]:

@@ -17,7 +17,7 @@ from uuid import UUID, uuid5
 import sqlalchemy as sa
 
 from data.contracts.runs import RunStatus
-from flows.runtime.ledger.tables import UNSETTLED, batch_referrals, runs
+from flows.runtime.ledger.tables import UNSETTLED, batch_referrals, decisions, runs
 
 _NAMESPACE = UUID("9d2f9d5f-92a5-4a4b-8b61-26a0a5a9f0a7")
 
@@ -133,13 +133,26 @@ def counts(connection: sa.Connection, batch_id: str) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(query.group_by(batch_referrals.c.status))}
 
 
-def run_ids(connection: sa.Connection, batch_id: str, chunk: int | None = None) -> dict[int, str]:
-    """The runs that referrals of a batch became, by line; of one chunk, or of all."""
-    query = sa.select(batch_referrals.c.line, batch_referrals.c.run_id).where(
-        batch_referrals.c.batch_id == batch_id, batch_referrals.c.run_id != ""
+def outcomes(connection: sa.Connection, batch_id: str) -> dict[str, int]:
+    """What people have decided on the referrals of a batch: how often each outcome."""
+    outcome = decisions.c.body["outcome"].as_string().label("outcome")
+    decided = (
+        sa.select(outcome)
+        .join_from(batch_referrals, decisions, decisions.c.run_id == batch_referrals.c.run_id)
+        .where(batch_referrals.c.batch_id == batch_id)
+        .subquery()  # PostgreSQL groups by a column, and not by an expression with a parameter
     )
-    if chunk is not None:
-        query = query.where(batch_referrals.c.chunk == chunk)
+    query = sa.select(decided.c.outcome, sa.func.count()).group_by(decided.c.outcome)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def run_ids(connection: sa.Connection, batch_id: str, chunk: int) -> dict[int, str]:
+    """The runs that the referrals of a chunk became, by line."""
+    query = sa.select(batch_referrals.c.line, batch_referrals.c.run_id).where(
+        batch_referrals.c.batch_id == batch_id,
+        batch_referrals.c.chunk == chunk,
+        batch_referrals.c.run_id != "",
+    )
     return {row.line: row.run_id for row in connection.execute(query)}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from data.contracts.base import Contract
 from data.contracts.errors import ConflictError
 from data.contracts.runs import RunStatus
 from data.metrics import DECISIONS
@@ -130,7 +131,7 @@ async def test_a_referral_is_opened_once_and_ends_with_its_run(any_ledger: Ledge
 
     assert (first, second) == (True, False)
     assert await any_ledger.read(referrals.count_open) == 1
-    assert await any_ledger.read(referrals.run_ids, "batch-1") == {1: referral.run_id}
+    assert await any_ledger.read(referrals.run_ids, "batch-1", 0) == {1: referral.run_id}
 
     def end(connection: sa.Connection, status: RunStatus) -> None:
         runs.register(connection, referral.run_id, "o", application_id="a", status=status)
@@ -139,6 +140,37 @@ async def test_a_referral_is_opened_once_and_ends_with_its_run(any_ledger: Ledge
     await any_ledger.write(end, RunStatus.COMPLETED)
     assert await any_ledger.read(referrals.counts, "batch-1") == {"ended": 1}
     assert await any_ledger.read(referrals.count_open) == 0
+
+
+class Ruling(Contract):
+    outcome: str
+
+
+async def test_the_outcomes_of_referred_cases_are_counted_for_their_batch_alone(
+    any_ledger: Ledger,
+) -> None:
+    ruled = {"a": "approve", "b": "decline", "c": "approve", "elsewhere": "decline"}
+
+    def rule(connection: sa.Connection) -> None:
+        chunks.finish(connection, "batch-1", chunk(referred=("a", "b", "c", "open")))
+        chunks.finish(connection, "batch-2", chunk(number=1, referred=("elsewhere",)))
+        opened = [
+            referral
+            for batch_id in ("batch-1", "batch-2")
+            for referral in referrals.pending(connection, batch_id, 10)
+        ]
+        for referral in opened:
+            application_id, run_id = referral.application_id, referral.run_id
+            referrals.mark_open(connection, referral, run_id)
+            runs.register(connection, run_id, run_id, application_id=application_id)
+            if application_id in ruled:
+                decisions.enter(connection, run_id, Ruling(outcome=ruled[application_id]))
+
+    await any_ledger.write(rule)
+
+    counted = await any_ledger.read(referrals.outcomes, "batch-1")
+    assert counted == {"approve": 2, "decline": 1}
+    assert await any_ledger.read(referrals.outcomes, "batch-3") == {}
 
 
 async def test_what_is_known_of_applications_names_deciders_runs_and_the_vault(
