@@ -26,6 +26,7 @@ from data.contracts.errors import CreditDeskError, RecordNotFoundError, as_desk_
 from data.contracts.events import TERMINAL
 from flows.runtime.ledger import journal
 from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.journal import Journaled
 
 LOOK_SECONDS = 1.0
 QUIET_LOOKS = 15
@@ -83,15 +84,17 @@ class Hub:
         """The runs that at least one client follows now."""
         return frozenset(self._logs)
 
-    async def has_nothing_after(self, run_id: str, after: int) -> bool:
-        """Whether a run has ended and a client with that last id has seen all of it.
+    async def has_nothing_after(
+        self, subject_id: str, after: int, kind: Journaled = Journaled.RUN
+    ) -> bool:
+        """Whether a run or batch has ended and a client with that last id has seen all of it.
 
-        Raises RecordNotFoundError when there is no such run, and MalformedRequestError when the
-        journal has no event with that id yet.
+        Raises RecordNotFoundError when there is none of this kind, and MalformedRequestError when
+        the journal has no event with that id yet.
         """
-        last, has_ended = await self._source.ledger.read(journal.standing, run_id)
+        last, has_ended = await self._source.ledger.read(journal.standing, subject_id, kind)
         if after > last:
-            raise MalformedRequestError(f"the last event of this run has the id {last}")
+            raise MalformedRequestError(f"the last event of this {kind} has the id {last}")
         return has_ended and last == after
 
     async def follow(

@@ -23,6 +23,7 @@ from data.contracts.events import Event
 from data.contracts.runs import RunOptions
 from data.settings import Settings
 from flows.portfolio.file_names import ENDINGS
+from flows.runtime.ledger.journal import Journaled
 from flows.service import batches
 from flows.service.batches import PortfolioFile
 
@@ -131,7 +132,7 @@ async def follow_batch(
     `batch.progress` comes about once a second. `waiting` says that every row is done and people
     have to rule on the referred cases; the stream goes on until they have.
     """
-    if await hub.has_nothing_after(batch_id, after):
+    if await hub.has_nothing_after(batch_id, after, Journaled.BATCH):
         return Response(status_code=HTTPStatus.NO_CONTENT)
     return stream(hub.follow(batch_id, after, still_authorized))
 

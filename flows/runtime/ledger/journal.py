@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -36,6 +37,13 @@ _STATUS = {
     EventType.ERROR: EventStatus.ERROR,
     EventType.RUN_FAILED: EventStatus.ERROR,
 }
+
+
+class Journaled(StrEnum):
+    """What has a journal. The ids of runs and batches differ."""
+
+    RUN = "run"
+    BATCH = "batch"
 
 
 @dataclass(frozen=True)
@@ -310,24 +318,30 @@ def heads(connection: sa.Connection, ids: Iterable[str]) -> dict[str, int]:
         sa.union_all(
             *(
                 sa.select(key, table.c.last_event_id).where(key.in_(wanted))
-                for key, table in _JOURNALED
+                for key, table in _JOURNALED.values()
             )
         )
     )
     return {row[0]: row[1] for row in found}
 
 
-def standing(connection: sa.Connection, subject_id: str) -> tuple[int, bool]:
+def standing(
+    connection: sa.Connection, subject_id: str, kind: Journaled | None = None
+) -> tuple[int, bool]:
     """How far the journal of a run or a batch goes, and whether the run or batch has ended.
 
-    Raises RecordNotFoundError when there is neither.
+    Raises RecordNotFoundError when there is none of this kind, or of any kind without one.
     """
-    for key, table in _JOURNALED:
+    for name, (key, table) in _JOURNALED.items():
+        if kind not in {None, name}:
+            continue
         this = sa.select(table.c.last_event_id, table.c.status).where(key == subject_id)
         if (found := connection.execute(this).one_or_none()) is not None:
             return found.last_event_id, RunStatus(found.status).has_ended
-    raise RecordNotFoundError(f"there is no run {subject_id}")
+    raise RecordNotFoundError(f"there is no {kind or Journaled.RUN} {subject_id}")
 
 
-_JOURNALED = ((tables.runs.c.run_id, tables.runs), (tables.batches.c.batch_id, tables.batches))
-"""What has a journal: runs and batches. Their ids differ."""
+_JOURNALED = {
+    Journaled.RUN: (tables.runs.c.run_id, tables.runs),
+    Journaled.BATCH: (tables.batches.c.batch_id, tables.batches),
+}

@@ -1,4 +1,4 @@
-"""Portfolios over HTTP: forms that can be read, and the names that a portfolio may have."""
+"""Portfolios over HTTP: forms that can be read, names that they may have, events of batches."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ import httpx
 import pytest
 
 from data.contracts.portfolio import PortfolioFormat
+from data.contracts.review import Person
 from data.settings import Settings
+from flows.runtime.ledger import batch_ends
+from flows.runtime.ledger import batches as register
+from flows.runtime.ledger.database import Ledger
 from flows.service.batches import BatchQueries
-from tests.api.desks import FakeDesk
+from tests.api.desks import RUN_ID, FakeDesk
 
 FORM = {"content-type": "multipart/form-data; boundary=b"}
 FILE = (
@@ -71,3 +75,29 @@ async def test_the_description_of_the_api_names_every_form_of_a_portfolio(
     file = bodies["multipart/form-data"]["schema"]["properties"]["file"]
     for form in PortfolioFormat:
         assert f".{form.value}" in file["description"]
+
+
+async def test_the_events_of_a_batch_are_those_of_no_run_and_an_unknown_one_is_no_batch(
+    client: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    batch, _ = await ledger.write(
+        register.register,
+        "a" * 64,
+        {},
+        path="/inbox/p.jsonl",
+        file_name="p.jsonl",
+        is_copy=False,
+        submitted_by=Person(name="Ola"),
+    )
+    await ledger.write(batch_ends.request_cancel, batch.batch_id)
+
+    own = await client.get(f"/batches/{batch.batch_id}/events")
+    of_a_run = await client.get(f"/runs/{batch.batch_id}/events")
+    unknown = await client.get(f"/batches/{RUN_ID}/events")
+    too_far = await client.get(f"/batches/{batch.batch_id}/events?after=9")
+
+    assert "event: run.cancelled" in own.text
+    assert of_a_run.status_code == unknown.status_code == 404
+    assert of_a_run.json()["detail"] == f"there is no run {batch.batch_id}"
+    assert unknown.json()["detail"] == f"there is no batch {RUN_ID}"
+    assert too_far.json()["detail"] == "the last event of this batch has the id 1"
