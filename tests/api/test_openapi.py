@@ -19,7 +19,10 @@ from data.contracts.base import Contract
 from data.contracts.decision import DecisionContent
 from data.contracts.personal import masked, personal_fields
 from data.settings import Settings
+from flows.agent_registry import AgentRegistry
+from flows.rulebook import current_rulebook
 from flows.service.requests import StartRun
+from flows.workflow import WORKFLOW
 from tests.api.desks import FakeDesk
 from tools.case_files import load_persona
 
@@ -174,6 +177,16 @@ def test_every_example_of_a_body_is_valid() -> None:
     assert set(body["examples"]) == {"on file", "copy", "application", "bundle"}
     for example in body["examples"].values():
         StartRun.model_validate(example["value"])
+
+
+def test_the_examples_name_the_versions_that_are_shipped() -> None:
+    data_dir = Settings().data_dir
+    agents = AgentRegistry.with_rulebook(current_rulebook(data_dir), data_dir)
+    shipped = agents.versions(WORKFLOW.version, None).model_dump(exclude={"watchlist", "code"})
+
+    named = examples.OF_SCHEMAS["DecisionRecord"]["content"]["versions"]
+    assert shipped.items() <= named.items()
+    assert examples.OF_SCHEMAS["RunSummary"]["versions"].items() <= named.items()
 
 
 def test_the_example_of_a_decision_carries_its_own_digest() -> None:
