@@ -146,13 +146,13 @@ def outcomes(connection: sa.Connection, batch_id: str) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def run_ids(connection: sa.Connection, batch_id: str, chunk: int) -> dict[int, str]:
-    """The runs that the referrals of a chunk became, by line."""
+def run_ids(connection: sa.Connection, batch_id: str, chunk: int | None = None) -> dict[int, str]:
+    """The runs that referrals of a batch became, by line; of one chunk, or of all."""
     query = sa.select(batch_referrals.c.line, batch_referrals.c.run_id).where(
-        batch_referrals.c.batch_id == batch_id,
-        batch_referrals.c.chunk == chunk,
-        batch_referrals.c.run_id != "",
+        batch_referrals.c.batch_id == batch_id, batch_referrals.c.run_id != ""
     )
+    if chunk is not None:
+        query = query.where(batch_referrals.c.chunk == chunk)
     return {row.line: row.run_id for row in connection.execute(query)}
 
 

@@ -131,7 +131,7 @@ async def test_a_referral_is_opened_once_and_ends_with_its_run(any_ledger: Ledge
 
     assert (first, second) == (True, False)
     assert await any_ledger.read(referrals.count_open) == 1
-    assert await any_ledger.read(referrals.run_ids, "batch-1", 0) == {1: referral.run_id}
+    assert await any_ledger.read(referrals.run_ids, "batch-1") == {1: referral.run_id}
 
     def end(connection: sa.Connection, status: RunStatus) -> None:
         runs.register(connection, referral.run_id, "o", application_id="a", status=status)
