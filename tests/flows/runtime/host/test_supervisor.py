@@ -49,9 +49,11 @@ parent_pipe.notify_ready()
 raise SystemExit(3)
 """
 SUPERVISES = """
-import asyncio, sys
+import asyncio, signal, sys
 from pathlib import Path
 from flows.runtime.host.supervisor import Role, Supervisor
+# A shell starts what runs in its background with SIGINT ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 program, folder = sys.argv[1:]
 roles = [Role(n, [sys.executable, "-c", program, n, f"{folder}/diary"]) for n in ("one", "two")]
 async def main():
@@ -317,6 +319,7 @@ def test_a_supervisor_that_was_killed_leaves_no_child_behind(
         children = psutil.Process(supervisor.pid).children(recursive=True)
         assert {os.getpgid(child.pid) for child in children} == {os.getpgid(supervisor.pid)}
         supervisor.send_signal(number)
+        supervisor.wait(timeout=10)
 
     _gone, alive = psutil.wait_procs(children, timeout=5)
 
