@@ -26,6 +26,13 @@ from tests.desk import QUICK, ROOT, START_SECONDS, clean_environment, unused_por
 
 ROLES = ("worker", "api", "server")
 KINDS = (*ROLES, "roles", "supervisor", "everything")
+_COMMAND = """
+from api.cli import main
+from flows.runtime.host import supervisor
+# Tests kill one role again and again. A role that dies so often waits up to 30 s for its restart.
+supervisor.LONGEST_DELAY = 0.5
+main()
+"""
 
 
 @dataclass
@@ -193,7 +200,7 @@ class FaultyDesk:
         ports = ["--port", str(self.api_port), "--prefect-port", str(self.prefect_port)]
         with (self.home / "logs" / "up.log").open("ab") as output:
             return subprocess.Popen(
-                [sys.executable, "-P", "-m", "api.cli", "up", "--home", str(self.home), *ports],
+                [sys.executable, "-P", "-c", _COMMAND, "up", "--home", str(self.home), *ports],
                 env=self._variables(),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,

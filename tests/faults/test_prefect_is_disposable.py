@@ -1,6 +1,8 @@
-"""Prefect's database is lost in each phase of a run, and the desk goes on from the ledger alone."""
+"""Prefect's database is lost under runs in each phase; the desk goes on from the ledger alone."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import pytest
 
@@ -11,7 +13,38 @@ from tests.faults.load import Case
 pytestmark = pytest.mark.timeout(400)
 
 
-async def waiting(faulty_desk: FaultyDesk) -> Case:
+@dataclass(frozen=True)
+class Runs:
+    """The runs at the moment of the loss, each in another phase."""
+
+    queued: Case
+    under_way: Case
+    waiting: Case
+    answered: Case
+    """Its answer was accepted, and no worker had taken it up."""
+    flow_run_id: str
+    """The flow run of the waiting run before the loss."""
+
+
+@pytest.fixture(scope="module")
+async def runs(faulty_desk: FaultyDesk) -> Runs:
+    """Runs in each phase, after Prefect's database was lost and the desk is ready again."""
+    waiting, answered = await until_waiting(faulty_desk), await until_waiting(faulty_desk)
+    flow_run_id = faulty_desk.flow_run_ids()[waiting.run_id]
+    under_way = await held_runs.start_held(faulty_desk)
+    worker = faulty_desk.role("worker")
+    worker.suspend()
+    try:
+        queued = await held_runs.start(faulty_desk)
+        await approve(faulty_desk, answered)
+        await faulty_desk.lose_prefect()
+    finally:
+        worker.resume()
+    await faulty_desk.ready()
+    return Runs(queued, under_way, waiting, answered, flow_run_id)
+
+
+async def until_waiting(faulty_desk: FaultyDesk) -> Case:
     case = await held_runs.start(faulty_desk, "bora-borderline")
     await held_runs.until(lambda: held_runs.status_of(faulty_desk, case) == "waiting")
     return case
@@ -32,54 +65,36 @@ async def approve(faulty_desk: FaultyDesk, case: Case) -> None:
     assert answer.status_code == 202, answer.text
 
 
-async def test_a_queued_run_is_made_again_in_prefect_and_decided(faulty_desk: FaultyDesk) -> None:
-    worker = faulty_desk.role("worker")
-    worker.suspend()
-    try:
-        case = await held_runs.start(faulty_desk)
-        await faulty_desk.lose_prefect()
-    finally:
-        worker.resume()
+async def test_a_queued_run_is_made_again_in_prefect_and_decided(
+    faulty_desk: FaultyDesk, runs: Runs
+) -> None:
+    await held_runs.until_ended(faulty_desk, runs.queued)
 
-    await held_runs.until_ended(faulty_desk, case)
-    invariants.require_whole_journal(faulty_desk, case)
+    invariants.require_whole_journal(faulty_desk, runs.queued)
 
 
-async def test_a_run_under_way_goes_on_from_its_last_checkpoint(faulty_desk: FaultyDesk) -> None:
-    case = await held_runs.start_held(faulty_desk)
+async def test_a_run_under_way_goes_on_from_its_last_checkpoint(
+    faulty_desk: FaultyDesk, runs: Runs
+) -> None:
+    held_runs.let_go(faulty_desk, runs.under_way)
 
-    await faulty_desk.lose_prefect()
-    await faulty_desk.ready()
-    held_runs.let_go(faulty_desk, case)
-
-    await held_runs.until_ended(faulty_desk, case)
-    invariants.require_whole_journal(faulty_desk, case)
+    await held_runs.until_ended(faulty_desk, runs.under_way)
+    invariants.require_whole_journal(faulty_desk, runs.under_way)
 
 
-async def test_a_waiting_run_is_answered_afterwards_and_decided(faulty_desk: FaultyDesk) -> None:
-    case = await waiting(faulty_desk)
-    before = faulty_desk.flow_run_ids()[case.run_id]
-
-    await faulty_desk.lose_prefect()
-    await faulty_desk.ready()
+async def test_a_waiting_run_is_answered_afterwards_and_decided(
+    faulty_desk: FaultyDesk, runs: Runs
+) -> None:
     inbox = (await faulty_desk.http.get("/inbox")).json()
-    await approve(faulty_desk, case)
+    await approve(faulty_desk, runs.waiting)
 
-    assert case.run_id in {item["run_id"] for item in inbox["items"]}
-    await held_runs.until_ended(faulty_desk, case)
-    assert faulty_desk.flow_run_ids()[case.run_id] != before
-    invariants.require_whole_journal(faulty_desk, case)
+    assert runs.waiting.run_id in {item["run_id"] for item in inbox["items"]}
+    await held_runs.until_ended(faulty_desk, runs.waiting)
+    assert faulty_desk.flow_run_ids()[runs.waiting.run_id] != runs.flow_run_id
+    invariants.require_whole_journal(faulty_desk, runs.waiting)
 
 
-async def test_an_answer_that_was_accepted_is_not_lost(faulty_desk: FaultyDesk) -> None:
-    case = await waiting(faulty_desk)
-    worker = faulty_desk.role("worker")
-    worker.suspend()
-    try:
-        await approve(faulty_desk, case)
-        await faulty_desk.lose_prefect()
-    finally:
-        worker.resume()
+async def test_an_answer_that_was_accepted_is_not_lost(faulty_desk: FaultyDesk, runs: Runs) -> None:
+    await held_runs.until_ended(faulty_desk, runs.answered)
 
-    await held_runs.until_ended(faulty_desk, case)
-    invariants.require_whole_journal(faulty_desk, case)
+    invariants.require_whole_journal(faulty_desk, runs.answered)
