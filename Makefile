@@ -24,7 +24,7 @@ up: $(INSTALLED) ## Start the whole desk on this machine and keep it running
 	@$(BIN)/credit-desk up $(ARGS)
 
 test: $(INSTALLED) ## Run every test
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup --no-loadscope-reorder $(ARGS)
 
 check: $(INSTALLED) ## Format, lint, types and import arrows
 	$(BIN)/ruff format --check .

@@ -42,6 +42,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the long tests in full length")
 
 
+_SHARED_DESKS = ("desk", "faulty_desk", "hasty_desk")
+"""Fixtures whose tests stay on one worker. Those of the first take longest."""
+
 # A machine that is busy is slow, not wrong.
 hypothesis.settings.register_profile("desk", deadline=None)
 hypothesis.settings.register_profile("soak", deadline=None, max_examples=1000)
@@ -49,20 +52,32 @@ hypothesis.settings.register_profile("soak", deadline=None, max_examples=1000)
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without `--soak`, leave out the tests that take minutes. Give every test its xdist group."""
+    """Without `--soak`, leave out the tests that take minutes. Put the longest groups first."""
     if not config.getoption("--soak"):
         long = [item for item in items if item.get_closest_marker("soak")]
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in long]
+    seconds: dict[str, float] = {}
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(_together(item)))
+        group = _together(item)
+        item.add_marker(pytest.mark.xdist_group(group))
+        limit = item.get_closest_marker("timeout")
+        seconds[group] = max(seconds.get(group, 0.0), limit.args[0] if limit else 0.0)
+    # xdist hands out the groups in this order. A long one at the end would leave one worker idle.
+    items.sort(key=lambda item: _turn(_together(item), seconds))
+
+
+def _turn(group: str, seconds: dict[str, float]) -> tuple[int, float]:
+    """The shared desks, then groups by the time that their tests are allowed to take."""
+    place = _SHARED_DESKS.index(group) if group in _SHARED_DESKS else len(_SHARED_DESKS)
+    return place, -seconds[group]
 
 
 def _together(item: pytest.Item) -> str:
     """The xdist group of a test: the shared desk that it uses, or else its file."""
     fixtures = getattr(item, "fixturenames", ())
     real = not item.nodeid.startswith("tests/api/")  # most of those use a fake desk
-    shared = [name for name in ("desk", "hasty_desk", "faulty_desk") if name in fixtures and real]
+    shared = [name for name in _SHARED_DESKS if name in fixtures and real]
     return shared[0] if shared else item.nodeid.partition("::")[0]
 
 
