@@ -12,6 +12,7 @@ import pytest
 
 from tests.faults import held_runs, invariants
 from tests.faults.desk_process import FaultyDesk
+from tests.faults.load import Case
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -68,32 +69,34 @@ async def test_a_ledger_that_another_process_locks_delays_runs_and_loses_nothing
     await invariants.until_settled(faulty_desk)
 
 
-@pytest.mark.parametrize(
-    ("damage", "code"),
-    [
-        pytest.param(lambda body: body[: len(body) // 2], "checkpoint_corrupt", id="truncated"),
-        pytest.param(lambda body: flip(body), "checkpoint_corrupt", id="edited"),
-        pytest.param(lambda body: None, "checkpoint_not_found", id="removed"),
-    ],
-)
 async def test_a_damaged_checkpoint_is_in_the_journal_and_the_run_starts_over(
-    faulty_desk: FaultyDesk,
-    quiet: tuple[str, str],
-    damage: Callable[[bytes], bytes | None],
-    code: str,
+    faulty_desk: FaultyDesk, quiet: tuple[str, str]
 ) -> None:
-    case = await held_runs.start_held(faulty_desk)
-    spoil(faulty_desk, case.run_id, damage)
+    damages: tuple[tuple[Callable[[bytes], bytes | None], str], ...] = (
+        (lambda body: body[: len(body) // 2], "checkpoint_corrupt"),
+        (flip, "checkpoint_corrupt"),
+        (lambda body: None, "checkpoint_not_found"),
+    )
+    cases = [await held_runs.start_held(faulty_desk) for _ in damages]
+    for case, (damage, _) in zip(cases, damages, strict=True):
+        spoil(faulty_desk, case.run_id, damage)
     await faulty_desk.kill("worker")
-    await held_runs.until(lambda: bool(held_runs.codes(faulty_desk, case, "checkpoint.missing")))
-    held_runs.let_go(faulty_desk, case)
-    await held_runs.until_ended(faulty_desk, case)
+    await held_runs.until(lambda: all(missing(faulty_desk, case) for case in cases))
+    for case in cases:
+        held_runs.let_go(faulty_desk, case)
 
-    assert held_runs.codes(faulty_desk, case, "checkpoint.missing") == [code]
-    assert held_runs.content(faulty_desk, case) == quiet
-    events = faulty_desk.journal(case.run_id)
-    assert [event["id"] for event in events] == list(range(1, len(events) + 1))
+    for case, (_, code) in zip(cases, damages, strict=True):
+        await held_runs.until_ended(faulty_desk, case)
+        assert missing(faulty_desk, case) == [code]
+        assert held_runs.content(faulty_desk, case) == quiet
+        events = faulty_desk.journal(case.run_id)
+        assert [event["id"] for event in events] == list(range(1, len(events) + 1))
     await invariants.until_settled(faulty_desk)
+
+
+def missing(faulty_desk: FaultyDesk, case: Case) -> list[str]:
+    """Why checkpoints of a run could not be read."""
+    return held_runs.codes(faulty_desk, case, "checkpoint.missing")
 
 
 def flip(body: bytes) -> bytes:

@@ -1,8 +1,9 @@
 """Random kills: every application is decided once, with the same decision as on a quiet desk.
 
-The short form kills each kind of process once while six runs are under way, on SQLite and on
-PostgreSQL. With `--soak`, kills go on until more than fifty runs have ended, and one more round
-removes Prefect's database with each kill.
+The short form kills each kind of process once while six runs are under way on SQLite, and a worker
+while three are under way on PostgreSQL. With `--soak`, kills go on until more than fifty runs have
+ended on SQLite, PostgreSQL gets the short form, and one more round removes Prefect's database with
+each kill.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Size:
 LOST = Size(12, 6, ("prefect",), (5.0, 15.0), repeats=True)
 """Each kill takes Prefect's database as well."""
 SHORT = Size(6, 6, ("worker", "server", "api", "everything"), (0.4, 2.5), repeats=False)
+SHORTEST = Size(3, 3, ("worker",), (0.4, 1.0), repeats=False)
 FULL = Size(56, 6, (*KINDS, "worker", "worker", "server"), (1.0, 15.0), repeats=True)
 
 
@@ -55,11 +57,11 @@ async def test_every_application_is_decided_once_and_alike_whatever_is_killed(
 
 @pytest.mark.timeout(600)
 async def test_on_postgresql_as_on_sqlite(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, soak: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with postgres.server() as url:
         async with faulty_desk_in(tmp_path, CREDIT_DESK_LEDGER_URL=url) as faulty_desk:
-            report = await one_round(faulty_desk, SHORT)
+            report = await one_round(faulty_desk, SHORT if soak else SHORTEST)
     with capsys.disabled():
         print(f"\nrandom kills on PostgreSQL, {report}")  # noqa: T201 - a result of the test
 
