@@ -35,7 +35,7 @@ check: $(INSTALLED) ## Format, lint, types and import arrows
 bench: $(INSTALLED) ## Measure the numbers the desk has to hold
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-soak: $(INSTALLED) ## Run fault, browser, job, API, stack, price and property tests in full length
+soak: $(INSTALLED) ## Run fault, browser, batch, job, API, metric, stack, price and property tests in full
 	$(BIN)/python -m pytest tests/faults tests/browser tests/flows/portfolio \
 	  tests/flows/runtime/worker/test_job_process.py tests/api/test_openapi_properties.py \
 	  tests/smoke/test_metrics.py tests/stack tests/tools/test_apr_against_curo.py \
