@@ -96,7 +96,8 @@ class Life:
 
 def server_role(folder: Path, port: int) -> Role:
     command = [sys.executable, "-c", SERVES, str(folder), str(port)]
-    return Role("server", command, {"PYTHONPATH": str(ROOT)})
+    often = {"PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "0.5"}
+    return Role("server", command, {"PYTHONPATH": str(ROOT)} | often)
 
 
 @pytest.fixture(scope="session")
