@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from ipaddress import ip_address
 from itertools import pairwise
+
+import psutil  # type: ignore[import-untyped, unused-ignore]
 
 from data.contracts.decision import Grade, Outcome
 from data.contracts.events import EventStatus, EventType
@@ -32,12 +35,13 @@ async def test_a_clear_case_is_approved_without_anybody_being_asked(desk: Desk) 
 
 async def test_no_process_of_the_desk_talks_to_another_machine(desk: Desk) -> None:
     run = await desk.start("ada-prime")
-    family = [desk.process, *desk.process.children(recursive=True)]
     others: set[str] = set()
 
     while (await run.summary()).status is not RunStatus.COMPLETED:
-        connections = [found for process in family for found in process.net_connections("inet")]
-        others |= {str(connection.raddr.ip) for connection in connections if connection.raddr}
+        for process in [desk.process, *desk.process.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):  # a process may end meanwhile
+                connections = process.net_connections("inet")
+                others |= {str(found.raddr.ip) for found in connections if found.raddr}
 
     assert others, "the processes of a desk talk to each other"
     assert {address for address in others if not ip_address(address).is_loopback} == set()
