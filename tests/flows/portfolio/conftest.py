@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,17 +16,26 @@ from flows.runtime.ledger.database import Ledger, shared_ledger
 CHUNK_ROWS = 4
 
 
+@contextmanager
+def fresh_caches() -> Iterator[None]:
+    """The block reads the settings of this test, and so does what comes after it."""
+    cached = (settings, this_desk, shared_ledger, chunk._rulebook)
+    for cache in cached:
+        cache.cache_clear()
+    try:
+        yield
+    finally:
+        for cache in cached:
+            cache.cache_clear()
+
+
 @pytest.fixture
 def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     """The ledger of a desk of this test alone."""
     monkeypatch.setenv("CREDIT_DESK_HOME", str(tmp_path / "desk"))
     monkeypatch.setenv("CREDIT_DESK_BATCH_CHUNK_SIZE", str(CHUNK_ROWS))
-    cached = (settings, this_desk, shared_ledger, chunk._rulebook)
-    for cache in cached:
-        cache.cache_clear()
-    opened = shared_ledger(settings().ledger)
-    yield opened
-    opened.close()
-    monkeypatch.undo()
-    for cache in cached:
-        cache.cache_clear()
+    with fresh_caches():
+        opened = shared_ledger(settings().ledger)
+        yield opened
+        opened.close()
+        monkeypatch.undo()

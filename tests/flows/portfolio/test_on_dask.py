@@ -17,13 +17,11 @@ from prefect.testing.utilities import prefect_test_harness
 
 from data.contracts.runs import RunStatus
 from data.settings import settings
-from flows.portfolio import chunk
-from flows.runtime.execution.desk import this_desk
 from flows.runtime.ledger import chunks
 from flows.runtime.ledger.batches import Batch
 from flows.runtime.ledger.database import Ledger, shared_ledger
 from tests.desk import ROOT, unused_port
-from tests.flows.portfolio.conftest import CHUNK_ROWS
+from tests.flows.portfolio.conftest import CHUNK_ROWS, fresh_caches
 from tests.flows.portfolio.portfolios import (
     cases,
     entered,
@@ -62,15 +60,14 @@ def cluster(
     """A scheduler and two workers; the settings of this process name them and PostgreSQL."""
     port = unused_port()
     address = f"tcp://127.0.0.1:{port}"
-    cached = (settings, this_desk, shared_ledger, chunk._rulebook)
     with ExitStack() as opened:
         url = opened.enter_context(postgres.server())
         monkeypatch.setenv("CREDIT_DESK_HOME", str(tmp_path / "desk"))
         monkeypatch.setenv("CREDIT_DESK_LEDGER_URL", url)
         monkeypatch.setenv("CREDIT_DESK_BATCH_ENGINE", address)
         monkeypatch.setenv("CREDIT_DESK_BATCH_CHUNK_SIZE", str(CHUNK_ROWS))
-        for cache in cached:
-            cache.cache_clear()
+        opened.enter_context(fresh_caches())
+        opened.callback(monkeypatch.undo)
         opened.enter_context(prefect_test_harness(server_startup_timeout=300))
         here = ("--host", "127.0.0.1", "--no-dashboard")
         opened.enter_context(process("distributed.cli.dask_scheduler", *here, "--port", str(port)))
@@ -80,9 +77,6 @@ def cluster(
             for _ in range(2)
         ]
         shared_ledger(settings().ledger).close()
-    monkeypatch.undo()
-    for cache in cached:
-        cache.cache_clear()
 
 
 def when_some_chunks_are_done(ledger: Ledger, batch: Batch, act: Callable[[], None]) -> None:

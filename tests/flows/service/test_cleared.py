@@ -11,7 +11,6 @@ from typing import Any, cast
 import pytest
 import sqlalchemy as sa
 
-from data.contracts.case import CaseFile, Persona
 from data.contracts.errors import AuthorityError, ConflictError, RecordNotFoundError
 from data.contracts.findings import WatchlistStatus
 from data.contracts.review import Channel, Role
@@ -68,17 +67,11 @@ async def screened(ledger: Ledger, **differs: Any) -> WatchlistStatus:
     application = PAT.case.application
     person = application.primary.model_copy(update=differs)
     changed = application.model_copy(update={"applicants": (person,)})
-    case = cast(Persona, _AsPersona(PAT.case.model_copy(update={"application": changed})))
     with at_work() as run:
         run.record = OnLedger(ledger)
-        _, _, verification = await verified(case)
+        _, _, verification = await verified(PAT.case.model_copy(update={"application": changed}))
     assert verification.kyc is not None
     return verification.kyc.watchlist.status
-
-
-class _AsPersona:
-    def __init__(self, case: CaseFile) -> None:
-        self.case = case
 
 
 async def test_a_match_that_two_people_cleared_is_not_asked_about_again(desk: DeskService) -> None:

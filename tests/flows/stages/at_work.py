@@ -49,16 +49,15 @@ def at_work(
         yield run
 
 
-async def verified(case: Persona) -> tuple[CaseFile, Intake, Verification]:
+async def verified(case: CaseFile) -> tuple[CaseFile, Intake, Verification]:
     """A case that has come through verification."""
-    handed_in = case.case
-    intake = await take_in(handed_in)
-    return handed_in, intake, await verify_applicant(handed_in, intake)
+    intake = await take_in(case)
+    return case, intake, await verify_applicant(case, intake)
 
 
 async def gathered(case: Persona) -> tuple[CaseFile, Intake, Evidence]:
     """A case with all its evidence."""
-    handed_in, intake, verification = await verified(case)
+    handed_in, intake, verification = await verified(case.case)
     bureau: BureauFinding = await pull_bureau(handed_in, verification)
     risk: RiskFinding = await assess_risk(handed_in, verification, bureau)
     return handed_in, intake, Evidence(verification=verification, bureau=bureau, risk=risk)

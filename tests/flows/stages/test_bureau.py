@@ -25,7 +25,7 @@ from tests.flows.stages.at_work import Absent, at_work, verified
 )
 async def test_every_kind_of_report_is_told_apart(name: str, status: BureauStatus) -> None:
     with at_work():
-        case, _, verification = await verified(persona(name))
+        case, _, verification = await verified(persona(name).case)
         bureau = await pull_bureau(case, verification)
 
     assert bureau.bureau_status is status
@@ -34,7 +34,7 @@ async def test_every_kind_of_report_is_told_apart(name: str, status: BureauStatu
 
 async def test_a_silent_bureau_is_a_finding_after_all_tries() -> None:
     with at_work():
-        case, _, verification = await verified(persona("tim-timeout"))
+        case, _, verification = await verified(persona("tim-timeout").case)
         bureau = await pull_bureau(case, verification)
 
     assert (bureau.status, bureau.bureau_status) == (FindingStatus.FAILED, BureauStatus.ERROR)
@@ -45,7 +45,7 @@ async def test_a_silent_bureau_is_a_finding_after_all_tries() -> None:
 async def test_where_nothing_may_be_missing_a_silent_bureau_is_an_error() -> None:
     hasty = AgentPolicy(FanOutPolicy.FAIL_FAST, retries=0)
     with at_work(agent_policy=hasty):
-        case, _, verification = await verified(persona("tim-timeout"))
+        case, _, verification = await verified(persona("tim-timeout").case)
         with pytest.raises(ToolUnavailableError) as caught:
             await pull_bureau(case, verification)
 
@@ -55,7 +55,7 @@ async def test_where_nothing_may_be_missing_a_silent_bureau_is_an_error() -> Non
 async def test_a_mistake_is_no_silence() -> None:
     broken = Absent("credit_risk.bureau", RuntimeError("lost"))
     with at_work(bureau=broken):
-        case, _, verification = await verified(persona("ada-prime"))
+        case, _, verification = await verified(persona("ada-prime").case)
         with pytest.raises(AgentError):
             await pull_bureau(case, verification)
 

@@ -29,7 +29,7 @@ def down() -> ToolUnavailableError:
 
 async def test_all_three_answers_are_handed_on() -> None:
     with at_work() as run:
-        _, _, verification = await verified(persona("ada-prime"))
+        _, _, verification = await verified(persona("ada-prime").case)
 
     assert verification.kyc
     assert verification.fraud
@@ -86,7 +86,7 @@ async def test_an_answer_that_was_kept_before_lists_no_entry_as_evidence() -> No
 async def test_who_did_not_answer_is_named_with_the_reason(name: str) -> None:
     absent = Absent(name, down())
     with at_work(**{name: absent}):  # type: ignore[arg-type]
-        _, _, verification = await verified(persona("ada-prime"))
+        _, _, verification = await verified(persona("ada-prime").case)
 
     assert getattr(verification, name) is None
     assert [(missing.agent, missing.code) for missing in verification.unanswered] == [
@@ -98,7 +98,7 @@ async def test_who_did_not_answer_is_named_with_the_reason(name: str) -> None:
 @pytest.mark.parametrize("name", ["fraud", "income"])
 async def test_a_case_with_a_question_unanswered_is_referred_and_never_approved(name: str) -> None:
     with at_work(**{name: Absent(name, down())}):  # type: ignore[arg-type]
-        case, intake, verification = await verified(persona("ada-prime"))
+        case, intake, verification = await verified(persona("ada-prime").case)
         bureau = await pull_bureau(case, verification)
         risk = await assess_risk(case, verification, bureau)
         evidence = Evidence(verification=verification, bureau=bureau, risk=risk)
