@@ -7,6 +7,7 @@ end is a test too.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -111,10 +112,24 @@ async def desk(tmp_path_factory: pytest.TempPathFactory, otlp: Receiver) -> Asyn
         yield running
 
 
+@pytest.fixture(scope="session")
+def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a ledger with all its tables, made once: migrations take a while."""
+    file = tmp_path_factory.mktemp("ledger") / "ledger.db"
+    with Ledger(f"sqlite:///{file}") as opened:
+        opened.migrate()
+    return file
+
+
 @pytest.fixture
-def settings_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
+def settings_ledger(
+    tmp_path: Path, empty_ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Ledger]:
     """A migrated ledger of this test alone. The settings of this process name it."""
-    monkeypatch.setenv("CREDIT_DESK_HOME", str(tmp_path / "desk"))
+    home = tmp_path / "desk"
+    home.mkdir()
+    shutil.copy(empty_ledger, home / "ledger.db")
+    monkeypatch.setenv("CREDIT_DESK_HOME", str(home))
     settings.cache_clear()
     opened = shared_ledger(settings().ledger)
     yield opened

@@ -17,15 +17,6 @@ from flows.runtime.ledger.database import Ledger
 from tests.api.desks import FakeDesk, app_of, client_of
 
 
-@pytest.fixture(scope="session")
-def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a ledger with all its tables, made once: migrations take a while."""
-    file = tmp_path_factory.mktemp("ledger") / "ledger.db"
-    with Ledger(f"sqlite:///{file}") as opened:
-        opened.migrate()
-    return file
-
-
 @pytest.fixture
 def ledger(tmp_path: Path, empty_ledger: Path) -> Iterator[Ledger]:
     file = shutil.copy(empty_ledger, tmp_path / "ledger.db")

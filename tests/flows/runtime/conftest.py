@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,11 +24,13 @@ def postgresql() -> Iterator[Ledger]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def any_ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+def any_ledger(
+    request: pytest.FixtureRequest, tmp_path: Path, empty_ledger: Path
+) -> Iterator[Ledger]:
     """An empty, migrated ledger; every test that asks for it is run on both databases."""
     if request.param == "sqlite":
-        with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}") as opened:
-            opened.migrate()
+        file = shutil.copy(empty_ledger, tmp_path / "ledger.db")
+        with Ledger(f"sqlite:///{file}") as opened:
             yield opened
         return
     on_server: Ledger = request.getfixturevalue("postgresql")
