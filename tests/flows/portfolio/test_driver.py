@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +31,8 @@ from tests.flows.portfolio.portfolios import (
 )
 
 pytestmark = [
-    # Prefect leaves the sockets of a task's own client to the garbage collector.
+    # Prefect leaves sockets to the garbage collector: those of a task's own client, and those of
+    # the client with which each flow asks where results are stored.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
@@ -42,6 +44,13 @@ def prefect_server() -> Iterator[None]:
     """A Prefect server of this module, for flows that have no desk."""
     with prefect_test_harness(server_startup_timeout=300):
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_socket_is_left() -> Iterator[None]:
+    """Collect what Prefect has left while the warnings are ignored, and not in a later test."""
+    yield
+    gc.collect()
 
 
 class Board:
