@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,3 +40,10 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
         yield opened
         opened.close()
         monkeypatch.undo()
+
+
+@pytest.fixture
+def no_socket_left() -> Iterator[None]:
+    """Collect what Prefect has left while the warnings are ignored, and not in a later test."""
+    yield
+    gc.collect()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +30,7 @@ from tests.flows.portfolio.portfolios import (
 )
 
 pytestmark = [
+    pytest.mark.usefixtures("no_socket_left"),
     # Prefect leaves sockets to the garbage collector: those of a task's own client, and those of
     # the client with which each flow asks where results are stored.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -44,13 +44,6 @@ def prefect_server() -> Iterator[None]:
     """A Prefect server of this module, for flows that have no desk."""
     with prefect_test_harness(server_startup_timeout=300):
         yield
-
-
-@pytest.fixture(autouse=True)
-def no_socket_is_left() -> Iterator[None]:
-    """Collect what Prefect has left while the warnings are ignored, and not in a later test."""
-    yield
-    gc.collect()
 
 
 class Board:

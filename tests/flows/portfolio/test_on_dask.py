@@ -35,6 +35,7 @@ from tests.flows.runtime import postgres
 pytestmark = [
     pytest.mark.soak,
     pytest.mark.timeout(900),
+    pytest.mark.usefixtures("no_socket_left"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
