@@ -143,6 +143,9 @@ class Settings(BaseSettings):
     """How many applications a chunk has: what is done again after a kill, at most, per worker."""
     batch_chunk_seconds: Annotated[float, Field(gt=0)] = 600.0
     """How long one try of a chunk may take."""
+    batch_upload_days: Annotated[int, Field(ge=0)] = 30
+    """How many days an uploaded portfolio is kept whose batch failed or was cancelled; 0 keeps it.
+    The upload of a batch that is done goes at once."""
     batch_inbox: Path | None = None
     """The folder whose files the scheduled batch takes; by default `inbox` in `home`."""
     batch_open_reviews: Annotated[int, Field(ge=1)] = 20

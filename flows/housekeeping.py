@@ -6,6 +6,7 @@ Only the job purges what retention does not keep.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 from typing import Any
 
@@ -15,6 +16,7 @@ from prefect.client.orchestration import PrefectClient
 from data.contracts.base import Contract
 from data.contracts.retention import RecordsKept
 from data.settings import Settings, settings
+from flows.portfolio import uploads
 from flows.retention import retain
 from flows.runtime.checkpoints.retention import (
     PurgeReport,
@@ -40,6 +42,8 @@ class HousekeepingReport(Contract):
     """Applications whose personal data was erased, its time being up."""
     records: tuple[RecordsKept, ...] = ()
     """By class of records: how many are due, how many are kept for longer, and by which rule."""
+    uploads: int = 0
+    """Uploaded portfolios of failed or cancelled batches that were removed, their time being up."""
     storage: PurgeReport
     audit: StorageAudit | None = None
     """Index and storage compared after the round; only a thorough one does."""
@@ -88,6 +92,7 @@ async def keep_house(
         dry_run=dry_run,
         erased=retained.erased,
         records=retained.records,
+        uploads=await asyncio.to_thread(uploads.purge, ledger, chosen, dry_run=dry_run),
         storage=purged,
         audit=await audit_storage(ledger, store) if thorough else None,
         **deadlines,

@@ -21,6 +21,7 @@ from flows.runtime.execution.context import AgentPolicy
 from flows.runtime.execution.gatekeeper import PreparedAnswers, WaitingForReviewError
 from flows.runtime.execution.recorder import ResultRecord
 from flows.runtime.execution.surroundings import Inline, inline
+from flows.runtime.ledger.clearances import Confirmed
 from flows.underwriting import carry_out
 from tools.spans import untraced
 
@@ -59,6 +60,7 @@ async def underwrite_inline(
     answers: PreparedAnswers | None = None,
     agent_policy: AgentPolicy | None = None,
     saved: Checkpoint | None = None,
+    confirmed: Confirmed | None = None,
 ) -> Underwritten:
     """Take one application through the root flow, by one rulebook.
 
@@ -68,11 +70,12 @@ async def underwrite_inline(
     With `saved`, the run goes on from that checkpoint and asks no finished stage again. `run_id` is
     the name of the run in the checkpoint and in the request, by default the
     application's id. A gate without an answer in `answers` ends the run; the checkpoint does not
-    hold the answers that were given before it.
+    hold the answers that were given before it. `confirmed` are the clearances that the caller has
+    read from the ledger: without them, every doubt about a listed name comes to the gate.
 
     Raises the CreditDeskError that ends the run, with the stage, agent and tool that it came from.
     """
-    record = ResultRecord()
+    record = ResultRecord(confirmed)
     token = inline.set(
         Inline(
             case,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from api.cli import options
 from api.cli.asking import ask
 from api.cli.errors import DeskGroup
+
+if TYPE_CHECKING:
+    from api.cli.client import DeskClient
 
 app = typer.Typer(
     cls=DeskGroup, no_args_is_help=True, help="The whole record of a run, signed; and its proof."
@@ -38,14 +42,23 @@ def screenings(
     api: options.Api = None,
     home: options.Home = None,
 ) -> None:
-    """Write the screenings of all runs, one JSON object a line, for an auditor."""
+    """Write the screenings of all runs and batches, one JSON object a line, for an auditor."""
+    from flows.portfolio.files import write_as_it_comes
+
+    def write(desk: DeskClient) -> Awaitable[int]:
+        return write_as_it_comes(out, _screenings(desk))
+
+    typer.echo(f"Wrote {ask(api, home, write):,} screenings to {out}")
+
+
+async def _screenings(desk: DeskClient) -> AsyncIterator[bytes]:
     import json
 
-    from api.cli.files import write_file
-
-    found = ask(api, home, lambda desk: desk.pages("/screenings"))
-    write_file(out, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in found))
-    typer.echo(f"Wrote {len(found):,} screenings to {out}")
+    for record in await desk.pages("/screenings"):
+        yield json.dumps(record, ensure_ascii=False).encode() + b"\n"
+    for found in await desk.pages("/batches"):
+        async for piece in desk.pieces(f"/batches/{found['batch_id']}/screenings"):
+            yield piece
 
 
 @app.command()

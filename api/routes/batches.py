@@ -26,6 +26,7 @@ from flows.portfolio.file_names import ENDINGS
 from flows.runtime.ledger.journal import Journaled
 from flows.service import batches
 from flows.service.batches import PortfolioFile
+from flows.service.requests import ScreeningRecord
 
 router = APIRouter(prefix="/batches", tags=["batches"], route_class=JsonRoute)
 
@@ -157,6 +158,20 @@ async def read_decisions(batch_id: BatchId, desk: DeskDep) -> Response:
 async def read_rejects(batch_id: BatchId, desk: DeskDep) -> Response:
     """What is wrong with the rejected rows: line, field, code."""
     return _lines(await desk.batches.rejects(batch_id))
+
+
+@router.get(
+    "/{batch_id}/screenings",
+    response_class=JsonLines,
+    responses=answers(404, 503)
+    | {200: {"model": ScreeningRecord, "description": "One JSON object a line"}},
+)
+async def read_screenings(batch_id: BatchId, desk: DeskDep) -> Response:
+    """The whole watchlist screening of every application that the batch decided.
+
+    Those of referred applications are at `GET /screenings`, when their runs are open.
+    """
+    return _lines(await desk.batches.screenings(batch_id))
 
 
 @router.post("/{batch_id}/cancel", responses=answers(404, 409, 503))

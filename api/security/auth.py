@@ -77,6 +77,7 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("GET", "/batches/{batch_id}/events"): _ALL,
     ("GET", "/batches/{batch_id}/decisions"): _ALL,
     ("GET", "/batches/{batch_id}/rejects"): _ALL,
+    ("GET", "/batches/{batch_id}/screenings"): frozenset({Role.COMPLIANCE}),
     ("POST", "/batches/{batch_id}/cancel"): frozenset({Role.OPERATOR}),
     ("POST", "/housekeeping"): frozenset({Role.OPERATOR}),
     ("GET", "/housekeeping"): frozenset({Role.OPERATOR}),
@@ -85,7 +86,8 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
 """The roles that may call each route. Answers hold no personal data, with two exceptions.
 
 The application is masked by role. For compliance, `GET /runs/{run_id}/hitl` gives the watchlist
-entries of a request, and `GET /screenings` the ids of the entries that applicants resemble.
+entries of a request, and `GET /screenings` the ids of the entries that applicants resemble; so
+does `GET /batches/{batch_id}/screenings`.
 """
 
 OPEN = frozenset(

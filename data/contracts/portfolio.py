@@ -53,7 +53,7 @@ class PortfolioChunk(Contract):
 
 
 class PortfolioIndex(Contract):
-    """The result of one pass over a portfolio. Rows are counted whether they are good or not."""
+    """What a portfolio is, and where its chunks begin. Bad rows count as rows."""
 
     format: PortfolioFormat
     sha256: Sha256

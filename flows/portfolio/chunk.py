@@ -7,8 +7,9 @@ chunk decides by and whether it is still wanted stands in the ledger.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import date
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from data.contracts.errors import ConflictError, CreditDeskError, UnavailableErr
 from data.contracts.portfolio import PortfolioChunk, PortfolioRow, RejectedRow
 from data.contracts.runs import RunOptions
 from data.contracts.underwriting import Rulebook
-from flows.inline import underwrite_inline
+from flows.inline import Underwritten, underwrite_inline
 from flows.portfolio.sheet import Attempt, Sheet
 from flows.runtime.execution.desk import Desk, this_desk
-from flows.runtime.ledger import batch_ends, batches, chunks, pinned
+from flows.runtime.ledger import batch_ends, batches, chunks, clearances, pinned
 from flows.runtime.ledger.batches import Batch
 from flows.runtime.ledger.chunks import FinishedChunk
 from flows.runtime.ledger.database import Ledger
@@ -35,8 +36,8 @@ def underwrite_chunk(batch_id: str, path: str, chunk: Mapping[str, Any]) -> str:
     """Execute a chunk to its end in the ledger; how that went, in a word.
 
     `finished`; `found` when another process had finished it; `stopped` when the batch is not
-    wanted any more. Raises UnavailableError when the ledger is out of reach, RecordNotFoundError
-    and RecordCorruptError when the file is not there or has changed.
+    wanted any more. Raises UnavailableError when the ledger is out of reach or the chunk takes too
+    long, RecordNotFoundError and RecordCorruptError when the file is not there or has changed.
     """
     desk, place = this_desk(), PortfolioChunk.model_validate(dict(chunk))
     with desk.ledger.reading() as connection:
@@ -79,12 +80,22 @@ def _executed(
         for row in rows
         if isinstance(row, PortfolioRow)
     }
+    options = RunOptions.model_validate(batch.options)
     with desk.ledger.reading() as connection:
         known = chunks.known(connection, list(cases))
+        confirmed = clearances.confirmed(connection, _earliest(options, cases.values()))
     left = [
         case for asked, case in cases.items() if asked not in underwritten and known.is_open(asked)
     ]
-    underwritten |= asyncio.run(_underwrite(desk, batch, rulebook, left))
+    underwrite = partial(
+        underwrite_inline,
+        rulebook=rulebook,
+        options=options,
+        agent_policy=desk.agent_policy,
+        confirmed=confirmed,
+    )
+    seconds = desk.settings.batch_chunk_seconds
+    underwritten |= asyncio.run(_underwrite(underwrite, left, seconds))
     sheet = Sheet(batch, rulebook, place, known)
     for row in rows:
         if isinstance(row, RejectedRow):
@@ -94,12 +105,19 @@ def _executed(
     return sheet.finished()
 
 
+def _earliest(options: RunOptions, cases: Iterable[CaseFile]) -> date:
+    """The first of the days that the cases of a chunk are decided as of."""
+    days = (case.application.as_of_date for case in cases)
+    return options.as_of_date or min(days, default=date.max)
+
+
 async def _underwrite(
-    desk: Desk, batch: Batch, rulebook: Rulebook, cases: Iterable[CaseFile]
+    underwrite: Callable[[CaseFile], Awaitable[Underwritten]],
+    cases: Iterable[CaseFile],
+    seconds: float,
 ) -> dict[str, Attempt]:
     """The results by application. Some cases are under way together: an agent that waits before it
     asks a silent bureau again holds up no other case."""
-    options = RunOptions.model_validate(batch.options)
     results: dict[str, Attempt] = {}
     left = iter(cases)
 
@@ -107,13 +125,15 @@ async def _underwrite(
         for case in left:
             asked = case.application.application_id
             try:
-                results[asked] = await underwrite_inline(
-                    case, rulebook, options=options, agent_policy=desk.agent_policy
-                )
+                results[asked] = await underwrite(case)
             except CreditDeskError as error:
                 results[asked] = error
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(_TOGETHER):
-            group.create_task(work_off())
+    # The engine's own limit, if it has one, ends a whole process, and none can end a thread.
+    try:
+        async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
+            for _ in range(_TOGETHER):
+                group.create_task(work_off())
+    except TimeoutError:
+        raise UnavailableError(f"a chunk took longer than {seconds:g} s") from None
     return results

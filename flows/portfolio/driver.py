@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from prefect import Task, task
+from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from data.contracts.errors import (
@@ -30,7 +30,7 @@ from data.settings import Settings
 from flows.portfolio.chunk import underwrite_chunk
 from flows.rulebook import current_rulebook
 from flows.runtime.execution.desk import this_desk
-from flows.runtime.execution.task_engine import TaskEngine, on_a_processor, open_engine
+from flows.runtime.execution.task_engine import on_a_processor, open_engine
 from flows.runtime.execution.window import Window, run_in_window
 from flows.runtime.ledger import batch_driver, batch_ends, batches, chunks, pinned, referrals
 from flows.runtime.ledger.batches import Batch
@@ -150,7 +150,7 @@ class _Drive:
             with open_engine(self.settings, len(left), underwrite_chunk.__module__) as engine:
                 outcome = run_in_window(
                     engine,
-                    self._task(engine),
+                    execute_chunk,
                     [self._call(chunk) for chunk in left],
                     stall_seconds=self.settings.batch_chunk_seconds * tries + sum(_RETRY_SECONDS),
                     on_end=self._ended,
@@ -158,10 +158,6 @@ class _Drive:
                 )
         self._finish()
         return outcome
-
-    def _task(self, engine: TaskEngine) -> Task[..., Any]:
-        limit = None if engine.limits_time else self.settings.batch_chunk_seconds
-        return execute_chunk.with_options(timeout_seconds=limit)
 
     def _call(self, chunk: dict[str, Any]) -> dict[str, Any]:
         return {"batch_id": self.batch.batch_id, "path": self.batch.path, "chunk": chunk}

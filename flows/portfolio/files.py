@@ -8,6 +8,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from data.contracts.batch import BatchSummary
+from data.contracts.errors import ContractViolationError
 from flows.portfolio import results
 from flows.portfolio.report import markdown_of
 from flows.runtime.host.private_file import private_file
@@ -52,8 +53,11 @@ def write_lines(path: Path, lines: Iterable[bytes]) -> None:
             file.write(line + b"\n")
 
 
-async def write_as_it_comes(path: Path, pieces: AsyncIterable[bytes]) -> None:
-    """Write a file like `write_lines`, from pieces that come over a network."""
+async def write_as_it_comes(path: Path, pieces: AsyncIterable[bytes]) -> int:
+    """Write a file like `write_lines`, from pieces that come over a network; returns its lines."""
+    lines = 0
     with private_file(path) as file:
         async for piece in pieces:
             file.write(piece)
+            lines += piece.count(b"\n")
+    return lines

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -43,6 +44,7 @@ class Sheet:
     decided_at: str = field(default_factory=now)
     lines: list[bytes] = field(default_factory=list)
     rejects: list[bytes] = field(default_factory=list)
+    restricted: list[bytes] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
     referrals: list[Referral] = field(default_factory=list)
     chain: str = ""
@@ -89,8 +91,9 @@ class Sheet:
     def enter(self, row: PortfolioRow, found: Attempt) -> None:
         """Enter an application that this batch has underwritten."""
         match found:
-            case Decided(content=content):
-                self._decide(row, content)
+            case Decided():
+                self._decide(row, found.content)
+                self._keep_restricted(row, found.restricted)
             case WaitsAtGate():
                 self._refer(row, found)
             case CreditDeskError():
@@ -116,6 +119,7 @@ class Sheet:
             rows=self.place.rows,
             lines=self.lines,
             rejects=self.rejects,
+            restricted=self.restricted,
             totals=totals.model_dump(mode="json"),
             claims=self.claims,
             referrals=self.referrals,
@@ -150,6 +154,14 @@ class Sheet:
             content_sha256=digest,
             content=body,
         )
+
+    def _keep_restricted(self, row: PortfolioRow, documents: Mapping[str, dict[str, Any]]) -> None:
+        """Keep what not every reader of the lines may see. A referral takes its own along."""
+        asked = row.case.application.application_id
+        self.restricted += [
+            canonical_json({"application_id": asked, "name": name, "document": document})
+            for name, document in documents.items()
+        ]
 
     def _refer(self, row: PortfolioRow, waits: WaitsAtGate) -> None:
         asked = row.case.application.application_id

@@ -25,12 +25,13 @@ from data.settings import Settings
 from flows.portfolio import results
 from flows.portfolio.file_names import ENDINGS, ending_of, shown_name
 from flows.portfolio.inbox import digest_of
+from flows.portfolio.uploads import folder_of
 from flows.runtime.host.private_file import private_file
 from flows.runtime.ledger import batch_ends, chunks
 from flows.runtime.ledger import batches as register
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.journal import current_traceparent
-from flows.service import summaries
+from flows.service import cleared, summaries
 from flows.service.requests import Caller
 
 _PIECE = 1024 * 1024
@@ -118,8 +119,7 @@ async def from_upload(
     Raises ContractViolationError for a file that is no portfolio by its name.
     """
     ending = _require_format(name, "/file")
-    folder = settings.folder / "uploads"
-    path, sha256 = await asyncio.to_thread(_kept, folder, content, ending, options)
+    path, sha256 = await asyncio.to_thread(_kept, folder_of(settings), content, ending, options)
     return PortfolioFile(path, shown_name(name), sha256, options, is_copy=True)
 
 
@@ -181,6 +181,10 @@ class BatchQueries:
     async def rejects(self, batch_id: str) -> AsyncIterator[bytes]:
         """What is wrong with the rejected rows, chunk by chunk, as lines of JSON."""
         return await self._lines(batch_id, chunks.rejects)
+
+    async def screenings(self, batch_id: str) -> AsyncIterator[bytes]:
+        """The watchlist screening of each application that the batch decided, as lines of JSON."""
+        return await self._lines(batch_id, cleared.batch_screenings)
 
     async def _lines(
         self, batch_id: str, read: Callable[[sa.Connection, str, int], list[bytes]]

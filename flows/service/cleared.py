@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from data.contracts.base import canonical_json
 from data.contracts.errors import AuthorityError
 from data.contracts.findings import WATCHLIST_RECORD, WatchlistScreening
 from data.contracts.review import Person, Review
 from data.contracts.runs import Clearance, Lineage
 from data.settings import Settings
 from flows.case import case_on_file
-from flows.runtime.ledger import applications, clearances, restricted, runs
+from flows.runtime.ledger import applications, chunks, clearances, restricted, runs
 from flows.runtime.ledger.runs import Run
 from flows.service.requests import (
     Caller,
@@ -88,6 +90,27 @@ def screenings(connection: sa.Connection, limit: int, cursor: str) -> ScreeningP
         for run_id, application_id, when, document in rows[:limit]
     )
     return ScreeningPage(items=items, next_cursor=items[-1].run_id if len(rows) > limit else None)
+
+
+def batch_screenings(connection: sa.Connection, batch_id: str, number: int) -> list[bytes]:
+    """The screenings of the applications that a chunk of a batch decided, as lines of JSON.
+
+    A referred application is screened by the batch too; its run keeps that screening.
+    """
+    when = chunks.written_at(connection, batch_id, number)
+    kept = map(json.loads, chunks.restricted(connection, batch_id, number))
+    return [
+        canonical_json(
+            ScreeningRecord(
+                batch_id=batch_id,
+                application_id=found["application_id"],
+                screened_at=when,
+                screening=found["document"],
+            )
+        )
+        for found in kept
+        if found["name"] == WATCHLIST_RECORD
+    ]
 
 
 def clearance_page(connection: sa.Connection, limit: int, cursor: str) -> ClearancePage:

@@ -222,9 +222,10 @@ class InboxPage(Contract):
 
 
 class ScreeningRecord(Contract):
-    """The whole screening of one run."""
+    """The whole screening of one application, by a run or by the batch that decided it."""
 
-    run_id: str
+    run_id: str = ""
+    batch_id: str = ""
     application_id: str
     screened_at: str
     screening: WatchlistScreening

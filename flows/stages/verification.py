@@ -20,9 +20,7 @@ from flows.agent_registry import agents
 from flows.runtime.execution.ask import ask
 from flows.runtime.execution.context import current_run
 from flows.runtime.execution.fan_out import fan_out
-from flows.runtime.execution.recorder import Entry
 from flows.runtime.execution.stage import stage
-from flows.runtime.ledger import clearances
 from tools.documents import preread
 
 
@@ -53,17 +51,11 @@ async def verify_applicant(case: CaseFile, intake: Intake) -> Verification:
 
 
 async def _without_cleared_doubts(kyc: KycFinding, case: CaseFile) -> KycFinding:
-    """Do not ask again about a person whom compliance has cleared against the very same entry.
-
-    An inline run has no ledger to look into: it asks, and the run that goes on from it asks too.
-    """
+    """Do not ask again about a person whom compliance has cleared against the very same entry."""
     doubtful = kyc.watchlist.doubtful
     if not doubtful:
         return kyc
-    day = case.application.as_of_date
-    found = await current_run().record.write(
-        Entry(), lambda connection: clearances.valid(connection, doubtful, day)
-    )
+    found = await current_run().record.cleared(doubtful, case.application.as_of_date)
     if not found:
         return kyc
     return kyc.model_copy(update={"watchlist": kyc.watchlist.after_clearances(found)})

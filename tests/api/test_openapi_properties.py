@@ -95,6 +95,7 @@ def enter_batch(connection: sa.Connection) -> None:
         rows=2,
         lines=[line.model_dump_json().encode()],
         rejects=[reject.model_dump_json().encode()],
+        restricted=[],
         totals=BatchTotals(rows=2, rejected=1).model_dump(mode="json"),
         claims=[],
         referrals=[],

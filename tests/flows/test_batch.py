@@ -131,6 +131,27 @@ async def test_a_batch_from_the_command_line_leaves_its_files_and_one_task_run_p
     assert {run["name"] for run in task_runs} == {f"chunk {number}" for number in range(5)}
 
 
+async def test_an_auditor_gets_the_screening_of_every_application_of_a_batch(
+    hasty_desk: Desk, tmp_path: Path
+) -> None:
+    batch = await batch_of(hasty_desk, portfolio(tmp_path, "audited", 2))
+    await until(hasty_desk, batch["batch_id"], "completed")
+    out = tmp_path / "screenings.jsonl"
+
+    code, _, errors = await credit_desk(hasty_desk, "audit", "screenings", "--out", str(out))
+
+    assert code == 0, errors
+    records = [json.loads(line) for line in out.read_text().splitlines()]
+    mine = [record for record in records if record["batch_id"] == batch["batch_id"]]
+    decided = await lines_of(hasty_desk, batch["batch_id"])
+    assert [record["application_id"] for record in mine] == [
+        line["application_id"] for line in decided
+    ]
+    assert {record["screening"]["list_name"] for record in mine} == {"synthetic-sanctions"}
+    assert mine == await lines_of(hasty_desk, batch["batch_id"], "screenings")
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+
+
 async def test_the_portfolio_of_the_demonstration_ends_in_a_table_of_its_results(
     hasty_desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,6 @@
-"""Reading a portfolio: one pass for the index, then chunks of rows, each read by itself.
+"""Reading a portfolio: its digest and an index first, then chunks of rows, each read by itself.
 
-A portfolio may be larger than the memory of the machine. Both passes hold one row at a time. The
+A portfolio may be larger than the memory of the machine. Every pass holds one row at a time. The
 index also remembers every application id of the file, to find those that are given twice.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -52,21 +53,25 @@ def index_portfolio(path: Path, chunk_rows: int = CHUNK_ROWS) -> PortfolioIndex:
     """Digest a portfolio, count its rows, and find where every chunk of `chunk_rows` begins.
 
     The index does not check rows. It marks each row that repeats the application id of an earlier
-    row, good or bad: the first one counts. Raises RecordNotFoundError without the file, and
-    ContractViolationError for a file that is no portfolio.
+    row, good or bad: the first one counts. Raises RecordNotFoundError without the file,
+    ContractViolationError for a file that is no portfolio, and RecordCorruptError for one that is
+    written to meanwhile.
     """
     format, source = _opened(path)
+    before = path.stat()
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     first_lines: dict[str, int] = {}
     chunks: list[PortfolioChunk] = []
     rows = _rows(source, path.parent, first_lines)
     while found := _next_chunk(rows, len(chunks), chunk_rows):
         chunks.append(found)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if _state_of(path.stat()) != _state_of(before):
+        raise RecordCorruptError(f"{path.name} has changed while it was indexed: index it again")
     return PortfolioIndex(
         format=format,
         sha256=digest,
-        size_bytes=path.stat().st_size,
+        size_bytes=before.st_size,
         rows=sum(chunk.rows for chunk in chunks),
         chunks=tuple(chunks),
     )
@@ -89,6 +94,11 @@ def read_chunk(path: Path, chunk: PortfolioChunk) -> Iterator[PortfolioRow | Rej
             yield _read(source, row, record, path.parent)
     if row < chunk.first_row + chunk.rows - 1:
         raise RecordCorruptError(f"{path.name} has changed since it was indexed: index it again")
+
+
+def _state_of(found: os.stat_result) -> tuple[int, int, int]:
+    """What changes when a file is written to or replaced."""
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _opened(path: Path) -> tuple[PortfolioFormat, Source[Any]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
@@ -20,6 +21,7 @@ from flows.runtime.execution.snapshot import Remark, Snapshot
 from flows.runtime.ledger import (
     cancellations,
     checkpoint_index,
+    clearances,
     decisions,
     journal,
     leases,
@@ -27,6 +29,7 @@ from flows.runtime.ledger import (
     restricted,
     retries,
 )
+from flows.runtime.ledger.clearances import Confirmed
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.journal import Draft
 from flows.runtime.prefect_api import feed
@@ -102,6 +105,9 @@ class Record(Protocol):
 
     async def kept_answer(self, key: Callable[[], str]) -> dict[str, Any] | None:
         """The answer that an earlier execution got, if one did."""
+
+    async def cleared(self, subjects: Collection[str], day: date) -> Mapping[str, str]:
+        """What two people have cleared and is valid on a day: ids of clearances by subject."""
 
 
 class LedgerRecord:
@@ -185,11 +191,17 @@ class LedgerRecord:
         except CheckpointError:
             return None  # asking the agent again gives the same answer
 
+    async def cleared(self, subjects: Collection[str], day: date) -> Mapping[str, str]:
+        found = await self._ledger.read(clearances.confirmed, day, subjects)
+        return found.valid(subjects, day)
+
 
 class ResultRecord:
     """What an inline run comes to, and nothing of how it came there."""
 
-    def __init__(self) -> None:
+    def __init__(self, confirmed: Confirmed | None = None) -> None:
+        """`confirmed` is what the caller has read of the clearances; none by default."""
+        self._confirmed = confirmed or Confirmed()
         self.epoch = 1
         self.restricted: dict[str, dict[str, Any]] = {}
         self.decision: Contract | None = None
@@ -219,12 +231,15 @@ class ResultRecord:
     async def kept_answer(self, key: Callable[[], str]) -> dict[str, Any] | None:
         return None
 
+    async def cleared(self, subjects: Collection[str], day: date) -> Mapping[str, str]:
+        return self._confirmed.valid(subjects, day)
+
 
 class MemoryRecord(ResultRecord):
     """An inline run's whole journal, in memory."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, confirmed: Confirmed | None = None) -> None:
+        super().__init__(confirmed)
         self.entries: list[Entry] = []
 
     @property

@@ -37,8 +37,6 @@ class TaskEngine:
 
     runner: TaskRunner[Any]
     workers: int
-    limits_time: bool = False
-    """Whether it ends a task by itself that takes too long; for the others, Prefect does."""
 
     def submit(self, task: Task[..., Any], parameters: dict[str, Any]) -> PrefectFuture[Any]:
         """Begin a task of the flow run that is under way here."""
@@ -84,7 +82,7 @@ def open_engine(settings: Settings, tasks: int, preload: str) -> Iterator[TaskEn
             _warm(workers, preload, settings.batch_chunk_seconds),
             _threads(workers) as runner,
         ):
-            yield TaskEngine(runner, workers, limits_time=True)
+            yield TaskEngine(runner, workers)
     elif engine == "ray":
         with _ray(workers) as runner:
             yield TaskEngine(runner, workers)

@@ -51,6 +51,8 @@ class FinishedChunk:
     lines: Sequence[bytes]
     """One JSON document for each accepted application, in the order of the file."""
     rejects: Sequence[bytes]
+    restricted: Sequence[bytes]
+    """Documents about decided applications that not every reader of the lines may see."""
     totals: dict[str, Any]
     claims: Sequence[Claim]
     referrals: Sequence[Referral]
@@ -99,8 +101,8 @@ def finished(connection: sa.Connection, batch_id: str) -> set[int]:
 
 def is_finished(connection: sa.Connection, batch_id: str, number: int) -> bool:
     """Whether a chunk is finished."""
-    this = (batch_chunks.c.batch_id == batch_id) & (batch_chunks.c.number == number)
-    return connection.execute(sa.select(batch_chunks.c.number).where(this)).first() is not None
+    query = sa.select(batch_chunks.c.number).where(_is(batch_id, number))
+    return connection.execute(query).first() is not None
 
 
 def rows_done(connection: sa.Connection, batch_id: str) -> int:
@@ -125,6 +127,7 @@ def finish(connection: sa.Connection, batch_id: str, chunk: FinishedChunk) -> bo
             "rows": chunk.rows,
             "lines": _packed(chunk.lines),
             "rejects": _packed(chunk.rejects),
+            "restricted": _packed(chunk.restricted),
             "totals": chunk.totals,
             "chain": chunk.chain,
             "written_at": now(),
@@ -206,12 +209,24 @@ def rejects(connection: sa.Connection, batch_id: str, number: int) -> list[bytes
     return _read(connection, batch_chunks.c.rejects, batch_id, number)
 
 
+def restricted(connection: sa.Connection, batch_id: str, number: int) -> list[bytes]:
+    """The restricted documents of a finished chunk; none of one that was written before they
+    were kept."""
+    return _read(connection, batch_chunks.c.restricted, batch_id, number)
+
+
+def written_at(connection: sa.Connection, batch_id: str, number: int) -> str:
+    """When a finished chunk was written."""
+    query = sa.select(batch_chunks.c.written_at).where(_is(batch_id, number))
+    return str(connection.execute(query).scalar_one())
+
+
 def _read(
-    connection: sa.Connection, column: sa.Column[bytes], batch_id: str, number: int
+    connection: sa.Connection, column: sa.Column[Any], batch_id: str, number: int
 ) -> list[bytes]:
-    this = (batch_chunks.c.batch_id == batch_id) & (batch_chunks.c.number == number)
-    body: bytes = connection.execute(sa.select(column).where(this)).scalar_one()
-    return zlib.decompress(body).splitlines()
+    query = sa.select(column).where(_is(batch_id, number))
+    body: bytes | None = connection.execute(query).scalar_one()
+    return zlib.decompress(body).splitlines() if body else []
 
 
 def totals(connection: sa.Connection, batch_id: str) -> list[dict[str, Any]]:
@@ -225,6 +240,10 @@ def chain_of(connection: sa.Connection, batch_id: str) -> str:
     query = sa.select(batch_chunks.c.chain).where(batch_chunks.c.batch_id == batch_id)
     found = connection.execute(query.order_by(batch_chunks.c.number)).scalars()
     return hashlib.sha256("".join(found).encode()).hexdigest()
+
+
+def _is(batch_id: str, number: int) -> sa.ColumnElement[bool]:
+    return (batch_chunks.c.batch_id == batch_id) & (batch_chunks.c.number == number)
 
 
 def _packed(documents: Sequence[bytes]) -> bytes:

@@ -6,7 +6,8 @@ cleared changes, so an old clearance never covers something new.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from uuid import uuid4
 
@@ -67,14 +68,31 @@ def confirm(connection: sa.Connection, clearance_id: str, by: Person) -> Clearan
     return find(connection, clearance_id)
 
 
-def valid(connection: sa.Connection, subjects: Collection[str], day: date) -> dict[str, str]:
-    """The confirmed clearances that cover these subjects on a day: their ids by subject."""
-    query = sa.select(clearances.c.subject, clearances.c.clearance_id).where(
-        clearances.c.subject.in_(subjects),
-        clearances.c.confirmed_at != "",
-        clearances.c.valid_until >= day.isoformat(),
+@dataclass(frozen=True)
+class Confirmed:
+    """Confirmed clearances as the ledger had them at one moment, for many questions."""
+
+    by_subject: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """The last day and the id of the clearance of each subject that counts for longest."""
+
+    def valid(self, subjects: Collection[str], day: date) -> dict[str, str]:
+        """The clearances that cover these subjects on a day: their ids by subject."""
+        found = {name: self.by_subject[name] for name in subjects if name in self.by_subject}
+        return {name: id for name, (last, id) in found.items() if last >= day.isoformat()}
+
+
+def confirmed(
+    connection: sa.Connection, since: date, subjects: Collection[str] | None = None
+) -> Confirmed:
+    """The confirmed clearances that count on a day or later, of these subjects or of all."""
+    query = sa.select(clearances.c.subject, clearances.c.valid_until, clearances.c.clearance_id)
+    query = query.where(
+        clearances.c.confirmed_at != "", clearances.c.valid_until >= since.isoformat()
     )
-    return {row.subject: row.clearance_id for row in connection.execute(query)}
+    if subjects is not None:
+        query = query.where(clearances.c.subject.in_(subjects))
+    rows = connection.execute(query.order_by(clearances.c.valid_until, clearances.c.clearance_id))
+    return Confirmed({row.subject: (row.valid_until, row.clearance_id) for row in rows})
 
 
 def page(connection: sa.Connection, *, limit: int, after: str = "") -> list[Clearance]:

@@ -279,6 +279,7 @@ batch_chunks = sa.Table(
     sa.Column("totals", sa.JSON, nullable=False),
     sa.Column("chain", sa.String(64), nullable=False),
     sa.Column("written_at", _At, nullable=False),
+    sa.Column("restricted", sa.LargeBinary, nullable=True),  # not for every reader of the lines
 )
 
 batch_referrals = sa.Table(

@@ -35,6 +35,7 @@ def report(*, dry_run: bool = False, **parts: Any) -> dict[str, Any]:
         "expired": 3,
         "erased": parts.get("erased", 0),
         "records": parts.get("records", []),
+        "uploads": parts.get("uploads", 0),
         "storage": storage | parts.get("storage", {}),
         "audit": audit | parts.get("audit", {}),
     }

@@ -196,6 +196,8 @@ async def test_a_key_proves_its_principal(guarded: Guarded, principal: str, prov
         ("viewer", "POST", f"/runs/{RUN_ID}/cancel", 403),
         ("viewer", "GET", f"/runs/{RUN_ID}/audit", 403),
         ("viewer", "GET", "/applications/ada-prime", 403),
+        ("viewer", "GET", f"/batches/{RUN_ID}/screenings", 403),
+        ("operator", "GET", f"/batches/{RUN_ID}/screenings", 403),
         ("viewer", "DELETE", "/applications/ada-prime", 403),
         ("compliance", "DELETE", "/applications/ada-prime", 403),
         ("operator", "DELETE", "/applications/ada-prime", 200),

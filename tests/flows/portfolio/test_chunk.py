@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,13 @@ import pytest
 from data.contracts.base import canonical_json
 from data.contracts.case import CaseFile
 from data.contracts.decision import DecisionContent
-from data.contracts.errors import AlreadyDecidedError, ConflictError
+from data.contracts.errors import AlreadyDecidedError, ConflictError, UnavailableError
 from data.contracts.portfolio import PortfolioRow
 from data.contracts.runs import RunStatus
 from data.settings import settings
+from flows.portfolio import chunk as chunk_module
 from flows.portfolio.chunk import underwrite_chunk
+from flows.runtime.execution.desk import this_desk
 from flows.runtime.ledger import (
     applications,
     batch_ends,
@@ -257,6 +260,21 @@ def test_a_referred_case_goes_into_the_vault_and_cannot_be_erased(
             applications.filed(connection, decided.application.application_id)
         with pytest.raises(ConflictError):
             erasures.erase(connection, referred.application.application_id, lambda body: "0" * 64)
+
+
+def test_a_chunk_that_takes_too_long_is_given_up_and_writes_nothing(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_portfolio(tmp_path / "p.jsonl", cases("late", "ada-prime", "tim-timeout"))
+    batch, (chunk,) = begun(ledger, path)
+    hasty = this_desk().settings.model_copy(update={"batch_chunk_seconds": 0.05})
+    monkeypatch.setattr(chunk_module, "this_desk", lambda: replace(this_desk(), settings=hasty))
+
+    with pytest.raises(UnavailableError, match=r"longer than 0\.05 s"):
+        underwrite_chunk(batch.batch_id, str(path), chunk)
+
+    with ledger.reading() as connection:
+        assert chunks.finished(connection, batch.batch_id) == set()
 
 
 def test_a_batch_that_shall_stop_executes_no_further_chunk(ledger: Ledger, tmp_path: Path) -> None:

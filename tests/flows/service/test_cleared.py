@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-import sqlalchemy as sa
 
 from data.contracts.errors import AuthorityError, ConflictError, RecordNotFoundError
 from data.contracts.findings import WatchlistStatus
 from data.contracts.review import Channel, Role
 from data.contracts.runs import Clearance
 from data.settings import settings
-from flows.runtime.execution.recorder import Entry, MemoryRecord, T
+from flows.runtime.execution.recorder import LedgerRecord, MemoryRecord
 from flows.runtime.ledger import clearances
 from flows.runtime.ledger.database import Ledger
 from flows.service.desk import DeskService
@@ -34,13 +33,10 @@ class OnLedger(MemoryRecord):
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__()
-        self._ledger = ledger
+        self._on_desk = LedgerRecord(ledger, cast(Any, None), RUN, epoch=1)
 
-    async def write(
-        self, entry: Entry, also: Callable[[sa.Connection], T] = lambda _: cast(Any, None)
-    ) -> Any:
-        await super().write(entry)
-        return await self._ledger.write(also)
+    async def cleared(self, subjects: Collection[str], day: date) -> Mapping[str, str]:
+        return await self._on_desk.cleared(subjects, day)
 
 
 @pytest.fixture
@@ -104,7 +100,7 @@ async def test_a_clearance_runs_out(desk: DeskService) -> None:
     found = await confirm(desk)
 
     def subjects(day: date) -> Callable[[Any], dict[str, str]]:
-        return lambda connection: clearances.valid(connection, [found.subject], day)
+        return lambda connection: clearances.confirmed(connection, day).valid([found.subject], day)
 
     last = found.valid_until
     assert await desk.ledger.read(subjects(last)) == {found.subject: found.clearance_id}

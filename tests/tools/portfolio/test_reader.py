@@ -1,9 +1,11 @@
-"""A portfolio is indexed in one pass, and every chunk of it is read by itself."""
+"""A portfolio is indexed, and every chunk of it is read by itself."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,18 @@ from data.contracts.errors import (
     RecordCorruptError,
     RecordNotFoundError,
 )
-from data.contracts.portfolio import MOST_PROBLEMS, PortfolioIndex, RejectedRow
+from data.contracts.portfolio import (
+    MOST_PROBLEMS,
+    PortfolioFormat,
+    PortfolioIndex,
+    RejectedRow,
+)
 from data.synthetic import personas
 from tests.tools.portfolio.portfolios import ADA, BEN, CASES, bundle, lines_of, read, row, told
+from tools.portfolio import reader
+from tools.portfolio.jsonl import JsonLines
 from tools.portfolio.reader import index_portfolio, read_chunk
+from tools.portfolio.records import Record
 
 
 def numbered(count: int) -> list[bytes]:
@@ -110,6 +120,26 @@ def test_a_portfolio_that_shrank_since_it_was_indexed_is_not_read_to_the_end(
 
     with pytest.raises(RecordCorruptError, match="index it again"):
         list(read_chunk(path, chunk))
+
+
+@pytest.mark.parametrize("written", ["again", "replaced"])
+def test_a_portfolio_that_is_written_to_while_it_is_indexed_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    path = lines_of(tmp_path, *numbered(3))
+
+    class Written(JsonLines):
+        def outlines(self) -> Iterator[tuple[Record[bytes], object]]:
+            yield from super().outlines()
+            if written == "again":
+                path.write_bytes(path.read_bytes() + row(BEN, "b"))
+            else:
+                Path(shutil.copy(path, tmp_path / "copy")).replace(path)
+
+    monkeypatch.setitem(reader._SOURCES, PortfolioFormat.JSONL, Written)
+
+    with pytest.raises(RecordCorruptError, match="while it was indexed"):
+        index_portfolio(path)
 
 
 @pytest.mark.parametrize("name", ["applications.xlsx", "applications"])

@@ -36,6 +36,7 @@ def chunk(*decided: str, number: int = 0, referred: tuple[str, ...] = ()) -> Fin
         rows=len(names),
         lines=[json.dumps({"id": name}, separators=(",", ":")).encode() for name in names],
         rejects=[],
+        restricted=[json.dumps({"application_id": name}).encode() for name in decided],
         totals={"rows": len(names), "outcomes": {"approve": len(decided)}},
         claims=[Claim(name, f"{number}-{name}", "a" * 64, "b" * 64) for name in decided],
         referrals=[
@@ -61,6 +62,8 @@ async def test_a_chunk_is_written_once(any_ledger: Ledger) -> None:
 
     assert (first, second) == (True, False)
     assert await any_ledger.read(chunks.lines, "batch-1", 0) == [b'{"id":"one"}']
+    kept = await any_ledger.read(chunks.restricted, "batch-1", 0)
+    assert kept == [b'{"application_id": "one"}']
     decided = await any_ledger.read(decisions.deciders, ["one", "two"])
     assert {name: decider.name for name, decider in decided.items()} == {"one": "batch batch-1"}
 

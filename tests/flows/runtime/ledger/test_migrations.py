@@ -17,7 +17,14 @@ from alembic.config import Config
 
 from data.contracts.runs import RetryState, RunStatus
 from data.settings import FanOutPolicy
-from flows.runtime.ledger import applications, cancellations, leases, run_requests, runs
+from flows.runtime.ledger import (
+    applications,
+    cancellations,
+    chunks,
+    leases,
+    run_requests,
+    runs,
+)
 from flows.runtime.ledger.database import Ledger
 from tests.flows.runtime import postgres
 
@@ -174,6 +181,26 @@ def test_a_run_that_the_migration_made_is_the_one_that_a_repeated_request_finds(
         request = run_requests.RunRequest()
         run, is_new = run_requests.submit(connection, "app-2", "a" * 64, b"{}", request)
     assert (run.run_id, is_new) == (made.run_id, False)
+
+
+def test_a_chunk_that_was_written_before_screenings_were_kept_has_none(empty: Ledger) -> None:
+    chunk = {
+        "batch_id": "batch-1",
+        "number": 0,
+        "rows": 1,
+        "lines": zlib.compress(b"{}"),
+        "rejects": zlib.compress(b""),
+        "totals": {},
+        "chain": "a" * 64,
+        "written_at": RECEIVED,
+    }
+    at_revision(empty, "0008", batch_chunks=[chunk])
+
+    empty.migrate()
+
+    with empty.reading() as connection:
+        assert chunks.restricted(connection, "batch-1", 0) == []
+        assert chunks.lines(connection, "batch-1", 0) == [b"{}"]
 
 
 def test_a_paper_becomes_a_document_of_the_same_application(empty: Ledger) -> None:

@@ -199,6 +199,7 @@ async def waiting_batch(ledger: Ledger, *names: str) -> Batch:
         rows=len(names),
         lines=[],
         rejects=[],
+        restricted=[],
         totals={},
         claims=[],
         referrals=referred,
