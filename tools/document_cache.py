@@ -14,8 +14,8 @@ from threading import Lock
 from data.contracts.documents import Document, DocumentContent, DocumentKind
 
 MAX_DOCUMENTS = 4_096
-"""Many times what the cases have that one process underwrites side by side, in a batch of any size:
-a case's documents are parsed when it begins, and looked up by its own agents."""
+"""Enough for a chunk of 500 applications with eight documents each: a chunk reads all of its rows,
+and with them their documents, before the agents see them. A larger chunk parses some twice."""
 MAX_BYTES = 32_000_000
 """Of the documents as they were sent. Their parsed content takes several times as much memory."""
 KEPT_SECONDS = 900.0

@@ -18,8 +18,10 @@ from data.contracts.errors import ConflictError, CreditDeskError, UnavailableErr
 from data.contracts.portfolio import PortfolioChunk, PortfolioRow, RejectedRow
 from data.contracts.runs import RunOptions
 from data.contracts.underwriting import Rulebook
+from data.settings import settings
 from flows.inline import Underwritten, underwrite_inline
 from flows.portfolio.sheet import Attempt, Sheet
+from flows.rulebook import current_rulebook
 from flows.runtime.execution.desk import Desk, this_desk
 from flows.runtime.ledger import batch_ends, batches, chunks, clearances, pinned
 from flows.runtime.ledger.batches import Batch
@@ -62,6 +64,9 @@ def underwrite_chunk(batch_id: str, path: str, chunk: Mapping[str, Any]) -> str:
 
 @lru_cache(maxsize=4)
 def _rulebook(ledger: Ledger, digest: str) -> Rulebook:
+    today = current_rulebook(settings().data_dir)
+    if pinned.digest_of(today) == digest:
+        return today  # the very object: to compare an equal one costs time for every application
     with ledger.reading() as connection:
         return pinned.migrate(Rulebook, pinned.pinned_body(connection, digest))
 

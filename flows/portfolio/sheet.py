@@ -128,8 +128,8 @@ class Sheet:
         )
 
     def _decide(self, row: PortfolioRow, content: DecisionContent) -> None:
-        asked, body = row.case.application.application_id, content.model_dump(mode="json")
-        digest = hashlib.sha256(canonical_json(body)).hexdigest()
+        asked, body = row.case.application.application_id, canonical_json(content)
+        digest = hashlib.sha256(body).hexdigest()
         decision_id = chunks.decision_id_of(self.batch.batch_id, asked)
         inputs = row.case.inputs_sha256()
         self.claims.append(Claim(asked, decision_id, inputs, digest))
@@ -188,15 +188,28 @@ class Sheet:
         self._count("recommendations", recommended.value)
         self._count("grades", grade)
 
-    def _add(self, row: PortfolioRow, status: LineStatus, **fields: Any) -> None:
-        """Write a line, chained to the one before."""
+    def _add(
+        self, row: PortfolioRow, status: LineStatus, *, content: bytes = b"", **fields: Any
+    ) -> None:
+        """Write a line, chained to the one before. `content` is the JSON of the decision."""
         asked = row.case.application
         self.sums["requested"] += asked.amount_requested
         self._count("statuses", status.value)
         line = {"line": row.line, "application_id": asked.application_id, "status": status.value}
         line |= fields
-        self.chain = hashlib.sha256(self.chain.encode() + canonical_json(line)).hexdigest()
-        self.lines.append(canonical_json(line | {"chain": self.chain}))
+        self.chain = hashlib.sha256(self.chain.encode() + _encoded(line, content)).hexdigest()
+        self.lines.append(_encoded(line | {"chain": self.chain}, content))
 
     def _count(self, name: str, *keys: str) -> None:
         self.counts.setdefault(name, Counter()).update(keys)
+
+
+_NO_CONTENT = b'"content":null'
+
+
+def _encoded(line: dict[str, Any], content: bytes) -> bytes:
+    """The canonical JSON of a line. Its content is most of it, and is encoded once for all uses."""
+    if not content:
+        return canonical_json(line)
+    # The texts of a line cannot hold the mark: JSON writes their quotation marks otherwise.
+    return canonical_json(line | {"content": None}).replace(_NO_CONTENT, b'"content":' + content, 1)
