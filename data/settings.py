@@ -148,6 +148,8 @@ class Settings(BaseSettings):
     The upload of a batch that is done goes at once."""
     batch_inbox: Path | None = None
     """The folder whose files the scheduled batch takes; by default `inbox` in `home`."""
+    batch_parquet: bool = False
+    """Write `decisions.parquet` too for the files of the inbox. It needs the extra `parquet`."""
     batch_open_reviews: Annotated[int, Field(ge=1)] = 20
     """About how many referred cases of batches people are asked at the same time."""
     batch_max_bytes: Annotated[int, Field(ge=1)] = 1_000_000_000

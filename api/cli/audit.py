@@ -43,7 +43,10 @@ def screenings(
     home: options.Home = None,
 ) -> None:
     """Write the screenings of all runs and batches, one JSON object a line, for an auditor."""
+    from api.cli.files import make_folder
     from flows.portfolio.files import write_as_it_comes
+
+    make_folder(out.absolute().parent)
 
     def write(desk: DeskClient) -> Awaitable[int]:
         return write_as_it_comes(out, _screenings(desk))

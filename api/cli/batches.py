@@ -25,6 +25,9 @@ def batch(
         str | None,
         typer.Option("--as-of", metavar="DATE", help="Decide all applications as of this date."),
     ] = None,
+    parquet: Annotated[
+        bool, typer.Option("--parquet", help="Write decisions.parquet too (extra `parquet`).")
+    ] = False,
     as_json: options.AsJson = False,
     api: options.Api = None,
     home: options.Home = None,
@@ -38,6 +41,10 @@ def batch(
 
     if not file.is_file():
         raise ContractViolationError(f"there is no file {file}")
+    if parquet:
+        from flows.portfolio.decisions_table import require_installed, write_table
+
+        require_installed()
     make_folder(out)  # before the desk does the work
     chosen = {"as_of_date": as_of} if as_of else {}
 
@@ -55,6 +62,8 @@ def batch(
         with asking_to_stop(desk, batch_id):
             await follow_to_last_row(desk, batch_id, as_json=as_json)
         summary = await keep_results(desk, batch_id, out)
+        if parquet:
+            write_table(out)
         if as_json:
             print_json(summary)
         else:

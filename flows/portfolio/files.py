@@ -8,7 +8,6 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from data.contracts.batch import BatchSummary
-from data.contracts.errors import ContractViolationError
 from flows.portfolio import results
 from flows.portfolio.report import markdown_of
 from flows.runtime.host.private_file import private_file

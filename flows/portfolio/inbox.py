@@ -25,6 +25,7 @@ from data.contracts.errors import RecordNotFoundError
 from data.contracts.review import Person
 from data.contracts.runs import RunOptions, RunStatus
 from data.settings import Settings
+from flows.portfolio.decisions_table import require_installed, write_table
 from flows.portfolio.file_names import ENDINGS, ending_of, shown_name
 from flows.portfolio.files import write_lines, write_results
 from flows.runtime.ledger import batches
@@ -67,6 +68,8 @@ async def enter_files(settings: Settings, ledger: Ledger, flow_run_id: str) -> l
     A file whose content was a batch already belongs to that batch. It is left where it is while
     another flow run than this drives it, and while it cannot be read.
     """
+    if settings.batch_parquet:
+        require_installed()  # before anything is decided
     found = []
     for path in await asyncio.to_thread(complete_files, settings.inbox):
         try:
@@ -159,6 +162,8 @@ def _move(settings: Settings, ledger: Ledger, found: FoundFile, summary: BatchSu
     is_good = summary.status in {RunStatus.COMPLETED, RunStatus.WAITING}
     folder = settings.inbox / ("done" if is_good else "failed") / _folder_name(found)
     write_results(ledger, summary, folder)
+    if settings.batch_parquet:
+        write_table(folder)
     manifest = Manifest(
         file_name=found.path.name,
         sha256=found.sha256,

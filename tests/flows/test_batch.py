@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import psutil  # type: ignore[import-untyped, unused-ignore]
+import pyarrow.parquet as pq
 import pytest
 
 from api.cli.client import DeskClient
@@ -101,7 +102,7 @@ async def ended(hasty_desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> E
     folder = tmp_path_factory.mktemp("ended")
     file, out = portfolio(folder, "cli", 8), folder / "out"
     code, printed, errors = await credit_desk(
-        hasty_desk, "batch", str(file), "--out", str(out), "--json"
+        hasty_desk, "batch", str(file), "--out", str(out), "--parquet", "--json"
     )
     assert code == 0, errors
     return Ended(file, out, json.loads(printed))
@@ -120,6 +121,7 @@ async def test_a_batch_from_the_command_line_leaves_its_files_and_one_task_run_p
     decided = [json.loads(line) for line in (out / "decisions.jsonl").read_text().splitlines()]
     assert len({line["application_id"] for line in decided}) == 24
     assert {line["outcome"] for line in decided} == {"approve", "decline", "counter_offer"}
+    assert pq.read_metadata(out / "decisions.parquet").num_rows == 24
     assert json.loads((out / "summary.json").read_text()) == summary
     assert "| Approved | 8 | 33.3% |" in (out / "summary.md").read_text()
     for path in out.iterdir():
