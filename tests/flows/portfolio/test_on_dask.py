@@ -1,4 +1,4 @@
-"""Dask on several processes over PostgreSQL: a worker dies on the way, and nothing is lost."""
+"""Dask on several processes over PostgreSQL: a worker and the driver die, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -6,41 +6,42 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from prefect.settings import PREFECT_API_URL
 from prefect.testing.utilities import prefect_test_harness
 
 from data.contracts.runs import RunStatus
 from data.settings import settings
+from flows.runtime.execution.window import PER_WORKER
 from flows.runtime.ledger import chunks
 from flows.runtime.ledger.batches import Batch
 from flows.runtime.ledger.database import Ledger, shared_ledger
+from flows.runtime.ledger.tables import decisions
 from tests.desk import ROOT, unused_port
-from tests.flows.portfolio.conftest import CHUNK_ROWS, fresh_caches
-from tests.flows.portfolio.portfolios import (
-    cases,
-    entered,
-    lines_of,
-    summary_of,
-    write_portfolio,
-)
+from tests.flows.portfolio import counted_worker
+from tests.flows.portfolio.conftest import fresh_caches
+from tests.flows.portfolio.counted_worker import NOTES
+from tests.flows.portfolio.portfolios import entered, lines_of, summary_of
 from tests.flows.portfolio.test_driver import driven
 from tests.flows.runtime import postgres
+from tools.modelling.synthesize import APPLICATIONS, Recipe, synthesize
 
 pytestmark = [
-    pytest.mark.soak,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
     pytest.mark.usefixtures("no_socket_left"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
-COPIES = 8
-SECONDS = 300.0
+SECONDS = 600.0
+ROWS, CHUNK_ROWS = 80, 4
+SOAK_ROWS, SOAK_CHUNK_ROWS = 10_000, 250
 
 
 @contextmanager
@@ -56,7 +57,7 @@ def process(*command: str) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.fixture
 def cluster(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, soak: bool
 ) -> Iterator[list[subprocess.Popen[bytes]]]:
     """A scheduler and two workers; the settings of this process name them and PostgreSQL."""
     port = unused_port()
@@ -66,13 +67,16 @@ def cluster(
         monkeypatch.setenv("CREDIT_DESK_HOME", str(tmp_path / "desk"))
         monkeypatch.setenv("CREDIT_DESK_LEDGER_URL", url)
         monkeypatch.setenv("CREDIT_DESK_BATCH_ENGINE", address)
-        monkeypatch.setenv("CREDIT_DESK_BATCH_CHUNK_SIZE", str(CHUNK_ROWS))
+        size = SOAK_CHUNK_ROWS if soak else CHUNK_ROWS
+        monkeypatch.setenv("CREDIT_DESK_BATCH_CHUNK_SIZE", str(size))
+        monkeypatch.setenv(NOTES, str(tmp_path / "executed"))
         opened.enter_context(fresh_caches())
         opened.callback(monkeypatch.undo)
         opened.enter_context(prefect_test_harness(server_startup_timeout=300))
+        monkeypatch.setenv("PREFECT_API_URL", PREFECT_API_URL.value())
         here = ("--host", "127.0.0.1", "--no-dashboard")
         opened.enter_context(process("distributed.cli.dask_scheduler", *here, "--port", str(port)))
-        alone = ("--nthreads", "1", "--no-nanny", *here)
+        alone = ("--nthreads", "1", "--no-nanny", *here, "--preload", counted_worker.__name__)
         yield [
             opened.enter_context(process("distributed.cli.dask_worker", address, *alone))
             for _ in range(2)
@@ -80,33 +84,52 @@ def cluster(
         shared_ledger(settings().ledger).close()
 
 
-def when_some_chunks_are_done(ledger: Ledger, batch: Batch, act: Callable[[], None]) -> None:
-    """Do something in the middle of a batch, on a thread."""
-
-    def watch() -> None:
-        deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
-            with ledger.reading() as connection:
-                if len(chunks.finished(connection, batch.batch_id)) >= 3:
-                    act()
-                    return
-            time.sleep(0.05)
-
-    threading.Thread(target=watch, daemon=True).start()
+def until_done(ledger: Ledger, batch: Batch, count: int) -> None:
+    """Wait until so many chunks are finished."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        with ledger.reading() as connection:
+            if len(chunks.finished(connection, batch.batch_id)) >= count:
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
-def test_a_worker_that_is_killed_loses_no_application(
-    cluster: list[subprocess.Popen[bytes]], tmp_path: Path
+def test_a_killed_worker_and_a_killed_driver_lose_no_application_and_decide_none_twice(
+    cluster: list[subprocess.Popen[bytes]],
+    tmp_path: Path,
+    soak: bool,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     ledger = shared_ledger(settings().ledger)
-    rows = [case for number in range(COPIES) for case in cases(f"dask{number}")]
-    batch = entered(ledger, write_portfolio(tmp_path / "p.jsonl", rows))
-    when_some_chunks_are_done(ledger, batch, lambda: cluster[0].send_signal(signal.SIGKILL))
+    synthesize(tmp_path, Recipe(SOAK_ROWS if soak else ROWS, seed=11))
+    batch = entered(ledger, tmp_path / APPLICATIONS)
+    count = (SOAK_ROWS if soak else ROWS) // settings().batch_chunk_size
 
+    with process("tests.flows.portfolio.driver_process", batch.batch_id) as driver:
+        until_done(ledger, batch, count // 5)
+        cluster[0].send_signal(signal.SIGKILL)
+        until_done(ledger, batch, count // 2)
+        driver.send_signal(signal.SIGKILL)
+        driver.wait()
     driven(settings(), batch)
 
-    assert cluster[0].poll() == -signal.SIGKILL
-    summary = summary_of(ledger, batch)
+    summary, lines = summary_of(ledger, batch), lines_of(ledger, batch)
+    executed = Counter((tmp_path / "executed").read_text().split())
+    decided = [line["decision_id"] for line in lines.values() if line["status"] == "decided"]
+    with ledger.reading() as connection:
+        claimed = connection.execute(sa.select(sa.func.count()).select_from(decisions)).scalar_one()
+    twice = sum(times - 1 for times in executed.values())
+    with capsys.disabled():
+        print(  # noqa: T201 - a result of the test
+            "\n| chunks | executed | executed twice | decided | distinct | referred |"
+            "\n|---:|---:|---:|---:|---:|---:|"
+            f"\n| {count} | {executed.total()} | {twice} | {len(decided)}"
+            f" | {len(set(decided))} | {summary.totals.statuses['referred']} |"
+        )
     assert summary.status is RunStatus.WAITING, summary.error
-    assert summary.chunks_done == -(-len(rows) // CHUNK_ROWS)
-    assert len(lines_of(ledger, batch)) == len(rows)
+    assert (summary.chunks_done, len(lines)) == (count, summary.rows)
+    assert summary.taken_over >= count // 2
+    assert len(decided) == len(set(decided)) == claimed
+    # Executed again are those that were under way when a process was killed, and no others.
+    assert twice <= 1 + PER_WORKER * len(cluster)
