@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tests.benchmarks.at_rest import idle, memory
 from tests.benchmarks.at_size import at_size
+from tests.benchmarks.batch_path import batch_path
 from tests.benchmarks.burst import burst
 from tests.benchmarks.command_line import command_line
 from tests.benchmarks.disk import disk
@@ -45,6 +46,7 @@ def measurements(scale: int) -> list[Measurement]:
         Measurement("sse-many", 30, _on_desk(many_clients)),
         Measurement("memory", 1, _on_desk(memory)),
         Measurement("disk", 2, _on_desk(disk)),
+        Measurement("batch", 60 * scale, _on_desk(batch_path, 2_500 * scale)),
         Measurement("resume", 30, resumed),
         Measurement("tracing", 55, _alone(traced)),
     ]
