@@ -35,7 +35,13 @@ from data.contracts.scorecard import Ensemble, Scorecard
 from data.rounding import four_places, rate
 from tools.affordability import assess_affordability, with_other_terms
 from tools.attributes import derive_attributes, joint_attributes, record_reasons
-from tools.bureau import fetch_bureau_report, report_problem, report_warnings, usable_score
+from tools.bureau import (
+    fetch_bureau_report,
+    report_problem,
+    report_warnings,
+    reports_read,
+    usable_score,
+)
 from tools.ensemble import combine_probabilities, expected_loss
 from tools.obligations import DEFERRED_STUDENT_SHARE
 from tools.scorecard import ScoreFactor, score_applicant
@@ -91,6 +97,7 @@ class BureauReader(Agent[CaseFile, BureauFinding]):
             alerts=tuple(dict.fromkeys(alert for report in reports for alert in report.alerts)),
             score=None if unusable else _lower_score(reports),
             monthly_obligations=_obligations(status, attributes),
+            reports=reports_read(question),
         )
 
     def _derived(self, reports: Sequence[BureauReport], as_of: date) -> BureauAttributes | None:

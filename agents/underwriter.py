@@ -7,15 +7,18 @@ outcome of policy and review, and refuses an outcome that is not allowed.
 from __future__ import annotations
 
 from agents.base import Agent
+from data.contracts.application import ApplicantRole
+from data.contracts.bureau import BureauScore, BureauStatus
 from data.contracts.decision import (
     Condition,
+    Consumer,
     DecisionContent,
     Offer,
     Outcome,
     ScoreDisclosure,
 )
 from data.contracts.errors import AgentError, ToolError
-from data.contracts.findings import BureauFinding, FindingStatus, PricingFinding
+from data.contracts.findings import BureauFinding, FindingStatus, PricingFinding, ReportRead
 from data.contracts.policy import ReasonCode, Recommendation, RulePack
 from data.contracts.prices import PriceTable
 from data.contracts.questions import DecisionQuestion, PricingQuestion
@@ -112,7 +115,9 @@ class DecisionWriter(Agent[DecisionQuestion, DecisionContent]):
             alternatives=alternatives,
             conditions=_conditions(question) if asks else (),
             rulings=question.rulings,
-            score_disclosure=_disclosure(question.bureau) if policy else None,
+            score_disclosure=_lower_score(question.bureau) if policy else None,
+            consumers=_consumers(question),
+            due_by=question.due_by,
         )
         return content.model_copy(update={"memo": compose_memo(content, risk)})
 
@@ -175,10 +180,34 @@ def _conditions(question: DecisionQuestion) -> tuple[Condition, ...]:
     )
 
 
-def _disclosure(bureau: BureauFinding | None) -> ScoreDisclosure | None:
+def _consumers(question: DecisionQuestion) -> tuple[Consumer, ...]:
+    """Each applicant with the report on this person that the policy has judged, if one came."""
+    reports = _reports(question.bureau) if question.policy else {}
+    return tuple(
+        Consumer(applicant=role, bureau=read.bureau, score=_disclosure(read.score, read.bureau))
+        if (read := reports.get(role)) is not None
+        else Consumer(applicant=role)
+        for role in question.applicants
+    )
+
+
+def _reports(bureau: BureauFinding | None) -> dict[ApplicantRole, ReportRead]:
+    """The reports by applicant. A finding that is older than its list of reports has one."""
+    if bureau is None:
+        return {}
+    if not bureau.reports and bureau.bureau_status is not BureauStatus.ERROR:
+        primary = ApplicantRole.PRIMARY
+        return {primary: ReportRead(applicant=primary, bureau=bureau.bureau, score=bureau.score)}
+    return {read.applicant: read for read in bureau.reports}
+
+
+def _lower_score(bureau: BureauFinding | None) -> ScoreDisclosure | None:
+    return _disclosure(bureau.score, bureau.bureau) if bureau else None
+
+
+def _disclosure(score: BureauScore | None, provider: str) -> ScoreDisclosure | None:
     """The score with its four key factors. Inquiries may be a fifth factor (FCRA 615)."""
-    score = bureau.score if bureau else None
-    if bureau is None or score is None:
+    if score is None:
         return None
     factors = score.factors[:_KEY_FACTORS]
     inquiries = [
@@ -190,6 +219,6 @@ def _disclosure(bureau: BureauFinding | None) -> ScoreDisclosure | None:
         range_min=score.range_min,
         range_max=score.range_max,
         scored_on=score.scored_on,
-        provider=bureau.bureau,
+        provider=provider,
         factors=(*factors, *inquiries[:1]),
     )

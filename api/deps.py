@@ -98,8 +98,8 @@ def _request_id(if_match: _IfMatch = None) -> str | None:
     return if_match.strip().removeprefix("W/").strip('"')
 
 
-def _prefers_text(accept: Annotated[str, Header(include_in_schema=False)] = "") -> bool:
-    return preferred(accept, ("application/json", "text/plain")) == "text/plain"
+def _letter_form(accept: Annotated[str, Header(include_in_schema=False)] = "") -> str:
+    return preferred(accept, ("application/json", "text/plain", "text/html"))
 
 
 DeskDep = Annotated[DeskService, Depends(_desk)]
@@ -118,7 +118,7 @@ ApplicationId = Annotated[
 Position = Annotated[int, Depends(_position)]
 RequestNamed = Annotated[str | None, Depends(_request_id)]
 Accept = Annotated[str, Depends(_accept)]
-PrefersText = Annotated[bool, Depends(_prefers_text)]
+LetterForm = Annotated[str, Depends(_letter_form)]
 IdempotencyKey = Annotated[
     str | None,
     Header(max_length=128, description="The same key again gets the same answer."),

@@ -24,6 +24,7 @@ from data.contracts.application import (
 from data.contracts.base import Contract, Day, Moment, Money, Sha256, Slug
 from data.contracts.decision import DecisionContent, Offer, Outcome
 from data.contracts.events import Event
+from data.contracts.notices import NoticeEntry
 from data.contracts.personal import Line
 from data.contracts.policy import ReasonCode, Recommendation
 from data.contracts.quantities import Count, Months
@@ -124,6 +125,9 @@ class DecisionRecord(Contract):
     content: DecisionContent
     content_sha256: Sha256
     """The digest of the content's canonical JSON."""
+    notices: tuple[NoticeEntry, ...] = ()
+    """The letters, one per applicant. Empty for a withdrawn application, and for a decision that is
+    older than the store of letters."""
 
 
 class RunDecision(Contract):

@@ -20,8 +20,10 @@ from agents.income import IncomeAgent
 from agents.kyc import KycAgent
 from agents.underwriter import DecisionWriter, Pricer
 from data.contracts.decision import Versions
+from data.contracts.notices import NoticeTerms
 from data.contracts.underwriting import Rulebook
 from data.version import code_version
+from tools.notices import load_notice_terms
 from tools.policy import pack_sha256
 from tools.watchlist import Watchlists
 
@@ -41,6 +43,8 @@ class AgentRegistry:
     affordability: AffordabilityAnalyst
     pricer: Pricer
     writer: DecisionWriter
+    letterhead: NoticeTerms
+    """The lender's details for letters. They are not pinned: a letter has those of its day."""
 
     @classmethod
     def with_rulebook(
@@ -62,6 +66,7 @@ class AgentRegistry:
             affordability=AffordabilityAnalyst(rulebook.policy.affordability),
             pricer=Pricer(rulebook.policy, rulebook.prices),
             writer=DecisionWriter(),
+            letterhead=load_notice_terms(data_dir),
         )
 
     def versions(self, workflow: str, watchlist: str | None) -> Versions:

@@ -8,6 +8,7 @@ from data.contracts.application import ApplicantRole
 from data.contracts.bureau import BureauReport, BureauScore, BureauStatus, TradelineType
 from data.contracts.case import CaseFile
 from data.contracts.errors import ToolUnavailableError
+from data.contracts.findings import ReportRead
 from tools.base import tool
 
 STALE_AFTER_DAYS = 30
@@ -41,6 +42,18 @@ def report_problem(report: BureauReport, ssn: str, as_of: date) -> str | None:
     if found is not None and found != ssn[-4:]:
         return "other_persons_file"
     return "report_after_as_of" if report.report_date > as_of else None
+
+
+def reports_read(case: CaseFile) -> tuple[ReportRead, ...]:
+    """The usable reports on file, each with its own applicant's score."""
+    applicants = {applicant.role: applicant for applicant in case.application.applicants}
+    as_of = case.application.as_of_date
+    return tuple(
+        ReportRead(applicant=role, bureau=report.bureau, score=usable_score(report))
+        for role, report in case.reports
+        if report.status is not BureauStatus.ERROR
+        and report_problem(report, applicants[role].ssn, as_of) is None
+    )
 
 
 def report_warnings(report: BureauReport, as_of: date) -> tuple[str, ...]:

@@ -1,20 +1,33 @@
 """Letters from a decision's content: approval, counter-offer, adverse action, incompleteness.
 
-The sentences follow the sample forms of Regulation B (C-1, C-4, C-6) and section 615 of the Fair
-Credit Reporting Act. A letter gives reasons in words and never as codes. It does not mention the
-findings of compliance or fraud.
+Each applicant gets a letter with their own credit report and score. A letter gives reasons in words
+and never as codes. It does not mention the findings of compliance or fraud.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
 from pathlib import Path
 
-from data.contracts.decision import DecisionContent, Grade, Offer, Outcome, ScoreDisclosure
-from data.contracts.notices import Notice, NoticeKind, NoticeTerms, Party
+from data.contracts.application import ApplicantRole
+from data.contracts.decision import (
+    ConditionStatus,
+    Consumer,
+    DecisionContent,
+    Offer,
+    Outcome,
+)
+from data.contracts.notices import NOTICE_DAYS, Notice, NoticeKind, NoticeTerms
 from tools.base import tool
 from tools.memo import dollars, percent, with_article
+from tools.notice_layout import Block, Figures, Listing, Paragraph, as_page, as_text
+from tools.notice_rights import (
+    after_adverse_action,
+    party,
+    risk_based_pricing,
+    to_covered_borrowers,
+)
 from tools.versioned_data import load_versioned
 
 _KINDS = {
@@ -23,36 +36,14 @@ _KINDS = {
     Outcome.DECLINE: NoticeKind.ADVERSE_ACTION,
     Outcome.INCOMPLETE: NoticeKind.INCOMPLETENESS,
 }
-
-_EQUAL_CREDIT = (
-    "The federal Equal Credit Opportunity Act prohibits creditors from discriminating against "
-    "credit applicants on the basis of race, color, religion, national origin, sex, marital "
-    "status, age (provided the applicant has the capacity to enter into a binding contract); "
-    "because all or part of the applicant's income derives from any public assistance program; "
-    "or because the applicant has in good faith exercised any right under the Consumer Credit "
-    "Protection Act. The federal agency that administers compliance with this law concerning "
-    "this creditor is:"
-)
-_REPORT_RIGHTS = (
-    "Our decision was based in whole or in part on information obtained in a report from the "
-    "consumer reporting agency listed below. The agency played no part in our decision and is "
-    "unable to supply specific reasons for it. You have a right under the Fair Credit Reporting "
-    "Act to know the information in your credit file. You also have a right to a free copy of "
-    "your report from the agency, if you request it no later than 60 days after you receive "
-    "this notice, and if you find that any information in it is inaccurate or incomplete, you "
-    "have the right to dispute the matter with the agency."
-)
-_COVERED_BORROWERS = (
-    "Federal law provides important protections to members of the Armed Forces and their "
-    "dependents relating to extensions of consumer credit. In general, the cost of consumer credit "
-    "to a member of the Armed Forces and his or her dependent may not exceed an annual percentage "
-    "rate of 36 percent. This rate must include, as applicable to the credit transaction or "
-    "account: the costs associated with credit insurance premiums; fees for ancillary products "
-    "sold in connection with the credit transaction; any application fee charged (other than "
-    "certain application fees for specified credit transactions or accounts); and any "
-    "participation fee charged (other than certain participation fees for a credit card account)."
-)
-"""The statement of 32 CFR 232.6(c)(3)."""
+_TITLES = {
+    NoticeKind.APPROVAL: "Approval of your application for credit",
+    NoticeKind.COUNTER_OFFER: "Our offer, and notice of action taken on your request",
+    NoticeKind.ADVERSE_ACTION: "Notice of action taken on your application for credit",
+    NoticeKind.INCOMPLETENESS: "Your application for credit is incomplete",
+}
+_READERS = {ApplicantRole.PRIMARY: "the applicant", ApplicantRole.CO: "the co-applicant"}
+_BEFORE_PAYOUT = "Before the loan is paid out, please note:"
 
 
 def load_notice_terms(data_dir: Path) -> NoticeTerms:
@@ -61,79 +52,124 @@ def load_notice_terms(data_dir: Path) -> NoticeTerms:
 
 
 @tool()
-def compose_notice(content: DecisionContent, terms: NoticeTerms) -> Notice | None:
-    """The letter for a decision; None for a withdrawn application."""
+def compose_notices(
+    content: DecisionContent, terms: NoticeTerms, today: date
+) -> tuple[Notice, ...]:
+    """The letters of a decision, one per applicant; none for a withdrawn application.
+
+    A letter is dated `today`, or the as-of date where that is later. It depends on nothing but the
+    three arguments, so the letters of a decision that was not taken can be shown too.
+    """
     kind = _KINDS.get(content.outcome)
     if kind is None:
-        return None
-    body = {
-        NoticeKind.APPROVAL: _approval,
-        NoticeKind.COUNTER_OFFER: _counter_offer,
-        NoticeKind.ADVERSE_ACTION: _adverse_action,
-        NoticeKind.INCOMPLETENESS: _incompleteness,
-    }[kind](content, terms)
-    return Notice(
-        kind=kind,
-        due_by=content.as_of_date + timedelta(days=terms.notice_due_days),
-        text="\n\n".join((_party(terms.creditor), f"Date: {content.as_of_date}", *body)) + "\n",
+        return ()
+    dated = max(today, content.as_of_date)
+    return tuple(
+        _notice(kind, content, consumer, terms, dated) for consumer in _consumers(content, terms)
     )
 
 
-def _approval(content: DecisionContent, terms: NoticeTerms) -> Iterator[str]:
-    yield "Your application for credit has been approved."
+def _notice(
+    kind: NoticeKind, content: DecisionContent, consumer: Consumer, terms: NoticeTerms, dated: date
+) -> Notice:
+    title = _TITLES[kind]
+    head = (
+        party(terms.creditor),
+        Paragraph(f"Date: {dated}"),
+        Paragraph(f"To {_READERS[consumer.applicant]}"),
+    )
+    body = tuple(_BODIES[kind](content, consumer, terms, dated))
+    return Notice(
+        kind=kind,
+        applicant=consumer.applicant,
+        due_by=content.due_by or content.as_of_date + timedelta(days=NOTICE_DAYS),
+        dated=dated,
+        text=as_text((*head, Paragraph(title), *body)),
+        html=as_page(title, head, body),
+        terms_version=f"{terms.id}/{terms.version}",
+    )
+
+
+def _consumers(content: DecisionContent, terms: NoticeTerms) -> tuple[Consumer, ...]:
+    """The readers. A decision that is older than this list has one, and one bureau."""
+    if content.consumers:
+        return content.consumers
+    score = content.score_disclosure
+    answered = any(
+        result.inputs.get("bureau_status") not in {None, "error"} for result in content.rule_results
+    )
+    bureau = score.provider if score else terms.bureaus[0].name if answered else ""
+    return (Consumer(applicant=ApplicantRole.PRIMARY, bureau=bureau, score=score),)
+
+
+def _approval(
+    content: DecisionContent, consumer: Consumer, terms: NoticeTerms, _dated: date
+) -> Iterator[Block]:
+    yield Paragraph("Your application for credit has been approved.")
     if content.offer is not None:
-        yield _terms_of(content.offer)
-    yield from _to_covered_borrowers(content)
-    yield from _conditions("Before the loan is paid out, please note:", content)
-    if content.score_disclosure is not None and content.grade is not Grade.A:
-        yield (
-            "The terms we offer are based in part on your credit report. Borrowers with a more "
-            "favorable credit history may receive a lower rate."
-        )
-        yield _score(content.score_disclosure)
-        yield from _bureaus(terms)
+        yield _terms_of("The terms of the loan", content.offer)
+    yield from to_covered_borrowers(content)
+    yield from _conditions(_BEFORE_PAYOUT, content)
+    yield from risk_based_pricing(content, consumer, terms)
 
 
-def _counter_offer(content: DecisionContent, terms: NoticeTerms) -> Iterator[str]:
-    yield (
+def _counter_offer(
+    content: DecisionContent, consumer: Consumer, terms: NoticeTerms, _dated: date
+) -> Iterator[Block]:
+    yield Paragraph(
         "We are unable to offer you credit on the terms that you requested: "
         f"{_requested(content)}. We can, however, offer you credit as follows."
     )
     if content.offer is not None:
-        yield _terms_of(content.offer)
+        yield _terms_of("Our offer", content.offer)
     for other in content.alternatives:
-        yield "Or, if you prefer:\n" + _terms_of(other)
+        yield _terms_of("Or, if you prefer", other)
     if content.offer is not None:
-        yield (
+        yield Paragraph(
             f"If this offer is acceptable to you, please notify us by {content.offer.expires_on}. "
             "If we do not hear from you by then, your application is declined."
         )
-    yield from _to_covered_borrowers(content)
-    yield from _conditions("Before the loan is paid out, please note:", content)
-    yield from _reasons("Principal reasons for not granting your request", content)
-    yield from _rights(content, terms)
+    yield from to_covered_borrowers(content)
+    yield from _conditions(_BEFORE_PAYOUT, content)
+    yield from _reasons("Principal reasons for not granting your request:", content)
+    yield from after_adverse_action(content, consumer, terms)
 
 
-def _adverse_action(content: DecisionContent, terms: NoticeTerms) -> Iterator[str]:
-    yield (
+def _adverse_action(
+    content: DecisionContent, consumer: Consumer, terms: NoticeTerms, _dated: date
+) -> Iterator[Block]:
+    yield Paragraph(
         "Thank you for applying to us for credit. We have given your request careful "
         f"consideration, and regret that we are unable to grant {_requested(content)}."
     )
-    yield from _reasons("Principal reasons for our decision", content)
-    yield from _rights(content, terms)
+    yield from _reasons("Principal reasons for our decision:", content)
+    yield from after_adverse_action(content, consumer, terms)
 
 
-def _incompleteness(content: DecisionContent, terms: NoticeTerms) -> Iterator[str]:
-    due = content.as_of_date + timedelta(days=terms.answer_due_days)
-    yield (
+def _incompleteness(
+    content: DecisionContent, _consumer: Consumer, terms: NoticeTerms, dated: date
+) -> Iterator[Block]:
+    """The notice of 12 CFR 1002.9(c)(2): the items, a time to send them, and what follows."""
+    answer_by = dated + timedelta(days=terms.answer_due_days)
+    yield Paragraph(
         f"Thank you for applying to us for {_requested(content)}. Your application is incomplete, "
         "and we cannot decide on it yet."
     )
     yield from _conditions("We need the following from you:", content)
-    yield (
-        f"Please answer by {due}. If we do not hear from you by then, we are unable to give "
+    yield Paragraph(
+        f"Please answer by {answer_by}. If we do not hear from you by then, we are unable to give "
         "your application further consideration."
     )
+
+
+_BODIES: dict[
+    NoticeKind, Callable[[DecisionContent, Consumer, NoticeTerms, date], Iterator[Block]]
+] = {
+    NoticeKind.APPROVAL: _approval,
+    NoticeKind.COUNTER_OFFER: _counter_offer,
+    NoticeKind.ADVERSE_ACTION: _adverse_action,
+    NoticeKind.INCOMPLETENESS: _incompleteness,
+}
 
 
 def _requested(content: DecisionContent) -> str:
@@ -142,72 +178,33 @@ def _requested(content: DecisionContent) -> str:
     return f"{product} of {dollars(asked.amount)} over {asked.term_months} months"
 
 
-def _terms_of(offer: Offer) -> str:
-    lines = (
-        f"Amount of the loan: {dollars(offer.amount)}",
-        f"Annual percentage rate: {percent(offer.apr)}",
-        f"Interest rate: {percent(offer.rate)}",
-        f"Finance charge: {dollars(offer.finance_charge)}",
-        f"Amount paid out after the fee of {dollars(offer.fee)}: "
-        f"{dollars(offer.amount - offer.fee)}",
-        f"Payments: {offer.term_months} monthly payments of {dollars(offer.payment)}",
-        f"Total of payments: {dollars(offer.total_of_payments)}",
-        f"The offer is open until {offer.expires_on}.",
+def _terms_of(title: str, offer: Offer) -> Figures:
+    paid_out = f"Amount paid out after the fee of {dollars(offer.fee)}"
+    first = offer.first_payment_on
+    return Figures(
+        title,
+        (
+            ("Amount of the loan", dollars(offer.amount)),
+            ("Annual percentage rate", percent(offer.apr)),
+            ("Interest rate", percent(offer.rate)),
+            ("Finance charge", dollars(offer.finance_charge)),
+            (paid_out, dollars(offer.amount - offer.fee)),
+            ("Payments", f"{offer.term_months} monthly payments of {dollars(offer.payment)}"),
+            *([("First payment", str(first))] if first else []),
+            ("Total of payments", dollars(offer.total_of_payments)),
+            ("The offer is open until", str(offer.expires_on)),
+        ),
     )
-    return "\n".join(lines)
 
 
-def _reasons(title: str, content: DecisionContent) -> Iterator[str]:
+def _reasons(title: str, content: DecisionContent) -> Iterator[Block]:
     if content.principal_reasons:
-        listed = "\n".join(f"- {reason.notice_text}" for reason in content.principal_reasons)
-        yield f"{title}:\n{listed}"
+        yield Listing(title, tuple(reason.notice_text for reason in content.principal_reasons))
 
 
-def _conditions(title: str, content: DecisionContent) -> Iterator[str]:
-    if content.conditions:
-        yield title + "\n" + "\n".join(f"- {condition.text}" for condition in content.conditions)
-
-
-def _rights(content: DecisionContent, terms: NoticeTerms) -> Iterator[str]:
-    """The applicant's rights. Those about a consumer report need a report and a reason."""
-    if content.principal_reasons and _report_was_used(content):
-        yield _REPORT_RIGHTS
-        yield from _bureaus(terms)
-        if content.score_disclosure is not None:
-            yield _score(content.score_disclosure)
-    yield _EQUAL_CREDIT + "\n" + _party(terms.agency)
-
-
-def _to_covered_borrowers(content: DecisionContent) -> Iterator[str]:
-    """The statement of the Military Lending Act, unless no applicant is a covered borrower."""
-    answers = [
-        result.inputs["covered_borrower"]
-        for result in content.rule_results
-        if "covered_borrower" in result.inputs
-    ]
-    if any(answer != "false" for answer in answers):
-        yield _COVERED_BORROWERS
-
-
-def _report_was_used(content: DecisionContent) -> bool:
-    return any(result.inputs.get("bureau_status") for result in content.rule_results)
-
-
-def _bureaus(terms: NoticeTerms) -> Iterator[str]:
-    yield from (_party(bureau) for bureau in terms.bureaus)
-
-
-def _score(score: ScoreDisclosure) -> str:
-    opening = (
-        f"We also obtained your credit score from {score.provider} and used it. Your score "
-        f"({score.model}) was {score.value} on {score.scored_on}, on a scale from "
-        f"{score.range_min} to {score.range_max}."
-    )
-    if not score.factors:
-        return opening
-    listed = "\n".join(f"- {factor.text}" for factor in score.factors)
-    return f"{opening} Key factors that adversely affected it:\n{listed}"
-
-
-def _party(party: Party) -> str:
-    return "\n".join((party.name, *party.address, *([party.phone] if party.phone else [])))
+def _conditions(title: str, content: DecisionContent) -> Iterator[Block]:
+    """What the applicant still has to do. Conditions that are met or waived need no answer."""
+    still = {ConditionStatus.OPEN, ConditionStatus.FAILED}
+    texts = tuple(found.text for found in content.conditions if found.status in still)
+    if texts:
+        yield Listing(title, texts)

@@ -116,9 +116,9 @@ class DeskClient:
         """The answer of a path, as text."""
         return (await self._ask("GET", path, query)).text
 
-    async def letter(self, path: str) -> str:
-        """The answer of a path as plain text, where the path can also answer in JSON."""
-        return (await self._ask("GET", path, {}, Accept="text/plain")).text
+    async def letter(self, path: str, form: str, **query: str | int | None) -> str:
+        """The answer of a path in one media type, where the path can also answer in JSON."""
+        return (await self._ask("GET", path, query, Accept=form)).text
 
     async def delete(self, path: str, **query: str | int | None) -> Any:
         """The answer of a path to DELETE, as JSON; None for an empty answer."""

@@ -31,20 +31,31 @@ def decision(
     _hand_out(as_lines(record), out)
 
 
+Applicant = Annotated[
+    str, typer.Option("--applicant", help="Whose letter: `primary` or `co`; each has one.")
+]
+AsPage = Annotated[bool, typer.Option("--html", help="As a page that prints, instead of text.")]
+
+
 def notice(
     run_id: options.RunId,
+    applicant: Applicant = "primary",
     out: Out = None,
+    as_page: AsPage = False,
     as_json: options.AsJson = False,
     api: options.Api = None,
     home: options.Home = None,
 ) -> None:
-    """Print the letter to the applicant, as text."""
+    """Print the letter to an applicant as it was sent, as text."""
     from api.cli.output import as_lines
 
     path = f"/runs/{run_id}/notice"
 
     async def read(desk: DeskClient) -> str:
-        return as_lines(await desk.get(path)) if as_json else await desk.letter(path)
+        if as_json:
+            return as_lines(await desk.get(path, applicant=applicant))
+        form = "text/html" if as_page else "text/plain"
+        return await desk.letter(path, form, applicant=applicant)
 
     _hand_out(ask(api, home, read), out)
 

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Response
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse
 
 from api import examples
 from api.deps import (
@@ -15,8 +15,8 @@ from api.deps import (
     HubDep,
     IdempotencyKey,
     KeyId,
+    LetterForm,
     Position,
-    PrefersText,
     RunId,
     StillAuthorized,
     TicketsDep,
@@ -25,9 +25,11 @@ from api.json_route import JsonRoute
 from api.problems import LOCATION, answers
 from api.responses import as_stored
 from api.schemas import DecisionRecord, EventsTicket
+from api.security.headers import STYLED_PAGE
 from api.sse import EventStream, stream
+from data.contracts.application import ApplicantRole
 from data.contracts.events import Event
-from data.contracts.notices import Notice
+from data.contracts.notices import SentNotice
 from data.contracts.runs import RunStatus, RunSummary
 from flows.service.requests import ResumeRun, RunPage, RunState, StartRun
 
@@ -136,22 +138,39 @@ async def read_decision(run_id: RunId, desk: DeskDep) -> Response:
 
 @router.get(
     "/{run_id}/notice",
-    response_model=Notice,
-    responses=answers(404, 503)
+    response_model=SentNotice,
+    responses=answers(404, 422, 503)
     | {
         200: {
             "description": "As `Accept` prefers; JSON by default",
-            "content": {"text/plain": {"schema": {"type": "string"}}},
+            "content": {
+                "text/plain": {"schema": {"type": "string"}},
+                "text/html": {"schema": {"type": "string"}},
+            },
         }
     },
 )
-async def read_notice(run_id: RunId, desk: DeskDep, prefers_text: PrefersText) -> Notice | Response:
-    """The letter to the applicant: approval, counter-offer, adverse action, incompleteness.
+async def read_notice(
+    run_id: RunId,
+    desk: DeskDep,
+    form: LetterForm,
+    applicant: Annotated[
+        ApplicantRole, Query(description="Whose letter: each applicant has one.")
+    ] = ApplicantRole.PRIMARY,
+) -> SentNotice | Response:
+    """The letter to an applicant, as it was sent: approval, counter-offer, adverse action, or what
+    is missing.
 
-    404 while the case is undecided, and for an application that was withdrawn.
+    404 while the case is undecided, for an application that was withdrawn, and for a co-applicant
+    who is none.
     """
-    letter = await desk.notice(run_id)
-    return PlainTextResponse(letter.text) if prefers_text else letter
+    letter = await desk.notice(run_id, applicant)
+    match form:
+        case "text/plain":
+            return PlainTextResponse(letter.text)
+        case "text/html":
+            return HTMLResponse(letter.html, headers={"Content-Security-Policy": STYLED_PAGE})
+    return letter
 
 
 @router.post(

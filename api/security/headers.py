@@ -13,7 +13,8 @@ _ALWAYS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _NOTHING = "default-src 'none'; frame-ancestors 'none'"
-_DRAWING = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+STYLED_PAGE = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+"""For drawings and letters, which have their styles in themselves and load nothing."""
 _PAGE = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none';"
     " form-action 'self'; frame-ancestors 'none'"
@@ -58,4 +59,4 @@ def _policy(path: str, media_type: str) -> str:
         return _API_PAGE
     if media_type.startswith("text/html"):
         return _PAGE
-    return _DRAWING if media_type.startswith("image/svg") else _NOTHING
+    return STYLED_PAGE if media_type.startswith("image/svg") else _NOTHING

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from data.contracts.application import Product
+from data.contracts.application import ApplicantRole, Product
 from data.contracts.base import Contract, Day, Moment, Money, Rate, Sha256, Slug, sha256_of
 from data.contracts.bureau import ScoreFactor
 from data.contracts.personal import Line
@@ -139,6 +139,16 @@ class ScoreDisclosure(Contract):
     factors: tuple[ScoreFactor, ...]
 
 
+class Consumer(Contract):
+    """One applicant as the letter to this person needs it: nothing here is about the other one."""
+
+    applicant: ApplicantRole
+    bureau: Line = ""
+    """The agency whose report on this person the desk used; empty where it used none."""
+    score: ScoreDisclosure | None = None
+    """This person's own score in that report."""
+
+
 class RequestedTerms(Contract):
     """The requested terms, so that a notice can name them."""
 
@@ -172,6 +182,13 @@ class DecisionContent(Contract):
     conditions: tuple[Condition, ...] = ()
     rulings: tuple[HumanRuling, ...] = ()
     score_disclosure: ScoreDisclosure | None = None
+    """The score that the policy judged: of two applicants the lower one."""
+    consumers: Annotated[tuple[Consumer, ...], Field(exclude_if=operator.not_)] = ()
+    """One per applicant, each of whom gets a letter. Decisions that are older than this field have
+    none, and keep their digest."""
+    due_by: Annotated[Day | None, Field(exclude_if=operator.not_)] = None
+    """The last day for the letters: 30 days after the application came in (12 CFR 1002.9(a)(1)).
+    None in older decisions."""
     memo: str = ""
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
@@ -353,6 +354,15 @@ class BureauAttributes(Contract):
     thin_file: bool
 
 
+class ReportRead(Contract):
+    """A report that a bureau sent about one applicant, also an empty or a closed one."""
+
+    applicant: ApplicantRole
+    bureau: str
+    score: BureauScore | None = None
+    """This applicant's own; None where the bureau sent a special code or no score."""
+
+
 class BureauFinding(Finding):
     bureau_status: BureauStatus
     bureau: str = ""
@@ -362,6 +372,9 @@ class BureauFinding(Finding):
     score: BureauScore | None = None
     """None also when the bureau sent a special code instead of a score."""
     monthly_obligations: Money | None = None
+    reports: Annotated[tuple[ReportRead, ...], Field(exclude_if=operator.not_)] = ()
+    """The reports that have come, also where that of the other applicant has not. Findings that
+    are older than this list have none."""
 
     @property
     def is_frozen(self) -> bool:

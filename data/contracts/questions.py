@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from data.contracts.application import NonNegativeMoney
+from data.contracts.application import ApplicantRole, NonNegativeMoney
 from data.contracts.base import Contract, Day, Money, Rate, Sha256
 from data.contracts.decision import (
     Condition,
@@ -74,6 +74,9 @@ class DecisionQuestion(Contract):
     as_of_date: Day
     versions: Versions
     requested: RequestedTerms
+    applicants: tuple[ApplicantRole, ...] = (ApplicantRole.PRIMARY,)
+    due_by: Day | None = None
+    """The last day for the letters."""
     outcome: Outcome
     policy: PolicyResult | None = None
     """None when the case ended before the policy ran."""

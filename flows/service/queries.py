@@ -10,9 +10,8 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from data.contracts.agreement import AgreementReport, FraudPrecisionReport
-from data.contracts.decision import DecisionContent
-from data.contracts.errors import RecordNotFoundError
-from data.contracts.notices import Notice
+from data.contracts.application import ApplicantRole
+from data.contracts.notices import SentNotice
 from data.contracts.personal import Kind, masked
 from data.contracts.review import Review, Role
 from data.contracts.runs import CheckpointEntry, Message, RunStatus, RunSummary
@@ -38,7 +37,7 @@ from flows.runtime.ledger import (
 )
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.runs import Run
-from flows.service import agreement, cleared, forks, fraud_precision, summaries
+from flows.service import agreement, cleared, forks, fraud_precision, sent, summaries
 from flows.service.agreement import Period
 from flows.service.comparison import Comparison, compare
 from flows.service.requests import (
@@ -51,7 +50,6 @@ from flows.service.requests import (
     ScreeningPage,
 )
 from flows.workflow import WORKFLOW
-from tools.notices import compose_notice, load_notice_terms
 from tools.watchlist import Watchlists, compare_with_lists
 
 _READ_NAMES = {Role.UNDERWRITER, Role.SENIOR_UNDERWRITER, Role.COMPLIANCE}
@@ -118,22 +116,18 @@ class DeskQueries:
         def read(connection: sa.Connection) -> dict[str, Any]:
             decided = decisions.find(connection, run_id)
             opened_by = referrals.batches_of_runs(connection, [run_id]).get(run_id, "")
-            return decided | {"batch_id": opened_by}
+            notices = sent.entries(connection, decided["decision_id"])
+            return decided | {"batch_id": opened_by, "notices": notices}
 
         return await self.ledger.read(read)
 
-    async def notice(self, run_id: str) -> Notice:
-        """The letter to the applicant that a run's decision requires.
+    async def notice(self, run_id: str, applicant: ApplicantRole) -> SentNotice:
+        """The letter to one applicant about a run's decision, as it was sent.
 
-        Raises RecordNotFoundError while the case is undecided, and when no letter is due.
+        Raises RecordNotFoundError while the case is undecided, when no letter is due, and for an
+        applicant who is none.
         """
-        decided = await self.decision(run_id)
-        content = DecisionContent.model_validate(decided["content"])
-        terms = await asyncio.to_thread(load_notice_terms, self._settings.data_dir)
-        letter = compose_notice(content, terms)
-        if letter is None:
-            raise RecordNotFoundError("no letter is due: the application was withdrawn")
-        return letter
+        return await self.ledger.read(sent.notice, self._settings.data_dir, run_id, applicant)
 
     async def application(self, application_id: str, caller: Caller) -> dict[str, Any]:
         """The application, masked. Underwriters and compliance also read the names."""

@@ -11,6 +11,7 @@ from flows.agent_registry import agents
 from flows.runtime.execution.ask import ask
 from flows.runtime.execution.context import current_run
 from flows.runtime.execution.stage import stage
+from tools.bureau import reports_read
 
 
 @stage("bureau")
@@ -28,4 +29,6 @@ async def pull_bureau(case: CaseFile, verification: Verification) -> BureauFindi
             status=FindingStatus.FAILED,
             warnings=(error.code,),
             bureau_status=BureauStatus.ERROR,
+            # Of two bureaus one may have answered: the letter names that one.
+            reports=reports_read(case),
         )

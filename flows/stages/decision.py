@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, timedelta
+
 from data.contracts.case import CaseFile
 from data.contracts.decision import (
     Condition,
@@ -10,6 +12,7 @@ from data.contracts.decision import (
     Outcome,
     RequestedTerms,
 )
+from data.contracts.notices import NOTICE_DAYS, NoticeTerms
 from data.contracts.policy import PolicyResult
 from data.contracts.questions import DecisionQuestion
 from data.contracts.underwriting import Evidence, Intake, Pricing
@@ -17,6 +20,9 @@ from flows.agent_registry import agents
 from flows.runtime.execution.ask import ask
 from flows.runtime.execution.context import current_run
 from flows.runtime.execution.stage import stage
+from flows.runtime.ledger.letters import Letter
+from tools.missing_documents import FURTHER, missing_documents
+from tools.notices import compose_notices
 
 
 @stage("decision")
@@ -48,6 +54,8 @@ async def issue_decision(
                 amount=application.amount_requested,
                 term_months=application.term_months,
             ),
+            applicants=tuple(applicant.role for applicant in application.applicants),
+            due_by=application.day_of(application.received_at) + timedelta(days=NOTICE_DAYS),
             outcome=outcome,
             policy=policy,
             risk=evidence.risk,
@@ -55,13 +63,33 @@ async def issue_decision(
             pricing=pricing.finding if pricing else None,
             offer=pricing.offer if pricing else None,
             rulings=rulings,
-            conditions=_asked(intake, evidence),
+            conditions=_asked(intake, evidence) if policy else _wanted(intake),
         ),
     )
     run = current_run()
-    decides = await run.record.decide(content)
+    today = application.day_of(datetime.now(UTC))
+    letterhead = agents().letterhead
+    decides = await run.record.decide(content, lambda: _letters(content, letterhead, today))
     await run.executor.publish("decision-memo" if decides else "what-if-memo", content.memo)
     return content
+
+
+def _letters(content: DecisionContent, letterhead: NoticeTerms, today: date) -> tuple[Letter, ...]:
+    """The letters as they are sent, with the lender's details of today."""
+    return tuple(
+        Letter(
+            recipient=notice.applicant.value,
+            kind=notice.kind.value,
+            due_by=notice.due_by.isoformat(),
+            body=notice.model_dump(mode="json"),
+        )
+        for notice in compose_notices(content, letterhead, today)
+    )
+
+
+def _wanted(intake: Intake) -> tuple[Condition, ...]:
+    """The documents without which the case has ended."""
+    return missing_documents(intake.finding.checklist) or (FURTHER,)
 
 
 def _asked(intake: Intake, evidence: Evidence) -> tuple[Condition, ...]:

@@ -39,7 +39,7 @@ from tools.affordability import affordability_question
 from tools.case_files import case_ids, load_persona
 from tools.ensemble import load_ensemble
 from tools.facts import policy_facts
-from tools.notices import compose_notice, load_notice_terms
+from tools.notices import compose_notices, load_notice_terms
 from tools.policy import evaluate_policy, hard_stop, load_policy, principal_reasons
 from tools.pricing import load_prices
 from tools.scorecard import load_scorecard
@@ -234,10 +234,10 @@ async def test_no_decision_names_the_applicant(persona_id: str) -> None:
 async def test_no_letter_mentions_the_findings_of_compliance_or_fraud(persona_id: str) -> None:
     judged = await decide(_completed(load_persona(DATA, persona_id)))
 
-    notice = compose_notice(judged.content, load_notice_terms(DATA))
+    notices = compose_notices(judged.content, load_notice_terms(DATA), judged.content.as_of_date)
 
-    assert notice is not None
-    text = notice.text.casefold()
+    assert notices
+    text = " ".join(notice.text + notice.html for notice in notices).casefold()
     assert not [word for word in ("fraud", "sanction", "watchlist", "x_", "r99") if word in text]
 
 

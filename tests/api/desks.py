@@ -20,9 +20,10 @@ from data.contracts.agreement import (
     Precision,
     ReasonCount,
 )
+from data.contracts.application import ApplicantRole
 from data.contracts.decision import Condition, Outcome
 from data.contracts.errors import RecordNotFoundError
-from data.contracts.notices import Notice, NoticeKind
+from data.contracts.notices import NoticeKind, SentNotice
 from data.contracts.personal import masked
 from data.contracts.policy import ReasonCode, Recommendation
 from data.contracts.preview import RulingPreview
@@ -234,9 +235,18 @@ class FakeDesk(DeskService):
         self._note(application_id, caller)
         return Erased(application_id=application_id, erased_at=MOMENT)
 
-    async def notice(self, run_id: str) -> Notice:
-        self._note(run_id)
-        return Notice(kind=NoticeKind.APPROVAL, due_by=MOMENT.date(), text="Dear applicant")
+    async def notice(self, run_id: str, applicant: ApplicantRole) -> SentNotice:
+        self._note(run_id, applicant)
+        return SentNotice(
+            kind=NoticeKind.APPROVAL,
+            applicant=applicant,
+            due_by=MOMENT.date(),
+            dated=MOMENT.date(),
+            text="Dear applicant",
+            html="<p>Dear applicant</p>",
+            terms_version="notices/1",
+            sent_at=MOMENT,
+        )
 
     async def resume(
         self, run_id: str, request: ResumeRun, caller: Caller, idempotency_key: str | None = None

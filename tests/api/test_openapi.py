@@ -33,7 +33,7 @@ PERSONAS = sorted(
 )
 DRAWN = {"/workflow/graph.{form}"}
 """Answers pictures."""
-TEXTS = {"text/plain", "application/openmetrics-text"}
+TEXTS = {"text/plain", "text/html", "application/openmetrics-text"}
 PROBLEM = {"$ref": "#/components/schemas/ProblemDetails"}
 
 

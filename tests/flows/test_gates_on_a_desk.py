@@ -43,6 +43,11 @@ async def test_an_underwriter_declines_with_a_reason_for_the_letter(desk: Desk) 
     assert "Equal Credit Opportunity Act" in letter
     as_json = (await desk.http.get(f"{run.url}/notice")).json()
     assert (as_json["kind"], as_json["text"]) == ("adverse_action", letter)
+    (entry,) = (await desk.http.get(f"{run.url}/decision")).json()["notices"]
+    assert (entry["applicant"], entry["sha256"]) == ("primary", as_json["sha256"])
+    assert entry["due_by"] == "2026-12-02"
+    page = await desk.http.get(f"{run.url}/notice", headers={"Accept": "text/html"})
+    assert page.text == as_json["html"]
 
 
 async def test_an_underwriter_s_other_terms_are_a_counter_offer(desk: Desk) -> None:

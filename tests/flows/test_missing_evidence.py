@@ -12,7 +12,7 @@ from data.settings import settings
 from data.synthetic.builder import AS_OF
 from tests.flows.cases import APPLICANT, changed
 from tests.flows.inline import Says, underwritten
-from tools.notices import compose_notice, load_notice_terms
+from tools.notices import compose_notices, load_notice_terms
 
 OLD_REPORT = str(AS_OF - timedelta(days=31))
 
@@ -100,6 +100,6 @@ async def test_an_approval_tells_covered_borrowers_of_their_ceiling(
 
     done = await underwritten(case, Says("underwriter", "approve"))
 
-    letter = compose_notice(done.content, load_notice_terms(settings().data_dir))
-    assert letter is not None
+    terms = load_notice_terms(settings().data_dir)
+    (letter,) = compose_notices(done.content, terms, done.content.as_of_date)
     assert ("may not exceed an annual percentage rate of 36 percent" in letter.text) is told

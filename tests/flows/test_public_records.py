@@ -9,7 +9,7 @@ from data.contracts.case import CaseFile
 from data.contracts.decision import Outcome
 from data.settings import settings
 from tests.flows.inline import persona, underwritten
-from tools.notices import compose_notice, load_notice_terms
+from tools.notices import compose_notices, load_notice_terms
 
 
 def with_record(kind: PublicRecordType) -> CaseFile:
@@ -36,7 +36,7 @@ async def test_a_record_that_counted_is_named_in_the_letter(
     done = await underwritten(with_record(kind))
 
     assert done.content.outcome is Outcome.DECLINE
-    letter = compose_notice(done.content, load_notice_terms(settings().data_dir))
-    assert letter is not None
+    terms = load_notice_terms(settings().data_dir)
+    (letter,) = compose_notices(done.content, terms, done.content.as_of_date)
     assert f"- {text}\n" in letter.text
     assert ("- Bankruptcy\n" in letter.text) is (text == "Bankruptcy")

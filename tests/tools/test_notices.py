@@ -27,7 +27,7 @@ from data.contracts.policy import (
     Severity,
 )
 from data.settings import Settings
-from tools.notices import compose_notice, load_notice_terms
+from tools.notices import compose_notices, load_notice_terms
 from tools.pricing import load_prices, price_offer
 
 DATA = Settings().data_dir
@@ -80,8 +80,7 @@ def _content(outcome: Outcome, **changes: Any) -> DecisionContent:
 
 
 def _letter(outcome: Outcome, **changes: Any) -> Notice:
-    notice = compose_notice(_content(outcome, **changes), TERMS)
-    assert notice is not None
+    (notice,) = compose_notices(_content(outcome, **changes), TERMS, AS_OF)
     return notice
 
 
@@ -152,7 +151,7 @@ def test_an_approval_states_the_cost_of_credit() -> None:
 def test_an_approval_at_worse_terms_discloses_the_score() -> None:
     text = _letter(Outcome.APPROVE, offer=OFFER, grade=Grade.C, score_disclosure=SCORE).text
 
-    assert "based in part on your credit report" in text
+    assert "used information from your credit report to set the terms" in text
     assert "was 612" in text
 
 
@@ -169,7 +168,7 @@ def test_an_incomplete_application_is_told_what_to_send_and_by_when() -> None:
 
 
 def test_a_withdrawn_application_gets_no_letter() -> None:
-    assert compose_notice(_content(Outcome.WITHDRAWN), TERMS) is None
+    assert compose_notices(_content(Outcome.WITHDRAWN), TERMS, AS_OF) == ()
 
 
 @pytest.mark.parametrize("reason", [code for code in ReasonCode if code.printable])

@@ -32,9 +32,13 @@ from flows.runtime.ledger import (
 from flows.runtime.ledger.clearances import Confirmed
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.journal import Draft
+from flows.runtime.ledger.letters import Letter
 from flows.runtime.prefect_api import feed
 
 T = TypeVar("T")
+
+Letters = Callable[[], Sequence[Letter]]
+"""The letters of a decision, written when a record asks for them: a what-if sends none."""
 
 
 @dataclass
@@ -88,8 +92,8 @@ class Record(Protocol):
     async def write(self, entry: Entry, also: Callable[[sa.Connection], T] = _nothing_more) -> T:
         """Commit an entry, and what `also` writes with it: all or nothing."""
 
-    async def decide(self, content: Contract) -> bool:
-        """Enter the decision, once per run. False when the run decides nothing."""
+    async def decide(self, content: Contract, letters: Letters = tuple) -> bool:
+        """Enter the decision with its letters, once per run. False when the run decides nothing."""
 
     async def schedule_retry(self, reason: Draft) -> bool:
         """Note that this execution ends in trouble of the desk's own, and that another follows.
@@ -150,7 +154,7 @@ class LedgerRecord:
         feed.publish(written)
         return outcome
 
-    async def decide(self, content: Contract) -> bool:
+    async def decide(self, content: Contract, letters: Letters = tuple) -> bool:
         """A replay finds the decision taken; an execution without the lease is refused.
 
         A what-if decides nothing: what it came to is in its last checkpoint. Raises
@@ -158,10 +162,11 @@ class LedgerRecord:
         """
         if not self._decides:
             return False
+        written = letters()
 
         def enter(connection: sa.Connection) -> None:
             leases.require_lease(connection, self._run_id, self.epoch)
-            decisions.enter(connection, self._run_id, content)
+            decisions.enter(connection, self._run_id, content, written)
 
         await self._ledger.write(enter)
         return True
@@ -205,6 +210,7 @@ class ResultRecord:
         self.epoch = 1
         self.restricted: dict[str, dict[str, Any]] = {}
         self.decision: Contract | None = None
+        self.letters: Letters = tuple
         self._snapshot: Snapshot | None = None
 
     @property
@@ -215,8 +221,8 @@ class ResultRecord:
         self.restricted.update(entry.restricted)
         self._snapshot = entry.snapshot or self._snapshot
 
-    async def decide(self, content: Contract) -> bool:
-        self.decision = content
+    async def decide(self, content: Contract, letters: Letters = tuple) -> bool:
+        self.decision, self.letters = content, letters
         return True
 
     async def schedule_retry(self, reason: Draft) -> bool:

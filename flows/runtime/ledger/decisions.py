@@ -13,29 +13,36 @@ import sqlalchemy as sa
 from data.contracts.base import Contract, sha256_of
 from data.contracts.errors import AlreadyDecidedError, RecordNotFoundError
 from data.metrics import DECISIONS
-from flows.runtime.ledger import figures, runs
+from flows.runtime.ledger import figures, letters, runs
 from flows.runtime.ledger.database import insert_or_ignore, now, stamp
+from flows.runtime.ledger.letters import Letter
 from flows.runtime.ledger.runs import Run
 from flows.runtime.ledger.tables import decisions
 
 _NAMESPACE = UUID("0b3c6a34-6a2e-4a43-8ab0-9ad7f6c5a1de")
 
 
-def enter(connection: sa.Connection, run_id: str, content: Contract) -> None:
-    """Enter a run's decision in the caller's transaction, unless it has entered one already.
+def enter(
+    connection: sa.Connection, run_id: str, content: Contract, written: Sequence[Letter] = ()
+) -> None:
+    """Enter a run's decision with its letters, unless the run has entered one already.
+
+    All of it is in the caller's transaction. A run that comes here again leaves decision and
+    letters as they are.
 
     An application has one decision, also when a fork may decide in its parent's place. Raises
     AlreadyDecidedError when another run or a batch has decided it.
     """
     run = runs.find(connection, run_id)
     body = content.model_dump(mode="json")
+    decision_id = str(uuid5(_NAMESPACE, run_id))
     is_new = insert_or_ignore(
         connection,
         decisions,
         {
             "run_id": run_id,
             "application_id": run.application_id,
-            "decision_id": str(uuid5(_NAMESPACE, run_id)),
+            "decision_id": decision_id,
             "content_sha256": sha256_of(content),
             "body": body,
             "decided_at": now(),
@@ -43,6 +50,7 @@ def enter(connection: sa.Connection, run_id: str, content: Contract) -> None:
     )
     require_undecided(connection, run)
     if is_new:
+        letters.keep(connection, decision_id, written)
         outcome = str(body.get("outcome", "decided"))
         decided = figures.Observation(DECISIONS, (outcome,), trace_id=run.trace_id)
         figures.observe(connection, [decided])

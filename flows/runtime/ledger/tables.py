@@ -236,6 +236,30 @@ decisions = sa.Table(
     sa.Index("ix_decisions_by_day", "decided_at"),
 )
 
+letters = sa.Table(
+    "letters",  # as they were sent: a row is written with its decision, and never changed
+    metadata,
+    sa.Column("decision_id", _Id, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("recipient", _Name, nullable=False),
+    sa.Column("kind", _Name, nullable=False),
+    sa.Column("due_by", _At, nullable=False),
+    sa.Column("sent_at", _At, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),  # compressed JSON
+)
+
+decision_events = sa.Table(
+    "decision_events",  # what happened to a decision after it was taken
+    metadata,
+    sa.Column("decision_id", _Id, primary_key=True),
+    sa.Column("key", sa.String(160), primary_key=True),  # what can happen once has one key
+    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("by", sa.String(128), nullable=False),
+    sa.Column("by_principal", sa.String(128), nullable=False),
+    sa.Column("at", _At, nullable=False),
+)
+
 batches = sa.Table(
     "batches",
     metadata,

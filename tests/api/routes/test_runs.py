@@ -225,14 +225,38 @@ async def test_an_error_is_a_frame_of_another_name_with_its_own_type(
         ("text/plain;q=0.5, application/json", "application/json"),
         ("application/json;q=0.5, text/plain", "text/plain; charset=utf-8"),
         ("application/json, text/plain", "application/json"),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html; charset=utf-8"),
     ],
 )
-async def test_a_notice_is_text_where_the_caller_prefers_text(
+async def test_a_notice_has_the_form_that_the_caller_prefers(
     client: httpx.AsyncClient, accept: str, media_type: str
 ) -> None:
     answer = await client.get(f"/runs/{RUN_ID}/notice", headers={"Accept": accept})
 
     assert answer.headers["content-type"] == media_type
+
+
+async def test_a_letter_as_a_page_may_use_its_own_styles_and_load_nothing(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.get(f"/runs/{RUN_ID}/notice", headers={"Accept": "text/html"})
+
+    policy = answer.headers["content-security-policy"]
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+
+
+async def test_each_applicant_has_a_letter_and_no_other_person_has(
+    client: httpx.AsyncClient,
+) -> None:
+    notice = f"/runs/{RUN_ID}/notice"
+
+    of_co = (await client.get(f"{notice}?applicant=co")).json()
+    of_first = (await client.get(notice)).json()
+    of_another = await client.get(f"{notice}?applicant=guarantor")
+
+    assert (of_co["applicant"], of_first["applicant"]) == ("co", "primary")
+    assert of_first["text"] == "Dear applicant"
+    assert of_another.status_code == 422
 
 
 async def test_the_events_of_an_unknown_run_are_404(client: httpx.AsyncClient) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from data.contracts.base import Contract
+from data.contracts.base import Contract, sha256_of
 from data.contracts.errors import AlreadyDecidedError, RecordNotFoundError
-from flows.runtime.ledger import decisions, runs
+from flows.runtime.ledger import decisions, letters, runs, tables
 from flows.runtime.ledger.database import Ledger
 
 
@@ -32,6 +32,48 @@ async def test_the_first_decision_of_a_run_stands(any_ledger: Ledger) -> None:
 
     found = await any_ledger.read(decisions.find, "run-1")
     assert found["content"] == {"granted": True}
+
+
+def sent(*words: str) -> list[letters.Letter]:
+    return [
+        letters.Letter(f"reader-{place}", "answer", "2026-12-02", {"text": text})
+        for place, text in enumerate(words, 1)
+    ]
+
+
+async def test_letters_are_written_with_their_decision_and_stay_as_they_were_sent(
+    any_ledger: Ledger,
+) -> None:
+    await any_ledger.write(two_runs)
+
+    await any_ledger.write(
+        decisions.enter, "run-1", Letter(granted=True), sent("Dear Ada", "Dear Bo")
+    )
+    await any_ledger.write(decisions.enter, "run-1", Letter(granted=True), sent("Dear Zoe"))
+
+    decision_id = (await any_ledger.read(decisions.find, "run-1"))["decision_id"]
+    found = await any_ledger.read(letters.of_decision, decision_id)
+    assert [(letter.recipient, letter.body["text"]) for letter in found] == [
+        ("reader-1", "Dear Ada"),
+        ("reader-2", "Dear Bo"),
+    ]
+    assert [letter.sha256 for letter in found] == [
+        sha256_of({"text": text}) for text in ("Dear Ada", "Dear Bo")
+    ]
+    listed = await any_ledger.read(letters.listed, decision_id)
+    assert [entry["due_by"] for entry in listed] == ["2026-12-02"] * 2
+    assert all(entry["sent_at"] for entry in listed)
+
+
+async def test_a_decision_that_is_refused_sends_no_letter(any_ledger: Ledger) -> None:
+    await any_ledger.write(two_runs)
+    await any_ledger.write(decisions.enter, "fork-1", Letter(granted=True), sent("Dear Ada"))
+
+    with pytest.raises(AlreadyDecidedError):
+        await any_ledger.write(decisions.enter, "run-1", Letter(granted=False), sent("Dear Bo"))
+
+    count = sa.select(sa.func.count()).select_from(tables.letters)
+    assert await any_ledger.read(lambda connection: connection.execute(count).scalar_one()) == 1
 
 
 async def test_what_another_run_has_decided_is_not_decided_again(any_ledger: Ledger) -> None:

@@ -1,0 +1,81 @@
+"""Letters about decisions: each is written with its decision, as it was sent, and never changed."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic_core import from_json
+
+from data.contracts.base import canonical_json, sha256_of
+from flows.runtime.ledger.database import now
+from flows.runtime.ledger.tables import letters
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One letter, before it is sent."""
+
+    recipient: str
+    """Which of the people concerned it is for; not a name."""
+    kind: str
+    due_by: str
+    """The last day for it."""
+    body: dict[str, Any]
+    """What the reader gets, in all its forms."""
+
+
+@dataclass(frozen=True)
+class SentLetter(Letter):
+    """A letter as it was sent."""
+
+    sha256: str
+    """The digest of the body's canonical JSON."""
+    sent_at: str
+
+
+def keep(connection: sa.Connection, decision_id: str, written: Sequence[Letter]) -> None:
+    """Write the letters of a decision in the caller's transaction."""
+    moment = now()
+    rows = [
+        {
+            "decision_id": decision_id,
+            "number": number,
+            "recipient": letter.recipient,
+            "kind": letter.kind,
+            "due_by": letter.due_by,
+            "body": zlib.compress(canonical_json(letter.body)),
+            "sha256": sha256_of(letter.body),
+            "sent_at": moment,
+        }
+        for number, letter in enumerate(written, 1)
+    ]
+    if rows:
+        connection.execute(letters.insert(), rows)
+
+
+def of_decision(connection: sa.Connection, decision_id: str) -> list[SentLetter]:
+    """The letters of a decision; none for a decision that is older than this table."""
+    query = sa.select(letters).where(letters.c.decision_id == decision_id)
+    return [
+        SentLetter(
+            recipient=row.recipient,
+            kind=row.kind,
+            due_by=row.due_by,
+            body=from_json(zlib.decompress(row.body)),
+            sha256=row.sha256,
+            sent_at=row.sent_at,
+        )
+        for row in connection.execute(query.order_by(letters.c.number))
+    ]
+
+
+def listed(connection: sa.Connection, decision_id: str) -> list[dict[str, str]]:
+    """What the record of a decision says about its letters: to whom, due when, sent when."""
+    columns = [letters.c[name] for name in ("recipient", "kind", "due_by", "sent_at", "sha256")]
+    query = sa.select(*columns).where(letters.c.decision_id == decision_id)
+    found = connection.execute(query.order_by(letters.c.number))
+    return [dict(row._mapping) for row in found]
