@@ -42,7 +42,7 @@ from tools.bureau import (
     reports_read,
     usable_score,
 )
-from tools.ensemble import combine_probabilities, expected_loss
+from tools.ensemble import blended_factors, combine_probabilities, expected_loss
 from tools.obligations import DEFERRED_STUDENT_SHARE
 from tools.scorecard import ScoreFactor, score_applicant
 
@@ -131,6 +131,7 @@ class _Card(Agent[ScoringQuestion, MemberFinding]):
             model_version=self.card.version,
             pd=min(max(rate(scored.pd), _SMALLEST_PD), 1 - _SMALLEST_PD),
             score=four_places(scored.score),
+            pdo=four_places(self.card.pdo),
             top_factors=tuple(
                 KeyFactor(
                     attribute=factor.attribute,
@@ -144,13 +145,13 @@ class _Card(Agent[ScoringQuestion, MemberFinding]):
 
 
 class ScorecardMember(_Card):
-    """The champion scorecard. Its factors are the reasons that applicants receive."""
+    """The champion scorecard: one half of the blend that decides."""
 
     task = "scorecard"
 
 
 class ChallengerMember(_Card):
-    """The challenger scorecard. When it differs much, the policy refers the case."""
+    """The other half of the blend. When it differs much, the policy refers the case."""
 
     task = "challenger"
 
@@ -211,7 +212,7 @@ def combine_risk(
         expected_loss=(
             expected_loss(combined.pd, ability.amount, ensemble) if combined and ability else None
         ),
-        key_factors=members[0].top_factors if members else (),
+        key_factors=blended_factors(members),
     )
 
 

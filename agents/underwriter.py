@@ -10,6 +10,7 @@ from agents.base import Agent
 from data.contracts.application import ApplicantRole
 from data.contracts.bureau import BureauScore, BureauStatus
 from data.contracts.decision import (
+    SYSTEM,
     Condition,
     Consumer,
     DecisionContent,
@@ -161,7 +162,8 @@ def _has_no_price(question: DecisionQuestion) -> bool:
 def _is_true_match(question: DecisionQuestion) -> bool:
     """Whether compliance ended the case. This is no credit reason, so the letter gives none."""
     return any(
-        ruling.gate == "compliance" and ruling.decision == "decline" for ruling in question.rulings
+        ruling.gate == "compliance" and ruling.decision == "decline" and ruling.role != SYSTEM
+        for ruling in question.rulings
     )
 
 

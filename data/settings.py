@@ -65,7 +65,10 @@ class HitlOnTimeout(StrEnum):
     """What the desk declares when no reviewer answers a gate in time. Never an approval."""
 
     EXPIRE = "expire"
+    """The application is incomplete; at `documents`, where the applicant owes the answer. At every
+    other gate the lender owes it, and this means `DECLINE`."""
     DECLINE = "decline"
+    """Declined, for the reasons that made the policy ask."""
 
 
 class Settings(BaseSettings):

@@ -135,7 +135,8 @@ def outcome_of(recommendation: Recommendation, review: Review | None) -> Outcome
         Verdict.APPROVE: Outcome.APPROVE,
         Verdict.ADJUST: Outcome.COUNTER_OFFER,
         Verdict.DECLINE: Outcome.DECLINE,
-        Verdict.EXPIRED: Outcome.INCOMPLETE,
+        # Of a run that an earlier version left here: silence of the lender is no incompleteness.
+        Verdict.EXPIRED: Outcome.DECLINE,
     }[review.verdict]
 
 

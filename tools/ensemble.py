@@ -14,8 +14,10 @@ from pathlib import Path
 
 from data.contracts.decision import Grade
 from data.contracts.errors import ToolError
+from data.contracts.findings import KeyFactor, MemberFinding
+from data.contracts.policy import ReasonCode
 from data.contracts.scorecard import Ensemble
-from data.rounding import cents, rate
+from data.rounding import cents, four_places, rate
 from tools.base import tool
 from tools.versioned_data import load_versioned
 
@@ -47,6 +49,26 @@ def combine_probabilities(pds: Sequence[Decimal], ensemble: Ensemble) -> Combine
     pd = rate(1 / (1 + math.exp(-math.fsum(log_odds) / len(log_odds))))
     gap = rate(max(log_odds) - min(log_odds)) if len(pds) > 1 else None
     return CombinedRisk(pd, grade_of(pd, ensemble), gap)
+
+
+def blended_factors(members: Sequence[MemberFinding]) -> tuple[KeyFactor, ...]:
+    """The attributes that lowered the blend, the most expensive first.
+
+    Members count alike in the mean of the log-odds. So an attribute costs the blend the mean of
+    what it costs the members, in points of the first member's card; a card that has no such
+    attribute loses nothing by it. Attributes that cost the same keep the order of their names.
+    """
+    lost: dict[tuple[str, ReasonCode], Decimal] = {}
+    for member in members:
+        scale = (members[0].pdo or Decimal(1)) / (member.pdo or Decimal(1)) / len(members)
+        for factor in member.top_factors:
+            key = (factor.attribute, factor.code)
+            lost[key] = lost.get(key, Decimal(0)) + factor.points_lost * scale
+    ranked = sorted(lost.items(), key=lambda found: (-found[1], found[0][0]))
+    return tuple(
+        KeyFactor(attribute=attribute, code=code, points_lost=four_places(points))
+        for (attribute, code), points in ranked
+    )
 
 
 def grade_of(pd: Decimal, ensemble: Ensemble) -> Grade:

@@ -95,6 +95,10 @@ class FraudOutcome(StrEnum):
     FALSE_POSITIVE = "false_positive"
 
 
+SYSTEM = "system"
+"""The role and reviewer of what the desk declares when no reviewer has answered in time."""
+
+
 class HumanRuling(Contract):
     """What a reviewer decided at a gate. Times are in the journal, not here."""
 

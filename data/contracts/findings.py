@@ -398,6 +398,8 @@ class MemberFinding(Finding):
     pd: Share
     """Probability of default within the model's horizon."""
     score: Points
+    pdo: Annotated[Points | None, Field(exclude_if=operator.not_)] = None
+    """The points of the card that double the odds; None in findings that are older than it."""
     top_factors: tuple[KeyFactor, ...] = ()
 
 
@@ -438,6 +440,7 @@ class RiskFinding(Finding):
     ability: AffordabilityFinding | None = None
     expected_loss: Money | None = None
     key_factors: tuple[KeyFactor, ...] = ()
+    """What lowered the blend of all members, the most expensive attribute first."""
 
 
 class PricingFinding(Finding):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from data.contracts.case import CaseFile
-from data.contracts.decision import AdjustedTerms, HumanRuling
+from data.contracts.decision import SYSTEM, AdjustedTerms, HumanRuling
 from data.contracts.errors import ReviewTimeoutError
-from data.contracts.policy import PolicyResult, ReasonCode
+from data.contracts.policy import PolicyResult
 from data.contracts.review import Person, ReviewRequest, Role
 from data.contracts.underwriting import Evidence, Review, ReviewFacts, Verdict
-from data.settings import HitlOnTimeout
 from flows.agent_registry import agents
 from flows.case import ReviewCase
 from flows.case_summary import bounds_of, first_ruling_of, summary_of
@@ -47,19 +46,20 @@ async def review_case(
 
 
 async def _declared(late: ReviewTimeoutError) -> Review:
-    """The review after a gate timed out: expired, or declined as an incomplete application."""
+    """The review after no reviewer has answered, in any role that was asked.
+
+    The applicant has sent all that was needed, so the case is complete and is decided: declined,
+    for the reasons that made the policy ask.
+    """
     run = current_run()
-    rulings = run.state.rulings
-    if late.declared is HitlOnTimeout.EXPIRE:
-        return Review(verdict=Verdict.EXPIRED, rulings=rulings)
     ruling = HumanRuling(
         gate=late.gate,
         decision=Verdict.DECLINE.value,
-        role="system",
-        reviewer="system",
-        reason_code=ReasonCode.APPLICATION_INCOMPLETE.value,
+        role=SYSTEM,
+        reviewer=SYSTEM,
+        reason_code="",
     )
-    together = (*rulings, ruling)
+    together = (*run.state.rulings, ruling)
     await run.update(rulings=together, second_needed=False)
     return Review(verdict=Verdict.DECLINE, rulings=together)
 

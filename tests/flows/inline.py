@@ -88,7 +88,7 @@ class Script(PreparedAnswers):
             raise WaitingForReviewError(form.gate, request)
         step = self._steps.pop(0)
         if isinstance(step, Silence):
-            raise ReviewTimeoutError(f"no answer at '{form.gate}' in time")
+            raise ReviewTimeoutError(f"no answer at '{form.gate}' in time", gate=form.gate)
         answered = step.answered(form)
         answered.form.check(request, answered.by)
         self._posted(step)

@@ -11,6 +11,7 @@ from data.contracts.application import ApplicantRole
 from data.contracts.case import CaseFile, Persona
 from data.contracts.decision import Outcome
 from data.contracts.notices import Notice, NoticeKind
+from data.contracts.policy import ReasonCode
 from data.settings import settings
 from tests.flows.inline import Says, Silence, Step, Underwritten, persona, underwritten
 from tools.notices import compose_notices, load_notice_terms
@@ -182,3 +183,36 @@ async def test_a_page_of_a_letter_loads_nothing_and_escapes_what_it_names() -> N
     assert "Loans &amp; &lt;b&gt;More&lt;/b&gt;" in letter.html
     assert "@media print" in letter.html
     assert not [word for word in ("src=", "href=", "url(", "<script") if word in letter.html]
+
+
+async def test_a_decline_by_the_probability_of_default_gives_the_reasons_of_the_blend() -> None:
+    done = await underwritten(persona("syd-synthetic"))
+
+    # The scorecard alone would name the number of accounts before the utilization.
+    assert done.content.principal_reasons[1:] == (
+        ReasonCode.LIMITED_CREDIT_EXPERIENCE,
+        ReasonCode.REVOLVING_UTILIZATION_HIGH,
+        ReasonCode.INSUFFICIENT_CREDIT_REFERENCES,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "reason"),
+    [
+        ("bora-borderline", (Silence("underwriter"),), "Balances on revolving accounts"),
+        ("pat-potential", (Silence("compliance"),), "Unable to verify identity"),
+        (
+            "leo-large",
+            (Says("underwriter", "approve"), Silence("second_approval")),
+            "We do not grant credit on the terms and conditions requested",
+        ),
+    ],
+)
+async def test_silence_of_the_lender_leaves_a_complete_case_complete_and_decided(
+    name: str, steps: tuple[Step, ...], reason: str
+) -> None:
+    letter = await the_letter(persona(name), *steps)
+
+    assert letter.kind is NoticeKind.ADVERSE_ACTION
+    assert f"- {reason}" in letter.text
+    assert "incomplete" not in letter.text.replace("inaccurate or incomplete", "")

@@ -50,7 +50,7 @@ SCRIPTS: Sequence[tuple[str, tuple[Step, ...], Outcome]] = (
     ("bora-borderline", (APPROVES,), Outcome.APPROVE),
     ("bora-borderline", (DECLINES,), Outcome.DECLINE),
     ("bora-borderline", (ADJUSTS,), Outcome.COUNTER_OFFER),
-    ("bora-borderline", (Silence("underwriter"),), Outcome.INCOMPLETE),
+    ("bora-borderline", (Silence("underwriter"),), Outcome.DECLINE),
     ("bora-borderline", (WANTS_DOCUMENTS, GIVES_UP), Outcome.WITHDRAWN),
     ("bora-borderline", (WANTS_DOCUMENTS, SENDS_DOCUMENTS, APPROVES), Outcome.APPROVE),
     (
@@ -60,12 +60,12 @@ SCRIPTS: Sequence[tuple[str, tuple[Step, ...], Outcome]] = (
     ),
     ("leo-large", (APPROVES, AGREES), Outcome.APPROVE),
     ("leo-large", (APPROVES, OBJECTS), Outcome.DECLINE),
-    ("leo-large", (APPROVES, Silence("second_approval")), Outcome.INCOMPLETE),
+    ("leo-large", (APPROVES, Silence("second_approval")), Outcome.DECLINE),
     ("uma-override", (OVERRIDES, STANDS_BY), Outcome.APPROVE),
     ("uma-override", (DECLINES,), Outcome.DECLINE),
     ("pat-potential", (CLEARS,), Outcome.APPROVE),
     ("pat-potential", (MATCHES,), Outcome.DECLINE),
-    ("pat-potential", (Silence("compliance"),), Outcome.INCOMPLETE),
+    ("pat-potential", (Silence("compliance"),), Outcome.DECLINE),
     ("erin-expired", (GIVES_UP,), Outcome.WITHDRAWN),
     ("erin-expired", (Silence("documents"),), Outcome.INCOMPLETE),
     ("max-missing", (Silence("documents"),), Outcome.INCOMPLETE),
@@ -151,8 +151,9 @@ async def test_a_cleared_applicant_may_still_need_an_underwriter() -> None:
 async def test_silence_of_credit_undoes_no_clearing() -> None:
     done = await underwritten(listed_and_alerted(), CLEARS, Silence("underwriter"))
 
-    assert done.content.outcome is Outcome.INCOMPLETE
-    assert [ruling.decision for ruling in done.content.rulings] == ["clear"]
+    assert done.content.outcome is Outcome.DECLINE
+    assert [ruling.decision for ruling in done.content.rulings] == ["clear", "decline"]
+    assert done.content.principal_reasons == (ReasonCode.IDENTITY_UNVERIFIABLE,)
     before, review = done.run.state.policy, done.run.state.review
     assert before is not None
     assert "compliance" in before.gates

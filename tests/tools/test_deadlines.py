@@ -43,7 +43,7 @@ def test_an_underwriter_has_a_week_and_a_senior_the_last_days_of_it(
     assert found.remind_after_seconds == 2 * DAY
     assert found.escalate_after_seconds == 4 * DAY
     assert found.escalate_to is Role.SENIOR_UNDERWRITER
-    assert found.on_timeout is HitlOnTimeout.EXPIRE
+    assert found.on_timeout is HitlOnTimeout.DECLINE
     assert found.deadlines_version == "review-deadlines/2026-11-01"
 
 

@@ -10,8 +10,16 @@ from hypothesis import strategies as st
 
 from data.contracts.decision import Grade
 from data.contracts.errors import RecordCorruptError, ToolError
+from data.contracts.findings import KeyFactor, MemberFinding
+from data.contracts.policy import ReasonCode
 from data.settings import Settings
-from tools.ensemble import combine_probabilities, expected_loss, grade_of, load_ensemble
+from tools.ensemble import (
+    blended_factors,
+    combine_probabilities,
+    expected_loss,
+    grade_of,
+    load_ensemble,
+)
 
 DATA = Settings().data_dir
 ENSEMBLE = load_ensemble(DATA)
@@ -97,3 +105,39 @@ def test_every_grade_needs_a_band(tmp_path: Path) -> None:
 
     with pytest.raises(RecordCorruptError, match="every grade"):
         load_ensemble(tmp_path)
+
+
+def _member(pdo: str, **lost: str) -> MemberFinding:
+    codes = {"inquiries": ReasonCode.RECENT_INQUIRIES, "late": ReasonCode.DELINQUENT_OBLIGATIONS}
+    return MemberFinding(
+        agent="credit_risk",
+        agent_version="1",
+        model="card",
+        model_version="1",
+        pd=Decimal("0.2"),
+        score=Decimal(500),
+        pdo=Decimal(pdo),
+        top_factors=tuple(
+            KeyFactor(attribute=name, code=codes[name], points_lost=Decimal(points))
+            for name, points in lost.items()
+        ),
+    )
+
+
+def test_the_factors_of_the_blend_come_from_both_members() -> None:
+    first, second = _member("20", inquiries="12"), _member("20", late="30", inquiries="4")
+
+    factors = blended_factors([first, second])
+
+    assert [(factor.attribute, factor.points_lost) for factor in factors] == [
+        ("late", Decimal(15)),
+        ("inquiries", Decimal(8)),
+    ]
+
+
+def test_points_of_cards_with_another_scale_are_made_comparable() -> None:
+    first, second = _member("20", inquiries="12"), _member("40", late="30")
+
+    late, inquiries = blended_factors([first, second])
+
+    assert (late.points_lost, inquiries.points_lost) == (Decimal("7.5"), Decimal(6))

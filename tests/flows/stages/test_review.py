@@ -50,9 +50,9 @@ async def reviewed(
             (Says("underwriter", "request_documents"),),
             Verdict.REQUEST_DOCUMENTS,
         ),
-        ("bora-borderline", (Silence("underwriter"),), Verdict.EXPIRED),
+        ("bora-borderline", (Silence("underwriter"),), Verdict.DECLINE),
         ("leo-large", (APPROVES, AGREES), Verdict.APPROVE),
-        ("leo-large", (APPROVES, Silence("second_approval")), Verdict.EXPIRED),
+        ("leo-large", (APPROVES, Silence("second_approval")), Verdict.DECLINE),
         ("pat-potential", (Says("compliance", "clear"),), Verdict.CLEAR),
         ("pat-potential", (Says("compliance", "true_match"),), Verdict.DECLINE),
     ],
@@ -64,8 +64,10 @@ async def test_what_people_say_becomes_a_verdict(
 
     assert review.verdict is verdict
     assert [gate for gate, _ in script.asked] == [step.gate for step in steps]
-    said = [step for step in steps if isinstance(step, Says)]
-    assert [ruling.gate for ruling in review.rulings] == [step.gate for step in said]
+    assert [ruling.gate for ruling in review.rulings] == [step.gate for step in steps]
+    assert [ruling.role == "system" for ruling in review.rulings] == [
+        isinstance(step, Silence) for step in steps
+    ]
 
 
 async def test_a_ruling_keeps_who_in_which_role_and_how_sure_we_are() -> None:
