@@ -23,6 +23,7 @@ from api.metrics import MetricsPage
 from api.openapi import DocumentedApp
 from api.readiness import ReadinessProbe
 from api.routes import (
+    after_decision,
     applications,
     audit,
     batches,
@@ -97,6 +98,7 @@ def create_app(settings: Settings, open_desk: OpenDesk = DeskService.open) -> Fa
     _add_middleware(app, settings)
     for routes in (
         runs,
+        after_decision,
         batches,
         history,
         reviews,

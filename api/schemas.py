@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from data.contracts.after_decision import ConditionState, OfferState
 from data.contracts.application import (
     ApplicantRole,
     Channel,
@@ -125,6 +126,10 @@ class DecisionRecord(Contract):
     content: DecisionContent
     content_sha256: Sha256
     """The digest of the content's canonical JSON."""
+    offer: OfferState | None = None
+    """The offer as it stands today; None for a decision without one."""
+    conditions: tuple[ConditionState, ...] = ()
+    """The conditions as they stand today."""
     notices: tuple[NoticeEntry, ...] = ()
     """The letters, one per applicant. Empty for a withdrawn application, and for a decision that is
     older than the store of letters."""

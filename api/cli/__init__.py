@@ -9,6 +9,7 @@ from __future__ import annotations
 import typer
 
 from api.cli import (
+    after_decision,
     audit,
     batches,
     documents,
@@ -56,6 +57,8 @@ app.command(rich_help_panel=_CASES)(reviews.release)
 app.command(rich_help_panel=_CASES)(documents.document)
 app.command(rich_help_panel=_CASES)(letters.decision)
 app.command(rich_help_panel=_CASES)(letters.notice)
+app.command(rich_help_panel=_CASES)(after_decision.offer)
+app.command(rich_help_panel=_CASES)(after_decision.condition)
 app.command(rich_help_panel=_CASES)(runs.resume)
 app.command(rich_help_panel=_CASES)(runs.cancel)
 app.command(rich_help_panel=_CASES)(history.checkpoints)

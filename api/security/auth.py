@@ -50,6 +50,9 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("GET", "/runs/{run_id}/diff"): _ALL,
     ("GET", "/workflow/graph.{form}"): _ALL,
     ("GET", "/runs/{run_id}/notice"): _DECIDES,
+    # Intake enters what the applicant answers and sends. Only underwriters may waive a condition.
+    ("POST", "/runs/{run_id}/offer"): _CREDIT | {Role.INTAKE},
+    ("POST", "/runs/{run_id}/conditions/{code}"): _CREDIT | {Role.INTAKE},
     # The gate's own form decides which of these roles may answer at it.
     ("GET", "/inbox"): _ALL,
     ("GET", "/runs/{run_id}/hitl"): _ALL,

@@ -7,7 +7,8 @@ CreditDeskError
 │   └── PolicyRefusedError                  rules or scorecards that must not decide; names each
 ├── ContractViolationError (ValueError)     input or output breaks its contract; names the fields
 ├── ConflictError                           the request contradicts what is already recorded
-│   └── AlreadyDecidedError                 another run has decided the application
+│   ├── AlreadyDecidedError                 another run has decided the application
+│   └── OfferClosedError                    the offer has lapsed, or was answered
 ├── TooLargeError                           more bytes than the desk takes; says how many it takes
 ├── ExtraMissingError (ImportError)         an optional package is needed; says how to install it
 ├── ToolError
@@ -185,6 +186,10 @@ class ConflictError(CreditDeskError):
 
 class AlreadyDecidedError(ConflictError):
     code = "already_decided"
+
+
+class OfferClosedError(ConflictError):
+    code = "offer_closed"
 
 
 class TooLargeError(CreditDeskError):

@@ -16,6 +16,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from data.contracts.after_decision import (
+    ConditionChange,
+    ConditionState,
+    OfferAnswer,
+    OfferState,
+)
 from data.contracts.batch import BatchSummary
 from data.contracts.errors import CreditDeskError
 from data.contracts.preview import RulingPreview
@@ -35,7 +41,16 @@ from flows.runtime.prefect_api.launch import launch
 from flows.runtime.prefect_api.wake import deliver_answer
 from flows.runtime.worker.batches import find_drivers
 from flows.runtime.worker.sweep import SWEEP_SECONDS, SweepCursor, sweep
-from flows.service import answers, batches, cleared, documents, forks, previews, submissions
+from flows.service import (
+    after_decision,
+    answers,
+    batches,
+    cleared,
+    documents,
+    forks,
+    previews,
+    submissions,
+)
 from flows.service.batches import BatchQueries, PortfolioFile
 from flows.service.queries import DeskQueries
 from flows.service.requests import (
@@ -186,6 +201,18 @@ class DeskService(DeskQueries):
         await forks.require_able_to_go_on(self.ledger, self._settings, run)
         ledger, settings = self.ledger, self._settings
         return await previews.preview(ledger, settings, run, answer, caller, request_id)
+
+    async def answer_offer(self, run_id: str, answer: OfferAnswer, caller: Caller) -> OfferState:
+        """Enter the answer to an offer. Raises as `after_decision.answer_offer` does."""
+        return await self.ledger.write(after_decision.answer_offer, run_id, answer, caller)
+
+    async def change_condition(
+        self, run_id: str, code: str, change: ConditionChange, caller: Caller
+    ) -> ConditionState:
+        """Note what became of a condition. Raises as `after_decision.change_condition` does."""
+        return await self.ledger.write(
+            after_decision.change_condition, run_id, code, change, caller
+        )
 
     async def claim(self, run_id: str, request: ClaimRequest, caller: Caller) -> Claim:
         """Keep what a run asks for one reviewer, for a while; again, to keep it longer."""

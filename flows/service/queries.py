@@ -37,7 +37,15 @@ from flows.runtime.ledger import (
 )
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.runs import Run
-from flows.service import agreement, cleared, forks, fraud_precision, sent, summaries
+from flows.service import (
+    after_decision,
+    agreement,
+    cleared,
+    forks,
+    fraud_precision,
+    sent,
+    summaries,
+)
 from flows.service.agreement import Period
 from flows.service.comparison import Comparison, compare
 from flows.service.requests import (
@@ -117,7 +125,8 @@ class DeskQueries:
             decided = decisions.find(connection, run_id)
             opened_by = referrals.batches_of_runs(connection, [run_id]).get(run_id, "")
             notices = sent.entries(connection, decided["decision_id"])
-            return decided | {"batch_id": opened_by, "notices": notices}
+            later = after_decision.states(connection, decided)
+            return decided | {"batch_id": opened_by, "notices": notices, **later}
 
         return await self.ledger.read(read)
 

@@ -62,6 +62,11 @@ async def test_an_underwriter_s_other_terms_are_a_counter_offer(desk: Desk) -> N
     assert undecided.status_code == 404
     assert decision.outcome is Outcome.COUNTER_OFFER
     assert decision.offer is not None
+    accepted = await credit_desk(desk, "offer", run.run_id, "--accept")
+    assert accepted[:2] == (0, "The offer is accepted.\n")
+    again = await desk.http.post(f"{run.url}/offer", json={"accept": False})
+    assert (again.status_code, again.json()["code"]) == (409, "offer_closed")
+    assert (await desk.http.get(f"{run.url}/decision")).json()["offer"]["status"] == "accepted"
     terms = decision.offer
     assert (str(terms.amount), terms.term_months, str(terms.rate)) == ("9000.00", 36, "0.2199")
 
