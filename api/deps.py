@@ -15,6 +15,7 @@ from api.readiness import ReadinessProbe
 from api.security.auth import authorization_of, caller_of, key_id_of
 from api.security.tickets import Tickets
 from api.sse import last_event_id
+from data.contracts.application import ApplicantRole
 from data.contracts.errors import RecordNotFoundError
 from flows.service.desk import DeskService
 from flows.service.requests import Caller
@@ -118,6 +119,9 @@ ApplicationId = Annotated[
 Position = Annotated[int, Depends(_position)]
 RequestNamed = Annotated[str | None, Depends(_request_id)]
 Accept = Annotated[str, Depends(_accept)]
+Addressee = Annotated[
+    ApplicantRole, Query(description="Whose letter: each applicant has one of their own.")
+]
 LetterForm = Annotated[str, Depends(_letter_form)]
 IdempotencyKey = Annotated[
     str | None,

@@ -8,7 +8,7 @@ checkpoint lets an individual run go on from there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from data.contracts.case import CaseFile
@@ -19,7 +19,7 @@ from data.contracts.underwriting import Rulebook
 from flows.runtime.checkpoints.checkpoint import Checkpoint
 from flows.runtime.execution.context import AgentPolicy
 from flows.runtime.execution.gatekeeper import PreparedAnswers, WaitingForReviewError
-from flows.runtime.execution.recorder import ResultRecord
+from flows.runtime.execution.recorder import Letters, ResultRecord
 from flows.runtime.execution.surroundings import Inline, inline
 from flows.runtime.ledger.clearances import Confirmed
 from flows.underwriting import carry_out
@@ -33,6 +33,8 @@ class Decided:
     content: DecisionContent
     restricted: Mapping[str, dict[str, Any]]
     """Documents of the run that not every reader may see, by name: the watchlist screening."""
+    letters: Letters = field(compare=False)
+    """Writes the letters. A what-if that sends none does not call it."""
 
 
 @dataclass(frozen=True)
@@ -96,4 +98,4 @@ async def underwrite_inline(
     finally:
         inline.reset(token)
     assert isinstance(record.decision, DecisionContent), "the last stage decides"
-    return Decided(record.decision, record.restricted)
+    return Decided(record.decision, record.restricted, record.letters)

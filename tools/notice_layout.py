@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 
 _STYLE = """
-@page { margin: 22mm 20mm; }
+@page { margin: 18mm 20mm; }
 body { font: 11pt/1.45 Georgia, 'Times New Roman', serif; color: #111; background: #fff;
   max-width: 42em; margin: 2em auto; padding: 0 1.5em; }
 h1 { font-size: 14pt; margin: 1.6em 0 .8em; }
@@ -22,8 +22,9 @@ table { border-collapse: collapse; }
 th, td { text-align: left; vertical-align: top; padding: .15em 1.2em .15em 0; font-weight: normal; }
 td { font-variant-numeric: tabular-nums; }
 @media print {
-  body { max-width: none; margin: 0; padding: 0; font-size: 10.5pt; }
+  body { max-width: none; margin: 0; padding: 0; font-size: 10pt; line-height: 1.35; }
   h1, h2 { break-after: avoid; }
+  .party { break-before: avoid; }
   p, li, tr, table, .party { break-inside: avoid; }
 }
 """

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from api.deps import ApplicationId, CallerDep, DeskDep
+from api.deps import Addressee, ApplicationId, CallerDep, DeskDep, LetterForm
 from api.problems import answers
-from api.responses import as_stored
+from api.responses import LETTER, as_letter, as_stored
 from api.schemas import ApplicationView
+from data.contracts.application import ApplicantRole
+from data.contracts.notices import SentNotice
 from flows.service.requests import Erased
 
 router = APIRouter(prefix="/applications", tags=["documents"])
@@ -27,6 +29,21 @@ async def read_application(
     compliance read the names.
     """
     return as_stored(await desk.application(application_id, caller))
+
+
+@router.get(
+    "/{application_id}/notice",
+    response_model=SentNotice,
+    responses=answers(404, 422, 503) | LETTER,
+)
+async def read_notice_of_application(
+    application_id: ApplicationId,
+    desk: DeskDep,
+    form: LetterForm,
+    applicant: Addressee = ApplicantRole.PRIMARY,
+) -> SentNotice | Response:
+    """The letter about the decision on an application, whether a run or a batch has taken it."""
+    return as_letter(await desk.notice_of_application(application_id, applicant), form)
 
 
 @router.delete("/{application_id}", responses=answers(404, 409, 422, 503))

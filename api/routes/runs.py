@@ -6,10 +6,10 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Response
-from fastapi.responses import HTMLResponse, PlainTextResponse
 
 from api import examples
 from api.deps import (
+    Addressee,
     CallerDep,
     DeskDep,
     HubDep,
@@ -23,9 +23,8 @@ from api.deps import (
 )
 from api.json_route import JsonRoute
 from api.problems import LOCATION, answers
-from api.responses import as_stored
+from api.responses import LETTER, as_letter, as_stored
 from api.schemas import DecisionRecord, EventsTicket
-from api.security.headers import STYLED_PAGE
 from api.sse import EventStream, stream
 from data.contracts.application import ApplicantRole
 from data.contracts.events import Event
@@ -137,26 +136,10 @@ async def read_decision(run_id: RunId, desk: DeskDep) -> Response:
 
 
 @router.get(
-    "/{run_id}/notice",
-    response_model=SentNotice,
-    responses=answers(404, 422, 503)
-    | {
-        200: {
-            "description": "As `Accept` prefers; JSON by default",
-            "content": {
-                "text/plain": {"schema": {"type": "string"}},
-                "text/html": {"schema": {"type": "string"}},
-            },
-        }
-    },
+    "/{run_id}/notice", response_model=SentNotice, responses=answers(404, 422, 503) | LETTER
 )
 async def read_notice(
-    run_id: RunId,
-    desk: DeskDep,
-    form: LetterForm,
-    applicant: Annotated[
-        ApplicantRole, Query(description="Whose letter: each applicant has one.")
-    ] = ApplicantRole.PRIMARY,
+    run_id: RunId, desk: DeskDep, form: LetterForm, applicant: Addressee = ApplicantRole.PRIMARY
 ) -> SentNotice | Response:
     """The letter to an applicant, as it was sent: approval, counter-offer, adverse action, or what
     is missing.
@@ -164,13 +147,7 @@ async def read_notice(
     404 while the case is undecided, for an application that was withdrawn, and for a co-applicant
     who is none.
     """
-    letter = await desk.notice(run_id, applicant)
-    match form:
-        case "text/plain":
-            return PlainTextResponse(letter.text)
-        case "text/html":
-            return HTMLResponse(letter.html, headers={"Content-Security-Policy": STYLED_PAGE})
-    return letter
+    return as_letter(await desk.notice(run_id, applicant), form)
 
 
 @router.post(

@@ -66,6 +66,7 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("GET", "/clearances"): frozenset({Role.COMPLIANCE}),
     ("POST", "/clearances/{clearance_id}/confirm"): frozenset({Role.COMPLIANCE}),
     ("GET", "/applications/{application_id}"): _DECIDES,
+    ("GET", "/applications/{application_id}/notice"): _DECIDES,
     ("DELETE", "/applications/{application_id}"): frozenset({Role.OPERATOR}),
     ("POST", "/applications/{application_id}/documents"): _CREDIT | {Role.INTAKE},
     # Resuming and what-ifs. The service lets only a senior underwriter start a fork that decides.

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from data.contracts.base import canonical_json
 from data.contracts.batch import BatchTotals, LineStatus, RejectedLine
-from data.contracts.decision import DecisionContent, Outcome
+from data.contracts.decision import Outcome
 from data.contracts.errors import CreditDeskError, Problem
 from data.contracts.policy import Recommendation
 from data.contracts.portfolio import PortfolioChunk, PortfolioRow
@@ -26,6 +26,7 @@ from flows.runtime.ledger import chunks
 from flows.runtime.ledger.batches import Batch
 from flows.runtime.ledger.chunks import Claim, FinishedChunk, Known
 from flows.runtime.ledger.database import now
+from flows.runtime.ledger.letters import Letter
 from flows.runtime.ledger.referrals import Referral
 from tools.ensemble import expected_loss
 
@@ -46,6 +47,7 @@ class Sheet:
     rejects: list[bytes] = field(default_factory=list)
     restricted: list[bytes] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
+    letters: dict[str, Sequence[Letter]] = field(default_factory=dict)
     referrals: list[Referral] = field(default_factory=list)
     chain: str = ""
     rejected: int = 0
@@ -92,7 +94,7 @@ class Sheet:
         """Enter an application that this batch has underwritten."""
         match found:
             case Decided():
-                self._decide(row, found.content)
+                self._decide(row, found)
                 self._keep_restricted(row, found.restricted)
             case WaitsAtGate():
                 self._refer(row, found)
@@ -122,17 +124,20 @@ class Sheet:
             restricted=self.restricted,
             totals=totals.model_dump(mode="json"),
             claims=self.claims,
+            letters=self.letters,
             referrals=self.referrals,
             chain=self.chain,
             decided_at=self.decided_at,
         )
 
-    def _decide(self, row: PortfolioRow, content: DecisionContent) -> None:
-        asked, body = row.case.application.application_id, canonical_json(content)
+    def _decide(self, row: PortfolioRow, decided: Decided) -> None:
+        asked, content = row.case.application.application_id, decided.content
+        body = canonical_json(content)
         digest = hashlib.sha256(body).hexdigest()
         decision_id = chunks.decision_id_of(self.batch.batch_id, asked)
         inputs = row.case.inputs_sha256()
         self.claims.append(Claim(asked, decision_id, inputs, digest))
+        self.letters[decision_id] = decided.letters()
         recommended = content.recommendation or Recommendation(content.outcome.value)
         self._count("outcomes", content.outcome.value)
         self._count("reasons", *(reason.value for reason in content.principal_reasons))

@@ -138,6 +138,13 @@ class DeskQueries:
         """
         return await self.ledger.read(sent.notice, self._settings.data_dir, run_id, applicant)
 
+    async def notice_of_application(
+        self, application_id: str, applicant: ApplicantRole
+    ) -> SentNotice:
+        """The letter about a decision that a run or a batch has taken. Raises as
+        `sent.notice_of_application` does."""
+        return await self.ledger.read(sent.notice_of_application, application_id, applicant)
+
     async def application(self, application_id: str, caller: Caller) -> dict[str, Any]:
         """The application, masked. Underwriters and compliance also read the names."""
         filed = await self.ledger.read(applications.filed, application_id)

@@ -41,6 +41,20 @@ def notice(
     return found[applicant]
 
 
+def notice_of_application(
+    connection: sa.Connection, application_id: str, applicant: ApplicantRole
+) -> SentNotice:
+    """The letter to one applicant about a decision that a run or a batch has taken.
+
+    Raises RecordNotFoundError where none was sent.
+    """
+    decision_id = decisions.of_application(connection, application_id)
+    found = _sent(connection, decision_id).get(applicant)
+    if found is None:
+        raise RecordNotFoundError("no letter was sent to this applicant")
+    return found
+
+
 def _sent(connection: sa.Connection, decision_id: str) -> dict[str, SentNotice]:
     return {
         letter.recipient: SentNotice.model_validate(

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from data.contracts.base import sha256_of
 from data.contracts.events import EventType
 from data.contracts.runs import RunStatus
 from tests.desk import Desk, StartedRun, desk_in
@@ -32,6 +33,8 @@ DECIDED = {
     CONNIE: "6f1cc312cf913ec83e0acc61df92abf6c0864f5cf2f7c4f96d4e3ab7d5d59a3a",
 }
 APPROVED_BORA = "628b7da5862628d67b0903ee1da726dee4bce853f78d966d8515efea34fa7a18"
+LATER = {"consumers", "due_by"}
+"""Parts of a decision that the old desk did not write."""
 KEPT = ("label", "version", "ordinal", "sha256", "bytes")
 
 
@@ -90,7 +93,17 @@ async def test_a_run_that_waited_is_answered_and_decided_as_the_old_desk_would_h
     assert [event.id for event in journal] == list(range(1, len(journal) + 1))
     decision = await get(old_desk, f"{bora.url}/decision")
     assert decision["content"]["outcome"] == "approve"
-    assert decision["content_sha256"] == APPROVED_BORA
+    same = {name: part for name, part in decision["content"].items() if name not in LATER}
+    assert sha256_of(same) == APPROVED_BORA
+    (letter,) = decision["notices"]
+    assert (letter["kind"], letter["due_by"]) == ("approval", "2026-12-02")
+
+
+async def test_an_old_decision_still_has_a_letter(old_desk: Desk) -> None:
+    letter = await get(old_desk, f"/runs/{CONNIE}/notice")
+
+    assert (letter["kind"], letter["sent_at"]) == ("counter_offer", None)
+    assert "Meridian Credit Bureau" in letter["text"]
 
 
 async def test_old_checkpoints_are_listed_with_their_digests(old_desk: Desk) -> None:

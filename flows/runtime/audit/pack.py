@@ -26,7 +26,15 @@ from data.contracts.base import canonical_json, sha256_of
 from data.contracts.errors import CreditDeskError
 from data.contracts.review import Review
 from flows.runtime.audit.key import fingerprint
-from flows.runtime.ledger import checkpoint_index, messages, reviews, runs, tables
+from flows.runtime.ledger import (
+    checkpoint_index,
+    decision_events,
+    letters,
+    messages,
+    reviews,
+    runs,
+    tables,
+)
 from flows.runtime.ledger.applications import unpacked
 from flows.runtime.ledger.runs import Run
 
@@ -288,6 +296,13 @@ def _decision(connection: sa.Connection, run_id: str) -> dict[str, Any] | None:
             "decided_at": decided.decided_at,
             "content_sha256": decided.content_sha256,
             "content": decided.body,
+            "letters": [
+                vars(sent) for sent in letters.of_decision(connection, decided.decision_id)
+            ],
+            "afterwards": [
+                vars(event)
+                for event in decision_events.of_decision(connection, decided.decision_id)
+            ],
         }
     )
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -21,10 +21,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from data.contracts.errors import ConflictError
 from data.contracts.runs import RunStatus
 from data.metrics import DECISIONS
-from flows.runtime.ledger import figures, runs
+from flows.runtime.ledger import figures, letters, runs
 from flows.runtime.ledger.database import insert_or_ignore, now
 from flows.runtime.ledger.decisions import Decider, deciders
 from flows.runtime.ledger.figures import Observation
+from flows.runtime.ledger.letters import Letter
 from flows.runtime.ledger.referrals import Referral
 from flows.runtime.ledger.runs import RunRef
 from flows.runtime.ledger.tables import applications, batch_chunks, batch_referrals, decisions
@@ -58,6 +59,8 @@ class FinishedChunk:
     referrals: Sequence[Referral]
     chain: str
     decided_at: str
+    letters: Mapping[str, Sequence[Letter]] = field(default_factory=dict)
+    """The letters of each decision, by its id."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,7 @@ def finish(connection: sa.Connection, batch_id: str, chunk: FinishedChunk) -> bo
     if not is_ours:
         return False
     _claim(connection, batch_id, chunk)
+    letters.keep(connection, chunk.letters)
     _refer(connection, batch_id, chunk)
     outcomes = chunk.totals.get("outcomes", {}).items()
     figures.observe(

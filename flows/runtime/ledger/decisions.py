@@ -50,7 +50,7 @@ def enter(
     )
     require_undecided(connection, run)
     if is_new:
-        letters.keep(connection, decision_id, written)
+        letters.keep(connection, {decision_id: written})
         outcome = str(body.get("outcome", "decided"))
         decided = figures.Observation(DECISIONS, (outcome,), trace_id=run.trace_id)
         figures.observe(connection, [decided])
@@ -62,6 +62,17 @@ def find(connection: sa.Connection, run_id: str) -> dict[str, Any]:
     if row is None:
         raise RecordNotFoundError(f"run {run_id} has not come to a decision")
     return _with_envelope(row)
+
+
+def of_application(connection: sa.Connection, application_id: str) -> str:
+    """The id of the decision about an application, by a run or a batch.
+
+    Raises RecordNotFoundError while there is none.
+    """
+    found = deciders(connection, [application_id]).get(application_id)
+    if found is None:
+        raise RecordNotFoundError("this application has no decision")
+    return found.decision_id
 
 
 def with_envelope(connection: sa.Connection, run_ids: Collection[str]) -> dict[str, dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,8 +37,8 @@ class SentLetter(Letter):
     sent_at: str
 
 
-def keep(connection: sa.Connection, decision_id: str, written: Sequence[Letter]) -> None:
-    """Write the letters of a decision in the caller's transaction."""
+def keep(connection: sa.Connection, written: Mapping[str, Sequence[Letter]]) -> None:
+    """Write letters, by the id of their decision, in the caller's transaction."""
     moment = now()
     rows = [
         {
@@ -51,7 +51,8 @@ def keep(connection: sa.Connection, decision_id: str, written: Sequence[Letter])
             "sha256": sha256_of(letter.body),
             "sent_at": moment,
         }
-        for number, letter in enumerate(written, 1)
+        for decision_id, of_decision in written.items()
+        for number, letter in enumerate(of_decision, 1)
     ]
     if rows:
         connection.execute(letters.insert(), rows)

@@ -10,10 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from data.contracts.application import ApplicantRole
 from data.contracts.base import canonical_json
 from data.contracts.case import CaseFile
 from data.contracts.decision import DecisionContent
-from data.contracts.errors import AlreadyDecidedError, ConflictError, UnavailableError
+from data.contracts.errors import (
+    AlreadyDecidedError,
+    ConflictError,
+    RecordNotFoundError,
+    UnavailableError,
+)
 from data.contracts.portfolio import PortfolioRow
 from data.contracts.runs import RunStatus
 from data.settings import settings
@@ -34,6 +40,7 @@ from flows.runtime.ledger.batches import Batch
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.run_requests import RunRequest
 from flows.runtime.ledger.runs import Run
+from flows.service import sent
 from flows.service.submissions import require_not_decided_by_batch
 from tests.flows.inline import underwritten
 from tests.flows.portfolio.conftest import CHUNK_ROWS
@@ -289,3 +296,24 @@ def test_a_batch_that_shall_stop_executes_no_further_chunk(ledger: Ledger, tmp_p
         batch_ends.stop(connection, batch.batch_id)
         assert batches.find(connection, batch.batch_id).status is RunStatus.CANCELLED
         assert chunks.finished(connection, batch.batch_id) == {first["number"]}
+
+
+async def test_a_batch_writes_the_letters_of_what_it_decides_and_of_nothing_else(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    handed_in = cases("letters")
+    batch = await asyncio.to_thread(
+        done, ledger, write_portfolio(tmp_path / "all.jsonl", handed_in)
+    )
+
+    asked = {case.application.application_id: case.application for case in handed_in}
+    for name, line in lines_of(ledger, batch).items():
+        if line["status"] != "decided":
+            with pytest.raises(RecordNotFoundError):
+                await ledger.read(sent.notice_of_application, name, ApplicantRole.PRIMARY)
+            continue
+        for applicant in asked[name].applicants:
+            letter = await ledger.read(sent.notice_of_application, name, applicant.role)
+            assert letter.applicant is applicant.role
+            assert str(letter.due_by) == line["content"]["due_by"]
+            assert letter.sent_at is not None

@@ -25,7 +25,15 @@ from data.contracts.runs import RunStatus
 from flows.runtime.audit import pack as audit
 from flows.runtime.audit.key import FILE, fingerprint, public_text, read_public_key, signing_key
 from flows.runtime.audit.pack import AuditError, Proven, collect, signed, verify
-from flows.runtime.ledger import applications, journal, reviews, tables
+from flows.runtime.ledger import (
+    applications,
+    decision_events,
+    decisions,
+    journal,
+    letters,
+    reviews,
+    tables,
+)
 from flows.runtime.ledger.database import Ledger
 from tests.flows.runtime.entries import RUN, a_run, draft
 
@@ -42,6 +50,23 @@ QUESTION = ReviewRequest(
 DOCUMENT = b'{"text":"a payslip"}'
 ANSWER = {"decision": "adjust", "reviewer": "u-1", "reason": "less is safer", "amount": 9000.0}
 BY = Answerer(reviewer="u-1", roles=(Role.UNDERWRITER,), channel=Channel.HTTP, proven=True)
+
+
+async def with_a_decision(ledger: Ledger) -> str:
+    """The story's run decides, a letter is sent, and an offer is answered; the decision's id."""
+    await a_story(ledger)
+    written = [letters.Letter("primary", "approval", "2026-12-02", {"text": "Dear reader"})]
+    await ledger.write(decisions.enter, RUN, QUESTION, written)
+    decision_id: str = (await ledger.read(decisions.find, RUN))["decision_id"]
+
+    def answer(connection: sa.Connection) -> None:
+        answered = {"accept": True}
+        decision_events.record(
+            connection, decision_id, "offer", answered, by="ina", by_principal=""
+        )
+
+    await ledger.write(answer)
+    return decision_id
 
 
 async def a_story(ledger: Ledger) -> None:
@@ -391,3 +416,18 @@ def test_a_broken_key_file_is_not_replaced(tmp_path: Path) -> None:
         signing_key(tmp_path)
 
     assert (tmp_path / FILE).read_text() == "not a key"
+
+
+async def test_a_pack_has_the_letters_as_sent_and_what_came_after_the_decision(
+    any_ledger: Ledger,
+) -> None:
+    await with_a_decision(any_ledger)
+
+    file = signed(await any_ledger.read(collect, RUN, "1"), KEY)
+
+    verify(file, KEY.public_key())
+    decision = json.loads(file)["decision"]
+    (letter,), (event,) = decision["letters"], decision["afterwards"]
+    assert letter["body"] == {"text": "Dear reader"}
+    assert letter["sha256"] == hashlib.sha256(canonical_json(letter["body"])).hexdigest()
+    assert (event["key"], event["body"], event["by"]) == ("offer", {"accept": True}, "ina")
