@@ -12,6 +12,7 @@ from data.contracts.bureau import BureauScore, BureauStatus
 from data.contracts.decision import (
     SYSTEM,
     Condition,
+    ConditionStatus,
     Consumer,
     DecisionContent,
     Offer,
@@ -174,12 +175,20 @@ def _given_by_people(question: DecisionQuestion) -> tuple[ReasonCode, ...]:
 
 
 def _conditions(question: DecisionQuestion) -> tuple[Condition, ...]:
-    """What the agents and the policy ask of the applicant, each once."""
+    """What the agents and the policy ask of the applicant, each once, and what people waived."""
     asked = question.policy.stipulations if question.policy else ()
     stipulated = (Condition(code=found.code, text=found.text) for found in asked)
+    waived = {code: ruling.reviewer for ruling in question.rulings for code in ruling.waived}
     return tuple(
-        {condition.code: condition for condition in (*question.conditions, *stipulated)}.values()
+        _waived(condition, waived[condition.code]) if condition.code in waived else condition
+        for condition in {
+            condition.code: condition for condition in (*question.conditions, *stipulated)
+        }.values()
     )
+
+
+def _waived(condition: Condition, reviewer: str) -> Condition:
+    return condition.model_copy(update={"status": ConditionStatus.WAIVED, "waived_by": reviewer})
 
 
 def _consumers(question: DecisionQuestion) -> tuple[Consumer, ...]:

@@ -49,6 +49,8 @@ def bounds_of(facts: ReviewFacts) -> str:
         f" from {facts.shortest_term} to {facts.longest_term} months, from {facts.lowest_rate:.2%}"
         f" to {facts.highest_rate:.2%}, below the ceiling of the APR."
     )
+    if facts.conditions:
+        bounds += f" Conditions that may be waived: {', '.join(facts.conditions)}."
     return f"{bounds} {_OVERRIDE}" if facts.is_override else bounds
 
 

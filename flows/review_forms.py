@@ -224,6 +224,13 @@ class UnderwriterRuling(_CreditRuling):
         description="What your check of the signs has shown. Empty: you have not checked any.",
     )
 
+    waived: list[str] = Field(
+        default_factory=list,
+        max_length=20,
+        title="Waived conditions",
+        description="The codes of conditions that the applicant need not meet. Empty: none.",
+    )
+
     @model_validator(mode="after")
     def _terms_go_with_adjust(self) -> UnderwriterRuling:
         if self.decision != "adjust" and self.adjusted is not None:
@@ -232,6 +239,8 @@ class UnderwriterRuling(_CreditRuling):
             raise ValueError("'adjust' needs at least one of amount, term_months, rate")
         if self.grants and self.fraud_outcome == "confirmed":
             raise ValueError("no loan is granted where fraud is confirmed")
+        if self.waived and not self.grants:
+            raise ValueError("conditions are waived with 'approve' or 'adjust' only")
         return self
 
     @property
@@ -261,6 +270,9 @@ class UnderwriterRuling(_CreditRuling):
         if not self.grants:
             self._check_reason(declines=self.decision == "decline", overrides=False)
             return
+        if set(self.waived) - set(facts.conditions):
+            known = ", ".join(facts.conditions) or "there are none"
+            raise AnswerRejectedError(f"unknown condition: {known}", field="waived")
         terms = self.terms()
         override = facts.is_override or terms.is_override
         self._check_reason(declines=False, overrides=override)

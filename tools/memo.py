@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
-from data.contracts.decision import DecisionContent, Offer
+from data.contracts.decision import Condition, ConditionStatus, DecisionContent, Offer
 from data.contracts.findings import AffordabilityFinding, RiskFinding
 from data.contracts.policy import RuleStatus
 
@@ -23,7 +23,7 @@ def compose_memo(content: DecisionContent, risk: RiskFinding | None) -> str:
         ("Ability to repay", _ability(risk.ability if risk else None)),
         ("Policy", _rules(content)),
         ("Offer", _offers(content)),
-        ("Conditions", (f"- {condition.text}" for condition in content.conditions)),
+        ("Conditions", map(_condition, content.conditions)),
         ("People", _people(content)),
         ("Versions", _versions(content)),
     )
@@ -113,6 +113,11 @@ def _offer(offer: Offer) -> str:
         f"(APR {percent(offer.apr)}), {dollars(offer.payment)} a month, "
         f"fee {dollars(offer.fee)}, finance charge {dollars(offer.finance_charge)}."
     )
+
+
+def _condition(condition: Condition) -> str:
+    is_open = condition.status is ConditionStatus.OPEN
+    return f"- {condition.text}" if is_open else f"- {condition.text} ({condition.status})"
 
 
 def _people(content: DecisionContent) -> Iterable[str]:

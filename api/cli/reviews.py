@@ -31,6 +31,12 @@ Documents = Annotated[
     list[str] | None,
     typer.Option("--document", metavar="ID", help="A document on file; may be repeated."),
 ]
+Waived = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--waive", metavar="CODE", help="A condition that need not be met; may be repeated."
+    ),
+]
 Idempotency = Annotated[
     str | None, typer.Option(help="The same key and answer again changes nothing.")
 ]
@@ -121,6 +127,7 @@ def answer(
     term: Term = None,
     rate: Rate = None,
     documents: Documents = None,
+    waived: Waived = None,
     idempotency_key: Idempotency = None,
     set_: options.Settings = None,
     preview: Preview = False,
@@ -155,6 +162,7 @@ def answer(
         term_months=term,
         rate=rate,
         document_ids=documents or None,
+        waived=waived or None,
     )
 
     async def send(desk: DeskClient) -> None:

@@ -31,7 +31,7 @@ class OfferState(Contract):
     expires_on: Day
     """The last day on which it can be accepted."""
     choice: Count | None = None
-    """What was accepted: 0 for the offer, 1 for the first of the alternatives, and so on."""
+    """Which one was accepted: 0 is the offer, 1 the first of the alternatives, and so on."""
     answered_at: Moment | None = None
     answered_by: str = ""
     """Who entered the answer of the applicant; empty on a desk without keys."""

@@ -116,6 +116,8 @@ class HumanRuling(Contract):
     document_ids: tuple[Slug, ...] = ()
     fraud_outcome: Annotated[FraudOutcome | None, Field(exclude_if=operator.not_)] = None
     """None where no signs were checked. Rulings without it have the digest that they had."""
+    waived: Annotated[tuple[str, ...], Field(exclude_if=operator.not_)] = ()
+    """The codes of the conditions that the applicant need not meet."""
 
 
 class Versions(Contract):

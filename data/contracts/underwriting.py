@@ -131,6 +131,8 @@ class ReviewFacts(Contract):
     highest_rate: Rate
     is_override: bool = False
     """Whether an approval goes against a soft rule that declines."""
+    conditions: tuple[str, ...] = ()
+    """The codes of what the applicant would have to prove, explain or send after an approval."""
     submitted_by: Annotated[tuple[Person, ...], BeforeValidator(_several)] = ()
     """The users who submitted this run and its parent runs. None of them may approve or clear."""
     first_reviewer: str = ""

@@ -17,6 +17,7 @@ from data.contracts.policy import PolicyResult
 from data.contracts.questions import DecisionQuestion
 from data.contracts.underwriting import Evidence, Intake, Pricing
 from flows.agent_registry import agents
+from flows.conditions import asked
 from flows.runtime.execution.ask import ask
 from flows.runtime.execution.context import current_run
 from flows.runtime.execution.stage import stage
@@ -63,7 +64,7 @@ async def issue_decision(
             pricing=pricing.finding if pricing else None,
             offer=pricing.offer if pricing else None,
             rulings=rulings,
-            conditions=_asked(intake, evidence) if policy else _wanted(intake),
+            conditions=asked(intake, evidence, policy) if policy else _wanted(intake),
         ),
     )
     run = current_run()
@@ -90,12 +91,3 @@ def _letters(content: DecisionContent, letterhead: NoticeTerms, today: date) -> 
 def _wanted(intake: Intake) -> tuple[Condition, ...]:
     """The documents without which the case has ended."""
     return missing_documents(intake.finding.checklist) or (FURTHER,)
-
-
-def _asked(intake: Intake, evidence: Evidence) -> tuple[Condition, ...]:
-    """What the agents found that the applicant has to prove or explain, each once."""
-    income = evidence.verification.income if evidence.verification else None
-    found = (*intake.finding.stipulations, *(income.stipulations if income else ()))
-    return tuple(
-        {asked.code: Condition(code=asked.code, text=asked.text) for asked in found}.values()
-    )

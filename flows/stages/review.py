@@ -9,10 +9,11 @@ from data.contracts.decision import SYSTEM, AdjustedTerms, HumanRuling
 from data.contracts.errors import ReviewTimeoutError
 from data.contracts.policy import PolicyResult
 from data.contracts.review import Person, ReviewRequest, Role
-from data.contracts.underwriting import Evidence, Review, ReviewFacts, Verdict
+from data.contracts.underwriting import Evidence, Intake, Review, ReviewFacts, Verdict
 from flows.agent_registry import agents
 from flows.case import ReviewCase
 from flows.case_summary import bounds_of, first_ruling_of, summary_of
+from flows.conditions import asked
 from flows.review_forms import (
     ComplianceRuling,
     SecondApproval,
@@ -167,6 +168,7 @@ async def _ruled(
         override=override and grants,
         adjusted=adjusted,
         fraud_outcome=getattr(answered.form, "fraud_outcome", None) or None,
+        waived=tuple(getattr(answered.form, "waived", ())),
     )
     together = (*rulings, ruling)
     await current_run().update(rulings=together, second_needed=second)
@@ -194,7 +196,14 @@ def _facts(
         highest_rate=prices.highest_rate,
         is_override=is_declined(policy),
         submitted_by=submitted_by,
+        conditions=_conditions(review_case.evidence, policy),
     )
+
+
+def _conditions(evidence: Evidence, policy: PolicyResult) -> tuple[str, ...]:
+    """The codes of the conditions of the case."""
+    intake: Intake | None = current_run().state.doc_intake
+    return tuple(found.code for found in asked(intake, evidence, policy)) if intake else ()
 
 
 def _request(

@@ -28,6 +28,7 @@ async def test_the_underwriter_s_form_begins_with_the_case_and_the_decision(
         "Adjusted term (Optional)",
         "Adjusted rate (Optional)",
         "Signs of fraud (Optional)",
+        "Waived conditions (Optional)",
         "Reason code (Optional)",
         "Your name",
         "Reason",

@@ -10,6 +10,7 @@ import pytest
 from data.contracts.application import ApplicantRole
 from data.contracts.case import CaseFile, Persona
 from data.contracts.decision import Outcome
+from data.contracts.errors import AnswerRejectedError
 from data.contracts.notices import Notice, NoticeKind
 from data.contracts.policy import ReasonCode
 from data.settings import settings
@@ -34,9 +35,9 @@ def changed(case: Persona, **fields: Any) -> CaseFile:
     content = case.case.model_dump(mode="json")
     for path, value in fields.items():
         *parents, last = path.split("__")
-        place = content
+        place: Any = content
         for parent in parents:
-            place = place[parent]
+            place = place[int(parent) if parent.isdigit() else parent]
         place[last] = value
     return CaseFile.model_validate(content)
 
@@ -216,3 +217,48 @@ async def test_silence_of_the_lender_leaves_a_complete_case_complete_and_decided
     assert letter.kind is NoticeKind.ADVERSE_ACTION
     assert f"- {reason}" in letter.text
     assert "incomplete" not in letter.text.replace("inaccurate or incomplete", "")
+
+
+def with_a_condition() -> CaseFile:
+    """Bora, who has not said whether she is a covered borrower: the desk asks her to."""
+    return changed(
+        persona("bora-borderline"), application__applicants__0__military_covered_borrower=None
+    )
+
+
+async def test_a_condition_of_an_approval_is_in_the_letter_and_a_waived_one_is_not() -> None:
+    granted = Says("underwriter", "approve")
+    waived = Says("underwriter", "approve", more={"waived": ["confirm_covered_borrower"]})
+
+    asked = await underwritten(with_a_condition(), granted)
+    let_off = await underwritten(with_a_condition(), waived)
+
+    told = "Tell us whether you serve in the armed forces"
+    assert told in letters_of(asked)[0].text
+    assert told not in letters_of(let_off)[0].text
+    for done, status, by in ((asked, "open", None), (let_off, "waived", "Una")):
+        (condition,) = done.content.conditions
+        assert (condition.code, condition.status) == ("confirm_covered_borrower", status)
+        assert condition.waived_by == by
+
+
+@pytest.mark.parametrize(
+    ("decision", "more"),
+    [
+        ("approve", {"waived": ["no_such_condition"]}),
+        ("decline", {"waived": ["confirm_covered_borrower"], "reason_code": "R09"}),
+    ],
+)
+async def test_what_is_no_condition_and_what_is_not_granted_is_not_waived(
+    decision: str, more: dict[str, Any]
+) -> None:
+    done = await underwritten(with_a_condition(), Says("underwriter", decision, more=more))
+
+    assert isinstance(done.error, AnswerRejectedError)
+
+
+async def test_the_underwriter_reads_which_conditions_may_be_waived() -> None:
+    done = await underwritten(with_a_condition())
+
+    ((_, request),) = done.script.asked
+    assert "may be waived: confirm_covered_borrower" in request.summary
