@@ -192,10 +192,18 @@ def _waived(condition: Condition, reviewer: str) -> Condition:
 
 
 def _consumers(question: DecisionQuestion) -> tuple[Consumer, ...]:
-    """Each applicant with the report on this person that the policy has judged, if one came."""
+    """Each applicant with the report on this person that the policy has judged, if one came.
+
+    Where one of two applicants has no score, the policy judges none, and none is disclosed.
+    """
     reports = _reports(question.bureau) if question.policy else {}
+    judged = question.bureau is not None and question.bureau.score is not None
     return tuple(
-        Consumer(applicant=role, bureau=read.bureau, score=_disclosure(read.score, read.bureau))
+        Consumer(
+            applicant=role,
+            bureau=read.bureau,
+            score=_disclosure(read.score, read.bureau) if judged else None,
+        )
         if (read := reports.get(role)) is not None
         else Consumer(applicant=role)
         for role in question.applicants

@@ -12,7 +12,7 @@ from data.contracts.case import CaseFile, Persona
 from data.contracts.decision import Outcome
 from data.contracts.errors import AnswerRejectedError
 from data.contracts.notices import Notice, NoticeKind
-from data.contracts.policy import ReasonCode
+from data.contracts.policy import ReasonCode, Recommendation
 from data.settings import settings
 from tests.flows.inline import Says, Silence, Step, Underwritten, persona, underwritten
 from tools.notices import compose_notices, load_notice_terms
@@ -51,6 +51,17 @@ async def test_each_of_two_applicants_gets_a_letter_with_their_own_score_alone()
         for words in (letter.text, letter.html):
             assert f"was {own} on" in words
             assert others not in words
+
+
+async def test_a_score_that_was_not_used_is_not_disclosed() -> None:
+    case = changed(persona("jo-kit-joint"), co_bureau_report__score__value=9003)
+
+    done = await underwritten(case, DECLINES)
+
+    assert done.content.recommendation is Recommendation.REFER
+    for letter in letters_of(done):
+        assert "consumer reporting agency listed below" in letter.text
+        assert "Your score" not in letter.text
 
 
 async def test_each_letter_names_the_bureau_that_reported_on_its_reader() -> None:
