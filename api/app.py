@@ -17,10 +17,12 @@ from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.trace import Span
 
 from api import otlp_metrics, problems
+from api.docs_page import add_docs_page
 from api.hub import Hub
 from api.methods import HeadRequests
 from api.metrics import MetricsPage
 from api.openapi import DocumentedApp
+from api.own_trace import OwnTrace
 from api.readiness import ReadinessProbe
 from api.routes import (
     after_decision,
@@ -91,6 +93,8 @@ def create_app(settings: Settings, open_desk: OpenDesk = DeskService.open) -> Fa
             " `bora-borderline`."
         ),
         openapi_tags=_TAGS,
+        docs_url=None,
+        redoc_url=None,
         lifespan=lifespan,
         strict_content_type=False,  # JsonRoute checks media types
     )
@@ -112,6 +116,7 @@ def create_app(settings: Settings, open_desk: OpenDesk = DeskService.open) -> Fa
         metrics,
     ):
         app.include_router(routes.router)
+    add_docs_page(app)
     FastAPIInstrumentor.instrument_app(
         app,
         exclude_spans=["receive", "send"],
@@ -134,7 +139,7 @@ def serve_api(settings: Settings) -> None:
     allow_open_files(settings.api_max_connections + OTHER_OPEN_FILES)
     _Server(
         uvicorn.Config(
-            create_app(settings),
+            OwnTrace(create_app(settings)),
             host=settings.api_host,
             port=settings.api_port,
             log_config=None,

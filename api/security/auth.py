@@ -19,6 +19,7 @@ from starlette.datastructures import Headers
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api import docs_page
 from api.methods import allow
 from api.problems import NotAllowedError, UnauthenticatedError, plain
 from api.security.keys import ApiKey, KeyRing
@@ -97,7 +98,7 @@ does `GET /batches/{batch_id}/screenings`.
 OPEN = frozenset(
     {
         *("/health/live", "/health/ready"),
-        *("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"),
+        *("/openapi.json", docs_page.PAGE, docs_page.PROGRAM, docs_page.STYLE, docs_page.ICON),
     }
 )
 """The paths that probes and browsers need before they can show a key. They hold no case data."""

@@ -19,15 +19,6 @@ _PAGE = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none';"
     " form-action 'self'; frame-ancestors 'none'"
 )
-# FastAPI's page loads its program from a public host, and starts it by an inline script.
-_API_PAGE = (
-    "default-src 'none'; connect-src 'self'; worker-src blob:;"
-    " script-src 'unsafe-inline' https://cdn.jsdelivr.net;"
-    " style-src 'unsafe-inline' https://cdn.jsdelivr.net https://fonts.googleapis.com;"
-    " font-src https://fonts.gstatic.com;"
-    " img-src data: https://fastapi.tiangolo.com https://cdn.redoc.ly;"
-    " base-uri 'none'; frame-ancestors 'none'"
-)
 
 
 class SecurityHeaders:
@@ -46,7 +37,7 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in _ALWAYS.items():
                     headers.setdefault(name, value)
-                policy = _policy(scope["path"], headers.get("content-type", ""))
+                policy = _policy(headers.get("content-type", ""))
                 headers.setdefault("Content-Security-Policy", policy)
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
@@ -54,9 +45,7 @@ class SecurityHeaders:
         await self._app(scope, receive, guarded)
 
 
-def _policy(path: str, media_type: str) -> str:
-    if path in {"/docs", "/redoc"}:
-        return _API_PAGE
+def _policy(media_type: str) -> str:
     if media_type.startswith("text/html"):
         return _PAGE
     return STYLED_PAGE if media_type.startswith("image/svg") else _NOTHING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,11 +15,13 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+from opentelemetry import trace
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sse_starlette.sse import SendTimeoutError
 from starlette.types import Message, Receive, Scope, Send
 
 from api.app import serve_api
+from api.own_trace import OwnTrace
 from api.problems import Unexpected
 from data.settings import Settings
 from tests.api.desks import RUN_ID, FakeDesk, app_of, client_of
@@ -60,8 +63,34 @@ async def test_a_caller_s_trace_is_continued(spans: InMemorySpanExporter, desk: 
     assert f"{span.context.trace_id:032x}" == trace_id
 
 
-async def test_the_page_for_people_is_there(client: httpx.AsyncClient) -> None:
-    assert (await client.get("/docs")).status_code == 200
+async def test_a_request_begins_outside_of_the_trace_of_an_earlier_one_of_its_connection(
+    spans: InMemorySpanExporter, desk: FakeDesk
+) -> None:
+    app = app_of(desk)
+    transport = httpx.ASGITransport(OwnTrace(app))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+    ):
+        with trace.get_tracer("test").start_as_current_span("an earlier request"):
+            await client.get("/inbox")
+
+    request, _ = spans.get_finished_spans()
+    assert (request.name, request.parent) == ("GET /inbox", None)
+
+
+async def test_the_page_for_people_names_no_other_host_and_loads_what_it_names(
+    client: httpx.AsyncClient,
+) -> None:
+    page = await client.get("/docs")
+    named = re.findall(r"""(?:src|href|url)\s*[=:]\s*["']([^"']+)["']""", page.text)
+
+    assert "//" not in "".join(named)
+    assert len(named) == 4
+    for address in named:
+        loaded = await client.get(address)
+        assert loaded.status_code == 200, address
+        assert len(loaded.content) > 1_000, address
 
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - to be refused
