@@ -39,7 +39,7 @@ from flows.runtime.checkpoints.checkpoint import START, Checkpoint
 from flows.runtime.checkpoints.store import CheckpointStore
 from flows.runtime.ledger import applications, checkpoint_index, decisions, pinned, run_requests
 from flows.runtime.ledger.database import Ledger
-from flows.runtime.ledger.journal import current_traceparent
+from flows.runtime.ledger.journal import promised_traceparent
 from flows.runtime.ledger.run_requests import RunRequest
 from flows.runtime.ledger.runs import Run
 from flows.service.requests import Caller, ResumeRun
@@ -95,7 +95,7 @@ async def fork(
     if policy := lineage.overrides.get("fan_out_policy"):
         options = options.model_copy(update={"fan_out_policy": FanOutPolicy(policy)})
     asked = RunRequest(
-        options=options, submitted_by=caller.person, traceparent=current_traceparent()
+        options=options, submitted_by=caller.person, traceparent=promised_traceparent()
     )
 
     def enter(connection: sa.Connection) -> tuple[Run, bool]:

@@ -20,9 +20,10 @@ from data.contracts.errors import (
 )
 from data.settings import Settings
 from flows.rulebook import current_rulebook
+from flows.runtime.host.promised_spans import promise
 from flows.runtime.ledger import applications, decisions, run_requests
 from flows.runtime.ledger.database import Ledger
-from flows.runtime.ledger.journal import current_traceparent
+from flows.runtime.ledger.journal import promised_traceparent
 from flows.runtime.ledger.run_requests import RunRequest
 from flows.runtime.ledger.runs import Run
 from flows.service.requests import Caller, StartRun
@@ -45,7 +46,7 @@ async def submit(
     case = await _case(ledger, settings.data_dir, request)
     application_id, options = case.application.application_id, request.options.run_options
     asked = RunRequest(
-        options=options, submitted_by=caller.person, traceparent=current_traceparent()
+        options=options, submitted_by=caller.person, traceparent=promised_traceparent()
     )
 
     def enter(connection: sa.Connection) -> tuple[Run, bool]:
@@ -74,7 +75,9 @@ def require_not_decided_by_batch(connection: sa.Connection, application_id: str)
 
 def name_in_span(run: Run) -> None:
     """Let the span of the request that began a run name the run."""
-    trace.get_current_span().set_attribute(traces.CONVERSATION_ID, run.run_id)
+    span = trace.get_current_span()
+    span.set_attribute(traces.CONVERSATION_ID, run.run_id)
+    promise(span)
 
 
 def _require_in_force(data_dir: Path, bundle: str) -> None:

@@ -41,3 +41,19 @@ async def test_a_killed_execution_is_drawn_once_with_the_ids_that_its_events_nam
     fraud = next(span for span in spans if span.name == "agent fraud" and span.name in lost)
     above = ["POST /runs", "invoke_workflow underwrite", "stage verification"]
     assert otlp.path(fraud) == [*above, "agent fraud"]
+
+
+async def test_an_api_that_is_killed_right_after_its_answer_leaves_the_root_of_the_trace(
+    faulty_desk: FaultyDesk, otlp: Receiver
+) -> None:
+    case = await held_runs.start(faulty_desk)
+    await faulty_desk.kill("api")
+
+    await held_runs.until_ended(faulty_desk, case)
+    await faulty_desk.ready()
+    await faulty_desk.http.get(f"/runs/{case.run_id}")  # a span that the collector takes
+
+    trace_id = faulty_desk.journal(case.run_id)[0]["trace_id"]
+    spans = await asyncio.to_thread(otlp.whole_tree, trace_id, 1)
+    (root,) = [span for span in spans if not span.parent_id]
+    assert root.attributes[traces.CONVERSATION_ID] == case.run_id

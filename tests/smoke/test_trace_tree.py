@@ -139,6 +139,20 @@ async def test_a_cancelled_run_is_a_tree_and_its_execution_says_so(
     assert outcomes(await tree_of(run, otlp)) == ["stopped"]
 
 
+async def test_a_wait_ends_when_its_run_is_cancelled(desk: Desk, otlp: Receiver) -> None:
+    run = await desk.start("bora-borderline")
+    await run.until(RunStatus.WAITING)
+
+    await desk.http.post(f"{run.url}/cancel")
+    ended = await run.until(EventType.RUN_CANCELLED)
+
+    spans = await tree_of(run, otlp)
+    (wait,) = [span for span in spans if span.name == "hitl_wait underwriter"]
+    assert wait.attributes[traces.OUTCOME] == "closed"
+    assert wait.attributes[traces.CONVERSATION_ID] == run.run_id
+    assert abs(wait.ended - ended.ts.timestamp() * 1e9) < 1e6
+
+
 async def test_a_fork_has_a_tree_of_its_own_that_is_linked_to_its_parents(
     desk: Desk, otlp: Receiver
 ) -> None:

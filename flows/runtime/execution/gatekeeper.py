@@ -14,10 +14,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 import sqlalchemy as sa
-from opentelemetry import propagate, trace
-from opentelemetry.context import get_current
 
-from data import traces
 from data.contracts.errors import (
     AlreadyAnsweredError,
     AnswerRejectedError,
@@ -33,12 +30,12 @@ from flows.runtime.execution import flow_run
 from flows.runtime.execution.gate_form import Answered, F, filled_in, judge, prefilled
 from flows.runtime.execution.recorder import Entry, Record
 from flows.runtime.host import telemetry
+from flows.runtime.host.wait_span import draw_wait
 from flows.runtime.ledger import applications, journal, leases, reviews
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.journal import Draft
 from flows.runtime.prefect_api import feed, states
 
-_tracer = trace.get_tracer("credit_desk.runtime")
 _wait = telemetry.histogram(HITL_WAIT)
 
 
@@ -161,16 +158,9 @@ class SuspendingGatekeeper:
             self._trace(review)
 
     def _trace(self, review: Review) -> None:
-        """Draw the wait, which no process was there for, under the request that began it all."""
+        """Draw the wait under the request that began it all."""
         assert review.answered_at is not None
-        parent = propagate.extract({"traceparent": self._traceparent}, get_current())
-        span = _tracer.start_span(
-            f"hitl_wait {review.gate}",
-            context=parent,
-            start_time=int(review.opened_at.timestamp() * 1e9),
-            attributes={traces.GATE: review.gate, traces.ROLE: review.request.role.value},
-        )
-        span.end(int(review.answered_at.timestamp() * 1e9))
+        draw_wait(self._traceparent, review, review.answered_at)
         _wait.record(review.waited_seconds, {"gate": review.gate})
 
     async def _ask(

@@ -53,13 +53,17 @@ class KeptSpans(SpanExporter):
         return any(file.exists() for file in (self._outbox, self._older, self.path))
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        line = as_line(encode_spans(spans))
-        with self._locked("lock"):
-            if self.path.exists() and self.path.stat().st_size + len(line) > MAX_BYTES // 3:
-                self.path.replace(self._older)
-            with self.path.open("ab") as file:
-                file.write(line)
+        self.keep([as_line(encode_spans(spans))])
         return SpanExportResult.SUCCESS
+
+    def keep(self, lines: Sequence[bytes]) -> None:
+        """Keep requests that are lines already."""
+        with self._locked("lock"):
+            for line in lines:
+                if self.path.exists() and self.path.stat().st_size + len(line) > MAX_BYTES // 3:
+                    self.path.replace(self._older)
+                with self.path.open("ab") as file:
+                    file.write(line)
 
     def send(self, send: Send) -> int:
         """Send what is kept, the oldest first, until `send` says no; how many requests it took.

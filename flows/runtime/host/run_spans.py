@@ -104,16 +104,16 @@ class RunSpans(SpanProcessor):
     def _ready(self, span: ReadableSpan) -> list[ReadableSpan]:
         """The spans that can be sent now that this one has ended, the outermost first."""
         run_id, is_execution = _run_of(span), _is_execution(span)
+        # Another process has drawn what this one did under the lease that it lost.
+        is_lost = _has(span, traces.OUTCOME, traces.LEASE_LOST)
         held = self._held.get(run_id)
         if held is None or (not is_execution and held.sends_at_once(span)):
-            return [span]
+            return [] if is_lost else [span]
         held.spans.append(span)
         held.executions -= is_execution
         if held.executions:
             return []
         del self._held[run_id]
-        # Another process has drawn what this one did under the lease that it lost.
-        is_lost = _has(span, traces.OUTCOME, traces.LEASE_LOST)
         return [] if is_lost else held.spans[::-1]
 
 

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from functools import cache
 
 from opentelemetry import metrics, trace
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -31,8 +32,8 @@ from opentelemetry.sdk.trace.export import (
 )
 
 from data.metrics import Metric
-from data.settings import Settings
-from flows.runtime.host import kept_spans, logs
+from data.settings import Settings, settings
+from flows.runtime.host import kept_spans, logs, promised_spans
 from flows.runtime.host.kept_spans import KeptSpans
 from flows.runtime.host.run_spans import ChosenSpanIds, RunSpans
 
@@ -72,8 +73,17 @@ def tracer_provider(role: str, settings: Settings) -> TracerProvider:
     instance = f"{role}-{socket.gethostname()}-{os.getpid()}"
     resource = Resource.create({"service.name": SERVICE_NAME, "service.instance.id": instance})
     provider = TracerProvider(resource=resource, id_generator=ChosenSpanIds())
-    provider.add_span_processor(RunSpans(BatchSpanProcessor(_exporter(role, settings))))
+    promised = promised_spans.setup(_exporter(role, settings), settings.folder / "logs")
+    promised_spans.take_over(kept(role, settings))
+    provider.add_span_processor(RunSpans(BatchSpanProcessor(promised)))
     return provider
+
+
+@cache
+def trace_here(role: str) -> None:
+    """Make spans in a process that the desk has not started, unless it makes some by itself."""
+    if not isinstance(trace.get_tracer_provider(), TracerProvider):
+        trace.set_tracer_provider(tracer_provider(role, settings()))
 
 
 def has_collector(settings: Settings) -> bool:

@@ -19,9 +19,11 @@ from pydantic import Field
 
 from data.contracts.base import Contract, canonical_json
 from data.contracts.errors import RecordNotFoundError
-from data.contracts.events import Event, EventStatus, EventType
+from data.contracts.events import TERMINAL, Event, EventStatus, EventType
+from data.contracts.review import Review
 from data.contracts.runs import RunStatus
 from data.metrics import RUNS_ENDED
+from flows.runtime.host.promised_spans import promise
 from flows.runtime.ledger import figures, outbox, reviews, tables
 from flows.runtime.ledger.database import now
 from flows.runtime.ledger.figures import Observation
@@ -71,8 +73,14 @@ def current_trace() -> tuple[str, str]:
     return f"{context.trace_id:032x}", f"{context.span_id:016x}"
 
 
+def promised_traceparent() -> str:
+    """The span under way, for a run or a batch to remember: no kill of this process loses it."""
+    promise(trace.get_current_span())
+    return current_traceparent()
+
+
 def current_traceparent() -> str:
-    """The span under way, as a run or a batch will remember it; empty without one."""
+    """The span under way, as W3C spells it; empty without one."""
     carrier: dict[str, str] = {}
     propagate.inject(carrier)
     return carrier.get("traceparent", "")
@@ -131,7 +139,8 @@ def append(
         )
     )
     if "status" in changes and RunStatus(changes["status"]).has_ended:
-        reviews.close(connection, run_id)
+        asked = reviews.close(connection, run_id)
+        written = [_with_waits(event, asked) for event in written]
         status = RunStatus(changes["status"]).value
         figures.observe(connection, [Observation(RUNS_ENDED, (status,), trace_id=head.trace_id)])
     return written
@@ -142,6 +151,16 @@ class AppendedEvent(Event):
 
     flow_run_id: Annotated[str, Field(exclude=True)] = ""
     """For Prefect's feed alone: the journal does not keep it, a run may get another one."""
+    traceparent: Annotated[str, Field(exclude=True)] = ""
+    given_up: Annotated[tuple[Review, ...], Field(exclude=True)] = ()
+    """The requests that were open when this event ended the run."""
+
+
+def _with_waits(event: Event, asked: Sequence[Review]) -> Event:
+    """The event, with the open requests of the run if it is the one that has ended the run."""
+    if event.type not in TERMINAL:
+        return event
+    return event.model_copy(update={"given_up": tuple(asked)})
 
 
 @dataclass(frozen=True)
@@ -228,6 +247,7 @@ def _event(head: Head, progress: float, draft: Draft) -> AppendedEvent:
         id=head.last_id + 1,
         run_id=head.run_id,
         flow_run_id=head.flow_run_id,
+        traceparent=head.traceparent,
         ts=now(),
         type=draft.type,
         phase=draft.phase,
@@ -309,6 +329,13 @@ def find(connection: sa.Connection, run_id: str, number: int) -> Event:
     if body is None:
         raise RecordNotFoundError(f"run {run_id} has no event {number}")
     return Event.model_validate_json(body)
+
+
+def find_by_key(connection: sa.Connection, run_id: str, key: str) -> Event | None:
+    """The event of this name in the journal of a run or a batch."""
+    this = (tables.events.c.run_id == run_id) & (tables.events.c.key == key)
+    body = connection.execute(sa.select(tables.events.c.body).where(this)).scalar_one_or_none()
+    return None if body is None else Event.model_validate_json(body)
 
 
 def heads(connection: sa.Connection, ids: Iterable[str]) -> dict[str, int]:

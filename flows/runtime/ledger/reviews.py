@@ -306,11 +306,13 @@ def reject(connection: sa.Connection, review: Review, why: str) -> None:
         )
 
 
-def close(connection: sa.Connection, run_id: str) -> None:
-    """Close what a run still asks: it has ended."""
-    connection.execute(
-        reviews.update().where(reviews.c.run_id == run_id, _OPEN).values(status=ReviewStatus.CLOSED)
-    )
+def close(connection: sa.Connection, run_id: str) -> list[Review]:
+    """Close what a run still asks: it has ended. Returns what it asked, as it was."""
+    asked = open_of(connection, [run_id])
+    if asked:
+        this = (reviews.c.run_id == run_id) & _OPEN
+        connection.execute(reviews.update().where(this).values(status=ReviewStatus.CLOSED))
+    return asked
 
 
 def mark_delivered(connection: sa.Connection, review: Review) -> None:

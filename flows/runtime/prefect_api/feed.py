@@ -17,6 +17,7 @@ from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
 
 from data.contracts.events import Event, EventType
+from flows.runtime.host.wait_span import draw_wait
 from flows.runtime.ledger.journal import AppendedEvent
 
 RUN_OFFERED = (
@@ -61,6 +62,8 @@ class Signal:
 def publish(events: Iterable[Event]) -> None:
     """Tell Prefect's event feed what one transaction wrote; this wakes every follower of its runs.
 
+    A wait for a person that the transaction has ended, because the run has ended, is drawn here.
+
     An event that automations may wait for by name (a person is waited for, reminded, has answered;
     a run has ended) is always told. Of the others the last one of each run is enough: the followers
     read all of them from the journal. An event that the feed loses is read there a second later.
@@ -68,6 +71,9 @@ def publish(events: Iterable[Event]) -> None:
     events = list(events)
     last = {event.run_id: event for event in events}
     for event in events:
+        if isinstance(event, AppendedEvent):
+            for review in event.given_up:
+                draw_wait(event.traceparent, review, event.ts)
         if event.type not in _PROGRESS or event is last[event.run_id]:
             _tell(event)
 

@@ -12,9 +12,11 @@ import sqlalchemy as sa
 
 from data.contracts.errors import LeaseLostError, RecordNotFoundError
 from data.contracts.events import TERMINAL, Event, EventStatus, EventType
+from data.contracts.review import ReviewRequest, Role
 from data.contracts.runs import RunStatus
-from flows.runtime.ledger import journal, leases, runs
+from flows.runtime.ledger import journal, leases, reviews, runs
 from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.journal import AppendedEvent
 from flows.runtime.ledger.tables import events as entries
 from flows.runtime.prefect_api import feed
 from tests.flows.runtime.entries import RUN, a_claimed_run, a_run, draft
@@ -197,6 +199,29 @@ def test_the_status_follows_from_the_type(type: EventType) -> None:
     assert (status is EventStatus.WAITING) == (type in waits)
     assert (status is EventStatus.ERROR) == (type in bad)
     assert (status is EventStatus.DONE) == (type in TERMINAL - bad)
+
+
+@pytest.mark.parametrize(
+    ("type", "status"),
+    [
+        (EventType.RUN_FAILED, RunStatus.FAILED),
+        (EventType.RUN_CANCELLED, RunStatus.CANCELLED),
+        (EventType.RUN_COMPLETED, RunStatus.COMPLETED),
+    ],
+)
+async def test_the_end_of_a_run_carries_the_request_that_it_gives_up(
+    any_ledger: Ledger, type: EventType, status: RunStatus
+) -> None:
+    await a_run(any_ledger)
+    request = ReviewRequest(role=Role.UNDERWRITER, title="t", summary="s")
+    review = await any_ledger.write(reviews.ask, RUN, "manager", 1, request)
+
+    drafts = [draft("a"), draft("end", type=type)]
+    written = await any_ledger.write(journal.append, RUN, drafts, status=status)
+
+    told, ended = (event for event in written if isinstance(event, AppendedEvent))
+    assert (told.given_up, ended.given_up) == ((), (review,))
+    assert "given_up" not in ended.model_dump_json()
 
 
 async def test_an_event_told_to_prefect_twice_is_known_as_one(

@@ -26,6 +26,7 @@ PURE = {
     "database.shared_ledger",
     "journal.current_trace",
     "journal.current_traceparent",
+    "journal.promised_traceparent",
     "journal.draft_event",
     "json_patch.json_patch",
     "json_patch.summarize_patch",
