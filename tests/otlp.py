@@ -34,6 +34,7 @@ class SeenSpan:
     attributes: dict[str, Any]
     links: tuple[str, ...]
     """Trace ids of linked spans."""
+    linked_spans: tuple[str, ...] = ()
     events: tuple[tuple[str, dict[str, Any]], ...] = ()
     error: str = ""
     """What the status says; empty unless it is an error."""
@@ -63,9 +64,16 @@ class Receiver:
         raise AssertionError(f"no span '{name}' came; there are {names}")
 
     def whole_tree(
-        self, trace_id: str, executions: int, seconds: float = 20.0, above: str = ""
+        self,
+        trace_id: str,
+        executions: int,
+        seconds: float = 20.0,
+        *,
+        above: str = "",
+        root: str = "POST /runs",
+        execution: str = "invoke_workflow underwrite",
     ) -> list[SeenSpan]:
-        """The spans of a trace, once so many executions of a run are in it.
+        """The spans of a trace, once so many executions of a run, or drivers of a batch, are in it.
 
         Requires one root, every parent there, each id once, and no span that ends before it began.
         The root's own parent is `above`, the span of a caller.
@@ -73,7 +81,7 @@ class Receiver:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             spans = self.trace(trace_id)
-            done = [span for span in spans if span.name.startswith("invoke_workflow")]
+            done = [span for span in spans if span.name == execution]
             if len(done) >= executions and any(span.parent_id == above for span in spans):
                 break
             time.sleep(0.1)
@@ -81,11 +89,11 @@ class Receiver:
         spans = self.trace(trace_id)
         ids = [span.span_id for span in spans]
         assert sorted(set(ids)) == sorted(ids), "a span came twice"
-        assert [span.name for span in spans if span.parent_id == above] == ["POST /runs"]
+        assert [span.name for span in spans if span.parent_id == above] == [root]
         orphans = {span.name for span in spans if span.parent_id not in {above, *ids}}
         assert not orphans, f"these spans have no parent: {orphans}"
         assert all(span.began <= span.ended for span in spans)
-        assert len(self.named(trace_id, "invoke_workflow underwrite")) == executions
+        assert len(self.named(trace_id, execution)) == executions
         return spans
 
     def named(self, trace_id: str, name: str) -> list[SeenSpan]:
@@ -154,6 +162,7 @@ def _spans(request: ExportTraceServiceRequest) -> Iterator[SeenSpan]:
                     ended=span.end_time_unix_nano,
                     attributes=_plain(span.attributes),
                     links=tuple(link.trace_id.hex() for link in span.links),
+                    linked_spans=tuple(link.span_id.hex() for link in span.links),
                     events=tuple((event.name, _plain(event.attributes)) for event in span.events),
                     error=_error(span.status),
                 )

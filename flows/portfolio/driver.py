@@ -14,32 +14,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from data.contracts.errors import (
     CreditDeskError,
     LeaseLostError,
     RecordCorruptError,
     UnavailableError,
+    WorkflowError,
+    as_desk_error,
 )
 from data.contracts.events import EventType
 from data.contracts.portfolio import PortfolioIndex
-from data.contracts.runs import Failure
+from data.contracts.runs import Failure, RunStatus
 from data.settings import Settings
 from flows.portfolio.chunk import underwrite_chunk
+from flows.portfolio.chunk_task import RETRIES, RETRY_SECONDS, execute_chunk
 from flows.rulebook import current_rulebook
+from flows.runtime.execution.batch_spans import disown_driver, driver_span
 from flows.runtime.execution.desk import this_desk
-from flows.runtime.execution.task_engine import on_a_processor, open_engine
+from flows.runtime.execution.task_engine import open_engine
 from flows.runtime.execution.window import Window, run_in_window
 from flows.runtime.ledger import batch_driver, batch_ends, batches, chunks, pinned, referrals
 from flows.runtime.ledger.batches import Batch
 from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.journal import current_traceparent
 from flows.runtime.prefect_api.feed import publish
+from flows.runtime.worker import lost_spans
 from tools.portfolio.reader import index_portfolio
+from tools.spans import note_failure
 
-_RETRIES = 2
-_RETRY_SECONDS = [1.0, 10.0]
 _TELL_SECONDS = 1.0
 """An event of progress comes not more often than that."""
 
@@ -52,31 +54,21 @@ class Board(Protocol):
     def show(self, progress: float) -> None: ...
 
 
-@task(
-    name="chunk",
-    task_run_name="chunk {chunk[number]}",
-    retries=_RETRIES,
-    retry_delay_seconds=_RETRY_SECONDS,
-    persist_result=False,
-    cache_policy=NO_CACHE,
-)
-def execute_chunk(batch_id: str, path: str, chunk: Mapping[str, Any]) -> str:
-    """One chunk as a task: the place of its rows goes in, a word comes out."""
-    return on_a_processor(underwrite_chunk, batch_id, path, chunk)
-
-
-def drive(settings: Settings, batch_id: str, flow_run_id: str, board: Board) -> Window:
+def drive(chosen: Settings, batch_id: str, flow_run_id: str, board: Board) -> Window:
     """Execute what is left of a batch, to its end or until it is asked to stop.
 
     Raises UnavailableError when ledger or engine are out of reach: another driver goes on later.
     Every other error of the file or the desk is written down as the end of the batch.
     """
     ledger, outcome = this_desk().ledger, Window()
+    with ledger.reading() as connection:
+        batch = batches.find(connection, batch_id)
     try:
-        with _failing(ledger, batch_id, flow_run_id):
-            started = _Drive.begin(settings, ledger, batch_id, flow_run_id, board)
+        with driver_span(chosen, batch, flow_run_id), _failing(ledger, batch_id, flow_run_id):
+            started = _Drive.begin(chosen, ledger, batch_id, flow_run_id, board)
             if started is not None:
-                outcome = started.execute()
+                with started.noting_interruption():
+                    outcome = started.execute()
     except LeaseLostError as error:
         log.info("%s", error)
     return outcome
@@ -97,6 +89,7 @@ def _fail(ledger: Ledger, batch_id: str, flow_run_id: str, failure: Failure) -> 
     body = failure.model_dump(mode="json")
     with ledger.writing() as connection:
         written = batch_ends.fail(connection, batch_id, body, driver=flow_run_id)
+    note_failure(failure.code, failure.message)
     publish(written)
 
 
@@ -112,6 +105,8 @@ class _Drive:
     """The chunks that were finished before."""
     rows_done: int
     board: Board
+    lost: Batch | None
+    """The batch as the driver before this one left it, if that one was lost."""
 
     def __post_init__(self) -> None:
         self._began = time.monotonic()
@@ -135,32 +130,68 @@ class _Drive:
             plan = batches.plan(connection, batch_id)
             written = batch_driver.events_after(connection, batch_id, before)
         publish(written)
-        if not plan:
-            plan = _index(settings, ledger, batch)
-            with ledger.reading() as connection:
-                batch = batches.find(connection, batch_id)
-        return cls(settings, ledger, batch, plan, found, rows, board)
+        lost = known if known.status is RunStatus.RUNNING else None
+        return cls(settings, ledger, batch, plan, found, rows, board, lost)
+
+    @contextmanager
+    def noting_interruption(self) -> Iterator[None]:
+        """Give the batch back when an error ends this driver and not the batch.
+
+        While that cannot be written, the next driver finds this one lost, and draws its span.
+        """
+        try:
+            yield
+        except Exception as error:
+            known = as_desk_error(error, WorkflowError)
+            if known is not error or isinstance(error, UnavailableError):
+                self._interrupt(known)
+            raise
+
+    def _interrupt(self, error: CreditDeskError) -> None:
+        batch_id, start = self.batch.batch_id, self.batch.starts
+        try:
+            with self.ledger.writing() as connection:
+                written = batch_driver.interrupt(connection, batch_id, start, error)
+            publish(written)
+        except (UnavailableError, LeaseLostError):
+            disown_driver()
 
     def execute(self) -> Window:
         """Hand out the chunks that are not finished, then write how the batch goes on."""
+        self._prepare()
         left = [chunk for chunk in self.plan if chunk["number"] not in self.found]
         outcome = Window()
         if left:
-            tries = 1 + _RETRIES
+            tries = 1 + RETRIES
             with open_engine(self.settings, len(left), underwrite_chunk.__module__) as engine:
                 outcome = run_in_window(
                     engine,
                     execute_chunk,
                     [self._call(chunk) for chunk in left],
-                    stall_seconds=self.settings.batch_chunk_seconds * tries + sum(_RETRY_SECONDS),
+                    stall_seconds=self.settings.batch_chunk_seconds * tries + sum(RETRY_SECONDS),
                     on_end=self._ended,
                     shall_stop=lambda: self._shall_stop,
                 )
         self._finish()
         return outcome
 
+    def _prepare(self) -> None:
+        """Draw what a lost driver did, and index the file unless that was done."""
+        if self.lost is not None:
+            with self.ledger.reading() as connection:
+                lost_spans.draw_driver(connection, self.lost)
+        if not self.plan:
+            self.plan = _index(self.settings, self.ledger, self.batch)
+            with self.ledger.reading() as connection:
+                self.batch = batches.find(connection, self.batch.batch_id)
+
     def _call(self, chunk: dict[str, Any]) -> dict[str, Any]:
-        return {"batch_id": self.batch.batch_id, "path": self.batch.path, "chunk": chunk}
+        return {
+            "batch_id": self.batch.batch_id,
+            "path": self.batch.path,
+            "chunk": chunk,
+            "traceparent": current_traceparent(),
+        }
 
     def _ended(self, call: Mapping[str, Any], is_good: bool) -> None:
         """Tell of an end, unless that was done a moment ago; see whether to stop."""

@@ -18,7 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
+from opentelemetry import trace
+from opentelemetry.context import Context
 
+from data import traces
 from data.contracts.base import Contract, Moment, Sha256
 from data.contracts.batch import BatchSummary
 from data.contracts.errors import RecordNotFoundError
@@ -31,12 +34,13 @@ from flows.portfolio.files import write_lines, write_results
 from flows.runtime.ledger import batches
 from flows.runtime.ledger.batches import Batch
 from flows.runtime.ledger.database import Ledger
-from flows.runtime.ledger.journal import current_traceparent
+from flows.runtime.ledger.journal import promised_traceparent
 
 QUIET_SECONDS = 5.0
 """A file that changed so lately may still be written to."""
 MANIFEST = "manifest.json"
 
+_tracer = trace.get_tracer("credit_desk.runtime")
 log = logging.getLogger(__name__)
 
 
@@ -78,7 +82,10 @@ async def enter_files(settings: Settings, ledger: Ledger, flow_run_id: str) -> l
         except OSError as error:
             _log_skipped(path, error)
             continue
-        batch = await ledger.write(_enter, path, sha256, placed_at, flow_run_id)
+        # The root of the batch's trace is sent now: the job that drives it may be killed.
+        with _tracer.start_as_current_span("take from inbox", Context()) as root:
+            batch = await ledger.write(_enter, path, sha256, placed_at, flow_run_id)
+            root.set_attribute(traces.CONVERSATION_ID, batch.batch_id)
         if batch.flow_run_id == flow_run_id or batch.status not in batches.DRIVEN:
             found.append(FoundFile(path, sha256, batch.batch_id))
     return found
@@ -101,7 +108,7 @@ def _enter(
         path=str(path),
         file_name=shown_name(path.name),
         is_copy=False,
-        traceparent=current_traceparent(),
+        traceparent=promised_traceparent(),
         submitted_by=Person(name="inbox"),
         flow_run_id=flow_run_id,
     )

@@ -11,7 +11,9 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import sqlalchemy as sa
+from opentelemetry import trace
 
+from data import traces
 from data.contracts.batch import BatchPage, BatchSummary, StartBatch
 from data.contracts.errors import (
     ConflictError,
@@ -30,7 +32,7 @@ from flows.runtime.host.private_file import private_file
 from flows.runtime.ledger import batch_ends, chunks
 from flows.runtime.ledger import batches as register
 from flows.runtime.ledger.database import Ledger
-from flows.runtime.ledger.journal import current_traceparent
+from flows.runtime.ledger.journal import promised_traceparent
 from flows.service import cleared, summaries
 from flows.service.requests import Caller
 
@@ -62,12 +64,13 @@ def enter(connection: sa.Connection, file: PortfolioFile, caller: Caller) -> tup
         file_name=file.name,
         is_copy=file.is_copy,
         submitted_by=caller.person,
-        traceparent=current_traceparent(),
+        traceparent=promised_traceparent(),
     )
     is_read = batch.status in register.DRIVEN and batch.path == str(file.path)
     if file.is_copy and not is_read:
         # Under the lock of the batch: its driver cannot come to the end meanwhile.
         file.path.unlink(missing_ok=True)
+    trace.get_current_span().set_attribute(traces.CONVERSATION_ID, batch.batch_id)
     return batch.batch_id, is_new
 
 

@@ -14,6 +14,7 @@ from prefect.settings import get_current_settings
 
 from flows.runtime.prefect_api.client import FlowRun, State, prefect_client
 from flows.runtime.prefect_api.deployments import Deployment
+from tools.spans import note_failure
 
 log = logging.getLogger(__name__)
 
@@ -57,13 +58,15 @@ async def execute(
 async def execute_job(flow_run_id: UUID, deployment: Deployment) -> None:
     """Execute the run of a scheduled job to its end, in this process.
 
-    The flow's own errors are told to Prefect, not raised.
+    The flow's own errors are told to Prefect and in the current span, not raised.
     """
     async with prefect_client() as client:
         flow_run = await client.read_flow_run(flow_run_id)
-    await run_flow_async(
+    ended: State[Any] | None = await run_flow_async(
         deployment.load(),
         flow_run=flow_run,
         parameters=flow_run.parameters,
         return_type="state",
     )
+    if ended is not None and (ended.is_failed() or ended.is_crashed()):
+        note_failure("job_failed", f"the job ended as {ended.name}")

@@ -20,8 +20,6 @@ _SERVER_PASSWORD, _CLIENT_PASSWORD = "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_
 _KEPT_IN_PREFECT_SECONDS = 30 * 24 * 3600
 """How long Prefect keeps a run after its end; its page in the UI is gone then."""
 _SERVICES = "PREFECT_SERVER_SERVICES_"
-ORCHESTRATION_SPANS = "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY"
-"""Whether Prefect opens spans for the flow runs and task runs of its engine."""
 _QUIET = {
     # By default Prefect writes every state of a task in a transaction of its own, and works on it
     # for half a minute after a burst of runs. It makes a whole number of the interval.
@@ -108,8 +106,9 @@ def prefect_environment(settings: Settings) -> dict[str, str]:
         # By default Prefect keeps flow runs for ever, a megabyte each. The ledger has what counts.
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(_KEPT_IN_PREFECT_SECONDS),
-        # The desk opens the span of an execution itself (`execution_span`).
-        ORCHESTRATION_SPANS: "false",
+        # The desk opens the spans of its flow runs and task runs itself (`execution_span`,
+        # `batch_spans`).
+        "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
         "PREFECT_LOGGING_LEVEL": "WARNING",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",

@@ -1,7 +1,9 @@
 """What the driver of a batch writes.
 
 Each start of a driver raises `starts` by one, and every write of a driver names its start: a driver
-that was given up, and comes back, writes nothing.
+that was given up, and comes back, writes nothing. A batch is `running` exactly while it has a
+driver: the end of a driver that comes to one sets another status. One that is `running` when the
+next driver begins had a driver that was lost.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from data.contracts.errors import LeaseLostError
+from data.contracts.errors import CreditDeskError, LeaseLostError
 from data.contracts.events import Event, EventType
 from data.contracts.runs import RunStatus
 from flows.runtime.ledger import batches, journal, tables
@@ -26,21 +28,66 @@ Plan = Sequence[Mapping[str, Any]]
 
 def begin(connection: sa.Connection, batch_id: str, flow_run_id: str, taken_over: int) -> Batch:
     """Start to drive a batch; every later write of this driver names `starts`."""
+    note_loss(connection, batch_id)
     known = batches.find(connection, batch_id, lock=True)
     starts = known.starts + 1
-    type_ = EventType.RUN_RESUMED if known.starts else EventType.RUN_STARTED
+    type_ = _begin_type(starts)
     message = f"Takes over {taken_over} finished chunks" if known.starts else "Batch started"
     meta = {"start": starts, "taken_over": taken_over}
     batches.append(
         connection,
         known,
-        [batches.draft(known, type_, message, meta, key=f"{type_}/{starts}")],
+        [batches.draft(known, type_, message, meta, key=_begin_key(starts))],
         status=RunStatus.RUNNING,
         starts=starts,
         taken_over=taken_over,
         flow_run_id=flow_run_id,
     )
     return batches.find(connection, batch_id)
+
+
+def note_loss(connection: sa.Connection, batch_id: str) -> list[Event]:
+    """Tell that the driver of a batch was lost; empty when there was none, or it came to an end."""
+    known = batches.find(connection, batch_id, lock=True)
+    if known.status is not RunStatus.RUNNING:
+        return []
+    lost = batches.draft(
+        known,
+        EventType.ERROR,
+        "The driver was lost",
+        {"code": "worker_lost", "start": known.starts},
+        key=f"lost/{known.starts}",
+    )
+    return batches.append(connection, known, [lost])
+
+
+def begin_of(connection: sa.Connection, batch: Batch) -> Event | None:
+    """The event by which the latest driver of a batch told of its start."""
+    return journal.find_by_key(connection, batch.batch_id, _begin_key(batch.starts))
+
+
+def _begin_key(start: int) -> str:
+    return f"{_begin_type(start)}/{start}"
+
+
+def _begin_type(start: int) -> EventType:
+    return EventType.RUN_RESUMED if start > 1 else EventType.RUN_STARTED
+
+
+def interrupt(
+    connection: sa.Connection, batch_id: str, start: int, error: CreditDeskError
+) -> list[Event]:
+    """End this driver because of an error that the next one may do without."""
+    return tell(
+        connection,
+        batch_id,
+        start,
+        EventType.ERROR,
+        f"Interrupted: {error.message}; goes on with the chunks that are left",
+        {"code": error.code, "start": start},
+        key=f"interrupted/{start}",
+        status=RunStatus.QUEUED,
+    )
 
 
 def keep_plan(

@@ -242,7 +242,9 @@ def draft(
     key: str,
     progress: float = 0.0,
 ) -> Draft:
+    """An event in the trace of a batch, and in the name of the current span where that is in it."""
     phase = "reviews" if batch.status is RunStatus.WAITING else "chunks"
+    trace_id, span_id = journal.current_trace()
     return Draft(
         key=key,
         type=type_,
@@ -252,5 +254,5 @@ def draft(
         step_progress=progress if phase == "chunks" else 0.0,
         meta=dict(meta or {}),
         trace_id=batch.trace_id,
-        span_id="0" * 16 if batch.trace_id else "",
+        span_id=span_id if trace_id == batch.trace_id else "0" * 16,
     )

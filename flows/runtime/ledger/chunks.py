@@ -9,6 +9,7 @@ application is the claim in the table of decisions.
 from __future__ import annotations
 
 import hashlib
+import json
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from uuid import UUID, uuid5
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from data.contracts.batch import LineStatus
 from data.contracts.errors import ConflictError
 from data.contracts.runs import RunStatus
 from data.metrics import DECISIONS
@@ -31,6 +33,7 @@ from flows.runtime.ledger.runs import RunRef
 from flows.runtime.ledger.tables import applications, batch_chunks, batch_referrals, decisions
 
 _NAMESPACE = UUID("7b1f0a34-0d5e-4f0b-9a7e-3f8f7b0c2d11")
+_FAILED = LineStatus.FAILED.value
 
 
 @dataclass(frozen=True)
@@ -223,6 +226,16 @@ def written_at(connection: sa.Connection, batch_id: str, number: int) -> str:
     """When a finished chunk was written."""
     query = sa.select(batch_chunks.c.written_at).where(_is(batch_id, number))
     return str(connection.execute(query).scalar_one())
+
+
+def failures(connection: sa.Connection, batch_id: str, number: int) -> list[dict[str, Any]]:
+    """The lines of a finished chunk that say that the desk could not underwrite an application."""
+    this = (batch_chunks.c.batch_id == batch_id) & (batch_chunks.c.number == number)
+    counted = connection.execute(sa.select(batch_chunks.c.totals).where(this)).scalar_one()
+    if not counted.get("statuses", {}).get(_FAILED):
+        return []  # nearly always: the lines need not be unpacked
+    parsed = (json.loads(line) for line in lines(connection, batch_id, number))
+    return [line for line in parsed if line["status"] == _FAILED]
 
 
 def _read(

@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
 
+from data import traces
 from data.contracts.events import Event, EventType
 from data.contracts.runs import Failure, RunStatus
 from data.settings import Settings
@@ -22,6 +24,7 @@ from flows.runtime.checkpoints import checkpoint as checkpoints
 from flows.runtime.checkpoints.checkpoint import Checkpoint
 from flows.runtime.checkpoints.store import CheckpointStore, Stored
 from flows.runtime.ledger import (
+    batch_driver,
     batch_ends,
     batches,
     checkpoint_index,
@@ -34,11 +37,12 @@ from flows.runtime.ledger import (
 )
 from flows.runtime.ledger.batches import Batch
 from flows.runtime.ledger.database import Ledger
-from flows.runtime.ledger.journal import Draft, current_traceparent
+from flows.runtime.ledger.journal import Draft, promised_traceparent
 from flows.runtime.ledger.referrals import PendingReferral
 from flows.runtime.prefect_api import deployments, feed, states
 from flows.runtime.prefect_api.client import PrefectClient
 from flows.runtime.prefect_api.launch import batch_name, launch, launch_batch
+from flows.runtime.worker import lost_spans
 
 DEPLOYMENT = "batch"
 """The name in `prefect.yaml` of the job that drives a batch."""
@@ -103,7 +107,7 @@ async def _has_driver(client: PrefectClient, ledger: Ledger, batch: Batch) -> bo
     if state is not None and not state.is_final():
         return True
     if batch.cancel_requested or (state is not None and state.is_cancelled()):
-        feed.publish(await ledger.write(batch_ends.stop, batch.batch_id))
+        await _end_without_driver(ledger, batch, batch_ends.stop)
         return True
     # One that ended before it began has not counted its start.
     starts = await states.count_named(client, batch_name(batch.batch_id)) if state else 0
@@ -111,9 +115,24 @@ async def _has_driver(client: PrefectClient, ledger: Ledger, batch: Batch) -> bo
         message = f"given up after {max(batch.starts, starts)} starts"
         given_up = Failure(code="given_up", message=message)
         body = given_up.model_dump(mode="json")
-        feed.publish(await ledger.write(batch_ends.fail, batch.batch_id, body))
+        await _end_without_driver(ledger, batch, batch_ends.fail, body)
         return True
     return False
+
+
+async def _end_without_driver(
+    ledger: Ledger, batch: Batch, end: Callable[..., list[Event]], *arguments: Any
+) -> None:
+    """End a batch whose driver was lost, and draw that driver's span."""
+
+    def write(connection: sa.Connection) -> tuple[list[Event], list[Event]]:
+        lost = batch_driver.note_loss(connection, batch.batch_id)
+        return lost, end(connection, batch.batch_id, *arguments)
+
+    lost, ended = await ledger.write(write)
+    feed.publish(lost + ended)
+    if lost:
+        await ledger.read(lost_spans.draw_driver, batch)
 
 
 def _settle(connection: sa.Connection, batch_id: str) -> list[Event]:
@@ -136,7 +155,7 @@ async def _open_next(ledger: Ledger, settings: Settings, batch: Batch) -> list[s
             saved = _of_the_run(referral)
             key = checkpoint_index.storage_key(saved.run_id, saved.label, saved.version, epoch=0)
             stored = await store.put(key, saved.model_dump(mode="json"))
-            with _in_a_trace_of_its_own(batch):
+            with _in_a_trace_of_its_own(batch, saved.run_id):
                 opened = await ledger.write(
                     _open, settings.batch_open_reviews, batch, referral, saved, key, stored
                 )
@@ -152,12 +171,17 @@ def _of_the_run(referral: PendingReferral) -> Checkpoint:
 
 
 @contextmanager
-def _in_a_trace_of_its_own(batch: Batch) -> Iterator[None]:
-    """A trace for one case, which leads to the trace of the batch."""
-    of_batch = trace.get_current_span(propagate.extract({"traceparent": batch.traceparent}))
-    links = [trace.Link(of_batch.get_span_context())] if batch.traceparent else []
-    with _tracer.start_as_current_span("open review", context=Context(), links=links):
-        yield
+def _in_a_trace_of_its_own(batch: Batch, run_id: str) -> Iterator[None]:
+    """A trace for one case, and a span in the batch's trace: each leads to the other."""
+    of_batch = propagate.extract({"traceparent": batch.traceparent})
+    names = {traces.CONVERSATION_ID: batch.batch_id}, {traces.CONVERSATION_ID: run_id}
+    with _tracer.start_as_current_span("refer case", of_batch, attributes=names[0]) as here:
+        back = [trace.Link(here.get_span_context())]
+        with _tracer.start_as_current_span(
+            "open review", Context(), attributes=names[1], links=back
+        ) as there:
+            here.add_link(there.get_span_context())
+            yield
 
 
 def _open(
@@ -191,7 +215,7 @@ def _open(
         workflow_version=saved.workflow_version,
         versions=saved.versions,
         state=saved.state,
-        traceparent=current_traceparent(),
+        traceparent=promised_traceparent(),
         submitted_by=batch.submitted_by,
         submitted_by_principal=batch.submitted_by_principal,
     )

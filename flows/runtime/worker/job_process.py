@@ -14,9 +14,13 @@ import os
 import sys
 from uuid import UUID
 
+from opentelemetry import trace
+
+from data import traces
 from data.settings import settings
 from flows.runtime.host import parent_pipe
-from flows.runtime.host.environment import ORCHESTRATION_SPANS, apply_prefect_environment
+from flows.runtime.host.environment import apply_prefect_environment
+from tools.spans import current_span
 
 FLOW_RUN_ID = "PREFECT__FLOW_RUN_ID"
 """Prefect's own name for it: its loggers read it too."""
@@ -32,7 +36,9 @@ def execute(flow_run_id: UUID, name: str) -> None:
 
     chosen = settings()
     telemetry.setup("job", chosen)
-    asyncio.run(execute_job(flow_run_id, declared_as(chosen.prefect_yaml, name)))
+    about = {traces.PREFECT_RUN_TYPE: "flow", traces.PREFECT_RUN_ID: str(flow_run_id)}
+    with current_span(trace.get_tracer("credit_desk.runtime"), f"job {name}", lambda: about):
+        asyncio.run(execute_job(flow_run_id, declared_as(chosen.prefect_yaml, name)))
     telemetry.flush()
 
 
@@ -44,7 +50,6 @@ def main() -> None:
     if not flow_run_id or not name:
         sys.exit(f"{FLOW_RUN_ID} has to name the flow run, and {DEPLOYMENT} its deployment")
     apply_prefect_environment(settings())  # before anything imports Prefect
-    os.environ[ORCHESTRATION_SPANS] = "true"  # a job has no spans but those of its flow and tasks
     execute(UUID(flow_run_id), name)
 
 

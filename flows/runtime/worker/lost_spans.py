@@ -1,4 +1,4 @@
-"""The spans of an execution whose worker was lost, drawn from the journal.
+"""The spans of an execution whose worker was lost, and of a batch's driver, drawn from the journal.
 
 A killed worker has sent no span of what it was executing (`run_spans`). The journal tells what the
 execution had begun, when, and under which span: these spans are made here, with the ids that the
@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
+import sqlalchemy as sa
 from opentelemetry import propagate, trace
 from opentelemetry.context import get_current
 
 from data import traces
 from data.contracts.events import Event, EventType
 from flows.runtime.host.run_spans import as_span, spans_of
-from flows.runtime.ledger import journal
+from flows.runtime.ledger import batch_driver, journal
+from flows.runtime.ledger.batches import Batch
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.runs import RunRef
 
@@ -46,7 +48,15 @@ async def draw(ledger: Ledger, run: RunRef) -> None:
     bodies = await ledger.read(journal.read, run.run_id, limit=_MAX_EVENTS)
     events = [Event.model_validate_json(body) for body in bodies]
     with spans_of(run.run_id):
-        _send(run, spans_told(events, run.lease_epoch))
+        _send(run.traceparent, spans_told(events, run.lease_epoch))
+
+
+def draw_driver(connection: sa.Connection, batch: Batch) -> None:
+    """Send the span of a driver that was lost; the spans of its chunks are below it already."""
+    began = batch_driver.begin_of(connection, batch)
+    if began is not None and batch.traceparent:
+        with spans_of(batch.batch_id):
+            _send(batch.traceparent, [LostSpan(began.span_id, "", traces.BATCH, began, None)])
 
 
 def spans_told(events: Sequence[Event], epoch: int) -> list[LostSpan]:
@@ -97,10 +107,10 @@ def _span(event: Event, parent: Event, name: str, ended: Event | None) -> LostSp
     return LostSpan(event.span_id, parent.span_id, name, event, ended)
 
 
-def _send(run: RunRef, spans: Sequence[LostSpan]) -> None:
+def _send(traceparent: str, spans: Sequence[LostSpan]) -> None:
     """Make the spans: all are open inside the first one, so that they are sent together."""
     noticed = time.time_ns()
-    request = propagate.extract({"traceparent": run.traceparent}, get_current())
+    request = propagate.extract({"traceparent": traceparent}, get_current())
     made: dict[str, trace.Span] = {}
     for lost in spans:
         parent = made.get(lost.parent_id)
@@ -117,9 +127,9 @@ def _send(run: RunRef, spans: Sequence[LostSpan]) -> None:
 
 def _attributes(lost: LostSpan) -> dict[str, str | bool]:
     about: dict[str, str | bool] = {} if lost.ended else {traces.LOST: True}
-    if not lost.parent_id:
+    if not lost.parent_id and "workflow" in lost.began.meta:  # a batch's driver is no workflow
         about[traces.OPERATION] = traces.INVOKE_WORKFLOW
-        about[traces.WORKFLOW_NAME] = lost.began.meta.get("workflow", "")
+        about[traces.WORKFLOW_NAME] = lost.began.meta["workflow"]
     return about
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from data.contracts.errors import LeaseLostError, RecordNotFoundError
+from data.contracts.errors import LeaseLostError, RecordNotFoundError, UnavailableError
 from data.contracts.events import Event, EventType
 from data.contracts.review import Person
 from data.contracts.runs import RunStatus
@@ -91,10 +91,29 @@ async def test_a_driver_that_was_replaced_writes_nothing(any_ledger: Ledger) -> 
     events = await told(any_ledger, batch)
     assert [(event.id, event.type) for event in events] == [
         (1, EventType.RUN_STARTED),
-        (2, EventType.RUN_RESUMED),
-        (3, EventType.BATCH_PROGRESS),
+        (2, EventType.ERROR),
+        (3, EventType.RUN_RESUMED),
+        (4, EventType.BATCH_PROGRESS),
     ]
     assert (await any_ledger.read(batches.find, batch.batch_id)).progress == 0.5
+
+
+async def test_a_driver_is_told_as_lost_unless_it_came_to_an_end(any_ledger: Ledger) -> None:
+    batch, _ = await registered(any_ledger)
+    first = await begin(any_ledger, batch)
+    outage = UnavailableError("the engine is away")
+    await any_ledger.write(batch_driver.interrupt, batch.batch_id, first.starts, outage)
+    queued = await any_ledger.read(batches.find, batch.batch_id)
+    await begin(any_ledger, batch)
+    await begin(any_ledger, batch)
+
+    lost = await any_ledger.write(batch_driver.note_loss, batch.batch_id)
+    events = await told(any_ledger, batch)
+
+    assert queued.status is RunStatus.QUEUED
+    assert [event.meta["start"] for event in lost] == [3]
+    errors = [(e.meta["code"], e.meta["start"]) for e in events if e.type is EventType.ERROR]
+    assert errors == [("unavailable", 1), ("worker_lost", 2), ("worker_lost", 3)]
 
 
 async def test_a_batch_without_a_driver_stops_at_once_and_one_with_a_driver_is_asked(
