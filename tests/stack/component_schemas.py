@@ -33,12 +33,6 @@ CONTRIB: dict[str, dict[str, Schema]] = {
             *("check_interval", "limit_mib", "spike_limit_mib"),
             *("limit_percentage", "spike_limit_percentage"),
         ),
-        "transform": {
-            "error_mode": None,
-            "trace_statements": [None],
-            "metric_statements": [None],
-            "log_statements": [None],
-        },
     },
     "connectors": {
         "spanmetrics": {
