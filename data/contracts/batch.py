@@ -173,7 +173,8 @@ class BatchSummary(Contract):
     created_at: Moment
     updated_at: Moment
     links: dict[str, str] = Field(default_factory=dict)
-    """Absolute URLs of its events, decisions, rejects, trace and of its run in Prefect."""
+    """Absolute URLs of its events, decisions, rejects, trace and of its run in Prefect. In the one
+    called `span`, put an event's `span_id` in the place of `{span_id}`."""
 
 
 class BatchPage(Contract):

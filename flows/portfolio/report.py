@@ -30,6 +30,8 @@ def _lines(batch: BatchSummary) -> Iterator[str]:
     yield f"Batch `{batch.batch_id}` is **{batch.status.value}**."
     if batch.error:
         yield f"{batch.error.message} (`{batch.error.code}`)."
+    if trace := batch.links.get("trace"):
+        yield f"[Trace]({trace})"
     yield ""
     yield from _table(
         ("Rows", "Accepted", "Rejected", "Seconds", "Rows per second"),

@@ -64,6 +64,10 @@ async def test_a_batch_is_one_tree_of_chunks_and_a_referred_case_another_linked_
     assert {span.attributes[traces.CONVERSATION_ID] for span in spans} == {batch_id}
     assert driver.attributes[traces.RUN_URL] == batch["links"]["self"]
     assert not [span for span in spans if span.error or span.events]
+    links = batch["links"]
+    assert links["trace"] in links["span"].format(span_id=driver.span_id)
+    frames = (await hasty_desk.http.get(f"/batches/{batch_id}/events")).text
+    assert f'"span_id":"{driver.span_id}"' in frames
 
     assert trace_id != batch["trace_id"]
     (referral,) = [span for span in spans if span.name == "refer case"]

@@ -33,14 +33,14 @@ def about_run(
 def batch_links(
     settings: Settings, batch_id: str, flow_run_id: str, trace_id: str
 ) -> dict[str, str]:
-    """Addresses of a batch: at the API, its run in the Prefect UI, its trace."""
+    """Addresses of a batch: at the API, its run in the Prefect UI, its trace and a span of it."""
     batch = f"{settings.api_url}/batches/{batch_id}"
-    return {
+    traced = trace_links(settings, trace_id) if trace_id else {"trace": "", "span": ""}
+    return traced | {
         "self": batch,
         "events": f"{batch}/events",
         "decisions": f"{batch}/decisions",
         "rejects": f"{batch}/rejects",
-        "trace": settings.trace_url.format(trace_id=trace_id) if trace_id else "",
         "prefect": _prefect_page(settings, flow_run_id),
     }
 

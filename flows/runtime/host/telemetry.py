@@ -46,6 +46,9 @@ _EXPORT_EVERY_MILLISECONDS = "1000"
 """A process that is killed loses the spans of so much time; the standard's default is five."""
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
+_SHORT_LIVED = ("job",)
+"""Roles whose process may end before a collector gets what they would take over."""
+
 _is_ending = threading.Event()
 """Set at the end of the process: then nothing that was kept is sent any more."""
 
@@ -57,6 +60,8 @@ def setup(role: str, settings: Settings) -> None:
     logs.setup(settings)
     provider = tracer_provider(role, settings)
     trace.set_tracer_provider(provider)
+    if role not in _SHORT_LIVED:
+        promised_spans.take_over(kept(role, settings))
     if has_collector(settings):
         reader = PeriodicExportingMetricReader(
             OTLPMetricExporter(timeout=_TIMEOUT_SECONDS), export_interval_millis=10_000
@@ -74,7 +79,6 @@ def tracer_provider(role: str, settings: Settings) -> TracerProvider:
     resource = Resource.create({"service.name": SERVICE_NAME, "service.instance.id": instance})
     provider = TracerProvider(resource=resource, id_generator=ChosenSpanIds())
     promised = promised_spans.setup(_exporter(role, settings), settings.folder / "logs")
-    promised_spans.take_over(kept(role, settings))
     provider.add_span_processor(RunSpans(BatchSpanProcessor(promised)))
     return provider
 

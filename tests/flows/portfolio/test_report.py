@@ -54,6 +54,13 @@ def test_the_page_shows_rates_as_bars() -> None:
     assert "## Rulings" not in page
 
 
+def test_the_page_leads_to_the_trace_of_the_batch_if_there_is_one() -> None:
+    page = markdown_of(summary(links={"trace": "http://traces/1"}))
+
+    assert "[Trace](http://traces/1)" in page
+    assert "Trace" not in markdown_of(summary(links={"trace": ""}))
+
+
 def test_the_page_of_a_failed_batch_names_its_faults() -> None:
     fault = RejectedLine(line=3, field="/application", code="missing", message="is required")
     failure = Failure(code="no_good_row", message="all 1 rows were rejected")

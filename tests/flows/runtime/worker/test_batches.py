@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from functools import partial
 from typing import Any
@@ -133,6 +134,7 @@ async def test_a_driver_that_ended_before_it_began_is_replaced_until_the_batch_i
     ("row", "state", "status"),
     [
         ({}, Cancelled(), RunStatus.CANCELLED),
+        ({"status": RunStatus.QUEUED}, Cancelled(), RunStatus.CANCELLED),
         ({"cancel_requested": True}, Crashed(), RunStatus.CANCELLED),
         ({"starts": sweep.MAX_STARTS}, Crashed(), RunStatus.FAILED),
     ],
@@ -154,6 +156,10 @@ async def test_a_batch_that_shall_have_no_driver_ends(
 
     assert (await ledger.read(batches.find, batch.batch_id)).status is status
     assert not server.made
+    told = [json.loads(body) for body in await ledger.read(journal.read, batch.batch_id)]
+    was_driven = row.get("status", RunStatus.RUNNING) is RunStatus.RUNNING
+    assert [event["meta"].get("code") for event in told][:-1] == ["worker_lost"] * was_driven
+    assert told[-1]["type"] == f"run.{status.value}"
 
 
 # -- reviews ---------------------------------------------------------------------------------------
