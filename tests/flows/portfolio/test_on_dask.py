@@ -17,20 +17,27 @@ import sqlalchemy as sa
 from prefect.settings import PREFECT_API_URL
 from prefect.testing.utilities import prefect_test_harness
 
+from data import traces
 from data.contracts.runs import RunStatus
 from data.settings import settings
 from flows.runtime.execution.window import PER_WORKER
-from flows.runtime.ledger import chunks
+from flows.runtime.ledger import chunks, tables
 from flows.runtime.ledger.batches import Batch
 from flows.runtime.ledger.database import Ledger, shared_ledger
-from flows.runtime.ledger.tables import decisions
 from tests.desk import ROOT, unused_port
 from tests.flows.portfolio import counted_worker
 from tests.flows.portfolio.conftest import fresh_caches
 from tests.flows.portfolio.counted_worker import NOTES
-from tests.flows.portfolio.portfolios import entered, lines_of, summary_of
+from tests.flows.portfolio.portfolios import (
+    cases,
+    entered,
+    lines_of,
+    summary_of,
+    write_portfolio,
+)
 from tests.flows.portfolio.test_driver import driven
 from tests.flows.runtime import postgres
+from tests.otlp import Receiver
 from tools.modelling.synthesize import APPLICATIONS, Recipe, synthesize
 
 pytestmark = [
@@ -57,7 +64,7 @@ def process(*command: str) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.fixture
 def cluster(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, soak: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, soak: bool, otlp: Receiver
 ) -> Iterator[list[subprocess.Popen[bytes]]]:
     """A scheduler and two workers; the settings of this process name them and PostgreSQL."""
     port = unused_port()
@@ -66,6 +73,7 @@ def cluster(
         url = opened.enter_context(postgres.server())
         monkeypatch.setenv("CREDIT_DESK_HOME", str(tmp_path / "desk"))
         monkeypatch.setenv("CREDIT_DESK_LEDGER_URL", url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.url)
         monkeypatch.setenv("CREDIT_DESK_BATCH_ENGINE", address)
         size = SOAK_CHUNK_ROWS if soak else CHUNK_ROWS
         monkeypatch.setenv("CREDIT_DESK_BATCH_CHUNK_SIZE", str(size))
@@ -95,6 +103,28 @@ def until_done(ledger: Ledger, batch: Batch, count: int) -> None:
         time.sleep(0.05)
 
 
+def test_the_workers_of_dask_send_the_spans_of_their_chunks(
+    cluster: list[subprocess.Popen[bytes]], tmp_path: Path, otlp: Receiver
+) -> None:
+    ledger, trace_id, driver = shared_ledger(settings().ledger), "d" * 32, "e" * 16
+    batch = entered(ledger, write_portfolio(tmp_path / "p.jsonl", cases("dask-spans")))
+    with ledger.writing() as connection:
+        mark = tables.batches.update().values(traceparent=f"00-{trace_id}-{driver}-01")
+        connection.execute(mark.where(tables.batches.c.batch_id == batch.batch_id))
+
+    driven(settings(), batch)
+
+    assert cluster
+    expected = set(range(summary_of(ledger, batch).chunks))
+    deadline = time.monotonic() + 20
+    while {span.attributes[traces.CHUNK] for span in otlp.trace(trace_id)} != expected:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    spans = otlp.trace(trace_id)
+    assert {(span.name, span.parent_id) for span in spans} == {(traces.CHUNK_NAME, driver)}
+    assert all(span.instance.startswith("chunks-") for span in spans)
+
+
 def test_a_killed_worker_and_a_killed_driver_lose_no_application_and_decide_none_twice(
     cluster: list[subprocess.Popen[bytes]],
     tmp_path: Path,
@@ -118,7 +148,9 @@ def test_a_killed_worker_and_a_killed_driver_lose_no_application_and_decide_none
     executed = Counter((tmp_path / "executed").read_text().split())
     decided = [line["decision_id"] for line in lines.values() if line["status"] == "decided"]
     with ledger.reading() as connection:
-        claimed = connection.execute(sa.select(sa.func.count()).select_from(decisions)).scalar_one()
+        claimed = connection.execute(
+            sa.select(sa.func.count()).select_from(tables.decisions)
+        ).scalar_one()
     twice = sum(times - 1 for times in executed.values())
     with capsys.disabled():
         print(  # noqa: T201 - a result of the test
