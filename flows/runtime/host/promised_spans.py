@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -47,18 +49,15 @@ def promise(span: trace.Span) -> None:
     Nothing is written of a span that is not sampled.
     """
     if _here is not None and isinstance(span, ReadableSpan) and span.is_recording():
-        try:
-            _here.promise(span)
-        except OSError as error:  # a trace may have a hole; an application may not be refused
-            log.warning("a span could not be written down: %s", error.strerror)
+        _here.promise(span)
 
 
 def take_over(kept: KeptSpans) -> int:
     """Put what processes that are gone have promised to the kept spans; how many spans."""
     taken = 0
     for path in kept.path.parent.glob(_PATTERN):
-        with path.open("rb") as file:
-            if not _is_locked(file):
+        with suppress(FileNotFoundError), path.open("rb") as file:  # another process was first
+            if _is_left(file):
                 lines = _unsent(file.read())
                 kept.keep(lines)
                 path.unlink()
@@ -71,7 +70,6 @@ class PromisedSpans(SpanExporter):
 
     def __init__(self, exporter: SpanExporter, folder: Path) -> None:
         self._exporter = exporter
-        self._folder = folder
         self._open: dict[str, bytes] = {}
         """By the span's id: its line in the file."""
         self._file: BinaryIO | None = None
@@ -104,12 +102,15 @@ class PromisedSpans(SpanExporter):
         return self._exporter.force_flush(timeout_millis)
 
     def _write(self, line: bytes) -> None:
-        if self._file is None or self._file.tell() > _MAX_BYTES:
-            self._begin_file()
-        elif self._open:
-            self._file.write(line)
-        else:
-            self._file.truncate(0)
+        try:
+            if self._file is None or self._file.tell() > _MAX_BYTES:
+                self._begin_file()
+            elif self._open:
+                self._file.write(line)
+            else:
+                self._file.truncate(0)
+        except OSError as error:  # a trace may have a hole; no application is refused for that
+            log.warning("a promised span could not be written down: %s", error.strerror)
 
     def _begin_file(self) -> None:
         """Begin a file with all open promises. It has its name only when it is locked and whole."""
@@ -154,9 +155,10 @@ def _id_of(span: ReadableSpan) -> str:
     return f"{context.span_id:016x}" if context else ""
 
 
-def _is_locked(file: BinaryIO) -> bool:
+def _is_left(file: BinaryIO) -> bool:
+    """Whether the process of a file is gone, and no other has taken the file over meanwhile."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
-    return False
+        return False
+    return os.fstat(file.fileno()).st_nlink > 0

@@ -124,6 +124,16 @@ def test_the_file_does_not_grow_and_goes_with_its_process(
     assert list(tmp_path.glob("promised-*")) == []
 
 
+def test_a_folder_that_cannot_be_written_to_stops_no_request(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    promised = PromisedSpans(Collector(), tmp_path / "not there")
+
+    begun(promised).end()
+
+    assert "could not be written down" in caplog.messages[0]
+
+
 def _die(promised: PromisedSpans) -> None:
     """What the end of a process does to its lock."""
     assert promised._file is not None
