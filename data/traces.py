@@ -42,6 +42,8 @@ EXECUTION = "desk.execution"
 RUN_URL = "desk.run.url"
 """Where the desk answers for the run: the way back from the trace."""
 OUTCOME = "desk.outcome"
+"""How an execution ended that did not come to its end; how a wait ended, as the status of its
+request: `answered`, `expired`, `closed`."""
 SUSPENDED, STOPPED, INTERRUPTED = "suspended", "stopped", "interrupted"
 LEASE_LOST = "lease_lost"
 LOST = "desk.lost"
