@@ -36,6 +36,8 @@ def test_an_application_that_failed_is_told_with_its_line_and_the_tool_that_rais
     path = write_portfolio(tmp_path / "p.jsonl", cases("spans", "ada-prime", "tim-timeout"))
     batch, (chunk,) = begun(ledger, path, fan_out_policy="fail_fast")
 
+    spans.clear()  # those of this test's own tools
+
     execute_chunk.fn(batch.batch_id, str(path), chunk, DRIVER)
 
     (span,) = spans.get_finished_spans()
@@ -60,6 +62,7 @@ def test_the_error_of_a_chunk_ends_its_span(
     path = write_portfolio(tmp_path / "p.jsonl", cases("gone", "ada-prime"))
     batch, (chunk,) = begun(ledger, path)
     path.unlink()
+    spans.clear()
 
     with pytest.raises(RecordNotFoundError):
         execute_chunk.fn(batch.batch_id, str(path), chunk, DRIVER)
