@@ -127,7 +127,7 @@ def settings_ledger(
 ) -> Iterator[Ledger]:
     """A migrated ledger of this test alone. The settings of this process name it."""
     home = tmp_path / "desk"
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     shutil.copy(empty_ledger, home / "ledger.db")
     monkeypatch.setenv("CREDIT_DESK_HOME", str(home))
     settings.cache_clear()
