@@ -43,6 +43,7 @@ def policy_facts(
         "product": application.product,
         "amount_requested": application.amount_requested,
         "term_months": application.term_months,
+        "youngest_age": min(applicant.age_on(day) for applicant in application.applicants),
         "covered_borrower": _any_known(
             applicant.military_covered_borrower for applicant in application.applicants
         ),

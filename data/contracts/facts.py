@@ -41,6 +41,9 @@ class PolicyFacts(Contract):
     term_months: Months
     state: StateCode
     """Of residence. Where two applicants live in two states, the one with the lower ceiling."""
+    youngest_age: Count
+    """Age of the younger applicant on the as-of date, in completed years. No pack may use it any
+    more; rules that older runs have pinned still do."""
     covered_borrower: bool | None = None
     """None when it is not known of an applicant."""
     years_below_capacity: Count | None = None

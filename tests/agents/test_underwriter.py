@@ -45,6 +45,7 @@ FACTS = PolicyFacts.model_validate(
         "amount_requested": "15000",
         "term_months": 48,
         "state": "IL",
+        "youngest_age": 40,
         "covered_borrower": False,
     }
 )

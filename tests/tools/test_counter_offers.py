@@ -57,6 +57,7 @@ def _search(amount: str = "25000", months: int = 48, **changes: Any) -> tuple[Of
             "amount_requested": amount,
             "term_months": months,
             "state": "IL",
+            "youngest_age": 40,
             "covered_borrower": False,
             "income_limit": "21840",
         }
@@ -125,6 +126,7 @@ def test_a_loan_without_a_price_is_not_offered(state: str) -> None:
             "amount_requested": "25000",
             "term_months": 48,
             "state": state,
+            "youngest_age": 40,
             "covered_borrower": False,
         }
     )

@@ -25,11 +25,19 @@ def test_before_any_finding_only_the_application_is_known() -> None:
         "amount_requested",
         "term_months",
         "state",
+        "youngest_age",
         "covered_borrower",
         "years_below_capacity",
         "street_address",
         "apr_cap",
     }
+
+
+def test_the_younger_of_two_applicants_decides_about_the_age() -> None:
+    application = load_case(DATA, "jo-kit-joint").application
+    ages = [applicant.age_on(application.as_of_date) for applicant in application.applicants]
+
+    assert policy_facts(application, PACK, PRICES).youngest_age == min(ages)
 
 
 def test_a_closed_file_leaves_its_facts_unknown() -> None:

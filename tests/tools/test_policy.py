@@ -47,6 +47,7 @@ CLEAN: dict[str, Any] = {
     "amount_requested": "10000",
     "term_months": 48,
     "state": "IL",
+    "youngest_age": 40,
     "covered_borrower": False,
     "years_below_capacity": 0,
     "street_address": True,
