@@ -103,6 +103,7 @@ def until_done(ledger: Ledger, batch: Batch, count: int) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.soak
 def test_the_workers_of_dask_send_the_spans_of_their_chunks(
     cluster: list[subprocess.Popen[bytes]], tmp_path: Path, otlp: Receiver
 ) -> None:
