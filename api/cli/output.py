@@ -102,6 +102,8 @@ def preview_lines(shown: Mapping[str, Any]) -> list[str]:
         lines.append("Against the policy: an override")
     if shown["needs_second_person"]:
         lines.append("A second person has to agree")
+    for letter in shown["letters"]:
+        lines += ["", f"Letter to the applicant ({_words(letter['applicant'])}):", letter["text"]]
     return lines
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from data.contracts.base import Contract
 from data.contracts.decision import Condition, Offer, Outcome
+from data.contracts.notices import Notice
 from data.contracts.policy import ReasonCode, RuleResult
 
 
@@ -32,5 +33,7 @@ class RulingPreview(Contract):
     conditions: tuple[Condition, ...] = ()
     principal_reasons: tuple[ReasonCode, ...] = ()
     """The reasons that the applicant would be given."""
+    letters: tuple[Notice, ...] = ()
+    """What each applicant would be sent today."""
     rules: tuple[RuleResult, ...] = ()
     """The rules that hit on the terms that would be granted, or that lack a fact."""

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from data.contracts.case import CaseFile
 from data.contracts.errors import CheckpointCorruptError, CheckpointNotFoundError
+from data.contracts.notices import Notice
 from data.contracts.policy import RuleResult, RuleStatus
 from data.contracts.preview import RulingPreview
 from data.contracts.review import Answerer, Channel, Review, ReviewRequest, ReviewStatus, Role
@@ -165,6 +166,7 @@ def _told(run: Run, asked: _Question, rehearsal: Rehearsal, ended: Underwritten)
             "alternatives": content.alternatives,
             "conditions": content.conditions,
             "principal_reasons": content.principal_reasons,
+            "letters": tuple(Notice.model_validate(letter.body) for letter in ended.letters()),
             "rules": tuple(rule for rule in rules if rule.status is not RuleStatus.NOT_HIT),
         }
     )

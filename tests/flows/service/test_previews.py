@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from flows.service.requests import Answer, Caller, ClaimRequest
 from tests.api.desks import client_of
 from tests.flows.inline import Says, persona, underwritten
 from tests.flows.waiting_desk import RUN, desk_on, waiting
+from tools.notices import compose_notices, load_notice_terms
 
 UNA = Caller("Una", tuple(Role), proven=True, channel=Channel.HTTP)
 
@@ -100,8 +102,15 @@ async def test_a_preview_is_what_the_ruling_brings(
     assert shown.alternatives == content.alternatives
     assert shown.conditions == content.conditions
     assert shown.principal_reasons == content.principal_reasons
+    assert shown.letters == compose_notices(
+        content, load_notice_terms(settings().data_dir), today()
+    )
     assert (shown.gate, shown.decision) == (answer.gate, answer.decision)
     assert (shown.asks_next, shown.needs_second_person) == ("", False)
+
+
+def today() -> date:
+    return persona("bora-borderline").case.application.day_of(datetime.now(UTC))
 
 
 async def test_an_approval_shows_price_apr_and_the_rules_that_hit(ledger: Ledger) -> None:
