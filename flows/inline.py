@@ -7,7 +7,7 @@ checkpoint lets an individual run go on from there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from flows.runtime.execution.gatekeeper import PreparedAnswers, WaitingForReview
 from flows.runtime.execution.recorder import Letters, ResultRecord
 from flows.runtime.execution.surroundings import Inline, inline
 from flows.runtime.ledger.clearances import Confirmed
+from flows.runtime.ledger.letters import Letter
 from flows.underwriting import carry_out
 from tools.spans import untraced
 
@@ -98,4 +99,14 @@ async def underwrite_inline(
     finally:
         inline.reset(token)
     assert isinstance(record.decision, DecisionContent), "the last stage decides"
-    return Decided(record.decision, record.restricted, record.letters)
+    return Decided(record.decision, record.restricted, _untraced(record.letters))
+
+
+def _untraced(letters: Letters) -> Letters:
+    """The letters are written after the run, where no execution would hold their spans."""
+
+    def write() -> Sequence[Letter]:
+        with untraced():
+            return letters()
+
+    return write

@@ -214,6 +214,8 @@ async def test_an_application_of_a_batch_leaves_no_spans(
     for module in (agents.base, tools.base, stage, fan_out, ask):
         monkeypatch.setattr(module, "_tracer", provider.get_tracer("test"))
 
-    await run(case)
+    done = await run(case)
+    letters = done.letters() if isinstance(done, Decided) else done.record.letters()
 
+    assert len(letters) == 1
     assert bool(exported.get_finished_spans()) is (run is underwritten)
