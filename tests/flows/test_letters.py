@@ -134,8 +134,14 @@ async def test_an_applicant_who_sent_no_documents_is_told_which_and_a_date_still
     assert f"answer by {long_after + timedelta(days=30)}" in letter.text
 
 
-async def test_an_applicant_on_a_list_gets_the_statement_for_everybody_and_no_list() -> None:
-    letter = await the_letter(persona("sam-sanction"))
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [("sam-sanction", ()), ("pat-potential", (Says("compliance", "true_match"),))],
+)
+async def test_an_applicant_on_a_list_gets_the_statement_for_everybody_and_no_list(
+    name: str, steps: tuple[Step, ...]
+) -> None:
+    letter = await the_letter(persona(name), *steps)
 
     assert "Equal Credit Opportunity Act" in letter.text
     assert "right to a statement of the specific reasons" in letter.text
