@@ -227,7 +227,7 @@ async def everything(clients: Clients) -> None:
     await dead_worker(clients, Marks(5))
     await bad_requests(clients, approved, Marks(6))
     await ids_with_personal_data(clients, Marks(6))
-    assert (await clients.until(silent, *ENDED))["decision"]["outcome"] == "incomplete"
+    assert (await clients.until(silent, *ENDED))["decision"]["outcome"] == "decline"
     await asyncio.gather(
         command_line(clients, referred),
         *(reading(clients, run_id) for run_id in (approved, declined, referred)),

@@ -41,7 +41,8 @@ async def test_a_late_answer_is_410(desk: Desk) -> None:
 
     assert (late.status_code, late.json()["code"]) == (410, "review_expired")
     decision = await run.decision()
-    assert (decision.outcome, decision.rulings) == (Outcome.INCOMPLETE, ())
+    assert decision.outcome is Outcome.DECLINE
+    assert [ruling.reviewer for ruling in decision.rulings] == ["system"]
 
 
 async def test_a_run_that_was_cancelled_takes_no_answer(desk: Desk) -> None:
