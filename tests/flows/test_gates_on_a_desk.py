@@ -6,6 +6,7 @@ import pytest
 
 from data.contracts.decision import Outcome
 from data.contracts.events import EventType
+from data.contracts.preview import RulingPreview
 from data.settings import Settings
 from tests.command_line import answered_from_the_command_line, credit_desk
 from tests.desk import Desk
@@ -48,6 +49,25 @@ async def test_an_underwriter_declines_with_a_reason_for_the_letter(desk: Desk) 
     assert entry["due_by"] == "2026-12-02"
     page = await desk.http.get(f"{run.url}/notice", headers={"Accept": "text/html"})
     assert page.text == as_json["html"]
+
+
+async def test_what_was_previewed_on_the_command_line_is_what_the_answer_brings(
+    desk: Desk,
+) -> None:
+    run = await at_gate(desk, "bora-borderline")
+    ruling = ("--decision", "adjust", "--amount", "9000", "--reviewer", "una", "--reason", "seen")
+    before = await everything(run)
+
+    code, printed, errors = await credit_desk(
+        desk, "answer", run.run_id, *ruling, "--preview", "--json"
+    )
+
+    assert code == 0, errors
+    assert await everything(run) == before
+    await answered_from_the_command_line(run, "--decision", "adjust", "--amount", "9000")
+    decision, shown = await run.decision(), RulingPreview.model_validate_json(printed)
+    assert (shown.outcome, shown.offer) == (decision.outcome, decision.offer)
+    assert (shown.conditions, shown.alternatives) == (decision.conditions, decision.alternatives)
 
 
 async def test_an_underwriter_s_other_terms_are_a_counter_offer(desk: Desk) -> None:
