@@ -13,14 +13,13 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from data.contracts.case import CaseFile
 from data.contracts.errors import CheckpointCorruptError, CheckpointNotFoundError
 from data.contracts.notices import Notice
 from data.contracts.policy import RuleResult, RuleStatus
 from data.contracts.preview import RulingPreview
 from data.contracts.review import Answerer, Channel, Review, ReviewRequest, ReviewStatus, Role
 from data.contracts.runs import Lineage, RunOptions
-from data.contracts.underwriting import ReviewFacts, Rulebook
+from data.contracts.underwriting import ReviewFacts
 from data.settings import Settings
 from flows.case import ReviewCase
 from flows.inline import Decided, Underwritten, underwrite_inline
@@ -72,8 +71,8 @@ class _Question:
     """Everything that a preview reads in the ledger, in one transaction."""
 
     judged: answers.Judged
-    about: ReviewCase
     given: tuple[Review, ...]
+    """The requests that were answered before."""
 
 
 async def preview(
@@ -88,7 +87,7 @@ async def preview(
     asked = await ledger.read(_question, settings, run.run_id, answer, caller, request_id)
     saved = await _last_checkpoint(ledger, settings, run)
     rehearsal = Rehearsal((*asked.given, _as_answered(asked.judged)))
-    ended = await asyncio.to_thread(_go_on, run, asked.about, rehearsal, saved)
+    ended = await asyncio.to_thread(_go_on, run, asked.judged.about, rehearsal, saved)
     return _told(run, asked, rehearsal, ended)
 
 
@@ -102,11 +101,9 @@ def _question(
 ) -> _Question:
     judged = answers.judged(connection, settings, run_id, answer, caller, request_id=request_id)
     reviews.require_free(connection, judged.review, judged.by.reviewer)
-    given = reviews.of_run(connection, run_id)
+    asked = reviews.of_run(connection, run_id)
     return _Question(
-        judged,
-        judged.about,
-        tuple(review for review in given if review.status is ReviewStatus.ANSWERED),
+        judged, tuple(review for review in asked if review.status is ReviewStatus.ANSWERED)
     )
 
 
@@ -128,21 +125,15 @@ def _go_on(
     run: Run, about: ReviewCase, rehearsal: Rehearsal, saved: Checkpoint | None
 ) -> Underwritten:
     """The rest of the run, in a loop of its own: it computes, and the caller's loop serves."""
-    case, rulebook, options = about.case, about.rulebook, RunOptions.model_validate(run.options)
-    return asyncio.run(_executed(case, rulebook, run.run_id, options, rehearsal, saved))
-
-
-async def _executed(
-    case: CaseFile,
-    rulebook: Rulebook,
-    run_id: str,
-    options: RunOptions,
-    rehearsal: Rehearsal,
-    saved: Checkpoint | None,
-) -> Underwritten:
-    return await underwrite_inline(
-        case, rulebook, run_id=run_id, options=options, answers=rehearsal, saved=saved
+    rest = underwrite_inline(
+        about.case,
+        about.rulebook,
+        run_id=run.run_id,
+        options=RunOptions.model_validate(run.options),
+        answers=rehearsal,
+        saved=saved,
     )
+    return asyncio.run(rest)
 
 
 def _told(run: Run, asked: _Question, rehearsal: Rehearsal, ended: Underwritten) -> RulingPreview:
@@ -157,10 +148,10 @@ def _told(run: Run, asked: _Question, rehearsal: Rehearsal, ended: Underwritten)
     if not isinstance(ended, Decided):
         return plain.model_copy(update={"asks_next": ended.gate})
     content = ended.content
-    rules, is_override = _on_its_terms(form, review) or (content.rule_results, False)
+    rules = _rules_on_its_terms(form) or content.rule_results
     return plain.model_copy(
         update={
-            "is_override": is_override,
+            "is_override": _is_override(form, review.request),
             "outcome": content.outcome,
             "offer": content.offer,
             "alternatives": content.alternatives,
@@ -172,9 +163,17 @@ def _told(run: Run, asked: _Question, rehearsal: Rehearsal, ended: Underwritten)
     )
 
 
-def _on_its_terms(form: GateForm, review: Review) -> tuple[tuple[RuleResult, ...], bool] | None:
-    """What the rules say about the terms that an underwriter would grant, and the override."""
-    if not isinstance(form, UnderwriterRuling) or not form.grants:
-        return None
-    terms = form.terms()
-    return terms.policy.results, ReviewFacts.of(review.request).is_override or terms.is_override
+def _rules_on_its_terms(form: GateForm) -> tuple[RuleResult, ...]:
+    """What the rules say about the terms that an underwriter would grant."""
+    if isinstance(form, UnderwriterRuling) and form.grants:
+        return form.terms().policy.results
+    return ()
+
+
+def _is_override(form: GateForm, request: ReviewRequest) -> bool:
+    """Whether the ruling grants what the policy declines, as asked for or on its own terms."""
+    if isinstance(form, UnderwriterRuling) and form.grants:
+        return ReviewFacts.of(request).is_override or form.terms().is_override
+    if isinstance(form, SecondApproval) and form.decision == "approve":
+        return ReviewFacts.of(request).is_override
+    return False

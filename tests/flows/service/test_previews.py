@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from api.app import create_app
+from data.contracts.base import canonical_json
 from data.contracts.decision import Outcome
 from data.contracts.errors import (
     AnswerRejectedError,
@@ -26,6 +27,7 @@ from data.contracts.policy import ReasonCode, RuleStatus
 from data.contracts.preview import RulingPreview
 from data.contracts.review import Channel, Role
 from data.settings import Settings, settings
+from flows.runtime.ledger import applications
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.tables import checkpoints, metadata
 from flows.service.desk import DeskService
@@ -156,6 +158,37 @@ async def test_the_second_person_sees_the_loan_too(ledger: Ledger) -> None:
     assert shown.offer is not None
     assert shown.offer.amount == Decimal("40000.00")
     assert not shown.needs_second_person
+
+
+async def test_the_second_person_is_told_of_an_override(ledger: Ledger) -> None:
+    reason = {"reason_code": "compensating_income"}
+    first = Says("underwriter", "approve", more=reason)
+    answer = says("approve", "second_approval", reviewer="Sven", **reason)
+
+    shown = await previewed(
+        ledger, "uma-override", first, answer=answer, caller=replace(UNA, name="Sven")
+    )
+
+    assert (shown.is_override, shown.outcome) == (True, Outcome.APPROVE)
+
+
+async def test_documents_that_came_in_are_read_before_it_is_said_what_they_bring(
+    ledger: Ledger,
+) -> None:
+    case = persona("max-missing")
+    await waiting(ledger, case)
+    (proof,) = case.later_documents
+
+    def file(connection: sa.Connection) -> None:
+        body = canonical_json(proof)
+        applications.file_document(connection, "max-missing", proof.document_id, body, "Ines")
+
+    await ledger.write(file)
+    answer = says("supplied", "documents", document_ids=[proof.document_id])
+
+    shown = await desk_on(ledger).preview(RUN, answer, UNA)
+
+    assert (shown.asks_next, shown.outcome) == ("", Outcome.APPROVE)
 
 
 async def test_where_another_gate_follows_the_preview_names_it(ledger: Ledger) -> None:
