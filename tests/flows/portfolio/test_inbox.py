@@ -9,6 +9,7 @@ import stat
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from data.contracts.review import Person
@@ -98,6 +99,24 @@ async def test_a_file_that_is_done_is_moved_with_results_and_manifest(
     assert stat.S_IMODE((moved / "decisions.jsonl").stat().st_mode) == 0o600
     (line,) = (moved / "decisions.jsonl").read_text().splitlines()
     assert json.loads(line)["status"] == "decided"
+
+
+async def test_the_results_come_as_parquet_too_where_the_desk_is_told_so(
+    ledger: Ledger, folder: Path
+) -> None:
+    chosen = settings().model_copy(update={"batch_parquet": True})
+    path = settled(write_portfolio(folder / "p.jsonl", cases("i", "ada-prime")))
+    (found,) = await enter_files(chosen, ledger, FLOW_RUN)
+    batch = await asyncio.to_thread(done, ledger, path)
+    with ledger.writing() as connection:
+        batch_ends.complete(connection, batch.batch_id, "done", {})
+
+    await put_away(chosen, ledger, found, summary_of(ledger, batch))
+
+    (moved,) = (folder / "done").iterdir()
+    (row,) = pq.read_table(moved / "decisions.parquet").to_pylist()
+    (line,) = (moved / "decisions.jsonl").read_text().splitlines()
+    assert row["content_sha256"] == json.loads(line)["content_sha256"]
 
 
 async def test_a_file_whose_batch_is_not_done_stays(ledger: Ledger, folder: Path) -> None:
