@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from data.contracts.decision import DecisionContent
 from data.contracts.errors import ConflictError
-from data.contracts.findings import WATCHLIST_RECORD, WatchlistScreening, WatchlistStatus
 from data.contracts.retention import RecordClass, RecordsKept, RetentionRule
+from data.contracts.screening import WATCHLIST_RECORD, WatchlistScreening, WatchlistStatus
 from data.settings import Settings
 from flows.case import document_sha256
 from flows.runtime.ledger import decisions, erasures, restricted

@@ -14,8 +14,9 @@ from data.contracts.case import CaseFile
 from data.contracts.decision import AdjustedTerms, Offer
 from data.contracts.errors import AnswerRejectedError
 from data.contracts.facts import PolicyFacts
-from data.contracts.findings import AffordabilityFinding, WatchlistStatus
+from data.contracts.findings import AffordabilityFinding
 from data.contracts.policy import PolicyResult, Recommendation
+from data.contracts.screening import WatchlistStatus
 from data.contracts.underwriting import Evidence, Rulebook
 from tools.affordability import with_other_terms
 from tools.facts import facts_with_terms, policy_facts

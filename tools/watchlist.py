@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from data.contracts.application import ApplicantRole
 from data.contracts.base import sha256_of
 from data.contracts.errors import ToolError
-from data.contracts.findings import (
+from data.contracts.screening import (
     ListEdition,
     WatchlistCandidate,
     WatchlistScreening,

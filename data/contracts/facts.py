@@ -24,13 +24,9 @@ from data.contracts.application import Product, StateCode
 from data.contracts.base import Contract, Money, Rate
 from data.contracts.bureau import BureauAlert, BureauStatus
 from data.contracts.decision import Grade
-from data.contracts.findings import (
-    FraudBand,
-    IdentityStatus,
-    IncomeVerdict,
-    WatchlistStatus,
-)
+from data.contracts.findings import FraudBand, IdentityStatus, IncomeVerdict
 from data.contracts.quantities import Count, Months, Share
+from data.contracts.screening import WatchlistStatus
 
 
 class PolicyFacts(Contract):

@@ -11,9 +11,9 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from data.contracts.base import Contract, Day, Slug, sha256_of
-from data.contracts.findings import WatchlistCandidate
 from data.contracts.personal import Line
 from data.contracts.quantities import Count
+from data.contracts.screening import WatchlistCandidate
 
 
 class EntryKind(StrEnum):

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from data.contracts.base import canonical_json
 from data.contracts.errors import AuthorityError
-from data.contracts.findings import WATCHLIST_RECORD, WatchlistScreening
 from data.contracts.review import Person, Review
 from data.contracts.runs import Clearance, Lineage
+from data.contracts.screening import WATCHLIST_RECORD, WatchlistScreening
 from data.settings import Settings
 from flows.case import case_on_file
 from flows.runtime.ledger import applications, chunks, clearances, restricted, runs

@@ -22,7 +22,6 @@ from data.contracts.base import Contract, Day, Moment, Sha256, Slug
 from data.contracts.case import CaseFile, Persona
 from data.contracts.documents import Document, DocumentKind, DocumentRef
 from data.contracts.errors import ContractViolationError, Problem
-from data.contracts.findings import WatchlistScreening
 from data.contracts.personal import ChosenId, Signature
 from data.contracts.review import Channel, Claim, Person, Review, Role
 from data.contracts.runs import (
@@ -34,6 +33,7 @@ from data.contracts.runs import (
     RunStatus,
     RunSummary,
 )
+from data.contracts.screening import WatchlistScreening
 from data.contracts.watchlist import ListedCandidate
 from data.settings import FanOutPolicy
 from tools.bundles import read_case

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from data.contracts.case import CaseFile
 from data.contracts.findings import (
-    WATCHLIST_RECORD,
     FraudFinding,
     IncomeFinding,
     KycFinding,
     Unanswered,
     Verification,
 )
+from data.contracts.screening import WATCHLIST_RECORD
 from data.contracts.underwriting import Intake
 from flows.agent_registry import agents
 from flows.runtime.execution.ask import ask

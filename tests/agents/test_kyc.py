@@ -19,8 +19,8 @@ from data.contracts.findings import (
     IdentityStatus,
     KycFinding,
     MatchLevel,
-    WatchlistStatus,
 )
+from data.contracts.screening import WatchlistStatus
 from tools.base import recorded_calls
 from tools.case_files import case_ids, load_case, load_persona
 from tools.watchlist import Watchlists, WatchlistUnavailableError

@@ -29,10 +29,10 @@ from data.contracts.findings import (
     PricingFinding,
     RiskFinding,
     Verification,
-    WatchlistStatus,
 )
 from data.contracts.policy import PolicyResult, ReasonCode, Recommendation
 from data.contracts.questions import DecisionQuestion, PricingQuestion, ScoringQuestion
+from data.contracts.screening import WatchlistStatus
 from data.settings import Settings
 from data.synthetic.builder import Person, licence, paystub
 from tools.affordability import affordability_question

@@ -21,8 +21,8 @@ from data.contracts import base
 from data.contracts.base import canonical_json
 from data.contracts.case import CaseFile
 from data.contracts.errors import ToolUnavailableError
-from data.contracts.findings import WATCHLIST_RECORD
 from data.contracts.runs import RunOptions
+from data.contracts.screening import WATCHLIST_RECORD
 from data.contracts.underwriting import Underwriting
 from data.settings import FanOutPolicy, settings
 from flows.agent_registry import AgentRegistry, use_agents

@@ -13,9 +13,9 @@ import yaml
 from data.contracts.base import canonical_json
 from data.contracts.case import Persona
 from data.contracts.errors import RecordCorruptError
-from data.contracts.findings import WATCHLIST_RECORD
 from data.contracts.retention import RecordClass
 from data.contracts.runs import RunStatus
+from data.contracts.screening import WATCHLIST_RECORD
 from data.settings import Settings, settings
 from flows.housekeeping import HousekeepingReport, keep_house
 from flows.runtime.ledger import applications, decisions, restricted, runs, tables

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from data.contracts.base import canonical_json
 from data.contracts.case import CaseFile, Persona
-from data.contracts.findings import WATCHLIST_RECORD
 from data.contracts.review import Review
 from data.contracts.runs import RunStatus
+from data.contracts.screening import WATCHLIST_RECORD
 from data.settings import Settings, settings
 from flows.rulebook import current_rulebook
 from flows.runtime.checkpoints import checkpoint as checkpoints

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from data.contracts.findings import WatchlistStatus
+from data.contracts.screening import WatchlistStatus
 from data.contracts.watchlist import Watchlist, WatchlistEntry
 from data.settings import Settings
 from tools.names import likeness, same_person_by_name

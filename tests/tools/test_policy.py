@@ -17,7 +17,6 @@ from data.contracts.findings import (
     IdentityStatus,
     IncomeVerdict,
     KeyFactor,
-    WatchlistStatus,
 )
 from data.contracts.policy import (
     PolicyResult,
@@ -27,6 +26,7 @@ from data.contracts.policy import (
     RuleStatus,
     Severity,
 )
+from data.contracts.screening import WatchlistStatus
 from data.settings import Settings
 from tools.policy import (
     broken_hard_rules,

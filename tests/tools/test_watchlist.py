@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from data.contracts.application import ApplicantRole
-from data.contracts.findings import WatchlistScreening, WatchlistStatus
+from data.contracts.screening import WatchlistScreening, WatchlistStatus
 from data.settings import Settings
 from tools.watchlist import (
     Person,

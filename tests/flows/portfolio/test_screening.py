@@ -10,8 +10,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from data.contracts.case import CaseFile
-from data.contracts.findings import WATCHLIST_RECORD, WatchlistScreening
 from data.contracts.review import Person
+from data.contracts.screening import WATCHLIST_RECORD, WatchlistScreening
 from flows.runtime.ledger import chunks, clearances, referrals
 from flows.runtime.ledger.database import Ledger
 from flows.service.cleared import batch_screenings

@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 
 from data.contracts.errors import AuthorityError, ConflictError, RecordNotFoundError
-from data.contracts.findings import WatchlistStatus
 from data.contracts.review import Channel, Role
 from data.contracts.runs import Clearance
+from data.contracts.screening import WatchlistStatus
 from data.settings import settings
 from flows.runtime.execution.recorder import LedgerRecord, MemoryRecord
 from flows.runtime.ledger import clearances

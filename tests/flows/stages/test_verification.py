@@ -8,8 +8,8 @@ import pytest
 
 from agents.kyc import KycAgent
 from data.contracts.errors import AgentError, FanOutError, ToolUnavailableError
-from data.contracts.findings import WATCHLIST_RECORD, WatchlistScreening
 from data.contracts.policy import Recommendation
+from data.contracts.screening import WATCHLIST_RECORD, WatchlistScreening
 from data.contracts.underwriting import Evidence
 from data.settings import FanOutPolicy, settings
 from flows.runtime.execution.context import AgentPolicy
