@@ -13,6 +13,7 @@ from tests.benchmarks.command_line import command_line
 from tests.benchmarks.disk import disk
 from tests.benchmarks.inline_path import inline
 from tests.benchmarks.latency import latency
+from tests.benchmarks.long_list import long_list
 from tests.benchmarks.resume_ratio import resumed
 from tests.benchmarks.rows import Row
 from tests.benchmarks.shared_desk import SharedDesk, start_up
@@ -36,6 +37,7 @@ def measurements(scale: int) -> list[Measurement]:
     return [
         Measurement("help", 5, lambda _: command_line()),
         Measurement("inline", 10, lambda _: inline()),
+        Measurement("long-list", 12, lambda _: long_list()),
         Measurement("at-size", 10 * scale, lambda _: at_size(10_000 * scale, 500 * scale)),
         Measurement("start-up", 20, start_up),
         Measurement("idle", 25, _on_desk(idle)),
