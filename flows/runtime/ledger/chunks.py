@@ -229,7 +229,7 @@ def written_at(connection: sa.Connection, batch_id: str, number: int) -> str:
 
 
 def failures(connection: sa.Connection, batch_id: str, number: int) -> list[dict[str, Any]]:
-    """The lines of a finished chunk that say that the desk could not underwrite an application."""
+    """The lines of a finished chunk about applications that ended in an error of the desk."""
     this = (batch_chunks.c.batch_id == batch_id) & (batch_chunks.c.number == number)
     counted = connection.execute(sa.select(batch_chunks.c.totals).where(this)).scalar_one()
     if not counted.get("statuses", {}).get(_FAILED):

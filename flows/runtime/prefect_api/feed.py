@@ -25,7 +25,8 @@ RUN_OFFERED = (
     "prefect.flow-run.Resuming",
     "prefect.flow-run.AwaitingRetry",
 )
-RUN_CANCELLING = "prefect.flow-run.Cancelling"
+RUN_CANCELLED = ("prefect.flow-run.Cancelling", "prefect.flow-run.Cancelled")
+"""A run that is under way is asked to stop; one that sleeps has ended in Prefect with that."""
 
 _PROGRESS = frozenset(
     {

@@ -45,7 +45,7 @@ from flows.runtime.worker.notifications import send_notifications
 from flows.runtime.worker.tolerance import tolerated
 
 SWEEP_SECONDS = 5.0
-COMPARE_SECONDS = 30.0
+COMPARE_SECONDS = 15.0
 """The time between two comparisons with Prefect while it has every run as expected."""
 WAITING_COMPARED = 1_000
 """How many of the runs that wait for a person one comparison is about."""

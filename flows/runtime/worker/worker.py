@@ -124,8 +124,8 @@ class Worker:
 
     async def _listen(self) -> None:
         """Be told of runs that are offered, and of runs that are cancelled in Prefect."""
-        async for told in feed.listen(names=(*feed.RUN_OFFERED, feed.RUN_CANCELLING)):
-            if told.name == feed.RUN_CANCELLING:
+        async for told in feed.listen(names=(*feed.RUN_OFFERED, *feed.RUN_CANCELLED)):
+            if told.name in feed.RUN_CANCELLED:
                 with tolerated("a cancellation in Prefect"):  # the next `_ask_prefect` finds it
                     self._jobs.cancel(told.subject_id)
                     await self._cancelled_in_prefect(told.subject_id)

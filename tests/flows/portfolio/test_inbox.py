@@ -164,6 +164,7 @@ async def test_a_cancelled_batch_goes_on_when_its_file_is_put_into_the_inbox_aga
     path = settled(write_portfolio(folder / "p.jsonl", cases("i", "ada-prime")))
     batch = await asyncio.to_thread(entered, ledger, path)
     await ledger.write(batch_ends.request_cancel, batch.batch_id)
+    await asyncio.sleep(0.05)  # the clock of a file system ticks every few milliseconds
     path.rename(folder / "elsewhere").rename(path)  # as `mv` does: it keeps the time of change
 
     (found,) = await enter_files(settings(), ledger, FLOW_RUN)

@@ -223,7 +223,7 @@ async def test_a_ledger_that_is_away_when_a_cancellation_is_heard_does_not_end_t
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def told(**_: Any) -> AsyncIterator[feed.Signal]:
-        yield feed.Signal(feed.RUN_CANCELLING, str(uuid4()))
+        yield feed.Signal(feed.RUN_CANCELLED[0], str(uuid4()))
         yield feed.Signal(feed.RUN_OFFERED[0], str(uuid4()), "desk")
 
     def away(*_: Any) -> None:
