@@ -9,8 +9,10 @@ from __future__ import annotations
 import base64
 import fcntl
 import json
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,25 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 MAX_BYTES = 21_000_000
 """How much the files of one role hold together at the most: a few hundred runs."""
 
-Send = Callable[[bytes], bool]
-"""Hands an encoded request to a collector; False when it is to be tried again later."""
+
+class Answer(Enum):
+    """What a collector did with a request."""
+
+    TAKEN = auto()
+    REFUSED = auto()
+    """For good: it would refuse the same request again."""
+    LATER = auto()
+    """It was away or busy."""
+
+
+Send = Callable[[bytes], Answer]
+"""Hands an encoded request to a collector."""
 
 _IDS = ("traceId", "spanId", "parentSpanId")
 _REFUSED_FOR_GOOD = {400, 413, 415, 422}
 """Answers of a collector that it would give again."""
+
+log = logging.getLogger(__name__)
 
 
 class KeptSpans(SpanExporter):
@@ -66,18 +81,18 @@ class KeptSpans(SpanExporter):
                     file.write(line)
 
     def send(self, send: Send) -> int:
-        """Send what is kept, the oldest first, until `send` says no; how many requests it took.
+        """Send what is kept, the oldest first, until `send` says later; how many requests it took.
 
-        The rest stays. None is sent while another process sends. A process that is killed
-        meanwhile leaves a file that is sent again.
+        What it refuses is dropped, with a line in the log. The rest stays. None is sent while
+        another process sends. A process that is killed meanwhile leaves a file that is sent again.
         """
         sent = 0
         with self._locked("sender", wait=False) as is_ours:
             while is_ours and self._fill_outbox():
                 lines = self._outbox.read_bytes().splitlines(keepends=True)
-                while lines and send(as_request(lines[0])):
+                while lines and (answer := send(as_request(lines[0]))) is not Answer.LATER:
                     del lines[0]
-                    sent += 1
+                    sent += answer is Answer.TAKEN
                 if lines:
                     rest = self._outbox.with_suffix(".rest")
                     rest.write_bytes(b"".join(lines))
@@ -136,10 +151,15 @@ def as_request(line: bytes) -> bytes:
 def sender(exporter: OTLPSpanExporter) -> Send:
     """Sends encoded requests as the exporter would: its endpoint, headers and time limit."""
 
-    def send(request: bytes) -> bool:
+    def send(request: bytes) -> Answer:
         # The exporter itself takes spans only, and these are encoded already.
         answered = exporter._client.export(request)
-        return answered.success or answered.status_code in _REFUSED_FOR_GOOD
+        if answered.success:
+            return Answer.TAKEN
+        if answered.status_code not in _REFUSED_FOR_GOOD:
+            return Answer.LATER
+        log.warning("the collector refused kept spans, %d: dropped", answered.status_code)
+        return Answer.REFUSED
 
     return send
 

@@ -155,7 +155,9 @@ class FallbackExporter(SpanExporter):
         """Send the spans of the time when the collector was away, or before this process began."""
         if isinstance(self._fallback, KeptSpans) and self._fallback.has_any:
             send = kept_spans.sender(self._primary)
-            sent = self._fallback.send(lambda request: not _is_ending.is_set() and send(request))
+            sent = self._fallback.send(
+                lambda request: kept_spans.Answer.LATER if _is_ending.is_set() else send(request)
+            )
             if sent:
                 log.warning("the OTLP collector answers: it got %d kept batches of spans", sent)
 

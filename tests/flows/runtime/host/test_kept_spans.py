@@ -7,7 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ from opentelemetry.trace import Link, SpanContext, StatusCode, TraceFlags
 
 from data.settings import Settings
 from flows.runtime.host import kept_spans, telemetry
-from flows.runtime.host.kept_spans import KeptSpans, sender
+from flows.runtime.host.kept_spans import Answer, KeptSpans, sender
 from flows.runtime.host.telemetry import FallbackExporter
 from tests.desk import unused_port
 from tests.otlp import Receiver, SeenSpan, receiving
@@ -127,9 +129,9 @@ def test_what_a_collector_does_not_take_stays_and_is_sent_next_time(
             make_span(provider, f"span {number}")
     taken: list[bytes] = []
 
-    def dies_after_two(request: bytes) -> bool:
+    def dies_after_two(request: bytes) -> Answer:
         taken.append(request)
-        return len(taken) <= 2
+        return Answer.TAKEN if len(taken) <= 2 else Answer.LATER
 
     assert kept.send(dies_after_two) == 2
     with tracing(kept) as provider:
@@ -138,6 +140,30 @@ def test_what_a_collector_does_not_take_stays_and_is_sent_next_time(
 
     names = [span.name for span in otlp.spans if span.name != "above"]
     assert names == ["span 1", "span 2", "span of later"]
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A collector that can read no request."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(400)
+        self.end_headers()
+
+
+def test_what_a_collector_refuses_for_good_is_dropped_and_not_counted(
+    kept: KeptSpans, caplog: pytest.LogCaptureFixture
+) -> None:
+    with tracing(kept) as provider:
+        make_span(provider)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        sent = kept.send(sender(to(f"http://127.0.0.1:{server.server_port}")))
+        server.shutdown()
+
+    assert (sent, kept.has_any) == (0, False)
+    assert "refused kept spans" in caplog.text
 
 
 def test_a_line_that_was_cut_short_stops_nothing(kept: KeptSpans, otlp: Receiver) -> None:
@@ -221,9 +247,9 @@ def test_two_senders_do_not_send_the_same(kept: KeptSpans, otlp: Receiver) -> No
         make_span(provider)
     others: list[int] = []
 
-    def meanwhile(request: bytes) -> bool:
+    def meanwhile(request: bytes) -> Answer:
         others.append(KeptSpans(kept.path).send(sender(to(otlp.url))))
-        return True
+        return Answer.TAKEN
 
     assert kept.send(meanwhile) == 2
     assert others == [0, 0]
