@@ -37,11 +37,12 @@ class Watched:
     driver_bytes: int = 0
 
     def look(self) -> None:
+        is_first = not self.before
         for process in self._processes():
             with suppress(psutil.Error):
                 times = process.cpu_times()
                 spent = times.user + times.system
-                first = 0.0 if self.before else spent
+                first = spent if is_first else 0.0  # what came later began with the batch
                 self.used[process.pid] = spent - self.before.setdefault(process.pid, first)
                 if "job_process" in " ".join(process.cmdline()):
                     self.driver_bytes = max(self.driver_bytes, process.memory_info().rss)

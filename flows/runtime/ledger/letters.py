@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic_core import from_json
 
-from data.contracts.base import canonical_json, sha256_of
+from data.contracts.base import canonical_json
 from flows.runtime.ledger.database import now
 from flows.runtime.ledger.tables import letters
 
@@ -47,12 +48,13 @@ def keep(connection: sa.Connection, written: Mapping[str, Sequence[Letter]]) -> 
             "recipient": letter.recipient,
             "kind": letter.kind,
             "due_by": letter.due_by,
-            "body": zlib.compress(canonical_json(letter.body)),
-            "sha256": sha256_of(letter.body),
+            "body": zlib.compress(body, level=1),
+            "sha256": hashlib.sha256(body).hexdigest(),
             "sent_at": moment,
         }
         for decision_id, of_decision in written.items()
         for number, letter in enumerate(of_decision, 1)
+        for body in (canonical_json(letter.body),)
     ]
     if rows:
         connection.execute(letters.insert(), rows)
