@@ -28,11 +28,12 @@ from flows.runtime.execution.flow_run import current_flow_run
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.prefect_api import artifacts, states
 from flows.runtime.prefect_api.client import PrefectClient, prefect_client
+from flows.runtime.prefect_api.launch import batch_name
 
 log = logging.getLogger(__name__)
 
 
-@flow(name="batch", flow_run_name="batch {batch_id}", persist_result=False)
+@flow(name="batch", flow_run_name=batch_name("{batch_id}"), persist_result=False)
 async def batch(batch_id: str = "") -> Any:
     """Underwrite a portfolio, or all portfolios of the inbox."""
     chosen = settings()

@@ -1,8 +1,8 @@
 """Underwriting in the caller's process: the root flow without Prefect and without a ledger.
 
-A batch takes many applications through the same stages, agents and rules as an individual run.
-The caller stores the result. An application that comes to a gate is not decided here: its
-checkpoint lets an individual run go on from there.
+A batch takes many applications through the same stages, agents and rules as an individual run, and
+a preview takes the rest of one. The caller stores the result, or shows it. An application that
+comes to a gate is not decided here: its checkpoint lets an individual run go on from there.
 """
 
 from __future__ import annotations

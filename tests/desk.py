@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-import psutil  # type: ignore[import-untyped, unused-ignore]
+import psutil
 
 import data
 from data.contracts.decision import DecisionContent
@@ -55,7 +55,7 @@ class StartedRun:
     def url(self) -> str:
         return f"/runs/{self.run_id}"
 
-    async def follow(self, after: int = 0) -> AsyncIterator[Event]:
+    async def follow(self, after: int = 0) -> AsyncGenerator[Event]:
         """Every event after a number, live, until the stream ends."""
         async with self.desk.http.stream("GET", f"{self.url}/events?after={after}") as answer:
             assert answer.status_code == 200, answer.status_code
@@ -121,7 +121,7 @@ class StartedRun:
 
     async def _next(self, wanted: Callable[[Event], bool]) -> Event:
         after = self.seen[-1].id if self.seen else 0
-        async with aclosing(self.follow(after)) as stream:  # type: ignore[type-var]
+        async with aclosing(self.follow(after)) as stream:
             async for event in stream:
                 self.seen.append(event)
                 if wanted(event):

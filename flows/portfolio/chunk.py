@@ -52,7 +52,7 @@ def underwrite_chunk(batch_id: str, path: str, chunk: Mapping[str, Any]) -> str:
     rows = list(read_chunk(Path(path), place))
     underwritten: dict[str, Attempt] = {}
     for _ in range(_LOOKS):
-        finished = _executed(desk, batch, rulebook, place, rows, underwritten)
+        finished = _executed(desk, batch, rulebook, place, rows, underwritten).encoded()
         try:
             with desk.ledger.writing() as connection:
                 is_ours = chunks.finish(connection, batch_id, finished)

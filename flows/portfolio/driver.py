@@ -64,33 +64,14 @@ def drive(chosen: Settings, batch_id: str, flow_run_id: str, board: Board) -> Wi
     with ledger.reading() as connection:
         batch = batches.find(connection, batch_id)
     try:
-        with driver_span(chosen, batch, flow_run_id), _failing(ledger, batch_id, flow_run_id):
+        with driver_span(chosen, batch, flow_run_id):
             started = _Drive.begin(chosen, ledger, batch_id, flow_run_id, board)
             if started is not None:
-                with started.noting_interruption():
+                with started.noting_interruption(), started.failing():
                     outcome = started.execute()
     except LeaseLostError as error:
         log.info("%s", error)
     return outcome
-
-
-@contextmanager
-def _failing(ledger: Ledger, batch_id: str, flow_run_id: str) -> Iterator[None]:
-    """Write an error that no later driver could do without as the end of the batch."""
-    try:
-        yield
-    except (UnavailableError, LeaseLostError):
-        raise
-    except CreditDeskError as error:
-        _fail(ledger, batch_id, flow_run_id, Failure(code=error.code, message=error.message))
-
-
-def _fail(ledger: Ledger, batch_id: str, flow_run_id: str, failure: Failure) -> None:
-    body = failure.model_dump(mode="json")
-    with ledger.writing() as connection:
-        written = batch_ends.fail(connection, batch_id, body, driver=flow_run_id)
-    note_failure(failure.code, failure.message)
-    publish(written)
 
 
 @dataclass
@@ -132,6 +113,16 @@ class _Drive:
         publish(written)
         lost = known if known.status is RunStatus.RUNNING else None
         return cls(settings, ledger, batch, plan, found, rows, board, lost)
+
+    @contextmanager
+    def failing(self) -> Iterator[None]:
+        """Write an error that no later driver could do without as the end of the batch."""
+        try:
+            yield
+        except (UnavailableError, LeaseLostError):
+            raise
+        except CreditDeskError as error:
+            self._fail(Failure(code=error.code, message=error.message))
 
     @contextmanager
     def noting_interruption(self) -> Iterator[None]:
@@ -249,7 +240,12 @@ class _Drive:
             self._conclude()
 
     def _fail(self, failure: Failure) -> None:
-        _fail(self.ledger, self.batch.batch_id, self.batch.flow_run_id, failure)
+        batch_id, body = self.batch.batch_id, failure.model_dump(mode="json")
+        with self.ledger.writing() as connection:
+            batch_driver.require_driver(connection, batch_id, self.batch.starts)
+            written = batch_ends.fail(connection, batch_id, body)
+        note_failure(failure.code, failure.message)
+        publish(written)
 
     def _conclude(self) -> None:
         batch_id = self.batch.batch_id

@@ -36,6 +36,8 @@ from flows.runtime.ledger.batches import Batch
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.journal import promised_traceparent
 
+_OPTIONS = RunOptions().model_dump(mode="json")
+
 QUIET_SECONDS = 5.0
 """A file that changed so lately may still be written to."""
 MANIFEST = "manifest.json"
@@ -83,9 +85,9 @@ async def enter_files(settings: Settings, ledger: Ledger, flow_run_id: str) -> l
             _log_skipped(path, error)
             continue
         # The root of the batch's trace is sent now: the job that drives it may be killed.
-        with _tracer.start_as_current_span("take from inbox", Context()) as root:
+        about = {traces.CONVERSATION_ID: batches.batch_id_of(sha256, _OPTIONS)}
+        with _tracer.start_as_current_span("take from inbox", Context(), attributes=about):
             batch = await ledger.write(_enter, path, sha256, placed_at, flow_run_id)
-            root.set_attribute(traces.CONVERSATION_ID, batch.batch_id)
         if batch.flow_run_id == flow_run_id or batch.status not in batches.DRIVEN:
             found.append(FoundFile(path, sha256, batch.batch_id))
     return found
@@ -95,16 +97,15 @@ def _enter(
     connection: sa.Connection, path: Path, sha256: str, placed_at: datetime, flow_run_id: str
 ) -> Batch:
     """The batch of a file. One that was cancelled after the file had come stays cancelled."""
-    options = RunOptions().model_dump(mode="json")
     with suppress(RecordNotFoundError):
-        known = batches.find(connection, batches.batch_id_of(sha256, options), lock=True)
+        known = batches.find(connection, batches.batch_id_of(sha256, _OPTIONS), lock=True)
         ended_at = datetime.fromisoformat(known.updated_at)
         if known.status is RunStatus.CANCELLED and placed_at < ended_at:
             return known
     batch, _ = batches.register(
         connection,
         sha256,
-        options,
+        _OPTIONS,
         path=str(path),
         file_name=shown_name(path.name),
         is_copy=False,

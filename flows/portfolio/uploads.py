@@ -35,8 +35,15 @@ def purge(ledger: Ledger, settings: Settings, *, dry_run: bool = False) -> int:
     due = [
         path
         for path in folder.iterdir()
-        if str(path) not in needed and path.stat().st_mtime < sent_before
+        if str(path) not in needed and _was_sent_before(path, sent_before)
     ]
     for path in () if dry_run else due:
         path.unlink(missing_ok=True)
     return len(due)
+
+
+def _was_sent_before(path: Path, moment: float) -> bool:
+    try:
+        return path.stat().st_mtime < moment
+    except FileNotFoundError:  # a driver has just removed it
+        return False

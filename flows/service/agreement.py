@@ -14,14 +14,13 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from data.contracts.agreement import Agreement, AgreementReport, ReasonCount
-from data.contracts.decision import HumanRuling, Outcome
+from data.contracts.decision import SYSTEM, HumanRuling, Outcome
 from data.contracts.errors import ContractViolationError, Problem
 from data.contracts.policy import Recommendation
 from data.rounding import four_places
 from flows.runtime.ledger import decisions
 
 _USUAL_PERIOD = timedelta(days=30)
-_SYSTEM = "system"
 _PARTS = ("recommendation", "outcome", "rulings")
 
 
@@ -69,7 +68,7 @@ def ruled_in(connection: sa.Connection, period: Period) -> list[Ruled]:
         rulings = tuple(
             ruling
             for ruling in map(HumanRuling.model_validate, body["rulings"] or ())
-            if ruling.role != _SYSTEM
+            if ruling.role != SYSTEM
         )
         if rulings and body["recommendation"]:
             recommendation = Recommendation(body["recommendation"])

@@ -56,6 +56,9 @@ def enter(connection: sa.Connection, file: PortfolioFile, caller: Caller) -> tup
 
     A copy that no driver will read is removed: it holds personal data.
     """
+    # The span is promised with its name: the process may be killed before it is sent.
+    batch_id = register.batch_id_of(file.sha256, _as_stored(file.options))
+    trace.get_current_span().set_attribute(traces.CONVERSATION_ID, batch_id)
     batch, is_new = register.register(
         connection,
         file.sha256,
@@ -70,8 +73,7 @@ def enter(connection: sa.Connection, file: PortfolioFile, caller: Caller) -> tup
     if file.is_copy and not is_read:
         # Under the lock of the batch: its driver cannot come to the end meanwhile.
         file.path.unlink(missing_ok=True)
-    trace.get_current_span().set_attribute(traces.CONVERSATION_ID, batch.batch_id)
-    return batch.batch_id, is_new
+    return batch_id, is_new
 
 
 def cancel(connection: sa.Connection, batch_id: str) -> list[Event]:

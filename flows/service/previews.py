@@ -21,7 +21,6 @@ from data.contracts.review import Answerer, Channel, Review, ReviewRequest, Revi
 from data.contracts.runs import Lineage, RunOptions
 from data.contracts.underwriting import ReviewFacts
 from data.settings import Settings
-from flows.case import ReviewCase
 from flows.inline import Decided, Underwritten, underwrite_inline
 from flows.review_forms import SecondApproval, UnderwriterRuling
 from flows.runtime.checkpoints import checkpoint as checkpoints
@@ -29,7 +28,8 @@ from flows.runtime.checkpoints.checkpoint import Checkpoint
 from flows.runtime.checkpoints.store import CheckpointStore
 from flows.runtime.execution.gate_form import Answered, F, GateForm, filled_in
 from flows.runtime.execution.gatekeeper import PreparedAnswers, WaitingForReviewError
-from flows.runtime.ledger import reviews
+from flows.runtime.ledger import clearances, reviews
+from flows.runtime.ledger.clearances import Confirmed
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.journal import Draft
 from flows.runtime.ledger.runs import Run
@@ -73,6 +73,8 @@ class _Question:
     judged: answers.Judged
     given: tuple[Review, ...]
     """The requests that were answered before."""
+    confirmed: Confirmed
+    """The clearances that count, for a preview in which the applicants are screened again."""
 
 
 async def preview(
@@ -87,7 +89,7 @@ async def preview(
     asked = await ledger.read(_question, settings, run.run_id, answer, caller, request_id)
     saved = await _last_checkpoint(ledger, settings, run)
     rehearsal = Rehearsal((*asked.given, _as_answered(asked.judged)))
-    ended = await asyncio.to_thread(_go_on, run, asked.judged.about, rehearsal, saved)
+    ended = await asyncio.to_thread(_go_on, run, asked, rehearsal, saved)
     return _told(run, asked, rehearsal, ended)
 
 
@@ -103,7 +105,9 @@ def _question(
     reviews.require_free(connection, judged.review, judged.by.reviewer)
     asked = reviews.of_run(connection, run_id)
     return _Question(
-        judged, tuple(review for review in asked if review.status is ReviewStatus.ANSWERED)
+        judged,
+        tuple(review for review in asked if review.status is ReviewStatus.ANSWERED),
+        clearances.confirmed(connection, judged.about.case.application.as_of_date),
     )
 
 
@@ -122,16 +126,17 @@ async def _last_checkpoint(ledger: Ledger, settings: Settings, run: Run) -> Chec
 
 
 def _go_on(
-    run: Run, about: ReviewCase, rehearsal: Rehearsal, saved: Checkpoint | None
+    run: Run, asked: _Question, rehearsal: Rehearsal, saved: Checkpoint | None
 ) -> Underwritten:
     """The rest of the run, in a loop of its own: it computes, and the caller's loop serves."""
     rest = underwrite_inline(
-        about.case,
-        about.rulebook,
+        asked.judged.about.case,
+        asked.judged.about.rulebook,
         run_id=run.run_id,
         options=RunOptions.model_validate(run.options),
         answers=rehearsal,
         saved=saved,
+        confirmed=asked.confirmed,
     )
     return asyncio.run(rest)
 

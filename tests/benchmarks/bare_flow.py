@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import psutil  # type: ignore[import-untyped, unused-ignore]
+import psutil
 from prefect import Flow, Task
 from prefect.states import Scheduled
 

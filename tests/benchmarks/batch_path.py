@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil  # type: ignore[import-untyped, unused-ignore]
+import psutil
 
 from tests.benchmarks.rows import Row, at_least, at_most
 from tests.desk import ROOT, Desk

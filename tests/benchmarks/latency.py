@@ -37,7 +37,7 @@ async def _answered(run: StartedRun, waiting_id: int) -> float:
     """The seconds from an answer until a client that follows the run sees the next event."""
 
     async def next_event() -> float:
-        async with aclosing(run.follow(waiting_id)) as stream:  # type: ignore[type-var]
+        async with aclosing(run.follow(waiting_id)) as stream:
             await anext(aiter(stream))
         return time.perf_counter()
 

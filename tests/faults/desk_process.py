@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil  # type: ignore[import-untyped, unused-ignore]
+import psutil
 import psycopg
 import yaml
 from psycopg.rows import dict_row

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import boto3  # type: ignore[import-untyped, unused-ignore]
+import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 

@@ -9,7 +9,7 @@ from contextlib import closing
 from itertools import pairwise
 from uuid import uuid4
 
-import psutil  # type: ignore[import-untyped, unused-ignore]
+import psutil
 import pytest
 
 from tests.faults import held_runs, invariants

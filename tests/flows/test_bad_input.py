@@ -28,7 +28,7 @@ TABLE: Mapping[str, Mapping[str, Attempt]] = {
     "consent": submissions.CONSENT,
     "income other than wages": evidence.INCOMES,
     "monthly income looks annual": evidence.ANNUAL,
-    "name": submissions.NAMES_REFUSED | evidence.NAMES_ACCEPTED,
+    "name": submissions.NAMES_SUBMITTED | evidence.NAMES_ACCEPTED,
     "co-applicant": submissions.CO_APPLICANTS,
     "document": submissions.DOCUMENTS | rules_and_files.PATHS,
     "paystub": evidence.PAYSTUBS,
@@ -70,3 +70,11 @@ async def place(
 )
 async def test_bad_input_gets_its_due_answer(attempt: Attempt, place: Place) -> None:
     await attempt(place)
+
+
+def test_no_variant_of_a_row_hides_another_of_the_same_name() -> None:
+    for first, second in (
+        (submissions.NAMES_SUBMITTED, evidence.NAMES_ACCEPTED),
+        (submissions.DOCUMENTS, rules_and_files.PATHS),
+    ):
+        assert not first.keys() & second.keys()

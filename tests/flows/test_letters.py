@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from data.contracts.application import ApplicantRole
-from data.contracts.case import CaseFile, Persona
+from data.contracts.case import CaseFile
 from data.contracts.decision import Outcome
 from data.contracts.errors import AnswerRejectedError
 from data.contracts.notices import Notice, NoticeKind
 from data.contracts.policy import ReasonCode, Recommendation
 from data.settings import settings
+from tests.flows.cases import changed
 from tests.flows.inline import Says, Silence, Step, Underwritten, persona, underwritten
 from tools.notices import compose_notices, load_notice_terms
 
@@ -30,18 +31,6 @@ async def the_letter(case: CaseFile, *steps: Step) -> Notice:
     return letter
 
 
-def changed(case: Persona, **fields: Any) -> CaseFile:
-    """The persona's case with some of its parts replaced, as plain JSON."""
-    content = case.case.model_dump(mode="json")
-    for path, value in fields.items():
-        *parents, last = path.split("__")
-        place: Any = content
-        for parent in parents:
-            place = place[int(parent) if parent.isdigit() else parent]
-        place[last] = value
-    return CaseFile.model_validate(content)
-
-
 async def test_each_of_two_applicants_gets_a_letter_with_their_own_score_alone() -> None:
     first, second = letters_of(await underwritten(persona("jo-kit-joint"), DECLINES))
 
@@ -54,7 +43,7 @@ async def test_each_of_two_applicants_gets_a_letter_with_their_own_score_alone()
 
 
 async def test_a_score_that_was_not_used_is_not_disclosed() -> None:
-    case = changed(persona("jo-kit-joint"), co_bureau_report__score__value=9003)
+    case = changed("jo-kit-joint", co_bureau_report__score__value=9003)
 
     done = await underwritten(case, DECLINES)
 
@@ -65,7 +54,7 @@ async def test_a_score_that_was_not_used_is_not_disclosed() -> None:
 
 
 async def test_each_letter_names_the_bureau_that_reported_on_its_reader() -> None:
-    case = changed(persona("jo-kit-joint"), co_bureau_report__bureau="Harbor Credit Files")
+    case = changed("jo-kit-joint", co_bureau_report__bureau="Harbor Credit Files")
 
     first, second = letters_of(await underwritten(case, DECLINES))
 
@@ -77,7 +66,7 @@ async def test_each_letter_names_the_bureau_that_reported_on_its_reader() -> Non
 
 async def test_a_bureau_that_did_not_answer_is_not_named_and_the_other_one_is() -> None:
     case = changed(
-        persona("jo-kit-joint"),
+        "jo-kit-joint",
         co_bureau_report__bureau="Harbor Credit Files",
         co_bureau_report__status="error",
     )
@@ -101,7 +90,7 @@ async def test_a_case_without_any_report_has_a_letter_without_a_bureau() -> None
 
 async def test_the_letter_is_due_thirty_days_after_the_application_came_in() -> None:
     case = changed(
-        persona("dee-debtor"),
+        "dee-debtor",
         application__received_at="2026-10-03T15:00:00Z",
         application__as_of_date="2026-11-02",
     )
@@ -164,7 +153,7 @@ async def test_terms_below_the_best_come_with_the_notice_on_risk_based_pricing(
     case: CaseFile = persona("ben-midland")
     steps: tuple[Step, ...] = ()
     if not with_score:
-        case = changed(persona("ben-midland"), bureau_report__score=None)
+        case = changed("ben-midland", bureau_report__score=None)
         steps = (Says("underwriter", "approve"),)
 
     text = (await the_letter(case, *steps)).text
@@ -238,9 +227,7 @@ async def test_silence_of_the_lender_leaves_a_complete_case_complete_and_decided
 
 def with_a_condition() -> CaseFile:
     """Bora, who has not said whether she is a covered borrower: the desk asks her to."""
-    return changed(
-        persona("bora-borderline"), application__applicants__0__military_covered_borrower=None
-    )
+    return changed("bora-borderline", application__applicants__0__military_covered_borrower=None)
 
 
 async def test_a_condition_of_an_approval_is_in_the_letter_and_a_waived_one_is_not() -> None:

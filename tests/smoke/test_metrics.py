@@ -11,6 +11,7 @@ import json
 import sqlite3
 from bisect import bisect_left
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from socket import gethostname
@@ -121,8 +122,8 @@ def measured(events: list[dict[str, Any]]) -> dict[str, dict[Labels, list[float]
 
 async def scraped(desk: Desk) -> dict[str, Family]:
     answer = await desk.http.get("/metrics", headers=OPENMETRICS)
-    families = text_string_to_metric_families(answer.raise_for_status().text)  # type: ignore[no-untyped-call]
-    return {family.name: family for family in families}
+    families: Callable[[str], Iterable[Family]] = text_string_to_metric_families
+    return {family.name: family for family in families(answer.raise_for_status().text)}
 
 
 def labelled(family: Family, sample: str = "") -> dict[Labels, float]:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from ipaddress import ip_address
 from itertools import pairwise
 
-import psutil  # type: ignore[import-untyped, unused-ignore]
+import psutil
 
 from data.contracts.decision import Grade, Outcome
 from data.contracts.events import EventStatus, EventType

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import psutil  # type: ignore[import-untyped, unused-ignore]
+import psutil
 import pytest
 
 from data.contracts.decision import Outcome

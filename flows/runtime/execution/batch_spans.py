@@ -62,7 +62,7 @@ def chunk_span(batch_id: str, traceparent: str, chunk: Mapping[str, Any]) -> Ite
     """Be inside the span of one try of a chunk, under the driver's."""
     if traceparent and not trace.get_current_span().get_span_context().is_valid:
         # A process that the desk has not started: a worker of Dask's.
-        telemetry.trace_here("chunks")
+        telemetry.trace_chunks()
     about = {traces.CHUNK: chunk["number"], traces.CHUNK_ROWS: chunk["rows"]}
     with (
         spans_of(batch_id),

@@ -28,7 +28,9 @@ from data import traces
 from flows.runtime.host.kept_spans import KeptSpans, as_line
 
 _MAX_BYTES = 200_000
-"""The file is begun again, with what is left of it, when it has become so large."""
+"""The file is begun again, with what is left of it, when it has become so large, and twice as large
+as what is open: a process with many open spans would otherwise write all of them again each time.
+"""
 _PATTERN = "promised-*.jsonl"
 
 _here: PromisedSpans | None = None
@@ -75,6 +77,7 @@ class PromisedSpans(SpanExporter):
         self._file: BinaryIO | None = None
         self._path = folder / _PATTERN.replace("*", uuid4().hex[:12])
         self._guard = threading.Lock()
+        self._limit = _MAX_BYTES
 
     def promise(self, span: ReadableSpan) -> None:
         span_id = _id_of(span)
@@ -103,7 +106,7 @@ class PromisedSpans(SpanExporter):
 
     def _write(self, line: bytes) -> None:
         try:
-            if self._file is None or self._file.tell() > _MAX_BYTES:
+            if self._file is None or self._file.tell() > self._limit:
                 self._begin_file()
             elif self._open:
                 self._file.write(line)
@@ -118,6 +121,7 @@ class PromisedSpans(SpanExporter):
         file = unfinished.open("ab", buffering=0)
         fcntl.flock(file, fcntl.LOCK_EX)
         file.write(b"".join(self._open.values()))
+        self._limit = max(_MAX_BYTES, 2 * file.tell())
         unfinished.replace(self._path)
         if self._file is not None:
             self._file.close()

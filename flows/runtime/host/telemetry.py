@@ -84,10 +84,10 @@ def tracer_provider(role: str, settings: Settings) -> TracerProvider:
 
 
 @cache
-def trace_here(role: str) -> None:
+def trace_chunks() -> None:
     """Make spans in a process that the desk has not started, unless it makes some by itself."""
     if not isinstance(trace.get_tracer_provider(), TracerProvider):
-        trace.set_tracer_provider(tracer_provider(role, settings()))
+        trace.set_tracer_provider(tracer_provider("chunks", settings()))
 
 
 def has_collector(settings: Settings) -> bool:

@@ -44,17 +44,10 @@ def shall_stop(connection: sa.Connection, batch_id: str) -> bool:
     return bool(row.cancel_requested) or RunStatus(row.status) not in batches.DRIVEN
 
 
-def fail(
-    connection: sa.Connection, batch_id: str, error: Mapping[str, Any], *, driver: str = ""
-) -> list[Event]:
-    """Write the bad end of a batch, unless it has an end.
-
-    With `driver`, only while that flow run drives the batch and rows are left to do: a driver that
-    was given up says nothing of its successor's batch.
-    """
+def fail(connection: sa.Connection, batch_id: str, error: Mapping[str, Any]) -> list[Event]:
+    """Write the bad end of a batch, unless it has an end."""
     known = batches.find(connection, batch_id, lock=True)
-    is_replaced = driver and (known.flow_run_id != driver or known.status not in batches.DRIVEN)
-    if known.status.has_ended or is_replaced:
+    if known.status.has_ended:
         return []
     told = batches.draft(
         known,

@@ -13,7 +13,8 @@ import json
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 from uuid import UUID, uuid5
 
 import sqlalchemy as sa
@@ -64,6 +65,19 @@ class FinishedChunk:
     decided_at: str
     letters: Mapping[str, Sequence[Letter]] = field(default_factory=dict)
     """The letters of each decision, by its id."""
+
+    @cached_property
+    def bodies(self) -> dict[str, bytes]:
+        """The compressed documents, by their column."""
+        documents = {"lines": self.lines, "rejects": self.rejects, "restricted": self.restricted}
+        return {name: _packed(found) for name, found in documents.items()}
+
+    def encoded(self) -> Self:
+        """This chunk, encoded now: other chunks wait for the transaction that writes it."""
+        _ = self.bodies
+        _ = [letter.encoded for written in self.letters.values() for letter in written]
+        _ = [(referral.body, referral.filed) for referral in self.referrals]
+        return self
 
 
 @dataclass(frozen=True)
@@ -131,9 +145,7 @@ def finish(connection: sa.Connection, batch_id: str, chunk: FinishedChunk) -> bo
             "batch_id": batch_id,
             "number": chunk.number,
             "rows": chunk.rows,
-            "lines": _packed(chunk.lines),
-            "rejects": _packed(chunk.rejects),
-            "restricted": _packed(chunk.restricted),
+            **chunk.bodies,
             "totals": chunk.totals,
             "chain": chunk.chain,
             "written_at": now(),
@@ -173,7 +185,7 @@ def _refer(connection: sa.Connection, batch_id: str, chunk: FinishedChunk) -> No
         {
             "application_id": referral.application_id,
             "content_sha256": referral.inputs_sha256,
-            "body": zlib.compress(referral.application),
+            "body": referral.filed,
             "received_at": chunk.decided_at,
         }
         for referral in referred
@@ -230,8 +242,8 @@ def written_at(connection: sa.Connection, batch_id: str, number: int) -> str:
 
 def failures(connection: sa.Connection, batch_id: str, number: int) -> list[dict[str, Any]]:
     """The lines of a finished chunk about applications that ended in an error of the desk."""
-    this = (batch_chunks.c.batch_id == batch_id) & (batch_chunks.c.number == number)
-    counted = connection.execute(sa.select(batch_chunks.c.totals).where(this)).scalar_one()
+    query = sa.select(batch_chunks.c.totals).where(_is(batch_id, number))
+    counted = connection.execute(query).scalar_one()
     if not counted.get("statuses", {}).get(_FAILED):
         return []  # nearly always: the lines need not be unpacked
     parsed = (json.loads(line) for line in lines(connection, batch_id, number))

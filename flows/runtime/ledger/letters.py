@@ -6,6 +6,7 @@ import hashlib
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,6 +29,12 @@ class Letter:
     body: dict[str, Any]
     """What the reader gets, in all its forms."""
 
+    @cached_property
+    def encoded(self) -> tuple[bytes, str]:
+        """The body as it is stored, and its digest."""
+        body = canonical_json(self.body)
+        return zlib.compress(body, level=1), hashlib.sha256(body).hexdigest()
+
 
 @dataclass(frozen=True)
 class SentLetter(Letter):
@@ -48,13 +55,12 @@ def keep(connection: sa.Connection, written: Mapping[str, Sequence[Letter]]) -> 
             "recipient": letter.recipient,
             "kind": letter.kind,
             "due_by": letter.due_by,
-            "body": zlib.compress(body, level=1),
-            "sha256": hashlib.sha256(body).hexdigest(),
+            "body": letter.encoded[0],
+            "sha256": letter.encoded[1],
             "sent_at": moment,
         }
         for decision_id, of_decision in written.items()
         for number, letter in enumerate(of_decision, 1)
-        for body in (canonical_json(letter.body),)
     ]
     if rows:
         connection.execute(letters.insert(), rows)

@@ -11,6 +11,7 @@ import json
 import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -39,9 +40,19 @@ class Referral:
     restricted: dict[str, dict[str, Any]]
     """Documents of the run that not every reader may see."""
 
+    @cached_property
+    def body(self) -> bytes:
+        """What the run begins with, as it is stored."""
+        parts = json.dumps([self.checkpoint, self.restricted], separators=(",", ":"))
+        return zlib.compress(parts.encode())
+
+    @cached_property
+    def filed(self) -> bytes:
+        """The application as it is stored in the vault."""
+        return zlib.compress(self.application)
+
     def as_row(self, batch_id: str, chunk: int) -> dict[str, Any]:
         """The row of a pending referral."""
-        body = json.dumps([self.checkpoint, self.restricted], separators=(",", ":"))
         return {
             "batch_id": batch_id,
             "line": self.line,
@@ -49,7 +60,7 @@ class Referral:
             "application_id": self.application_id,
             "run_id": "",
             "status": PENDING,
-            "body": zlib.compress(body.encode()),
+            "body": self.body,
         }
 
 

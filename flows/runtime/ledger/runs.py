@@ -183,11 +183,10 @@ def queued(connection: sa.Connection) -> list[RunRef]:
     return [RunRef.of(row) for row in connection.execute(sa.select(*REFERENCE).where(_QUEUED))]
 
 
-def not_mapped(connection: sa.Connection, *, entered_before: str) -> list[RunRef]:
+def not_mapped(connection: sa.Connection) -> list[RunRef]:
     """The runs that wait for a worker or a person and have no flow run."""
     idle = runs.c.status.in_([RunStatus.QUEUED, RunStatus.WAITING]) & runs.c.lease_owner.is_(None)
-    entered = runs.c.created_at < entered_before
-    query = sa.select(*REFERENCE).where(idle, runs.c.flow_run_id == "", entered)
+    query = sa.select(*REFERENCE).where(idle, runs.c.flow_run_id == "")
     return [RunRef.of(row) for row in connection.execute(query)]
 
 

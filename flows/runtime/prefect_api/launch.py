@@ -71,7 +71,7 @@ async def launch_batch(
 
 
 def batch_name(batch_id: str) -> str:
-    """What Prefect calls each flow run that drives a batch."""
+    """What Prefect calls each flow run that was made to drive a batch."""
     return f"batch {batch_id}"
 
 
@@ -81,14 +81,15 @@ def parameters_of(run: RunRef) -> dict[str, Any]:
 
 
 def without_flow_run(connection: sa.Connection) -> list[RunRef]:
-    """The queued runs that no process has told Prefect of."""
+    """The idle runs that no process has told Prefect of."""
     # The process that entered a run makes its flow run itself: give it a moment.
-    return runs.not_mapped(connection, entered_before=moment(-_LAUNCHING_SECONDS))
+    entered_before = moment(-_LAUNCHING_SECONDS)
+    return [run for run in runs.not_mapped(connection) if run.created_at < entered_before]
 
 
 @at_border
 async def launch_missing(client: PrefectClient, ledger: Ledger, deployment_id: UUID) -> None:
-    """Make a flow run for each queued run that has none."""
+    """Make a flow run for each idle run that has none."""
     await _launch_all(client, ledger, deployment_id, await ledger.read(without_flow_run))
 
 

@@ -174,7 +174,8 @@ class Worker:
                 self._active[run_id].cancel()
         for run_id in await self._desk.ledger.read(cancellations.to_be_stopped):
             self._stop(run_id)
-        # Held and not executed, twice in a row: the ledger was out of reach when it was given back.
+        # Held and not executed, also at the last look: the ledger was out of reach when the lease
+        # was to be taken, or given back.
         unattended = held - self._active.keys()
         for run_id in unattended & self._unattended:
             requeue, owner = retries.requeue, self._desk.owner
@@ -253,6 +254,10 @@ class Worker:
             status = RunStatus.CANCELLED if is_conflict else RunStatus.FAILED
             await states.end(client, flow_run_id, status, error.message)
             return False
+        except UnavailableError:
+            if run is not None:  # the lease may be ours all the same
+                self._unattended.add(run.run_id)
+            raise
         if epoch is None:
             await self._leave_alone(client, ours)
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ LOST = Observation(LEASES_LOST)
 
 
 def parsed(text: str) -> list[Family]:
-    return list(openmetrics(text))  # type: ignore[no-untyped-call]
+    families: Callable[[str], Iterable[Family]] = openmetrics
+    return list(families(text))
 
 
 def sample(families: list[Family], name: str, **labels: str) -> Any:

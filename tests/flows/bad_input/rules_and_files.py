@@ -96,13 +96,14 @@ MODELS: dict[str, Attempt] = {
 
 
 def watchlist(change: Callable[[Path], None]) -> Attempt:
-    """Ada without a list that can clear her: the run waits or fails, and never approves."""
+    """Ada without a list that can clear her is not decided."""
 
     async def attempt(place: Place) -> None:
         change(place.own_data() / "watchlists" / "sanctions.json")
         done = await underwritten(ADA)
         assert not done.is_decided
         assert done.error is not None
+        assert done.error.code == "watchlist_unavailable"
 
     return attempt
 

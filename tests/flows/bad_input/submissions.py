@@ -133,7 +133,7 @@ CONSENT: dict[str, Attempt] = {
     ),
 }
 
-NAMES_REFUSED: dict[str, Attempt] = {
+NAMES_SUBMITTED: dict[str, Attempt] = {
     "empty": refused(
         "/application/applicants/0/last_name", "blank", **{f"{APPLICANT}last_name": ""}
     ),
@@ -148,7 +148,7 @@ NAMES_REFUSED: dict[str, Attempt] = {
         **{f"{APPLICANT}last_name": "a\u202eb"},
     ),
     "300 characters": accepted(**{f"{APPLICANT}last_name": "x" * 300}),
-    "emoji": accepted(**{f"{APPLICANT}last_name": "\U0001f642"}),
+    "emoji, handed in": accepted(**{f"{APPLICANT}last_name": "\U0001f642"}),
 }
 
 CO_APPLICANTS: dict[str, Attempt] = {

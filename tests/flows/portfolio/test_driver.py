@@ -14,10 +14,11 @@ import pytest
 from prefect import flow
 from prefect.testing.utilities import prefect_test_harness
 
+from data.contracts.errors import LeaseLostError
 from data.contracts.runs import RunStatus
 from data.settings import Settings, settings
 from flows.portfolio.chunk import underwrite_chunk
-from flows.portfolio.driver import drive
+from flows.portfolio.driver import _Drive, drive
 from flows.runtime.ledger import batches, journal
 from flows.runtime.ledger.batches import Batch
 from flows.runtime.ledger.database import Ledger
@@ -128,6 +129,28 @@ def test_a_file_that_changed_since_it_was_submitted_fails_the_batch(
     assert (
         summary.error.code == {"altered": "record_corrupt", "removed": "record_not_found"}[change]
     )
+
+
+def test_a_driver_that_was_given_up_does_not_end_its_successor_s_batch(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    path = write_portfolio(tmp_path / "p.jsonl", cases("replaced", "ada-prime"))
+    batch, flow_run_id = entered(ledger, path), str(uuid4())
+    # A job that is offered again has the same flow run.
+    first, second = (
+        _Drive.begin(settings(), ledger, batch.batch_id, flow_run_id, Board()) for _ in range(2)
+    )
+    assert first is not None
+    assert second is not None
+    path.unlink()
+
+    with pytest.raises(LeaseLostError), first.failing():
+        first.execute()
+    assert summary_of(ledger, batch).status is RunStatus.RUNNING
+
+    with second.failing():
+        second.execute()
+    assert summary_of(ledger, batch).status is RunStatus.FAILED
 
 
 def test_a_batch_that_has_ended_is_left_alone(ledger: Ledger, tmp_path: Path) -> None:

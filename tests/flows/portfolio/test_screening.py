@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
-from datetime import date
 from pathlib import Path
 
-import sqlalchemy as sa
-
-from data.contracts.case import CaseFile
-from data.contracts.review import Person
-from data.contracts.screening import WATCHLIST_RECORD, WatchlistScreening
-from flows.runtime.ledger import chunks, clearances, referrals
+from data.contracts.screening import WATCHLIST_RECORD
+from flows.runtime.ledger import chunks, referrals
 from flows.runtime.ledger.database import Ledger
 from flows.service.cleared import batch_screenings
 from flows.service.requests import ScreeningRecord
-from tests.flows.inline import underwritten
+from tests.flows.cleared import confirm_clearance, propose_clearance, screening_of
 from tests.flows.portfolio.portfolios import cases, done, lines_of, write_portfolio
 
 
@@ -76,19 +70,3 @@ async def test_a_match_that_one_person_has_cleared_is_referred(
 
     (line,) = lines_of(ledger, batch).values()
     assert (line["status"], line["gate"]) == ("referred", "compliance")
-
-
-async def screening_of(case: CaseFile) -> WatchlistScreening:
-    alone = await underwritten(case)
-    return WatchlistScreening.model_validate(alone.record.restricted[WATCHLIST_RECORD])
-
-
-def propose_clearance(connection: sa.Connection, subjects: Collection[str]) -> None:
-    about = [(subject, "synthetic-sanctions/SYN-0002") for subject in subjects]
-    clearances.propose(connection, "run-1", about, Person(name="Una"), date.max)
-
-
-def confirm_clearance(connection: sa.Connection, subjects: Collection[str]) -> None:
-    propose_clearance(connection, subjects)
-    (proposed,) = clearances.page(connection, limit=10)
-    clearances.confirm(connection, proposed.clearance_id, Person(name="Otto"))

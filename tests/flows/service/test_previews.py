@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from api.app import create_app
 from data.contracts.base import canonical_json
 from data.contracts.decision import Outcome
+from data.contracts.documents import DocumentKind
 from data.contracts.errors import (
     AnswerRejectedError,
     AuthorityError,
@@ -33,6 +34,8 @@ from flows.runtime.ledger.tables import checkpoints, metadata
 from flows.service.desk import DeskService
 from flows.service.requests import Answer, Caller, ClaimRequest
 from tests.api.desks import client_of
+from tests.flows.cases import without
+from tests.flows.cleared import confirm_clearance, screening_of
 from tests.flows.inline import Says, persona, underwritten
 from tests.flows.waiting_desk import RUN, desk_on, waiting
 from tools.notices import compose_notices, load_notice_terms
@@ -245,6 +248,29 @@ async def test_without_its_checkpoint_the_run_is_rehearsed_from_the_start(ledger
 
     assert shown.outcome is Outcome.APPROVE
     assert await _stored(ledger) == before
+
+
+async def test_who_was_cleared_by_two_people_is_not_asked_about_in_a_preview(
+    ledger: Ledger,
+) -> None:
+    pat = persona("pat-potential").case
+    paystub = next(found for found in pat.documents if found.kind is DocumentKind.PAYSTUB)
+    await waiting(ledger, without(pat, DocumentKind.PAYSTUB))
+    await ledger.write(
+        applications.file_document,
+        pat.application.application_id,
+        paystub.document_id,
+        canonical_json(paystub),
+        "Ines",
+    )
+    desk, answer = desk_on(ledger), says("supplied", "documents")
+    asked = await desk.preview(RUN, answer, UNA)
+
+    await ledger.write(confirm_clearance, (await screening_of(pat)).doubtful)
+    cleared = await desk.preview(RUN, answer, UNA)
+
+    assert (asked.gate, asked.asks_next) == ("documents", "compliance")
+    assert cleared.asks_next != "compliance"
 
 
 async def test_the_route_previews_on_a_desk(ledger: Ledger) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.contracts.case import CaseFile
+from tools.portfolio.csv_cells import is_formula
 
 
 def flat(value: Any, name: str = "") -> dict[str, Any]:
@@ -44,17 +44,13 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(columns)
-        table.writerows([_cell(row.get(column)) for column in columns] for row in rows)
+        table.writerows([cell_of(row.get(column)) for column in columns] for row in rows)
 
 
-def _cell(value: Any) -> str:
+def cell_of(value: Any) -> str:
+    """A value as a spreadsheet's export writes it: an apostrophe stands before a formula."""
     text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    plain = text.lstrip("'")
-    begins = plain[:1] in ("\t", "\r") or plain.lstrip()[:1] in tuple("=+-@＝＋－＠")
-    return f"'{text}" if begins and not _NUMBER.fullmatch(plain) else text
-
-
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+    return f"'{text}" if is_formula(text.lstrip("'")) else text
 
 
 def parquet_of(folder: Path, cases: Iterable[CaseFile], group: int = 1000) -> Path:

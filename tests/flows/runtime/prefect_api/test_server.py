@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import httpx
-import psutil  # type: ignore[import-untyped, unused-ignore]
+import psutil
 import pytest
 import websockets
 from starlette.types import Message, Receive, Scope, Send

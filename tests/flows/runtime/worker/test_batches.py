@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import zlib
-from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,7 +20,6 @@ from flows.runtime.checkpoints.checkpoint import Checkpoint
 from flows.runtime.checkpoints.store import CheckpointStore
 from flows.runtime.ledger import (
     batch_driver,
-    batch_ends,
     batches,
     checkpoint_index,
     chunks,
@@ -312,22 +310,6 @@ async def test_a_case_that_cannot_be_opened_keeps_no_other_batch_waiting(
     await look(ledger, settings_)
 
     assert list(await ledger.read(referrals.run_ids, batch.batch_id)) == [2]
-
-
-async def test_a_driver_that_was_replaced_does_not_end_its_successor_s_batch(
-    ledger: Ledger,
-) -> None:
-    batch = await a_batch(ledger)
-    await ledger.write(batch_driver.begin, batch.batch_id, "first", 0)
-    await ledger.write(batch_driver.begin, batch.batch_id, "second", 0)
-    failure = {"code": "record_corrupt", "message": "the file has changed"}
-
-    late = await ledger.write(partial(batch_ends.fail, driver="first"), batch.batch_id, failure)
-    assert late == []
-    assert (await ledger.read(batches.find, batch.batch_id)).status is RunStatus.RUNNING
-
-    await ledger.write(partial(batch_ends.fail, driver="second"), batch.batch_id, failure)
-    assert (await ledger.read(batches.find, batch.batch_id)).status is RunStatus.FAILED
 
 
 async def test_a_batch_is_completed_when_people_have_ruled_on_every_case(
