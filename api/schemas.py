@@ -115,12 +115,14 @@ class EventsTicket(Contract):
 
 
 class DecisionRecord(Contract):
-    """The decision of a run: the reproducible content in its envelope."""
+    """The decision on an application: the reproducible content in its envelope."""
 
     decision_id: Slug
     run_id: str
+    """Empty where a batch has decided by itself."""
     batch_id: str = ""
-    """The batch that referred the case to people; empty for a run that was submitted by itself."""
+    """The batch that has decided, or that referred the case to people in this run; empty for a run
+    that was submitted by itself."""
     application_id: Slug
     decided_at: Moment
     content: DecisionContent

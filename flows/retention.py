@@ -24,6 +24,7 @@ from flows.runtime.ledger.database import Ledger, stamp
 from tools.retention import Kept, Records, kept_until, load_retention, months_after
 
 _IN_A_ROUND = 500
+_NEVER_EARLIER = frozenset({RecordClass.WATCHLIST_MATCH})
 
 
 class Retained(NamedTuple):
@@ -77,6 +78,22 @@ async def retain(ledger: Ledger, chosen: Settings, *, dry_run: bool) -> Retained
     erased = len(due) if dry_run else await _erase(ledger, due)
     deciding = Counter(found.rule.record for found in due.values())
     return Retained(erased, tuple(_told(rule, deciding, kept) for rule in law.rules))
+
+
+def erase_on_request(connection: sa.Connection, application_id: str, chosen: Settings) -> str:
+    """Erase one application before its time is up; when that was done.
+
+    The screening of an applicant who resembled an entry of a watchlist stays as long as the law
+    says: no request shortens that. The refusal names the day alone, as a match is for compliance.
+    Raises RecordNotFoundError, and ConflictError for such an application, and while a run of it
+    goes on or is under a legal hold.
+    """
+    ended = erasures.last_ended(connection, application_id)
+    matches = [rule for rule in _InForce.of(chosen).rules if rule.record in _NEVER_EARLIER]
+    kept = kept_until(matches, _records(connection, application_id, ended)) if ended else None
+    if kept and kept.until > datetime.now(UTC).date():
+        raise ConflictError(f"the law keeps this application until {kept.until}: erase it then")
+    return erasures.erase(connection, application_id, document_sha256)
 
 
 def _judged(connection: sa.Connection, law: _InForce) -> dict[str, Kept]:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from api.deps import Addressee, ApplicationId, CallerDep, DeskDep, LetterForm
 from api.problems import answers
 from api.responses import LETTER, as_letter, as_stored
-from api.schemas import ApplicationView
+from api.schemas import ApplicationView, DecisionRecord
 from data.contracts.application import ApplicantRole
 from data.contracts.notices import SentNotice
 from flows.service.requests import Erased
@@ -29,6 +29,16 @@ async def read_application(
     compliance read the names.
     """
     return as_stored(await desk.application(application_id, caller))
+
+
+@router.get(
+    "/{application_id}/decision",
+    response_class=Response,
+    responses=answers(404, 422, 503) | {200: {"model": DecisionRecord}},
+)
+async def read_decision_on_application(application_id: ApplicationId, desk: DeskDep) -> Response:
+    """The decision's content in its envelope, whether a run or a batch has taken it."""
+    return as_stored(await desk.decision_on(application_id))
 
 
 @router.get(

@@ -54,6 +54,8 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     # Intake enters what the applicant answers and sends. Only underwriters may waive a condition.
     ("POST", "/runs/{run_id}/offer"): _CREDIT | {Role.INTAKE},
     ("POST", "/runs/{run_id}/conditions/{code}"): _CREDIT | {Role.INTAKE},
+    ("POST", "/applications/{application_id}/offer"): _CREDIT | {Role.INTAKE},
+    ("POST", "/applications/{application_id}/conditions/{code}"): _CREDIT | {Role.INTAKE},
     # The gate's own form decides which of these roles may answer at it.
     ("GET", "/inbox"): _ALL,
     ("GET", "/runs/{run_id}/hitl"): _ALL,
@@ -67,6 +69,7 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("GET", "/clearances"): frozenset({Role.COMPLIANCE}),
     ("POST", "/clearances/{clearance_id}/confirm"): frozenset({Role.COMPLIANCE}),
     ("GET", "/applications/{application_id}"): _DECIDES,
+    ("GET", "/applications/{application_id}/decision"): _ALL,
     ("GET", "/applications/{application_id}/notice"): _DECIDES,
     ("DELETE", "/applications/{application_id}"): frozenset({Role.OPERATOR}),
     ("POST", "/applications/{application_id}/documents"): _CREDIT | {Role.INTAKE},

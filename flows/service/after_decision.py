@@ -26,7 +26,7 @@ from data.contracts.errors import (
 )
 from data.contracts.review import Role
 from data.zones import local_day
-from flows.runtime.ledger import decision_events, decisions
+from flows.runtime.ledger import decision_events
 from flows.runtime.ledger.decision_events import DecisionEvent
 from flows.service.requests import Caller
 
@@ -65,15 +65,13 @@ def states(connection: sa.Connection, decided: dict[str, Any]) -> dict[str, Any]
 
 
 def answer_offer(
-    connection: sa.Connection, run_id: str, answer: OfferAnswer, caller: Caller
+    connection: sa.Connection, decided: dict[str, Any], answer: OfferAnswer, caller: Caller
 ) -> OfferState:
-    """Enter the applicant's answer to an offer; the first answer counts.
+    """Enter the applicant's answer to the offer of a decision; the first answer counts.
 
-    Raises RecordNotFoundError for a case without a decision or an offer, OfferClosedError for an
-    offer that has lapsed or was answered, and ContractViolationError for a choice that it does not
-    have.
+    Raises RecordNotFoundError for a decision without an offer, OfferClosedError for an offer that
+    has lapsed or was answered, and ContractViolationError for a choice that it does not have.
     """
-    decided = decisions.find(connection, run_id)
     content = DecisionContent.model_validate(decided["content"])
     happened = decision_events.of_decision(connection, decided["decision_id"])
     offer = _offer(content, happened)
@@ -100,7 +98,11 @@ def answer_offer(
 
 
 def change_condition(
-    connection: sa.Connection, run_id: str, code: str, change: ConditionChange, caller: Caller
+    connection: sa.Connection,
+    decided: dict[str, Any],
+    code: str,
+    change: ConditionChange,
+    caller: Caller,
 ) -> ConditionState:
     """Note that a condition of a decision was met, failed or waived; the letter stays as it is.
 
@@ -108,7 +110,6 @@ def change_condition(
     a waiver by another role than an underwriter's, and ConflictError for a change that cannot
     follow the present status.
     """
-    decided = decisions.find(connection, run_id)
     content = DecisionContent.model_validate(decided["content"])
     known = {condition.code: condition for condition in content.conditions}
     if code not in known:

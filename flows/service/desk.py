@@ -28,11 +28,11 @@ from data.contracts.preview import RulingPreview
 from data.contracts.review import Claim, Review
 from data.contracts.runs import Clearance, RunSummary
 from data.settings import Settings
-from flows.case import document_sha256
 from flows.housekeeping import HousekeepingReport, keep_house
+from flows.retention import erase_on_request
 from flows.runtime.checkpoints import retention
 from flows.runtime.execution.desk import this_desk
-from flows.runtime.ledger import cancellations, erasures, retries, runs
+from flows.runtime.ledger import cancellations, retries, runs
 from flows.runtime.ledger.database import Ledger, shared_ledger
 from flows.runtime.ledger.runs import Run
 from flows.runtime.prefect_api import cancel, deployments, feed, states
@@ -202,16 +202,18 @@ class DeskService(DeskQueries):
         ledger, settings = self.ledger, self._settings
         return await previews.preview(ledger, settings, run, answer, caller, request_id)
 
-    async def answer_offer(self, run_id: str, answer: OfferAnswer, caller: Caller) -> OfferState:
+    async def answer_offer(
+        self, decided: dict[str, Any], answer: OfferAnswer, caller: Caller
+    ) -> OfferState:
         """Enter the answer to an offer. Raises as `after_decision.answer_offer` does."""
-        return await self.ledger.write(after_decision.answer_offer, run_id, answer, caller)
+        return await self.ledger.write(after_decision.answer_offer, decided, answer, caller)
 
     async def change_condition(
-        self, run_id: str, code: str, change: ConditionChange, caller: Caller
+        self, decided: dict[str, Any], code: str, change: ConditionChange, caller: Caller
     ) -> ConditionState:
         """Note what became of a condition. Raises as `after_decision.change_condition` does."""
         return await self.ledger.write(
-            after_decision.change_condition, run_id, code, change, caller
+            after_decision.change_condition, decided, code, change, caller
         )
 
     async def claim(self, run_id: str, request: ClaimRequest, caller: Caller) -> Claim:
@@ -241,11 +243,10 @@ class DeskService(DeskQueries):
     async def erase(self, application_id: str, caller: Caller) -> Erased:
         """Erase an application's personal data for good; a tombstone with its digests stays.
 
-        Raises RecordNotFoundError, and ConflictError while a run of it goes on or is under a legal
-        hold.
+        Raises RecordNotFoundError, and ConflictError where the law keeps it longer, and while a run
+        of it goes on or is under a legal hold.
         """
-        erase, digest = erasures.erase, document_sha256
-        erased_at = await self.ledger.write(erase, application_id, digest)
+        erased_at = await self.ledger.write(erase_on_request, application_id, self._settings)
         who = caller.name or "an unnamed caller"
         log.info("application %s: personal data erased by %s", application_id, who)
         return Erased(application_id=application_id, erased_at=erased_at)

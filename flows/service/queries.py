@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import date
 from typing import Any, Literal
 
@@ -29,6 +30,7 @@ from flows.runtime.graph.drawing import drawing
 from flows.runtime.ledger import (
     applications,
     checkpoint_index,
+    decided,
     decisions,
     messages,
     referrals,
@@ -120,15 +122,12 @@ class DeskQueries:
 
     async def decision(self, run_id: str) -> dict[str, Any]:
         """The decision in its envelope. Raises RecordNotFoundError while the run has none."""
+        return await self.ledger.read(_record_of, decisions.find, run_id)
 
-        def read(connection: sa.Connection) -> dict[str, Any]:
-            decided = decisions.find(connection, run_id)
-            opened_by = referrals.batches_of_runs(connection, [run_id]).get(run_id, "")
-            notices = sent.entries(connection, decided["decision_id"])
-            later = after_decision.states(connection, decided)
-            return decided | {"batch_id": opened_by, "notices": notices, **later}
-
-        return await self.ledger.read(read)
+    async def decision_on(self, application_id: str) -> dict[str, Any]:
+        """The decision about an application, by a run or a batch. Raises RecordNotFoundError while
+        there is none."""
+        return await self.ledger.read(_record_of, decided.of_application, application_id)
 
     async def notice(self, run_id: str, applicant: ApplicantRole) -> SentNotice:
         """The letter to one applicant about a run's decision, as it was sent.
@@ -272,3 +271,19 @@ class DeskQueries:
         return await self.ledger.read(
             summaries.inbox, self._settings, role=role, limit=limit, cursor=cursor
         )
+
+
+def _record_of(
+    connection: sa.Connection,
+    find: Callable[[sa.Connection, str], dict[str, Any]],
+    name: str,
+) -> dict[str, Any]:
+    """A decision with what happened after it: letters, the answer to its offer, its conditions."""
+    found = find(connection, name)
+    opened_by = referrals.batches_of_runs(connection, [found["run_id"]])
+    return {
+        "batch_id": opened_by.get(found["run_id"], ""),
+        **found,
+        "notices": sent.entries(connection, found["decision_id"]),
+        **after_decision.states(connection, found),
+    }

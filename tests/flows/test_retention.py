@@ -12,12 +12,13 @@ import yaml
 
 from data.contracts.base import canonical_json
 from data.contracts.case import Persona
-from data.contracts.errors import RecordCorruptError
+from data.contracts.errors import ConflictError, RecordCorruptError
 from data.contracts.retention import RecordClass
 from data.contracts.runs import RunStatus
 from data.contracts.screening import WATCHLIST_RECORD
 from data.settings import Settings, settings
 from flows.housekeeping import HousekeepingReport, keep_house
+from flows.retention import erase_on_request
 from flows.runtime.ledger import applications, decisions, restricted, runs, tables
 from flows.runtime.ledger.database import Ledger, stamp
 from tests.flows.inline import Says, Step, persona, underwritten
@@ -117,6 +118,18 @@ async def test_a_match_is_kept_for_ten_years(
     )
     assert told(await round_of(ledger))["watchlist_match"] == (1, 0)
     assert await erased(ledger) == {name}
+
+
+async def test_no_request_erases_a_match_before_its_time(ledger: Ledger) -> None:
+    for name in ("dee-debtor", "sam-sanction"):
+        await ended(ledger, persona(name), 26)
+
+    await ledger.write(erase_on_request, "dee-debtor", settings())
+    with pytest.raises(ConflictError, match="the law keeps this application until 20") as refused:
+        await ledger.write(erase_on_request, "sam-sanction", settings())
+
+    assert await erased(ledger) == {"dee-debtor"}
+    assert "match" not in str(refused.value)
 
 
 async def test_a_dry_run_shows_each_class_with_its_rule_and_changes_nothing(

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from data.contracts.errors import RecordCorruptError, RecordNotFoundError
+from data.contracts.notices import NOTICE_DAYS
 from data.contracts.review import Role
 from data.settings import HitlOnTimeout, Settings
 from flows.review_forms import GATES
@@ -47,8 +48,10 @@ def test_an_underwriter_has_a_week_and_a_senior_the_last_days_of_it(
     assert found.deadlines_version == "review-deadlines/2026-11-01"
 
 
-def test_an_applicant_has_thirty_days_for_documents(deadlines: DeadlinePolicy) -> None:
-    assert deadlines.of("documents", Role.INTAKE).timeout_seconds == 30 * DAY
+def test_the_letter_about_missing_documents_leaves_before_the_lawful_day(
+    deadlines: DeadlinePolicy,
+) -> None:
+    assert deadlines.of("documents", Role.INTAKE).timeout_seconds == 25 * DAY < NOTICE_DAYS * DAY
 
 
 def test_no_role_takes_over_from_compliance(deadlines: DeadlinePolicy) -> None:

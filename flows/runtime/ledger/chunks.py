@@ -170,6 +170,7 @@ def _claim(connection: sa.Connection, batch_id: str, chunk: FinishedChunk) -> No
             "decision_id": claim.decision_id,
             "application_id": claim.application_id,
             "batch_id": batch_id,
+            "chunk": chunk.number,
             "inputs_sha256": claim.inputs_sha256,
             "content_sha256": claim.content_sha256,
             "decided_at": chunk.decided_at,

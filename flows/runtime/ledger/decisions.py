@@ -75,6 +75,21 @@ def of_application(connection: sa.Connection, application_id: str) -> str:
     return found.decision_id
 
 
+def about(connection: sa.Connection, application_id: str) -> tuple[dict[str, Any], int | None]:
+    """The decision on an application in its envelope, and its chunk where a batch has taken it.
+
+    A batch's has no content here: it lies with the chunk. Raises RecordNotFoundError while there is
+    no decision.
+    """
+    this = decisions.c.application_id == application_id
+    row = connection.execute(sa.select(decisions).where(this)).one_or_none()
+    if row is None:
+        raise RecordNotFoundError("this application has no decision")
+    if row.run_id:
+        return _with_envelope(row), None
+    return _with_envelope(row) | {"run_id": "", "batch_id": row.batch_id}, row.chunk
+
+
 def with_envelope(connection: sa.Connection, run_ids: Collection[str]) -> dict[str, dict[str, Any]]:
     """The decisions of those of these runs that have one, by run."""
     found = connection.execute(sa.select(decisions).where(decisions.c.run_id.in_(run_ids)))

@@ -43,6 +43,14 @@ def due(
     return {row.application_id: row.ended for row in connection.execute(query)}
 
 
+def last_ended(connection: sa.Connection, application_id: str) -> str | None:
+    """When the last run of an application ended; None where it has no run."""
+    of_application = runs.c.application_id == application_id
+    query = sa.select(sa.func.max(runs.c.updated_at)).where(of_application)
+    found: str | None = connection.execute(query).scalar_one()
+    return found
+
+
 def keep_until(
     connection: sa.Connection, application_id: str, until: str, kept_for: str, kept_by: str
 ) -> None:

@@ -229,6 +229,7 @@ decisions = sa.Table(
     sa.Column("application_id", _Id, nullable=False, unique=True),  # an application's is one
     sa.Column("run_id", _Id, nullable=True, unique=True),
     sa.Column("batch_id", _Id, nullable=False, server_default=""),
+    sa.Column("chunk", sa.Integer, nullable=True),  # of a batch's decision
     sa.Column("inputs_sha256", sa.String(64), nullable=False, server_default=""),
     sa.Column("content_sha256", sa.String(64), nullable=False),
     sa.Column("body", sa.JSON(none_as_null=True), nullable=True),  # a batch's is in its chunk

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from data.contracts.after_decision import OfferAnswer
 from data.contracts.application import ApplicantRole
 from data.contracts.base import canonical_json
 from data.contracts.case import CaseFile
@@ -21,6 +22,7 @@ from data.contracts.errors import (
     UnavailableError,
 )
 from data.contracts.portfolio import PortfolioRow
+from data.contracts.review import Channel, Role
 from data.contracts.runs import RunStatus
 from data.settings import settings
 from flows.portfolio import chunk as chunk_module
@@ -31,6 +33,7 @@ from flows.runtime.ledger import (
     batch_ends,
     batches,
     chunks,
+    decided,
     decisions,
     erasures,
     run_requests,
@@ -40,7 +43,9 @@ from flows.runtime.ledger.batches import Batch
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.run_requests import RunRequest
 from flows.runtime.ledger.runs import Run
-from flows.service import sent
+from flows.service import after_decision, sent
+from flows.service.queries import DeskQueries
+from flows.service.requests import Caller
 from flows.service.submissions import require_not_decided_by_batch
 from tests.flows.inline import underwritten
 from tests.flows.portfolio.conftest import CHUNK_ROWS
@@ -317,3 +322,42 @@ async def test_a_batch_writes_the_letters_of_what_it_decides_and_of_nothing_else
             assert letter.applicant is applicant.role
             assert str(letter.due_by) == line["content"]["due_by"]
             assert letter.sent_at is not None
+
+
+async def test_an_offer_of_a_batch_is_answered_by_the_application(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    handed_in = cases("offers")
+    batch = await asyncio.to_thread(
+        done, ledger, write_portfolio(tmp_path / "all.jsonl", handed_in)
+    )
+    desk = DeskQueries(settings(), ledger)
+    lines = {
+        name: line for name, line in lines_of(ledger, batch).items() if line["status"] == "decided"
+    }
+    by_hand = Caller("ina", (Role.INTAKE,), proven=True, channel=Channel.HTTP)
+
+    records = {name: await desk.decision_on(name) for name in lines}
+
+    assert {name: record["content"] for name, record in records.items()} == {
+        name: line["content"] for name, line in lines.items()
+    }
+    assert {record["batch_id"] for record in records.values()} == {batch.batch_id}
+    name, record = next((name, found) for name, found in records.items() if found["offer"])
+    await ledger.write(after_decision.answer_offer, record, OfferAnswer(accept=True), by_hand)
+    again = await desk.decision_on(name)
+    assert (again["offer"]["status"], again["offer"]["answered_by"]) == ("accepted", "ina")
+
+
+async def test_a_decision_that_is_older_than_the_column_is_found_in_its_batch(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    batch = await asyncio.to_thread(
+        done, ledger, write_portfolio(tmp_path / "all.jsonl", cases("older"))
+    )
+    found = lines_of(ledger, batch).items()
+    name, line = next((name, line) for name, line in found if line["status"] == "decided")
+    with ledger.writing() as connection:
+        connection.execute(tables.decisions.update().values(chunk=None))
+
+    assert (await ledger.read(decided.of_application, name))["content"] == line["content"]

@@ -61,12 +61,14 @@ async def record(ledger: Ledger) -> dict[str, Any]:
 
 
 async def answer(ledger: Ledger, given: OfferAnswer) -> OfferState:
-    return await ledger.write(after_decision.answer_offer, "run-1", given, INTAKE)
+    decided = await ledger.read(decisions.find, "run-1")
+    return await ledger.write(after_decision.answer_offer, decided, given, INTAKE)
 
 
 async def change(ledger: Ledger, status: ConditionStatus, by: Caller = UNDERWRITER) -> None:
     told = ConditionChange(status=status)
-    await ledger.write(after_decision.change_condition, "run-1", CODE, told, by)
+    decided = await ledger.read(decisions.find, "run-1")
+    await ledger.write(after_decision.change_condition, decided, CODE, told, by)
 
 
 @pytest.mark.parametrize(

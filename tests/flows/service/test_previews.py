@@ -263,7 +263,8 @@ async def test_who_was_cleared_by_two_people_is_not_asked_about_in_a_preview(
         canonical_json(paystub),
         "Ines",
     )
-    desk, answer = desk_on(ledger), says("supplied", "documents")
+    desk = desk_on(ledger)
+    answer = says("supplied", "documents", document_ids=[paystub.document_id])
     asked = await desk.preview(RUN, answer, UNA)
 
     await ledger.write(confirm_clearance, (await screening_of(pat)).doubtful)
