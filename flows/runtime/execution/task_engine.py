@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 _NEEDS = {
     "dask": ("prefect_dask", "credit-desk-lite[dask]"),
-    "ray": ("prefect_ray", "prefect-ray"),  # no extra: it is large, and not tried
+    "ray": ("prefect_ray", "prefect-ray"),  # no extra: it is too large to be locked and tested here
 }
 """The module that an engine needs, and the package that brings it."""
 
@@ -126,5 +126,8 @@ def _dask_threads(runner: TaskRunner[Any]) -> int:
 def _ray(workers: int) -> TaskRunner[Any]:
     from prefect_ray import RayTaskRunner
 
-    runner: TaskRunner[Any] = RayTaskRunner(init_kwargs={"num_cpus": workers})
+    # Ray reports how it is used to a host of its makers, unless it is told not to.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    here = {"num_cpus": workers, "include_dashboard": False}
+    runner: TaskRunner[Any] = RayTaskRunner(init_kwargs=here)
     return runner
