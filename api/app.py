@@ -19,10 +19,12 @@ from opentelemetry.trace import Span
 from api import otlp_metrics, problems
 from api.docs_page import add_docs_page
 from api.hub import Hub
+from api.inbox_watch import InboxWatch
 from api.methods import HeadRequests
 from api.metrics import MetricsPage
 from api.openapi import DocumentedApp
 from api.own_trace import OwnTrace
+from api.page_files import add_page
 from api.readiness import ReadinessProbe
 from api.routes import (
     after_decision,
@@ -37,11 +39,14 @@ from api.routes import (
     reviews,
     runs,
     screenings,
+    session,
     workflow,
 )
 from api.security import auth, headers
+from api.security.keys import KeyRing
 from api.security.limits import StreamLimit, TimeLimit
 from api.security.loopback import require_loopback
+from api.security.sessions import Sessions
 from api.security.tickets import Tickets
 from data.settings import Settings
 from data.version import code_version
@@ -67,6 +72,7 @@ _TAGS = [
     {"name": "audit", "description": "The whole record of a run, signed."},
     {"name": "housekeeping", "description": "Deadlines, retention, legal holds."},
     {"name": "workflow", "description": "The map of stages, gates and ways between them."},
+    {"name": "session", "description": "The session of a browser in place of a key."},
     {"name": "health", "description": "Probes and metrics."},
 ]
 
@@ -80,6 +86,7 @@ def create_app(settings: Settings, open_desk: OpenDesk = DeskService.open) -> Fa
             app.state.desk, app.state.hub = desk, hub
             app.state.readiness = ReadinessProbe(desk)
             app.state.metrics = MetricsPage(desk.ledger, hub)
+            app.state.inbox_watch = InboxWatch(desk.ledger)
             otlp_metrics.export(desk.ledger, hub)
             yield
 
@@ -99,6 +106,8 @@ def create_app(settings: Settings, open_desk: OpenDesk = DeskService.open) -> Fa
         strict_content_type=False,  # JsonRoute checks media types
     )
     app.state.tickets = Tickets(settings.folder)
+    app.state.sessions = Sessions(settings.folder, settings.session_hours)
+    app.state.key_ring = KeyRing(settings.keys_file)
     _add_middleware(app, settings)
     for routes in (
         runs,
@@ -114,13 +123,15 @@ def create_app(settings: Settings, open_desk: OpenDesk = DeskService.open) -> Fa
         workflow,
         health,
         metrics,
+        session,
     ):
         app.include_router(routes.router)
     add_docs_page(app)
+    add_page(app)
     FastAPIInstrumentor.instrument_app(
         app,
         exclude_spans=["receive", "send"],
-        excluded_urls="(runs|batches)/.*/events,health,metrics",
+        excluded_urls="(runs|batches)/.*/events,inbox/events,health,metrics",
         server_request_hook=_without_values,
     )
     return app
@@ -160,7 +171,13 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         per_key=settings.streams_per_key,
         per_process=settings.streams_per_process,
     )
-    app.add_middleware(auth.AuthMiddleware, settings=settings, tickets=app.state.tickets)
+    app.add_middleware(
+        auth.AuthMiddleware,
+        settings=settings,
+        ring=app.state.key_ring,
+        tickets=app.state.tickets,
+        sessions=app.state.sessions,
+    )
     problems.install(app)
     if settings.cors_origins:
         # Outside of the authentication: a preflight request shows no key, and a page has to be

@@ -10,6 +10,7 @@ from fastapi import Depends, Header, Path, Query, Request
 
 from api.accept import preferred
 from api.hub import Hub
+from api.inbox_watch import InboxWatch
 from api.metrics import MetricsPage
 from api.readiness import ReadinessProbe
 from api.security.auth import authorization_of, caller_of, key_id_of
@@ -69,6 +70,11 @@ def _metrics(request: Request) -> MetricsPage:
     return page
 
 
+def _inbox_watch(request: Request) -> InboxWatch:
+    watch: InboxWatch = request.app.state.inbox_watch
+    return watch
+
+
 def _tickets(request: Request) -> Tickets:
     tickets: Tickets = request.app.state.tickets
     return tickets
@@ -107,6 +113,7 @@ DeskDep = Annotated[DeskService, Depends(_desk)]
 HubDep = Annotated[Hub, Depends(_hub)]
 ReadinessDep = Annotated[ReadinessProbe, Depends(_readiness)]
 MetricsDep = Annotated[MetricsPage, Depends(_metrics)]
+InboxWatchDep = Annotated[InboxWatch, Depends(_inbox_watch)]
 TicketsDep = Annotated[Tickets, Depends(_tickets)]
 CallerDep = Annotated[Caller, Depends(caller_of)]
 KeyId = Annotated[str, Depends(key_id_of)]

@@ -153,6 +153,15 @@ class RunDecision(Contract):
     """Whether the run is a what-if, whose decision does not count."""
 
 
+class InboxChange(Contract):
+    """That the inbox has changed, as a frame of `GET /inbox/events`."""
+
+    open: Annotated[int, Field(ge=0)]
+    """How many requests are open."""
+    state: str
+    """Another text for each other set of open requests, roles and claims."""
+
+
 class AddressView(Contract):
     """An address with the street masked."""
 

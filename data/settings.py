@@ -173,6 +173,8 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_at_commas)] = ()
     """Origins of other sites whose pages may call the API, separated by commas. Exact origins
     only: a `*` is refused."""
+    session_hours: Annotated[float, Field(gt=0, le=168)] = 12
+    """How long a browser stays signed in."""
     streams_per_key: Annotated[int, Field(ge=1)] = 20
     """How many event streams one API key may have open at the same time in one API process."""
     streams_per_process: Annotated[int, Field(ge=1)] = 2000

@@ -25,14 +25,14 @@ from flows.terms import OnTerms, on_terms
 from tools.deadlines import Deadline, load_deadlines
 from tools.personal_data_filter import PersonalDataFilter
 
-_OVERRIDE_REASONS = (
+OVERRIDE_REASONS = (
     "compensating_income",
     "compensating_assets",
     "long_relationship",
     "error_in_file",
     "one_time_event",
 )
-_DECLINE_REASONS = tuple(code.value for code in ReasonCode if code.printable)
+DECLINE_REASONS = tuple(code.value for code in ReasonCode if code.printable)
 
 
 def _exact_to(places: int) -> Callable[[float], float]:
@@ -162,20 +162,20 @@ class _CreditRuling(CaseForm):
         description=(
             "To decline: R08 income, R09 obligations, R17 delinquency, R21 bankruptcy, R22 "
             "inquiries, or another code of a notice. To override the policy's decline: "
-            f"{', '.join(_OVERRIDE_REASONS)}."
+            f"{', '.join(OVERRIDE_REASONS)}."
         ),
     )
 
     def _check_reason(self, *, declines: bool, overrides: bool) -> None:
-        if self.reason_code and self.reason_code not in (*_DECLINE_REASONS, *_OVERRIDE_REASONS):
+        if self.reason_code and self.reason_code not in (*DECLINE_REASONS, *OVERRIDE_REASONS):
             raise AnswerRejectedError(
                 "unknown reason code: use one from the form's description", field="reason_code"
             )
-        if declines and self.reason_code not in _DECLINE_REASONS:
+        if declines and self.reason_code not in DECLINE_REASONS:
             raise AnswerRejectedError(
                 "a decline needs a reason code of a notice, for example R09", field="reason_code"
             )
-        if overrides and self.reason_code not in _OVERRIDE_REASONS:
+        if overrides and self.reason_code not in OVERRIDE_REASONS:
             raise AnswerRejectedError(
                 "this goes against the policy: give one of the override reasons",
                 field="reason_code",

@@ -7,9 +7,19 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from api.deps import CallerDep, DeskDep, IdempotencyKey, RequestNamed, RunId
+from api.deps import (
+    CallerDep,
+    DeskDep,
+    IdempotencyKey,
+    InboxWatchDep,
+    RequestNamed,
+    RunId,
+    StillAuthorized,
+)
 from api.json_route import JsonRoute
 from api.problems import answers, header
+from api.schemas import InboxChange
+from api.sse import EventStream, stream
 from data.contracts.agreement import AgreementReport, FraudPrecisionReport
 from data.contracts.base import Day
 from data.contracts.preview import RulingPreview
@@ -113,6 +123,20 @@ async def read_fraud_precision(
 ) -> FraudPrecisionReport:
     """How often signs of fraud were fraud, by band and signal, as underwriters have found."""
     return await desk.fraud_precision(since, until)
+
+
+@router.get(
+    "/inbox/events",
+    response_class=EventStream,
+    responses=answers(503)
+    | {200: {"model": InboxChange, "description": "Frames `inbox`: `event`, `data`"}},
+)
+async def follow_inbox(watch: InboxWatchDep, still_authorized: StillAuthorized) -> Response:
+    """A frame at once, and one whenever an open request comes, goes, or changes hands.
+
+    The frame says that the inbox has changed, not how: read `GET /inbox` then.
+    """
+    return stream(watch.follow(still_authorized))
 
 
 @router.get("/inbox", responses=answers(422, 503))

@@ -27,6 +27,7 @@ from api.responses import LETTER, as_letter, as_stored
 from api.schemas import DecisionRecord, EventsTicket
 from api.sse import EventStream, stream
 from data.contracts.application import ApplicantRole
+from data.contracts.case_view import CaseView
 from data.contracts.events import Event
 from data.contracts.notices import SentNotice
 from data.contracts.runs import RunStatus, RunSummary
@@ -123,6 +124,12 @@ async def issue_ticket(
 async def read_state(run_id: RunId, desk: DeskDep) -> RunState:
     """The state of the run, masked, with its checkpoints and its messages."""
     return await desk.state(run_id)
+
+
+@router.get("/{run_id}/case", responses=answers(404, 503))
+async def read_case(run_id: RunId, desk: DeskDep) -> CaseView:
+    """The case in words: the rules that were hit first, what cost points, the price asked for."""
+    return await desk.case(run_id)
 
 
 @router.get(

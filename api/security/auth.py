@@ -19,12 +19,13 @@ from starlette.datastructures import Headers
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import docs_page
+from api import docs_page, page_files
 from api.methods import allow
 from api.problems import NotAllowedError, UnauthenticatedError, plain
 from api.security.keys import ApiKey, KeyRing
 from api.security.limits import RateLimit, is_stream
 from api.security.loopback import require_local_request
+from api.security.sessions import Sessions, cookie_of
 from api.security.tickets import Tickets
 from data.contracts.errors import CreditDeskError
 from data.contracts.review import Channel, Role
@@ -37,6 +38,9 @@ _REPORTS = frozenset({Role.SENIOR_UNDERWRITER, Role.COMPLIANCE, Role.OPERATOR})
 _ALL = frozenset(Role)
 
 PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
+    ("GET", "/session"): _ALL,
+    ("DELETE", "/session"): _ALL,
+    ("POST", "/session"): _ALL,
     ("POST", "/runs"): frozenset({Role.INTAKE}),
     ("GET", "/runs"): _ALL,
     ("GET", "/runs/{run_id}"): _ALL,
@@ -44,6 +48,7 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("POST", "/runs/{run_id}/events/ticket"): _ALL,
     ("GET", "/runs/{run_id}/state"): _ALL,
     ("GET", "/runs/{run_id}/memory"): _ALL,
+    ("GET", "/runs/{run_id}/case"): _ALL,
     ("GET", "/runs/{run_id}/decision"): _ALL,
     ("GET", "/runs/{run_id}/checkpoints"): _ALL,
     ("GET", "/runs/{run_id}/checkpoints/{label}"): _ALL,
@@ -58,6 +63,7 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("POST", "/applications/{application_id}/conditions/{code}"): _CREDIT | {Role.INTAKE},
     # The gate's own form decides which of these roles may answer at it.
     ("GET", "/inbox"): _ALL,
+    ("GET", "/inbox/events"): _ALL,
     ("GET", "/runs/{run_id}/hitl"): _ALL,
     ("POST", "/runs/{run_id}/hitl"): _DECIDES,
     ("POST", "/runs/{run_id}/hitl/preview"): _DECIDES,
@@ -98,13 +104,16 @@ entries of a request, and `GET /screenings` the ids of the entries that applican
 does `GET /batches/{batch_id}/screenings`.
 """
 
+SESSION = "/session"
 OPEN = frozenset(
     {
-        *("/health/live", "/health/ready"),
+        *("/health/live", "/health/ready", SESSION),
         *("/openapi.json", docs_page.PAGE, docs_page.PROGRAM, docs_page.STYLE, docs_page.ICON),
     }
 )
 """The paths that probes and browsers need before they can show a key. They hold no case data."""
+
+_STRANGER = Caller(name="", roles=(), proven=False, channel=Channel.HTTP)
 
 _PLACES: tuple[tuple[re.Pattern[str], str, frozenset[Role]], ...] = tuple(
     (compile_path(path)[0], method, roles) for (method, path), roles in PERMISSIONS.items()
@@ -121,11 +130,14 @@ class AuthMiddleware:
     `PERMISSIONS`.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, tickets: Tickets) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: Settings, ring: KeyRing, tickets: Tickets, sessions: Sessions
+    ) -> None:
         self._app = app
         self._settings = settings
         self._tickets = tickets
-        self._ring = KeyRing(settings.keys_file)
+        self._sessions = sessions
+        self._ring = ring
         self._rate = RateLimit(settings.rate_limit_per_minute)
         self._needs_keys = False
 
@@ -146,26 +158,39 @@ class AuthMiddleware:
         await self._app(scope, receive, send)
 
     def _identify(self, scope: Scope) -> tuple[Caller, ApiKey | None]:
-        """The caller, and the key that proves it. The open paths need no key."""
-        headers = Headers(scope=scope)
+        """The caller, and the key that proves it. The open paths and the page need no key."""
+        headers, path = Headers(scope=scope), scope["path"]
         if not self._requires_keys():
             require_local_request(headers)
             return Caller(name="", roles=tuple(Role), proven=False, channel=Channel.HTTP), None
-        if scope["path"] in OPEN:
-            return Caller(name="", roles=(), proven=False, channel=Channel.HTTP), None
-        key = self._key_of(scope, headers)
+        if path in OPEN - {SESSION} or page_files.is_of_page(path):
+            return _STRANGER, None
+        if path == SESSION and scope["method"] == "POST":
+            return _STRANGER, None  # signs in, whatever the session is that the browser still has
+        key, is_of_page = self._key_of(scope, headers)
+        if key is None and path == SESSION:
+            return _STRANGER, None
         if key is None:
             raise UnauthenticatedError("this desk needs a valid API key")
         self._rate.take(key.id)
-        return _holder(key), key
+        return _holder(key, Channel.PAGE if is_of_page else key.channel), key
 
-    def _key_of(self, scope: Scope, headers: Headers) -> ApiKey | None:
-        """The valid key of a request: from a header, or for an event stream from a ticket."""
-        token, ticket = _token(headers), _ticket(scope)
-        if token or ticket is None:
-            return self._ring.holder(token)
-        run = _EVENTS.match(scope["path"])
-        return self._ring.valid(self._tickets.key_id(ticket, run["run_id"])) if run else None
+    def _key_of(self, scope: Scope, headers: Headers) -> tuple[ApiKey | None, bool]:
+        """The valid key of a request, and whether a session of a browser names it.
+
+        A header counts first, then the ticket of an event stream, then the session.
+        """
+        token, ticket, cookie = _token(headers), _ticket(scope), cookie_of(headers)
+        if token:
+            return self._ring.holder(token), False
+        if ticket is not None:
+            run = _EVENTS.match(scope["path"])
+            named = self._tickets.key_id(ticket, run["run_id"]) if run else ""
+            return self._ring.valid(named), False
+        key = self._ring.valid(self._sessions.key_id(cookie)) if cookie else None
+        if key is not None:
+            self._sessions.require_token(scope["method"], headers, cookie)
+        return key, key is not None
 
     def _requires_keys(self) -> bool:
         # A desk that has had keys stays closed: losing the key file must not open it.
@@ -211,13 +236,13 @@ def authorization_of(request: Request) -> Callable[[], bool]:
     return still_authorized
 
 
-def _holder(key: ApiKey) -> Caller:
-    """The caller that a key proves. The key fixes the channel too: a header proves nothing."""
+def _holder(key: ApiKey, channel: Channel) -> Caller:
+    """The caller that a key proves."""
     return Caller(
         name=key.name,
         roles=key.roles,
         proven=True,
-        channel=key.channel,
+        channel=channel,
         principal=key.person.principal,
     )
 

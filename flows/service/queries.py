@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from data.contracts.agreement import AgreementReport, FraudPrecisionReport
 from data.contracts.application import ApplicantRole
+from data.contracts.case_view import CaseView
 from data.contracts.notices import SentNotice
 from data.contracts.personal import Kind, masked
 from data.contracts.review import Review, Role
@@ -49,6 +50,7 @@ from flows.service import (
     summaries,
 )
 from flows.service.agreement import Period
+from flows.service.case_view import case_view
 from flows.service.comparison import Comparison, compare
 from flows.service.requests import (
     Caller,
@@ -119,6 +121,10 @@ class DeskQueries:
             )
 
         return await self.ledger.read(read)
+
+    async def case(self, run_id: str) -> CaseView:
+        """The case of a run in words. Raises as `case_view` does."""
+        return await self.ledger.read(case_view, run_id)
 
     async def decision(self, run_id: str) -> dict[str, Any]:
         """The decision in its envelope. Raises RecordNotFoundError while the run has none."""

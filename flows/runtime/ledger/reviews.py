@@ -60,6 +60,13 @@ def page(
     return [_review(row) for row in connection.execute(query)]
 
 
+def standing(connection: sa.Connection) -> list[list[Any]]:
+    """The open requests by run, gate and attempt, each with the role and the person who has it."""
+    names = ("run_id", "gate", "attempt", "role", "claimed_by", "claimed_until")
+    query = sa.select(*(reviews.c[name] for name in names)).where(_OPEN).order_by(*names[:3])
+    return [list(row) for row in connection.execute(query)]
+
+
 def place_of(review: Review) -> tuple[str, str]:
     """Where a request stands in the list of open ones."""
     return stamp(review.due_at), review.run_id

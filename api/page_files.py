@@ -1,0 +1,70 @@
+"""The desk's page: static files under an address that names their version, and its views.
+
+Files may stay in a browser's cache for ever: other content has another address. The views share one
+document, which is never cached; the page itself reads the address.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.responses import Response
+
+FOLDER = Path(str(files("api") / "page"))
+ROOT = "/page"
+VIEWS = (
+    *("/", "/case/{run_id}", "/run/{run_id}", "/all-runs", "/start"),
+    *("/portfolios", "/portfolio/{batch_id}", "/operations"),
+)
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+    " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+_IS_VIEW = re.compile(
+    "|".join(re.sub(r"\{\w+\}", "[^/]+", view) for view in VIEWS)  # as the routes match them
+)
+
+
+def add_page(app: FastAPI) -> None:
+    """Add the views and the files that they load."""
+    version = _version()
+    document = (FOLDER / "index.html").read_text(encoding="utf-8").replace("{version}", version)
+    page = HTMLResponse(document, headers={"Content-Security-Policy": _POLICY})
+
+    async def show_page() -> HTMLResponse:
+        return page
+
+    for view in VIEWS:
+        app.add_api_route(view, show_page, include_in_schema=False)
+    app.mount(f"{ROOT}/{version}", _Kept(directory=FOLDER))
+
+
+def is_of_page(path: str) -> bool:
+    """Whether an address is a view of the page or one of its files. They hold no case data."""
+    return path.startswith(f"{ROOT}/") or _IS_VIEW.fullmatch(path) is not None
+
+
+class _Kept(StaticFiles):
+    """Files that a browser never asks for again."""
+
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+def _version() -> str:
+    """A digest of all files: it changes with each of them."""
+    digest = hashlib.sha256()
+    for path in sorted(FOLDER.rglob("*")):
+        if path.is_file():
+            digest.update(path.relative_to(FOLDER).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]

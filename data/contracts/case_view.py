@@ -1,0 +1,70 @@
+"""The case view: everything that a person needs to decide on one screen, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from data.contracts.base import Contract, Moment
+from data.contracts.decision import Offer, Outcome
+from data.contracts.documents import DocumentRef
+from data.contracts.policy import Recommendation, RuleOutcome, RuleStatus, Severity
+from data.contracts.runs import RunStatus
+
+
+class RuleInWords(Contract):
+    """What one rule of the policy said, with the words of the policy's owner."""
+
+    rule_id: str
+    label: str
+    status: RuleStatus
+    outcome: RuleOutcome
+    severity: Severity
+    reason: str
+    """The reason in words."""
+    source: str
+    """The law or the paper behind the rule; empty where the policy names none."""
+    owner: str
+    inputs: dict[str, Any]
+    """The facts that the rule used, by name; one without a value is not known."""
+
+
+class FactorInWords(Contract):
+    """Something that cost points of the score."""
+
+    attribute: str
+    reason: str
+    points_lost: str
+
+
+class EarlierCase(Contract):
+    """Another run of the same application."""
+
+    run_id: str
+    status: RunStatus
+    created_at: Moment
+    outcome: Outcome | None = None
+    is_what_if: bool = False
+
+
+class CaseView(Contract):
+    """A run's case in words: what the policy says, why, at which price, on which documents."""
+
+    run_id: str
+    application_id: str
+    recommendation: Recommendation | None = None
+    """None before the stage `policy`."""
+    rules: tuple[RuleInWords, ...] = ()
+    """All rules; those that were hit come first, the most severe before the others."""
+    factors: tuple[FactorInWords, ...] = ()
+    offer: Offer | None = None
+    """The price of what the applicant asks for; None where the lender has no price for it."""
+    no_offer: str = ""
+    """Why there is no price."""
+    documents: tuple[DocumentRef, ...] = ()
+    earlier: tuple[EarlierCase, ...] = ()
+    decline_reasons: dict[str, str] = Field(default_factory=dict)
+    """The codes that a declining ruling may name, with the words of the letter."""
+    override_reasons: dict[str, str] = Field(default_factory=dict)
+    """The codes that a ruling against the policy may name."""

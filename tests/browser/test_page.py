@@ -1,0 +1,234 @@
+"""The desk's own page in a browser: from the inbox to the letter, by mouse and by keyboard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import axe_playwright_python
+import pytest
+from playwright.async_api import Browser, ConsoleMessage, Page, expect
+
+from api.security.keys import KeyFile
+from data.contracts.decision import Outcome
+from data.contracts.events import EventType
+from data.contracts.runs import RunStatus
+from tests.desk import Desk, StartedRun, desk_in
+
+pytestmark = pytest.mark.timeout(400)  # a browser and a desk share the machine
+
+_AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
+_SERIOUS = ("serious", "critical")
+
+
+@pytest.fixture
+async def window(browser: Browser) -> AsyncIterator[Page]:
+    """A window whose page complains of nothing: no error, and nothing that its policy blocks."""
+    page = await browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(20_000)
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if _is_grave(said) else None)
+    yield page
+    await page.close()
+    assert complaints == []
+
+
+def _is_grave(said: ConsoleMessage) -> bool:
+    """A browser writes a line for each refused request, too: the page shows those in its words."""
+    is_refusal = said.text.startswith("Failed to load resource")
+    return said.type in {"error", "warning"} and not is_refusal
+
+
+async def _waiting(desk: Desk, persona: str) -> StartedRun:
+    run = await desk.start(persona)
+    await run.until(EventType.WAITING)
+    await run.until(RunStatus.WAITING)
+    return run
+
+
+async def test_an_underwriter_claims_a_case_sees_the_price_rules_and_reads_the_letter(
+    desk: Desk, window: Page
+) -> None:
+    run = await _waiting(desk, "bora-borderline")
+    await window.goto(f"{desk.api_url}/?text={run.application_id}")
+    await window.get_by_label("Your name").fill("Una")
+
+    await window.get_by_role("button", name=f"Claim {run.application_id}").click()
+    await expect(window.get_by_role("button", name="Release")).to_be_visible()
+    await expect(window).to_have_title(re.compile(r"^\(\d+\) Inbox"))
+    await window.get_by_role("link", name=run.application_id).click()
+    await expect(window.get_by_text("The probability of default is 6 to 12 %")).to_be_visible()
+    await window.get_by_text("Approve", exact=True).click()
+    brings = window.get_by_role("region", name="The offer")
+    await expect(brings.get_by_text("$381.27")).to_be_visible()
+    await window.get_by_label("Reason", exact=True).fill("Long tenure, savings of six payments")
+    await window.get_by_role("button", name="Give the ruling: approve").click()
+
+    letter = window.get_by_role("link", name="Letter to the primary applicant")
+    await expect(letter).to_be_visible()
+    assert (await run.decision()).outcome is Outcome.APPROVE
+    address = await letter.get_attribute("href")
+    assert "25.51 %" in (await desk.http.get(f"{address}", headers={"Accept": "text/plain"})).text
+
+
+async def test_terms_are_previewed_while_they_are_typed_and_an_error_stands_beside_its_field(
+    desk: Desk, window: Page
+) -> None:
+    run = await _waiting(desk, "bora-borderline")
+    await window.goto(f"{desk.api_url}/case/{run.run_id}")
+
+    await window.get_by_text("Adjust", exact=True).click()
+    await window.get_by_label("Adjusted amount").fill("9000")
+    brings = window.get_by_role("region", name="The offer")
+    await expect(brings.get_by_text("$9,000.00")).to_be_visible()
+    await window.get_by_label("Adjusted amount").fill("500")
+
+    amount = window.get_by_label("Adjusted amount")
+    await expect(amount).to_have_attribute("aria-invalid", "true")
+    await expect(window.locator("#field-amount-error")).to_contain_text("1,000.00")
+    assert (await run.summary()).status is RunStatus.WAITING
+
+
+async def test_a_case_is_ruled_on_with_the_keyboard_alone(desk: Desk, window: Page) -> None:
+    run = await _waiting(desk, "bora-borderline")
+    await window.goto(f"{desk.api_url}/?text={run.application_id[-8:]}")
+    await expect(window.get_by_role("link", name=run.application_id)).to_be_visible()
+
+    await _tab_to(window, run.application_id)
+    await window.keyboard.press("Enter")
+    await expect(window.get_by_role("heading", name=run.application_id)).to_be_visible()
+    await _tab_to(window, "approve")
+    await window.keyboard.press("Space")
+    await window.keyboard.press("ArrowRight")  # decline
+    await _tab_to(window, "reason_code")
+    await window.keyboard.type("Income insufficient")
+    await _tab_to(window, "reviewer")
+    await window.keyboard.type("Una")
+    await _tab_to(window, "reason")
+    await window.keyboard.type("The income does not carry this loan")
+    await _tab_to(window, "Give the ruling: decline")
+    await window.keyboard.press("Enter")
+
+    await expect(window.get_by_role("heading", name="Decided")).to_be_visible()
+    content = await run.decision()
+    assert content.outcome is Outcome.DECLINE
+    assert [reason.value for reason in content.principal_reasons] == ["R08"]
+
+
+async def _tab_to(window: Page, wanted: str) -> None:
+    """Press Tab until the focus is on a control of this name, value, id or text."""
+    for _ in range(80):
+        await window.keyboard.press("Tab")
+        found = await window.evaluate(
+            "() => { const at = document.activeElement; return"
+            " [at.value, at.id.replace('field-', ''), at.textContent].filter(Boolean); }"
+        )
+        if wanted in found:
+            return
+    raise AssertionError(f"the keyboard does not reach {wanted}")
+
+
+async def test_a_screen_that_another_person_has_overtaken_says_so_and_keeps_what_was_typed(
+    desk: Desk, window: Page
+) -> None:
+    run = await _waiting(desk, "bora-borderline")
+    await window.goto(f"{desk.api_url}/case/{run.run_id}")
+    await window.get_by_label("Reason", exact=True).fill("I was about to approve")
+
+    await run.answer(decision="decline", reason_code="R08")
+
+    await expect(window.get_by_text("This screen is stale")).to_be_visible()
+    await expect(window.get_by_label("Reason", exact=True)).to_have_value("I was about to approve")
+    await window.get_by_role("button", name="Show the case as it is now").click()
+    await expect(window.get_by_role("heading", name="Decided")).to_be_visible()
+
+
+async def test_an_application_is_submitted_watched_forked_and_compared(
+    desk: Desk, window: Page
+) -> None:
+    name = f"page-{uuid4().hex[:8]}"
+    await window.goto(f"{desk.api_url}/start")
+    await window.get_by_label("Application", exact=True).fill("ada-prime")
+    await window.get_by_label("File it as").fill(name)
+    await window.get_by_role("button", name="Submit").click()
+    await expect(window.get_by_role("heading", name=name)).to_be_visible()
+    await expect(window.get_by_text("Completed", exact=True)).to_be_visible()
+    ended = window.get_by_role("listitem").filter(has_text="run.completed")
+    await expect(ended).to_be_visible()
+
+    await window.get_by_role("button", name="Compare").click()
+    await expect(window.get_by_role("columnheader", name="Before")).to_be_visible()
+    await window.get_by_label("To", exact=True).last.fill("40000")
+    await window.get_by_role("button", name="Start the what-if").click()
+
+    await expect(window.get_by_text("This run: Approve")).to_be_visible()
+    await expect(window.get_by_text("/policy").first).to_be_visible(timeout=30_000)
+
+
+async def test_a_dropped_portfolio_is_underwritten_and_its_results_are_shown(
+    desk: Desk, window: Page, tmp_path: Path
+) -> None:
+    persona = (desk.data_dir / "synthetic" / "ada-prime.json").read_text()
+    application_id = f"page-{uuid4().hex[:8]}"
+    file = tmp_path / "november.jsonl"
+    line = re.sub(r"\s*\n\s*", "", persona).replace('"ada-prime"', f'"{application_id}"')
+    file.write_text(f"{line}\n")
+    await window.goto(f"{desk.api_url}/portfolios")
+
+    await window.get_by_label("A portfolio in JSON Lines").set_input_files(file)
+
+    await expect(window.get_by_role("heading", name="november.jsonl")).to_be_visible()
+    await expect(window.get_by_text("100 %").first).to_be_visible(timeout=60_000)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_no_view_has_a_serious_barrier(desk: Desk, window: Page, theme: str) -> None:
+    run = await _waiting(desk, "bora-borderline")
+    await window.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+    views = ["/", "/start", "/portfolios", "/operations", "/all-runs"]
+    found = {}
+    for view in [*views, f"/case/{run.run_id}", f"/run/{run.run_id}"]:
+        await window.goto(desk.api_url + view)
+        await expect(window.get_by_role("heading", level=1)).to_be_visible()
+        await expect(window.get_by_text("Loading")).to_have_count(0)
+        await window.evaluate(_AXE)
+        report = await window.evaluate("() => axe.run()")
+        found[view] = [
+            (barrier["id"], [node["target"] for node in barrier["nodes"]])
+            for barrier in report["violations"]
+            if barrier["impact"] in _SERIOUS
+        ]
+
+    assert {view: barriers for view, barriers in found.items() if barriers} == {}
+
+
+async def test_a_desk_with_keys_asks_for_one_and_keeps_it_out_of_reach_of_scripts(
+    window: Page, tmp_path: Path
+) -> None:
+    async with desk_in(tmp_path) as desk:
+        keys = KeyFile(desk.home / "keys.json")
+        intake = keys.create("Ines", ["intake"])[1]
+        key = keys.create("Una", ["underwriter"])[1]
+        desk.http.headers["Authorization"] = f"Bearer {intake}"
+        run = await _waiting(desk, "bora-borderline")
+        await window.goto(f"{desk.api_url}/case/{run.run_id}")
+        await window.get_by_label("API key").fill("cdk_00000000_wrong")
+        await window.get_by_role("button", name="Sign in").click()
+        await expect(window.get_by_role("alert")).to_contain_text("not valid")
+
+        await window.get_by_label("API key").fill(key)
+        await window.get_by_role("button", name="Sign in").click()
+        await expect(window.get_by_role("heading", name=run.application_id)).to_be_visible()
+        await expect(window.get_by_label("Your name")).to_have_count(0)
+        await window.get_by_text("Approve", exact=True).click()
+        await window.get_by_label("Reason", exact=True).fill("Long tenure")
+        await window.get_by_role("button", name="Give the ruling: approve").click()
+        await expect(window.get_by_role("heading", name="Decided")).to_be_visible()
+
+        kept = await window.evaluate("() => [document.cookie, ...Object.values(sessionStorage)]")
+        assert not any(key in text or "credit_desk_session" in text for text in kept)
+        await window.get_by_role("button", name="Sign out").click()
+        await expect(window.get_by_role("heading", name="Sign in")).to_be_visible()
