@@ -47,7 +47,8 @@ def _welcome(api_url: str, prefect_url: str) -> str:
         [
             "",
             "The desk is open.",
-            f"  API and its page   {api_url}/docs",
+            f"  The desk's page    {api_url}",
+            f"  API                {api_url}/docs",
             f"  Workflow map       {api_url}/workflow/graph.svg",
             f"  Prefect            {prefect_url}",
             "  Try                credit-desk submit bora-borderline --follow",
