@@ -72,7 +72,7 @@ _TAGS = [
     {"name": "audit", "description": "The whole record of a run, signed."},
     {"name": "housekeeping", "description": "Deadlines, retention, legal holds."},
     {"name": "workflow", "description": "The map of stages, gates and ways between them."},
-    {"name": "session", "description": "The session of a browser in place of a key."},
+    {"name": "session", "description": "Signing in and out with a browser."},
     {"name": "health", "description": "Probes and metrics."},
 ]
 
@@ -105,10 +105,10 @@ def create_app(settings: Settings, open_desk: OpenDesk = DeskService.open) -> Fa
         lifespan=lifespan,
         strict_content_type=False,  # JsonRoute checks media types
     )
+    ring = KeyRing(settings.keys_file)
     app.state.tickets = Tickets(settings.folder)
-    app.state.sessions = Sessions(settings.folder, settings.session_hours)
-    app.state.key_ring = KeyRing(settings.keys_file)
-    _add_middleware(app, settings)
+    app.state.sessions = Sessions(settings, ring)
+    _add_middleware(app, settings, ring)
     for routes in (
         runs,
         after_decision,
@@ -121,9 +121,9 @@ def create_app(settings: Settings, open_desk: OpenDesk = DeskService.open) -> Fa
         audit,
         housekeeping,
         workflow,
+        session,
         health,
         metrics,
-        session,
     ):
         app.include_router(routes.router)
     add_docs_page(app)
@@ -163,7 +163,7 @@ def serve_api(settings: Settings) -> None:
     ).run()
 
 
-def _add_middleware(app: FastAPI, settings: Settings) -> None:
+def _add_middleware(app: FastAPI, settings: Settings, ring: KeyRing) -> None:
     """Add middleware from the inside out: a request meets the last one first."""
     app.add_middleware(TimeLimit)
     app.add_middleware(
@@ -174,9 +174,9 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(
         auth.AuthMiddleware,
         settings=settings,
-        ring=app.state.key_ring,
-        tickets=app.state.tickets,
+        ring=ring,
         sessions=app.state.sessions,
+        tickets=app.state.tickets,
     )
     problems.install(app)
     if settings.cors_origins:

@@ -13,7 +13,8 @@ from api.hub import Hub
 from api.inbox_watch import InboxWatch
 from api.metrics import MetricsPage
 from api.readiness import ReadinessProbe
-from api.security.auth import authorization_of, caller_of, key_id_of
+from api.security.auth import Access, access_of
+from api.security.sessions import Sessions
 from api.security.tickets import Tickets
 from api.sse import last_event_id
 from data.contracts.application import ApplicantRole
@@ -80,6 +81,23 @@ def _tickets(request: Request) -> Tickets:
     return tickets
 
 
+def _sessions(request: Request) -> Sessions:
+    sessions: Sessions = request.app.state.sessions
+    return sessions
+
+
+def _caller(request: Request) -> Caller:
+    return access_of(request).caller
+
+
+def _key_id(request: Request) -> str:
+    return access_of(request).key_id
+
+
+def _still_authorized(request: Request) -> Callable[[], bool]:
+    return access_of(request).still_authorized
+
+
 def _run_id(run_id: Annotated[str, Path(description="The id that `POST /runs` answered.")]) -> str:
     return as_run_id(run_id)
 
@@ -115,9 +133,11 @@ ReadinessDep = Annotated[ReadinessProbe, Depends(_readiness)]
 MetricsDep = Annotated[MetricsPage, Depends(_metrics)]
 InboxWatchDep = Annotated[InboxWatch, Depends(_inbox_watch)]
 TicketsDep = Annotated[Tickets, Depends(_tickets)]
-CallerDep = Annotated[Caller, Depends(caller_of)]
-KeyId = Annotated[str, Depends(key_id_of)]
-StillAuthorized = Annotated[Callable[[], bool], Depends(authorization_of)]
+SessionsDep = Annotated[Sessions, Depends(_sessions)]
+AccessDep = Annotated[Access, Depends(access_of)]
+CallerDep = Annotated[Caller, Depends(_caller)]
+KeyId = Annotated[str, Depends(_key_id)]
+StillAuthorized = Annotated[Callable[[], bool], Depends(_still_authorized)]
 RunId = Annotated[str, Depends(_run_id)]
 BatchId = Annotated[str, Depends(_batch_id)]
 ApplicationId = Annotated[

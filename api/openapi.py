@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaMode
 from api import examples
 from api.problems import MEDIA_TYPE, answers
 from api.schemas import RunDecision
-from api.security.auth import OPEN
+from api.security.auth import OPEN, SIGN_IN
 from data.contracts.base import Contract
 from data.contracts.batch import StartBatch
 
@@ -37,7 +37,7 @@ class DocumentedApp(FastAPI):
 
 def _complete_page(page: dict[str, Any]) -> None:
     for path, operation in _operations(page):
-        if path not in OPEN:
+        if path not in OPEN | SIGN_IN:
             _add_access(operation)
         _correct(operation["responses"])
     page["components"]["securitySchemes"] = _SCHEMES

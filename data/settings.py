@@ -168,13 +168,13 @@ class Settings(BaseSettings):
     """File with hashed API keys and their roles; by default `keys.json` in `home`, if it exists."""
     api_key: SecretStr = SecretStr("")
     """The API key that the commands of this process use."""
+    session_minutes: Annotated[int, Field(ge=1)] = 480
+    """How long a person stays signed in with a browser."""
     rate_limit_per_minute: Annotated[int, Field(ge=1)] = 600
     """How many requests one API key may send."""
     cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_at_commas)] = ()
     """Origins of other sites whose pages may call the API, separated by commas. Exact origins
     only: a `*` is refused."""
-    session_hours: Annotated[float, Field(gt=0, le=168)] = 12
-    """How long a browser stays signed in."""
     streams_per_key: Annotated[int, Field(ge=1)] = 20
     """How many event streams one API key may have open at the same time in one API process."""
     streams_per_process: Annotated[int, Field(ge=1)] = 2000

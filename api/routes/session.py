@@ -1,18 +1,17 @@
-"""The session of a browser: who is signed in, sign in with a key, sign out."""
+"""The session of a browser: who has signed in, sign in, sign out."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from api.deps import CallerDep
+from api.deps import AccessDep, SessionsDep
 from api.json_route import JsonRoute
-from api.problems import UnauthenticatedError, answers
-from api.security.keys import KeyRing
-from api.security.sessions import COOKIE, Sessions, cookie_of
+from api.problems import answers
+from api.security.auth import Access
 from data.contracts.base import Contract
 from data.contracts.review import Role
 
@@ -20,58 +19,65 @@ router = APIRouter(prefix="/session", tags=["session"], route_class=JsonRoute)
 
 
 class SignIn(Contract):
-    """The API key of the person who signs in."""
+    """The key that a person signs in with."""
 
-    key: Annotated[str, Field(min_length=1, max_length=200, repr=False)]
+    key: Annotated[str, Field(min_length=1, max_length=200, examples=["cdk_0a1b2c3d_…"])]
 
 
 class SessionView(Contract):
-    """Who this browser is for the desk."""
+    """Who the caller is, and how to sign in."""
 
+    name: str
+    """The caller's name; empty for a caller who has not signed in, and on a desk without keys."""
+    roles: tuple[Role, ...]
+    csrf: str
+    """What unsafe requests with the session's cookie send in the header `X-CSRF-Token`; empty for a
+    caller without a session."""
+    sign_in: tuple[Literal["key", "oidc"], ...]
+    """The ways to sign in; empty on a desk without keys."""
     signed_in: bool
-    """True also on a desk without keys, which asks for none."""
-    name: str = ""
-    roles: tuple[Role, ...] = ()
-    csrf: str = ""
-    """Send it as `X-CSRF-Token` with each request that changes something."""
-    sign_in: tuple[str, ...] = ("key",)
+    """Whether the caller needs to show nothing more. Always true on a desk without keys."""
 
 
 @router.get("", responses=answers(503))
-async def read_session(request: Request, caller: CallerDep) -> SessionView:
-    """Who is signed in. Answers anybody, and opens nothing."""
-    sessions: Sessions = request.app.state.sessions
-    cookie = cookie_of(request.headers)
-    is_by_cookie = bool(cookie and caller.proven)
-    return SessionView(
-        signed_in=bool(caller.roles),
-        name=caller.name,
-        roles=caller.roles,
-        csrf=sessions.csrf(cookie) if is_by_cookie else "",
-    )
+async def read_session(access: AccessDep, sessions: SessionsDep) -> SessionView:
+    """Who the caller is. Answers callers who have not signed in, too."""
+    csrf = sessions.csrf(access.session) if access.session else ""
+    return _view(access, csrf)
 
 
 @router.post("", responses=answers(400, 401, 413, 415, 422, 503))
-async def sign_in(request: Request, body: SignIn, response: Response) -> SessionView:
-    """Sign in with an API key. The session is a cookie that no script can read."""
-    sessions: Sessions = request.app.state.sessions
-    ring: KeyRing = request.app.state.key_ring
-    key = ring.holder(body.key.strip())
-    if key is None:
-        raise UnauthenticatedError("this key is not valid: check it, or ask an operator for one")
-    cookie = sessions.open(key.id)
-    response.set_cookie(
-        COOKIE,
-        cookie,
-        max_age=sessions.seconds,
-        httponly=True,
-        samesite="strict",
-        secure=request.url.scheme == "https",
+async def sign_in(
+    body: SignIn, request: Request, response: Response, sessions: SessionsDep
+) -> SessionView:
+    """Sign in with an API key. The answer sets a cookie that no script can read.
+
+    The session ends after `CREDIT_DESK_SESSION_MINUTES`, and as soon as the key is revoked or
+    changed.
+    """
+    session = sessions.sign_in(body.key)
+    sessions.give(response, session, request)
+    access = Access(session.caller, lambda: True, session.key_id, session)
+    return _view(access, sessions.csrf(session))
+
+
+@router.delete("", status_code=HTTPStatus.NO_CONTENT, responses=answers(401, 403, 429, 503))
+async def sign_out(
+    access: AccessDep, request: Request, response: Response, sessions: SessionsDep
+) -> None:
+    """Sign out: the cookie is worth nothing any more, nor is a copy of it."""
+    if access.session:
+        sessions.end(access.session)
+    sessions.take(response, request)
+
+
+def _view(access: Access, csrf: str) -> SessionView:
+    caller = access.caller
+    is_open = not caller.proven and bool(caller.roles)  # a desk without keys
+    return SessionView(
+        name=caller.name,
+        roles=caller.roles,
+        csrf=csrf,
+        sign_in=() if is_open else ("key",),
+        signed_in=is_open or caller.proven,
     )
-    return SessionView(signed_in=True, name=key.name, roles=key.roles, csrf=sessions.csrf(cookie))
-
-
-@router.delete("", status_code=HTTPStatus.NO_CONTENT, responses=answers(403, 503))
-async def sign_out(response: Response) -> None:
-    """End the session of this browser."""
-    response.delete_cookie(COOKIE, httponly=True, samesite="strict")

@@ -1,16 +1,19 @@
 """Who the caller is, and whether the caller may do this. Decided before a body is read.
 
 Without keys the API answers requests of this machine only, and every caller acts in every role,
-unproven. As soon as there are keys, every request needs one, except the probes and the API's own
-page. `PERMISSIONS` says which roles may do what. A route that is not in it is closed to all.
+unproven. As soon as there are keys, every request needs one, or the cookie of a session, except the
+probes, the API's own page and the way to sign in. `PERMISSIONS` says which roles may do what. A
+route that is not in it is closed to all.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
+from typing import TypeVar
 from urllib.parse import parse_qs
 
 from fastapi import Request
@@ -25,7 +28,7 @@ from api.problems import NotAllowedError, UnauthenticatedError, plain
 from api.security.keys import ApiKey, KeyRing
 from api.security.limits import RateLimit, is_stream
 from api.security.loopback import require_local_request
-from api.security.sessions import Sessions, cookie_of
+from api.security.sessions import CSRF_HEADER, SAFE_METHODS, Session, Sessions
 from api.security.tickets import Tickets
 from data.contracts.errors import CreditDeskError
 from data.contracts.review import Channel, Role
@@ -38,9 +41,6 @@ _REPORTS = frozenset({Role.SENIOR_UNDERWRITER, Role.COMPLIANCE, Role.OPERATOR})
 _ALL = frozenset(Role)
 
 PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
-    ("GET", "/session"): _ALL,
-    ("DELETE", "/session"): _ALL,
-    ("POST", "/session"): _ALL,
     ("POST", "/runs"): frozenset({Role.INTAKE}),
     ("GET", "/runs"): _ALL,
     ("GET", "/runs/{run_id}"): _ALL,
@@ -104,40 +104,59 @@ entries of a request, and `GET /screenings` the ids of the entries that applican
 does `GET /batches/{batch_id}/screenings`.
 """
 
-SESSION = "/session"
 OPEN = frozenset(
     {
-        *("/health/live", "/health/ready", SESSION),
+        *("/health/live", "/health/ready"),
         *("/openapi.json", docs_page.PAGE, docs_page.PROGRAM, docs_page.STYLE, docs_page.ICON),
     }
 )
 """The paths that probes and browsers need before they can show a key. They hold no case data."""
 
-_STRANGER = Caller(name="", roles=(), proven=False, channel=Channel.HTTP)
+SIGN_IN = frozenset({"/session"})
+"""The paths by which people sign in and out. They answer callers that have not signed in yet."""
 
 _PLACES: tuple[tuple[re.Pattern[str], str, frozenset[Role]], ...] = tuple(
     (compile_path(path)[0], method, roles) for (method, path), roles in PERMISSIONS.items()
 )
 _EVENTS = compile_path("/runs/{run_id}/events")[0]
+_BEGIN = ("POST", "/session")
+_Proof = TypeVar("_Proof")
+
+
+@dataclass(frozen=True)
+class Access:
+    """One caller, by what it is known, and for how long that holds."""
+
+    caller: Caller
+    still_authorized: Callable[[], bool]
+    key_id: str = ""
+    """Requests and streams are counted under this name; empty on a desk without keys."""
+    session: Session | None = None
+    """The session whose cookie has let the caller in."""
 
 
 class AuthMiddleware:
     """Middleware that passes a request on with its caller, or refuses it.
 
-    Raises UnauthenticatedError without a valid key, TooManyRequestsError beyond the rate of the
-    key, and NotAllowedError when the roles of the caller do not suffice, or when there are no keys
-    and the request is not of this machine. It answers 404 and 405 for routes that are not in
-    `PERMISSIONS`.
+    Raises UnauthenticatedError without a valid key or session, TooManyRequestsError beyond the rate
+    of the key, CsrfError for an unsafe request that shows a cookie without its token, and
+    NotAllowedError when the roles of the caller do not suffice, or when there are no keys and the
+    request is not of this machine. It answers 404 and 405 for routes that are not in `PERMISSIONS`.
     """
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, ring: KeyRing, tickets: Tickets, sessions: Sessions
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        ring: KeyRing,
+        sessions: Sessions,
+        tickets: Tickets,
     ) -> None:
         self._app = app
         self._settings = settings
-        self._tickets = tickets
-        self._sessions = sessions
         self._ring = ring
+        self._sessions = sessions
+        self._tickets = tickets
         self._rate = RateLimit(settings.rate_limit_per_minute)
         self._needs_keys = False
 
@@ -145,64 +164,75 @@ class AuthMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        caller, key = self._identify(scope)
-        refusal = _refusal(scope["method"], scope["path"], key.roles) if key else None
-        if refusal is not None:
-            await refusal(scope, receive, send)
-            return
-        scope.setdefault("state", {}).update(
-            caller=caller,
-            key_id=key.id if key else "",
-            still_authorized=partial(self._still_authorized, key),
-        )
+        access = self._identify(scope)
+        if access.key_id and scope["path"] not in SIGN_IN:
+            refusal = _refusal(scope["method"], scope["path"], access.caller.roles)
+            if refusal is not None:
+                await refusal(scope, receive, send)
+                return
+        scope.setdefault("state", {})["access"] = access
         await self._app(scope, receive, send)
 
-    def _identify(self, scope: Scope) -> tuple[Caller, ApiKey | None]:
-        """The caller, and the key that proves it. The open paths and the page need no key."""
+    def _identify(self, scope: Scope) -> Access:
+        """The caller, and what proves it. The open paths and the page need no proof."""
         headers, path = Headers(scope=scope), scope["path"]
         if not self._requires_keys():
             require_local_request(headers)
-            return Caller(name="", roles=tuple(Role), proven=False, channel=Channel.HTTP), None
-        if path in OPEN - {SESSION} or page_files.is_of_page(path):
-            return _STRANGER, None
-        if path == SESSION and scope["method"] == "POST":
-            return _STRANGER, None  # signs in, whatever the session is that the browser still has
-        key, is_of_page = self._key_of(scope, headers)
-        if key is None and path == SESSION:
-            return _STRANGER, None
+            return Access(_unproven(tuple(Role)), lambda: not self._requires_keys())
+        if path in OPEN or page_files.is_of_page(path):
+            return Access(_unproven(()), lambda: True)
+        access = self._by_key(scope, headers) or self._by_session(scope, headers)
+        if access is None and path in SIGN_IN:
+            return Access(_unproven(()), lambda: False)
+        if access is None:
+            raise UnauthenticatedError("this desk needs a valid API key, or a session")
+        self._rate.take(access.key_id)
+        return access
+
+    def _by_key(self, scope: Scope, headers: Headers) -> Access | None:
+        """By a key in a header, or for an event stream by a ticket.
+
+        A key that is shown and not valid is refused: a cookie beside it does not count.
+        """
+        token, ticket = _token(headers), _ticket(scope)
+        if not token and ticket is None:
+            return None
+        key = self._ring.holder(token) if token else self._of_ticket(scope, ticket or "")
         if key is None:
             raise UnauthenticatedError("this desk needs a valid API key")
-        self._rate.take(key.id)
-        return _holder(key, Channel.PAGE if is_of_page else key.channel), key
+        return Access(_holder(key), partial(_holds, self._ring.still_holds, key), key.id)
 
-    def _key_of(self, scope: Scope, headers: Headers) -> tuple[ApiKey | None, bool]:
-        """The valid key of a request, and whether a session of a browser names it.
+    def _of_ticket(self, scope: Scope, ticket: str) -> ApiKey | None:
+        run = _EVENTS.match(scope["path"])
+        return self._ring.valid(self._tickets.key_id(ticket, run["run_id"])) if run else None
 
-        A header counts first, then the ticket of an event stream, then the session.
-        """
-        token, ticket, cookie = _token(headers), _ticket(scope), cookie_of(headers)
-        if token:
-            return self._ring.holder(token), False
-        if ticket is not None:
-            run = _EVENTS.match(scope["path"])
-            named = self._tickets.key_id(ticket, run["run_id"]) if run else ""
-            return self._ring.valid(named), False
-        key = self._ring.valid(self._sessions.key_id(cookie)) if cookie else None
-        if key is not None:
-            self._sessions.require_token(scope["method"], headers, cookie)
-        return key, key is not None
+    def _by_session(self, scope: Scope, headers: Headers) -> Access | None:
+        """By a cookie. Signing in reads none: it begins another session in any case."""
+        method = scope["method"]
+        session = self._sessions.of(scope) if (method, scope["path"]) != _BEGIN else None
+        if session is None:
+            return None
+        if method not in SAFE_METHODS:
+            self._sessions.require_csrf(session, headers.get(CSRF_HEADER, ""))
+        holds = partial(_holds, self._sessions.still_holds, session)
+        return Access(session.caller, holds, session.key_id, session)
 
     def _requires_keys(self) -> bool:
         # A desk that has had keys stays closed: losing the key file must not open it.
         self._needs_keys = self._needs_keys or self._settings.has_api_keys
         return self._needs_keys
 
-    def _still_authorized(self, key: ApiKey | None) -> bool:
-        """Whether a caller with this key, or without one, would be let in now."""
-        try:
-            return self._ring.still_holds(key) if key else not self._requires_keys()
-        except CreditDeskError:
-            return False
+
+def _holds(still_holds: Callable[[_Proof], bool], proof: _Proof) -> bool:
+    """Whether a key or a session would be let in now; not while the file cannot be read."""
+    try:
+        return still_holds(proof)
+    except CreditDeskError:
+        return False
+
+
+def _unproven(roles: tuple[Role, ...]) -> Caller:
+    return Caller(name="", roles=roles, proven=False, channel=Channel.HTTP)
 
 
 def _refusal(method: str, path: str, roles: tuple[Role, ...]) -> Response | None:
@@ -218,31 +248,19 @@ def _refusal(method: str, path: str, roles: tuple[Role, ...]) -> Response | None
     return None
 
 
-def caller_of(request: Request) -> Caller:
-    """The caller that the middleware has identified."""
-    caller: Caller = request.state.caller
-    return caller
+def access_of(request: Request) -> Access:
+    """What the middleware has found out about the caller."""
+    access: Access = request.state.access
+    return access
 
 
-def key_id_of(request: Request) -> str:
-    """The id of the caller's key; empty on a desk without keys."""
-    key_id: str = request.state.key_id
-    return key_id
-
-
-def authorization_of(request: Request) -> Callable[[], bool]:
-    """A function that tells at any later time whether the caller is still authorized."""
-    still_authorized: Callable[[], bool] = request.state.still_authorized
-    return still_authorized
-
-
-def _holder(key: ApiKey, channel: Channel) -> Caller:
-    """The caller that a key proves."""
+def _holder(key: ApiKey) -> Caller:
+    """The caller that a key proves. The key fixes the channel too: a header proves nothing."""
     return Caller(
         name=key.name,
         roles=key.roles,
         proven=True,
-        channel=channel,
+        channel=key.channel,
         principal=key.person.principal,
     )
 

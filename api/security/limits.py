@@ -83,7 +83,7 @@ class StreamLimit:
         if scope["type"] != "http" or not takes_long(scope):
             await self._app(scope, receive, send)
             return
-        key_id: str = scope["state"]["key_id"]
+        key_id: str = scope["state"]["access"].key_id
         self._require_room(key_id)
         self._open[key_id] += 1
         try:

@@ -16,11 +16,10 @@ from pathlib import Path
 
 from api.problems import UnauthenticatedError
 from api.schemas import EventsTicket
-from api.security.desk_secret import Signer
+from api.security.signatures import Signer
 
 VALID_SECONDS = 60
 
-_PURPOSE = b"credit-desk events ticket 1"
 _LONGEST = 300
 
 
@@ -28,7 +27,7 @@ class Tickets:
     """Issues and reads the tickets of the desk in a folder."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
-        self._signer = Signer(folder, _PURPOSE)
+        self._signer = Signer(folder, b"credit-desk events ticket 1")
         self._clock = clock
 
     def issue(self, run_id: str, key_id: str) -> EventsTicket:
@@ -37,9 +36,9 @@ class Tickets:
         Raises UnavailableError when the desk's secret cannot be read.
         """
         expires = int(self._clock()) + VALID_SECONDS
-        claims = f"{run_id}:{key_id}:{expires}:{secrets.token_hex(16)}".encode()
+        claims = f"{run_id}:{key_id}:{expires}:{secrets.token_hex(16)}"
         return EventsTicket(
-            ticket=self._signer.signed(claims),
+            ticket=self._signer.sign(claims.encode()),
             expires_at=datetime.fromtimestamp(expires, UTC),
         )
 

@@ -15,8 +15,8 @@ import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from api.problems import UnauthenticatedError
-from api.security.desk_secret import FILE
 from api.security.keys import KeyFile
+from api.security.signatures import FILE
 from api.security.tickets import VALID_SECONDS, Tickets
 from data.contracts.errors import UnavailableError
 from data.contracts.events import EventType

@@ -1,4 +1,8 @@
-"""The desk's secret, by which its API processes trust what another one of them has signed."""
+"""Texts that the desk signs with its own secret, so that it knows them again without storing them.
+
+Every API process of a desk reads the same secret from the desk's folder. So each accepts the texts
+of all others, and a restart changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -20,27 +24,33 @@ _SECRET_BYTES = 32
 
 
 class Signer:
-    """Signs texts for one purpose: what is signed for another one is not accepted."""
+    """Signs texts for one purpose. A text that was signed for another purpose is not accepted."""
 
     def __init__(self, folder: Path, purpose: bytes) -> None:
         self._path = folder / FILE
         self._purpose = purpose
 
-    def signed(self, claims: bytes) -> str:
-        """The claims with their signature. Raises UnavailableError without the desk's secret."""
-        return f"{_text(claims)}.{_text(self.signature(claims))}"
+    def sign(self, claims: bytes) -> str:
+        """The claims with their signature, in signs that an address and a cookie may hold.
+
+        Raises UnavailableError when the desk's secret cannot be read.
+        """
+        return f"{_text(claims)}.{_text(self.digest(claims))}"
 
     def read(self, signed: str) -> bytes | None:
-        """The claims, or None when the desk has not signed them for this purpose."""
+        """The claims of a signed text; None unless this desk has signed it for this purpose.
+
+        Raises UnavailableError as `sign` does.
+        """
         claims, _, signature = signed.partition(".")
         try:
-            content, shown = _bytes(claims), _bytes(signature)
+            given, shown = _bytes(claims), _bytes(signature)
         except ValueError:
             return None
-        # The signature first: nothing of an unsigned text is interpreted.
-        return content if hmac.compare_digest(self.signature(content), shown) else None
+        return given if hmac.compare_digest(self.digest(given), shown) else None
 
-    def signature(self, claims: bytes) -> bytes:
+    def digest(self, claims: bytes) -> bytes:
+        """The signature alone. Raises UnavailableError as `sign` does."""
         return hmac.digest(self._key, claims, hashlib.sha256)
 
     @cached_property
@@ -49,7 +59,7 @@ class Signer:
             secret = _secret(self._path)
         except OSError as error:
             raise UnavailableError(
-                f"the secret of the desk cannot be read: {type(error).__name__}"
+                f"the secret of the tickets cannot be read: {type(error).__name__}"
             ) from None
         return hmac.digest(secret, self._purpose, hashlib.sha256)
 
