@@ -14,6 +14,7 @@ from api.cli import (
     batches,
     documents,
     drawing,
+    fair_lending,
     history,
     housekeeping,
     keys,
@@ -71,6 +72,7 @@ app.command(rich_help_panel=_THE_DESK)(housekeeping.erase)
 app.command(rich_help_panel=_THE_DESK)(modelling.synthesize)
 app.command(rich_help_panel=_THE_DESK)(reports.agreement)
 app.command(rich_help_panel=_THE_DESK)(reports.fraud_precision)
+app.command(rich_help_panel=_THE_DESK)(fair_lending.fair_lending)
 app.add_typer(policy.app, name="policy", rich_help_panel=_THE_DESK)
 app.command(rich_help_panel=_THE_DESK)(screening.screen)
 app.add_typer(screening.app, name="watchlist", rich_help_panel=_THE_DESK)
