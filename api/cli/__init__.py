@@ -27,6 +27,7 @@ from api.cli import (
     roles,
     runs,
     screening,
+    showing,
     traces,
     up,
 )
@@ -47,6 +48,7 @@ _THE_DESK, _CASES, _ROLES = "The desk", "Cases", "Single processes, as container
 app.command(rich_help_panel=_THE_DESK)(up.up)
 app.command(rich_help_panel=_THE_DESK)(command.demo)
 app.command(rich_help_panel=_CASES)(runs.submit)
+app.command(rich_help_panel=_CASES)(showing.show)
 app.command(rich_help_panel=_CASES)(runs.follow)
 app.command(name="runs", rich_help_panel=_CASES)(runs.list_runs)
 app.command(rich_help_panel=_CASES)(batches.batch)

@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import ValidationError
 
-from api.cli.errors import BAD_INPUT, FAILURE
+from api.cli.answered import AnsweredError
 from api.cli.options import given_key
-from data.contracts.errors import ContractViolationError, CreditDeskError, UnavailableError
+from api.cli.references import run_id_of
+from data.contracts.errors import ContractViolationError, UnavailableError
 from data.contracts.events import Event
 from data.settings import Settings
 from flows.runtime.host.desk_lock import running_desk
@@ -32,45 +33,12 @@ PAUSE_SECONDS = 0.5
 _TEMPORARY = frozenset({"unavailable", "too_many_requests"})
 """Codes of refusals after which the client tries to open a stream again."""
 
-_NEXT_STEP = {
-    "record_not_found": "`credit-desk runs` lists the runs",
-    "gate_not_found": "`credit-desk inbox` lists the open requests",
-    "claimed": "`credit-desk inbox` shows the requests that are free",
-    "already_answered": "`credit-desk follow RUN` shows how the run went on",
-    "stale_request": "`credit-desk inbox` shows what the run asks now",
-    "checkpoint_not_found": "`credit-desk checkpoints RUN` lists the checkpoints",
-    "beyond_authority": "a reviewer with more authority has to answer",
-    "review_expired": "`credit-desk follow RUN` shows what the desk declared instead",
-    "unauthenticated": "give one with --key or CREDIT_DESK_API_KEY",
-    "not_allowed": "`credit-desk keys create` makes a key with other roles",
-    "unavailable": "try again in a moment",
-    "internal_error": "see logs/api.log in the desk's folder",
-}
-
-
-class AnsweredError(CreditDeskError):
-    """The desk answered with an error; carries the code of the problem."""
-
-    def __init__(self, status: int, problem: dict[str, Any]) -> None:
-        self.code = str(problem.get("code", "unknown"))
-        self.status = status
-        fields = problem.get("errors", ())
-        self.pointers = tuple(str(field.get("pointer")) for field in fields)
-        listed = "; ".join(f"{field.get('pointer')}: {field.get('message')}" for field in fields)
-        said = listed or str(problem.get("detail") or problem.get("title") or f"status {status}")
-        hint = _NEXT_STEP.get(self.code)
-        super().__init__(f"{said} ({hint})" if hint else said)
-
-    @property
-    def exit_code(self) -> int:
-        return BAD_INPUT if self.status in {400, 404, 413, 415, 422} else FAILURE
-
 
 class DeskClient:
     """Calls the API of one desk. Use it as an async context manager.
 
-    Every call raises AnsweredError for an answer of 400 and above, and UnavailableError when
-    no desk answers.
+    A path may name a run as people do: see `run_id_of`. Every call raises AnsweredError for
+    an answer of 400 and above, and UnavailableError when no desk answers.
     """
 
     def __init__(
@@ -158,6 +126,7 @@ class DeskClient:
 
     async def pieces(self, path: str) -> AsyncIterator[bytes]:
         """The answer of a path, byte by byte as the desk sent it, in pieces as they come."""
+        path = await self._addressed(path)
         try:
             async with self._http.stream("GET", path, timeout=STREAM_TIMEOUT) as response:
                 if response.status_code >= httpx.codes.BAD_REQUEST:
@@ -172,6 +141,7 @@ class DeskClient:
         last, broken_since = after, 0.0
         while True:
             try:
+                path = await self._addressed(path)
                 async for event in self._stream(path, last):
                     last, broken_since = event.id, 0.0
                     yield event
@@ -209,6 +179,7 @@ class DeskClient:
     ) -> httpx.Response:
         if content is not None:
             headers["Content-Type"] = "application/json"
+        path = await self._addressed(path)
         try:
             response = await self._http.request(
                 method,
@@ -221,6 +192,17 @@ class DeskClient:
             raise _no_desk(self.url) from None
         _raise_for(response)
         return response
+
+    async def run_id(self, named: str) -> str:
+        """The id of the run that is meant. Raises as `run_id_of` does."""
+        return await run_id_of(named, self.get)
+
+    async def _addressed(self, path: str) -> str:
+        """The path with the id of the run that it names."""
+        if not path.startswith("/runs/"):
+            return path
+        head, _, rest = path.removeprefix("/runs/").partition("/")
+        return "/".join(filter(None, ("/runs", await self.run_id(head), rest)))
 
 
 def chosen_settings(**given: Any) -> Settings:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from api.cli import options
 from api.cli.asking import ask
+
+if TYPE_CHECKING:
+    from api.cli.client import DeskClient
 
 
 class Form(StrEnum):
@@ -37,7 +40,11 @@ def graph(
 
     chosen = Form.JSON if as_json else form or _form_of(out)
     path = f"/workflow/graph.{chosen.value}"
-    drawn = ask(api, home, lambda desk: desk.text(path, run_id=run))
+
+    async def draw(desk: DeskClient) -> str:
+        return await desk.text(path, run_id=run and await desk.run_id(run))
+
+    drawn = ask(api, home, draw)
     if out is None:
         typer.echo(drawn)
         return
@@ -47,5 +54,15 @@ def graph(
 
 
 def _form_of(out: Path | None) -> Form:
-    known = {f".{form.value}": form for form in Form}
-    return known.get(out.suffix, Form.SVG) if out else Form.SVG
+    """The form that a file's name ends in. Raises ContractViolationError for another ending."""
+    from data.contracts.errors import ContractViolationError
+
+    if out is None:
+        return Form.SVG
+    try:
+        return Form(out.suffix.removeprefix(".").lower())
+    except ValueError:
+        endings = ", ".join(f".{form.value}" for form in Form)
+        raise ContractViolationError(
+            f"the map is drawn as {endings}: let --out end in one of them, or name it with --format"
+        ) from None

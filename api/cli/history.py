@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from api.cli import options
 from api.cli.asking import ask
+
+if TYPE_CHECKING:
+    from api.cli.client import DeskClient
 
 _LONGEST = 60
 """Characters of one value in a table. `--json` prints the whole value."""
@@ -61,7 +64,11 @@ def diff(
     from api.cli.output import print_json, print_table
 
     path, ends = f"/runs/{run_id}/diff", {"from": before, "to": after}
-    compared = ask(api, home, lambda desk: desk.get(path, **ends, other=other))
+
+    async def compare(desk: DeskClient) -> Any:
+        return await desk.get(path, **ends, other=other and await desk.run_id(other))
+
+    compared = ask(api, home, compare)
     if as_json:
         print_json(compared)
         return

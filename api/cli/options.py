@@ -14,7 +14,12 @@ Home = Annotated[
     typer.Option("--home", metavar="DIR", help="The desk's folder; .credit-desk by default."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs, and nothing else.")]
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
+RunId = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="The run's id, the first characters of it, or its application's id."
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A further value; may be repeated."),

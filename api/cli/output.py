@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import typer
@@ -11,8 +11,22 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from api.cli.references import SHOWN, is_whole
 from data.contracts.events import Event
 from data.contracts.policy import ReasonCode
+
+NARROW = 100
+"""Characters below which a terminal is narrow."""
+LONGEST_WORD = 18
+"""Characters up to which a table keeps a cell on one line."""
+
+_EXAMPLES = {
+    "documents": "supplied --document DOCUMENT",
+    "compliance": "clear",
+    "underwriter": "approve",
+    "second_approval": "approve",
+}
+"""An answer at each gate, as the command line takes it."""
 
 
 def as_lines(value: Any) -> str:
@@ -25,25 +39,53 @@ def print_json(value: Any) -> None:
     typer.echo(as_lines(value), nl=False)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    empty: str,
+    spare: Collection[str] = (),
+) -> None:
     """Print a table, or the sentence `empty` for no rows.
 
-    Without a terminal the columns are separated by tabs: a table of limited width cuts ids.
+    A terminal gets short ids of runs, as commands take them, and no column without a value; a
+    narrow one does without the `spare` columns. Elsewhere every cell is whole, and tabs separate
+    the cells.
     """
     console = Console()
-    filled = [[escape(cell) for cell in row] for row in rows]
+    filled = [list(row) for row in rows]
     if not filled:
         typer.echo(empty)
     elif console.is_terminal:
-        table = Table(header_style="bold")
-        for number, name in enumerate(columns):
-            table.add_column(name, no_wrap=number == 0, overflow="fold")
-        for row in filled:
-            table.add_row(*row)
-        console.print(table)
+        left_out = spare if console.width < NARROW else ()
+        console.print(table_of(columns, filled, left_out))
     else:
         for row in filled:
             typer.echo("\t".join(row))
+
+
+def table_of(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], left_out: Collection[str] = ()
+) -> Table:
+    """Rows as a table for a terminal. Its first column, and short cells, stay on one line."""
+    kept = [
+        place
+        for place, name in enumerate(columns)
+        if name not in left_out and any(row[place] for row in rows)
+    ]
+    table = Table(header_style="bold underline", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for place in kept:
+        longest = max(len(_short(row[place])) for row in rows)
+        on_one_line = place == 0 or longest <= LONGEST_WORD
+        table.add_column(columns[place], no_wrap=on_one_line, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_short(row[place])) for place in kept))
+    return table
+
+
+def _short(cell: str) -> str:
+    """A cell, or the first characters of a run's id."""
+    return cell[:SHOWN] if is_whole(cell) else cell
 
 
 def event_line(event: Event) -> str:
@@ -61,25 +103,53 @@ def trace_line(run: Mapping[str, Any], span_id: str = "") -> str:
 
 def run_lines(run: Mapping[str, Any]) -> list[str]:
     """A run in a few lines: status, decision, next step."""
-    lines = [f"Run {run['run_id']} of {run['application_id']}: {run['status']}"]
+    lines = [f"Run {run['run_id']} of {run['application_id']}: {run['status']}{_origin(run)}"]
     waiting = run.get("waiting_for")
     if run["status"] == "waiting" and waiting:
-        lines.append(f"Waits for {_words(waiting['role'])}: {waiting['title']}")
-        lines.append(
-            f"  credit-desk answer {run['run_id']} --gate {waiting['gate']}"
-            " --decision … --reviewer … --reason …"
-        )
+        lines += waiting_lines(run["run_id"], waiting)
     if run.get("error"):
         lines.append(f"Failed: {run['error']['message']}")
         lines.append(f"  credit-desk resume {run['run_id']}")
     if (decision := run.get("decision")) and decision.get("outcome"):
         reasons = reasons_of(decision)
-        lines.append(
-            f"Decision: {_words(decision['outcome'])}" + (f" ({reasons})" if reasons else "")
-        )
+        lines.append(_verdict(decision) + (f" ({reasons})" if reasons else ""))
         if offer := decision.get("offer"):
             lines.append(f"Offer: {offer_of(offer)}")
     return lines
+
+
+def waiting_lines(run_id: str, waiting: Mapping[str, Any]) -> list[str]:
+    """For whom a run waits, and the commands that show the case and answer it."""
+    run, gate = run_id[:SHOWN], waiting["gate"]
+    return [
+        f"Waits for {_words(waiting['role'])}: {waiting['title']}",
+        f"  credit-desk show {run}",
+        f"  credit-desk answer {run} --gate {gate} --decision {_EXAMPLES.get(gate, 'DECISION')}"
+        ' --reviewer your-name --reason "your reason"',
+    ]
+
+
+def outcome_of(run: Mapping[str, Any]) -> str:
+    """The outcome of a run in a cell of a table; empty while there is none."""
+    decision = run.get("decision") or {}
+    outcome = _words(str(decision.get("outcome") or ""))
+    return f"what-if: {outcome}" if outcome and decision.get("what_if") else outcome
+
+
+def _verdict(decision: Mapping[str, Any]) -> str:
+    outcome = _words(decision["outcome"])
+    if decision.get("what_if"):
+        return f"What-if: would be '{outcome}', decides nothing"
+    return f"Decision: {outcome}"
+
+
+def _origin(run: Mapping[str, Any]) -> str:
+    """Where a fork came from; empty for other runs."""
+    lineage = run.get("lineage")
+    if not lineage:
+        return ""
+    kind = "fork" if lineage["may_decide"] else "what-if"
+    return f" ({kind} from {lineage['forked_at']} of {lineage['parent_run_id'][:SHOWN]})"
 
 
 def preview_lines(shown: Mapping[str, Any]) -> list[str]:

@@ -50,6 +50,7 @@ _COLUMNS = (
     *("Run", "Due in", "Waits", "Role", "Gate"),
     *("Application", "Amount", "Grade", "Why", "Claim"),
 )
+_SPARE = ("Waits", "Role", "Grade")
 
 
 def inbox(
@@ -77,12 +78,13 @@ def inbox(
                 item["application_id"],
                 _amount(item["facts"].get("amount")),
                 item["facts"].get("grade") or "",
-                ", ".join(item["reasons"]),
+                ", ".join(item["reasons"]).replace("-", " ").replace("_", " "),
                 (item.get("claim") or {}).get("reviewer", ""),
             )
             for item in items
         ],
-        empty="No request is open.",
+        empty=f"None waits for {role.replace('_', ' ')}." if role else "None waits.",
+        spare=_SPARE,
     )
 
 
@@ -204,7 +206,7 @@ async def _address(desk: DeskClient, run_id: str, gate: str | None) -> dict[str,
     answer at a named gate that asks nothing now goes without a request: the desk refuses it, or
     knows it from its idempotency key.
     """
-    from api.cli.client import AnsweredError
+    from api.cli.answered import AnsweredError
 
     try:
         opened = await desk.get(f"/runs/{run_id}/hitl")

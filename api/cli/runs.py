@@ -66,7 +66,7 @@ def list_runs(
     home: options.Home = None,
 ) -> None:
     """List runs, newest first."""
-    from api.cli.output import print_json, print_table
+    from api.cli.output import outcome_of, print_json, print_table
 
     page = ask(
         api,
@@ -77,7 +77,7 @@ def list_runs(
         print_json(page)
         return
     print_table(
-        ("Run", "Application", "Status", "Progress", "Stage", "Decision", "Since"),
+        ("Run", "Application", "Status", "Done", "Stage", "Decision", "Since"),
         [
             (
                 run["run_id"],
@@ -85,13 +85,23 @@ def list_runs(
                 run["status"],
                 f"{run['progress']:.0%}",
                 run["phase"],
-                str((run.get("decision") or {}).get("outcome") or ""),
+                outcome_of(run),
                 run["created_at"][:16].replace("T", " "),
             )
             for run in page["items"]
         ],
-        empty="No runs yet: `credit-desk submit ada-prime` starts one.",
+        empty=_none_of(status, application),
+        spare=("Stage",),
     )
+
+
+def _none_of(status: str | None, application: str | None) -> str:
+    """The sentence for an empty list."""
+    if status == "waiting" and not application:
+        return "None waits."
+    if status or application:
+        return "No run is like that: `credit-desk runs` lists all."
+    return "No runs yet: `credit-desk submit ada-prime` starts one."
 
 
 def resume(

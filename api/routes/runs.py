@@ -71,11 +71,16 @@ async def list_runs(
     desk: DeskDep,
     status: RunStatus | None = None,
     application_id: Annotated[str | None, Query(max_length=64)] = None,
+    run: Annotated[
+        str | None, Query(max_length=36, description="How the ids of the runs begin.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> RunPage:
     """Runs, newest first."""
-    return await desk.runs(status=status, application_id=application_id, limit=limit, cursor=cursor)
+    return await desk.runs(
+        status=status, application_id=application_id, begins=run, limit=limit, cursor=cursor
+    )
 
 
 @router.get("/{run_id}", responses=answers(404, 503))

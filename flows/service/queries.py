@@ -83,10 +83,11 @@ class DeskQueries:
         *,
         status: RunStatus | None = None,
         application_id: str | None = None,
+        begins: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> RunPage:
-        """A page of runs, newest first."""
+        """A page of runs, newest first; `begins` is how the ids of the runs begin."""
 
         def read(connection: sa.Connection) -> list[RunSummary]:
             page = runs.page(
@@ -95,6 +96,7 @@ class DeskQueries:
                 before=summaries.place_of(cursor),
                 status=status,
                 application_id=application_id,
+                begins=begins,
             )
             return summaries.summaries(connection, self._settings, page)
 

@@ -160,6 +160,7 @@ class FakeDesk(DeskService):
         *,
         status: RunStatus | None = None,
         application_id: str | None = None,
+        begins: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> RunPage:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.panel import Panel
 
-from api.cli.client import AnsweredError
+from api.cli.answered import AnsweredError
 from api.cli.demo.keyboard import Keyboard
 
 Ruling = dict[str, Any]

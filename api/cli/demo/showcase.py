@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from api.cli.client import AnsweredError, DeskClient
+from api.cli.answered import AnsweredError
+from api.cli.client import DeskClient
 from api.cli.demo.board import Board, Stage, stages_of
 from api.cli.demo.keyboard import Keyboard
 from api.cli.demo.ruling import SCRIPTED_REVIEWER, rule_by_hand, rule_by_script

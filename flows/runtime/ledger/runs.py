@@ -163,13 +163,16 @@ def page(
     *,
     limit: int,
     before: Place | None = None,
+    begins: str | None = None,
     **equal: str | None,
 ) -> list[Run]:
-    """Runs, newest first; `before` is the place of the last one seen."""
+    """Runs, newest first; `before` is the place of the last one seen, `begins` how an id does."""
     query = sa.select(runs).order_by(runs.c.created_at.desc(), runs.c.run_id.desc()).limit(limit)
     for name, value in equal.items():
         if value is not None:
             query = query.where(runs.c[name] == value)
+    if begins:
+        query = query.where(runs.c.run_id.startswith(begins, autoescape=True))
     if before:
         query = query.where(sa.tuple_(runs.c.created_at, runs.c.run_id) < sa.tuple_(*before))
     return [Run.of(row) for row in connection.execute(query)]

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from api.cli import client as client_module
-from api.cli.client import AnsweredError, DeskClient, find_desk
+from api.cli.answered import AnsweredError
+from api.cli.client import DeskClient, find_desk
 from data.contracts.errors import UnavailableError
 from data.contracts.events import Event, EventType
 from flows.runtime.host.desk_lock import DeskLock

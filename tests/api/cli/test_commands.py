@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli import app
+from api.cli.client import DeskClient
 from data.contracts.errors import (
     AlreadyAnsweredError,
     ContractViolationError,
@@ -25,7 +26,7 @@ from data.contracts.review import Channel, Role
 from data.contracts.runs import RunStatus
 from data.settings import Settings
 from flows.runtime.ledger.database import Ledger
-from flows.service.requests import Caller, OpenRequest, ResumeRun
+from flows.service.requests import Caller, OpenRequest, ResumeRun, RunPage
 from tests.api.desks import REVIEW, RUN_ID, FakeDesk
 from tests.api.journals import a_run, tell
 
@@ -181,6 +182,7 @@ def test_without_a_desk_the_way_to_one_is_named(tmp_path: Path, closed_port: str
         ["answer", RUN_ID, "--decision", "approve"],
         ["answer", RUN_ID, *ANSWER, "--set", "amount"],
         ["graph", "--format", "png"],
+        ["graph", "--out", "map.png"],
         ["up", "--port", "70000"],
         ["up", "--port", "8000", "--prefect-port", "8000"],
     ],
@@ -221,7 +223,7 @@ def test_runs_are_listed_for_people_and_for_machines(desk: FakeDesk, url: str) -
 def test_an_empty_inbox_is_said_to_be_empty(desk: FakeDesk, url: str) -> None:
     empty = run("inbox", "--role", "compliance", "--api", url)
 
-    assert empty.stdout == "No request is open.\n"
+    assert empty.stdout == "None waits for compliance.\n"
     assert json.loads(run("inbox", "--json", "--api", url).stdout) == []
     assert {asked[0] for asked in desk.asked} == {Role.COMPLIANCE, None}
 
@@ -444,3 +446,58 @@ def test_following_an_unknown_run_is_bad_input(url: str) -> None:
 
     assert (ended.exit_code, ended.stdout) == (2, "")
     assert "credit-desk runs" in ended.stderr
+
+
+@pytest.mark.parametrize("named", [RUN_ID[:4], "ada-prime"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(["follow"], ["show"], ["cancel"], ["resume"], ["checkpoints"], ["memory"], ["decision"]),
+        *(["notice"], ["answer", *ANSWER], ["claim", "--reviewer", "u"], ["graph", "--run"]),
+        *(["diff", RUN_ID, "policy", "risk", "--other"],),
+    ],
+    ids=lambda command: command[0],
+)
+def test_every_command_takes_a_short_id_or_an_application(
+    desk: FakeDesk, url: str, command: list[str], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    original = DeskClient.run_id
+
+    async def resolve(client: DeskClient, text: str) -> str:
+        asked.append(text)
+        return await original(client, text)
+
+    monkeypatch.setattr(DeskClient, "run_id", resolve)
+
+    name, *rest = command
+    is_option = rest[-1:] in (["--run"], ["--other"])
+    run(name, *([*rest, named] if is_option else [named, *rest]), "--api", url)
+
+    assert named in asked
+    assert desk.asked[0][:2] in {(None, "ada-prime"), (None, None)}, "the list of runs"
+
+
+def test_a_case_is_shown_with_its_summary_and_the_fields_of_an_answer(
+    desk: FakeDesk, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.status = RunStatus.WAITING
+
+    shown = run("show", "ada-prime", "--api", url)
+    as_json = run("show", RUN_ID, "--json", "--api", url)
+
+    assert "| Asked for |" in shown.stdout
+    assert "An answer has a --reviewer, a --reason, and:" in shown.stdout
+    assert set(json.loads(as_json.stdout)) == {"run", "request"}
+
+
+def test_an_empty_list_of_waiting_runs_says_that_none_waits(
+    desk: FakeDesk, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none(**_: Any) -> RunPage:
+        return RunPage(items=())
+
+    monkeypatch.setattr(desk, "runs", none)
+
+    assert run("runs", "--status", "waiting", "--api", url).stdout == "None waits.\n"
+    assert "No runs yet" in run("runs", "--api", url).stdout

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import io
 
-from api.cli.output import offer_of, reasons_of, run_lines, trace_line
+import pytest
+from rich.console import Console
+
+from api.cli.output import offer_of, outcome_of, reasons_of, run_lines, table_of, trace_line
 from tests.api.desks import RUN_ID, summary
 
 OFFER = {"amount": "12000.00", "term_months": 48, "rate": "0.2249", "payment": "381.27"}
@@ -48,7 +51,42 @@ def test_a_waiting_run_shows_how_to_answer_it() -> None:
     }
 
     assert run_lines(run)[1] == "Waits for senior underwriter: Rule"
-    assert f"credit-desk answer {RUN_ID} --gate underwriter" in run_lines(run)[2]
+    assert run_lines(run)[2:] == [
+        f"  credit-desk show {RUN_ID[:8]}",
+        f"  credit-desk answer {RUN_ID[:8]} --gate underwriter --decision approve"
+        ' --reviewer your-name --reason "your reason"',
+    ]
+
+
+def test_a_what_if_is_called_one_and_decides_nothing() -> None:
+    run = summary().model_dump(mode="json") | {
+        "status": "completed",
+        "decision": {"outcome": "approve", "reasons": [], "what_if": True},
+        "lineage": {"parent_run_id": RUN_ID, "forked_at": "risk/1", "may_decide": False},
+    }
+
+    assert run_lines(run) == [
+        f"Run {RUN_ID} of ada-prime: completed (what-if from risk/1 of {RUN_ID[:8]})",
+        "What-if: would be 'approve', decides nothing",
+    ]
+    assert outcome_of(run) == "what-if: approve"
+
+
+def test_a_table_of_the_inbox_fits_on_a_narrow_terminal() -> None:
+    columns = ("Run", "Due in", "Gate", "Application", "Amount", "Why", "Claim")
+    why = "amount above automatic authority, income variable"
+    row = (RUN_ID, "12 days", "second_approval", "bora-borderline", "$45,000", why, "")
+    console = Console(file=io.StringIO(), width=80)
+
+    console.print(table_of(columns, [row]))
+
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "Claim" not in lines[1], "no request is claimed"
+    words = f"{RUN_ID[:8]}  12 days  second_approval  bora-borderline  $45,000"
+    assert any(line.startswith(words) for line in lines)
+    assert len(lines) < 8, "a row takes a few lines"
 
 
 def test_the_trace_is_shown_at_the_span_of_an_error_if_there_was_one() -> None:

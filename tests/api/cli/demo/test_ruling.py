@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from api.cli.client import AnsweredError
+from api.cli.answered import AnsweredError
 from api.cli.demo.keyboard import Keyboard
 from api.cli.demo.ruling import SCRIPTED_REVIEWER, rule_by_hand, rule_by_script
 from flows.review_forms import ComplianceRuling, UnderwriterRuling

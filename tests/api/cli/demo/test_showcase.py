@@ -37,6 +37,7 @@ class DemoDesk(FakeDesk):
         *,
         status: RunStatus | None = None,
         application_id: str | None = None,
+        begins: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> RunPage:

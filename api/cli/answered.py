@@ -1,0 +1,41 @@
+"""An error that the desk answered, with the command that helps next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.cli.errors import BAD_INPUT, FAILURE
+from data.contracts.errors import CreditDeskError
+
+_NEXT_STEP = {
+    "record_not_found": "`credit-desk runs` lists the runs",
+    "gate_not_found": "`credit-desk inbox` lists the open requests",
+    "claimed": "`credit-desk inbox` shows the requests that are free",
+    "already_answered": "`credit-desk follow RUN` shows how the run went on",
+    "stale_request": "`credit-desk inbox` shows what the run asks now",
+    "checkpoint_not_found": "`credit-desk checkpoints RUN` lists the checkpoints",
+    "beyond_authority": "a reviewer with more authority has to answer",
+    "review_expired": "`credit-desk follow RUN` shows what the desk declared instead",
+    "unauthenticated": "give one with --key or CREDIT_DESK_API_KEY",
+    "not_allowed": "`credit-desk keys create` makes a key with other roles",
+    "unavailable": "try again in a moment",
+    "internal_error": "see logs/api.log in the desk's folder",
+}
+
+
+class AnsweredError(CreditDeskError):
+    """The desk answered with an error; carries the code of the problem."""
+
+    def __init__(self, status: int, problem: dict[str, Any]) -> None:
+        self.code = str(problem.get("code", "unknown"))
+        self.status = status
+        fields = problem.get("errors", ())
+        self.pointers = tuple(str(field.get("pointer")) for field in fields)
+        listed = "; ".join(f"{field.get('pointer')}: {field.get('message')}" for field in fields)
+        said = listed or str(problem.get("detail") or problem.get("title") or f"status {status}")
+        hint = _NEXT_STEP.get(self.code)
+        super().__init__(f"{said} ({hint})" if hint else said)
+
+    @property
+    def exit_code(self) -> int:
+        return BAD_INPUT if self.status in {400, 404, 413, 415, 422} else FAILURE
