@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from data.contracts.underwriting import Rulebook
+from data.contracts.base import Contract
+from data.contracts.errors import ContractViolationError, CreditDeskError, Problem
+from data.contracts.underwriting import Overrides, Rulebook
 from data.settings import settings
 from flows.runtime.ledger.schemas import migrates_from
 from tools.authority import load_authority
@@ -29,6 +32,29 @@ def current_rulebook(data_dir: Path) -> Rulebook:
         ensemble=load_ensemble(data_dir),
         authority=load_authority(data_dir),
     )
+
+
+def with_versions(rulebook: Rulebook, given: Overrides, data_dir: Path) -> Rulebook:
+    """A rulebook with the versions that the overrides name; the other parts stay.
+
+    Raises ContractViolationError naming each override whose file is missing or bad.
+    """
+    loaders: dict[str, Callable[[str], Contract]] = {
+        "policy": lambda name: load_policy(data_dir, name),
+        "prices": lambda name: load_prices(data_dir, name),
+        "scorecard": lambda name: load_scorecard(data_dir / "models" / f"{name}.json"),
+        "challenger": lambda name: load_scorecard(data_dir / "models" / f"{name}.json"),
+    }
+    parts: dict[str, Any] = {}
+    for part, load in loaders.items():
+        name = getattr(given, part)
+        if name is not None:
+            try:
+                parts[part] = load(name)
+            except CreditDeskError as error:
+                problem = Problem(f"/overrides/{part}", error.code, error.message)
+                raise ContractViolationError(f"{part}: {error.message}", [problem]) from None
+    return rulebook.model_copy(update=parts)
 
 
 @migrates_from(Rulebook, 1)

@@ -30,6 +30,7 @@ from api.cli import (
     showing,
     traces,
     up,
+    what_if,
 )
 from api.cli.demo import command
 from api.cli.errors import DeskGroup
@@ -72,6 +73,7 @@ app.command(rich_help_panel=_THE_DESK)(housekeeping.housekeeping)
 app.command(rich_help_panel=_THE_DESK)(housekeeping.hold)
 app.command(rich_help_panel=_THE_DESK)(housekeeping.erase)
 app.command(rich_help_panel=_THE_DESK)(modelling.synthesize)
+app.command(name="what-if", rich_help_panel=_THE_DESK)(what_if.what_if)
 app.command(rich_help_panel=_THE_DESK)(reports.agreement)
 app.command(rich_help_panel=_THE_DESK)(reports.fraud_precision)
 app.command(rich_help_panel=_THE_DESK)(fair_lending.fair_lending)

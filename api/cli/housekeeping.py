@@ -124,20 +124,9 @@ async def _without_a_desk(home: Path | None, *, dry_run: bool) -> dict[str, Any]
 
     Raises RecordNotFoundError when the folder has no ledger.
     """
-    import os
+    from api.cli.desk_folder import use_desk_folder
 
-    from api.cli.client import chosen_settings
-    from data.contracts.errors import RecordNotFoundError
-    from data.settings import settings
-    from flows.runtime.host.environment import apply_prefect_environment
-
-    chosen = chosen_settings(home=home)
-    if not chosen.ledger_url and not (chosen.folder / "ledger.db").is_file():
-        raise RecordNotFoundError(f"there is no desk in {chosen.folder}")
-    os.environ["CREDIT_DESK_HOME"] = str(chosen.folder)
-    settings.cache_clear()
-    apply_prefect_environment(chosen)
-
+    chosen = use_desk_folder(home)
     # Imported only now: Prefect reads its environment when it is imported.
     from flows.housekeeping import keep_house
     from flows.runtime.ledger.database import shared_ledger

@@ -8,7 +8,7 @@ reads would have no effect.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ import sqlalchemy as sa
 from opentelemetry import propagate, trace
 from pydantic import ValidationError
 
-from data.contracts.base import Contract
 from data.contracts.errors import (
     AlreadyDecidedError,
     AuthorityError,
@@ -25,7 +24,6 @@ from data.contracts.errors import (
     CheckpointNotFoundError,
     ConflictError,
     ContractViolationError,
-    CreditDeskError,
     Problem,
 )
 from data.contracts.review import Role
@@ -33,7 +31,7 @@ from data.contracts.runs import CheckpointEntry, Lineage, RunOptions, RunStatus
 from data.contracts.underwriting import Overrides, Rulebook, Underwriting
 from data.settings import FanOutPolicy, Settings
 from flows.case import case_on_file, overrides_of, with_overrides
-from flows.rulebook import current_rulebook
+from flows.rulebook import current_rulebook, with_versions
 from flows.runtime.checkpoints import checkpoint as checkpoints
 from flows.runtime.checkpoints.checkpoint import START, Checkpoint
 from flows.runtime.checkpoints.store import CheckpointStore
@@ -45,9 +43,6 @@ from flows.runtime.ledger.runs import Run
 from flows.service.requests import Caller, ResumeRun
 from flows.service.submissions import name_in_span
 from flows.workflow import WORKFLOW
-from tools.policy import load_policy
-from tools.pricing import load_prices
-from tools.scorecard import load_scorecard
 
 READ_FIRST_IN = {
     "as_of_date": "doc_intake",
@@ -168,8 +163,8 @@ async def _rulebook_from_start(
     try:
         parents = await pinned_rulebook(ledger, parent)
     except ConflictError:
-        return _rulebook(current_rulebook(data_dir), together, data_dir)
-    return _rulebook(parents, given, data_dir)
+        return with_versions(current_rulebook(data_dir), together, data_dir)
+    return with_versions(parents, given, data_dir)
 
 
 async def _rulebook_from(
@@ -186,7 +181,7 @@ async def _rulebook_from(
     Raises ContractViolationError when a finished stage has read what the fork changes already.
     """
     parents = await pinned_rulebook(ledger, parent)
-    rulebook = _rulebook(parents, given, data_dir)
+    rulebook = with_versions(parents, given, data_dir)
     readers = _readers(saved, parents, rulebook)
     needed = {f"/overrides/{name}": readers[name] for name in given.given}
     if may_decide:
@@ -315,23 +310,3 @@ def _named_in_the_request(error: ContractViolationError, place: str = "") -> Con
         for problem in error.problems
     ]
     return ContractViolationError(error.message, problems)
-
-
-def _rulebook(pinned: Rulebook, given: Overrides, data_dir: Path) -> Rulebook:
-    """A rulebook with the versions that the overrides name."""
-    loaders: dict[str, Callable[[str], Contract]] = {
-        "policy": lambda name: load_policy(data_dir, name),
-        "prices": lambda name: load_prices(data_dir, name),
-        "scorecard": lambda name: load_scorecard(data_dir / "models" / f"{name}.json"),
-        "challenger": lambda name: load_scorecard(data_dir / "models" / f"{name}.json"),
-    }
-    parts: dict[str, Any] = {}
-    for part, load in loaders.items():
-        name = getattr(given, part)
-        if name is not None:
-            try:
-                parts[part] = load(name)
-            except CreditDeskError as error:
-                problem = Problem(f"/overrides/{part}", error.code, error.message)
-                raise ContractViolationError(f"{part}: {error.message}", [problem]) from None
-    return pinned.model_copy(update=parts)

@@ -168,6 +168,35 @@ def parts(
         yield row.run_id, {name: getattr(row, name) for name in names}
 
 
+def decided_runs(
+    connection: sa.Connection,
+    *,
+    since: str = "",
+    until: str = "",
+    limit: int | None = None,
+    product: str | None = None,
+    **equal: str,
+) -> list[str]:
+    """The runs that have decided, the newest decision first.
+
+    `since` and `until` are days, the last one not in the period. The other conditions compare
+    fields of the content; `product` is the product that was asked for.
+    """
+    query = sa.select(decisions.c.run_id).where(
+        decisions.c.run_id.is_not(None), decisions.c.body.is_not(None)
+    )
+    if since:
+        query = query.where(decisions.c.decided_at >= since)
+    if until:
+        query = query.where(decisions.c.decided_at < until)
+    for name, value in equal.items():
+        query = query.where(decisions.c.body[name].as_string() == value)
+    if product is not None:
+        query = query.where(decisions.c.body["requested", "product"].as_string() == product)
+    order = (decisions.c.decided_at.desc(), decisions.c.run_id)
+    return list(connection.execute(query.order_by(*order).limit(limit)).scalars())
+
+
 def of_runs(connection: sa.Connection, run_ids: list[str]) -> dict[str, dict[str, Any]]:
     """The contents of several runs' decisions, by run; undecided ones are missing."""
     found = connection.execute(

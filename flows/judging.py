@@ -1,0 +1,62 @@
+"""What a rulebook says about an application on its own: the common form of runs, rows and what-ifs.
+
+A case that people have ruled on counts as referred, also when they came to a decision: how they
+would rule under another rulebook is not known.
+"""
+
+from __future__ import annotations
+
+from data.contracts.decision import DecisionContent, Outcome
+from data.contracts.errors import CreditDeskError
+from data.contracts.scorecard import Ensemble
+from data.contracts.underwriting import Underwriting
+from data.contracts.what_if import Judged, Verdict
+from flows.inline import Decided, Underwritten
+from tools.ensemble import expected_loss
+
+_DOCUMENTS = "documents"
+
+_VERDICTS = {
+    Outcome.APPROVE: Verdict.APPROVE,
+    Outcome.COUNTER_OFFER: Verdict.COUNTER_OFFER,
+    Outcome.DECLINE: Verdict.DECLINE,
+    Outcome.INCOMPLETE: Verdict.INCOMPLETE,
+    Outcome.WITHDRAWN: Verdict.INCOMPLETE,
+}
+
+
+def judged(content: DecisionContent, ensemble: Ensemble) -> Judged:
+    """A decision as the desk alone comes to it."""
+    verdict = Verdict.REFER if content.rulings else _VERDICTS[content.outcome]
+    reasons = [reason.value for reason in content.principal_reasons]
+    plain = {
+        "verdict": verdict,
+        "pd": content.pd,
+        "grade": content.grade.value if content.grade else "",
+        "reasons": () if content.rulings else tuple(reasons),
+    }
+    if verdict is not Verdict.APPROVE or content.offer is None:
+        return Judged.model_validate(plain)
+    amount, pd = content.offer.amount, content.pd
+    loss = expected_loss(pd, amount, ensemble) if pd is not None else None
+    offered = {"amount": amount, "rate": content.offer.rate, "expected_loss": loss}
+    return Judged.model_validate(plain | offered)
+
+
+def judged_at_gate(state: Underwriting, gate: str) -> Judged:
+    """A case that waits for a person, as its state stands."""
+    risk = state.risk_ensemble
+    return Judged(
+        verdict=Verdict.INCOMPLETE if gate == _DOCUMENTS else Verdict.REFER,
+        pd=risk.pd_ensemble if risk else None,
+        grade=risk.grade.value if risk and risk.grade else "",
+    )
+
+
+def judged_attempt(found: Underwritten | CreditDeskError, ensemble: Ensemble) -> Judged:
+    """What an inline run came to."""
+    if isinstance(found, CreditDeskError):
+        return Judged(verdict=Verdict.FAILED, reasons=(found.code,))
+    if isinstance(found, Decided):
+        return judged(found.content, ensemble)
+    return judged_at_gate(Underwriting.model_validate(found.checkpoint.state), found.gate)
