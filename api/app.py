@@ -28,6 +28,7 @@ from api.page_files import add_page
 from api.readiness import ReadinessProbe
 from api.routes import (
     after_decision,
+    ag_ui,
     applications,
     audit,
     batches,
@@ -73,6 +74,7 @@ _TAGS = [
     {"name": "housekeeping", "description": "Deadlines, retention, legal holds."},
     {"name": "workflow", "description": "The map of stages, gates and ways between them."},
     {"name": "session", "description": "Signing in and out with a browser."},
+    {"name": "ag-ui", "description": "A run for clients of AG-UI."},
     {"name": "health", "description": "Probes and metrics."},
 ]
 
@@ -122,6 +124,7 @@ def create_app(settings: Settings, open_desk: OpenDesk = DeskService.open) -> Fa
         housekeeping,
         workflow,
         session,
+        ag_ui,
         health,
         metrics,
     ):

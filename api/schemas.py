@@ -162,6 +162,14 @@ class InboxChange(Contract):
     """Another text for each other set of open requests, roles and claims."""
 
 
+class AgUiEvent(Contract):
+    """One event of AG-UI; its other members depend on its type, as the protocol says."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+
+
 class AddressView(Contract):
     """An address with the street masked."""
 

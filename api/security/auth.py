@@ -42,6 +42,7 @@ _ALL = frozenset(Role)
 
 PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("POST", "/runs"): frozenset({Role.INTAKE}),
+    ("POST", "/ag-ui"): _DECIDES | {Role.INTAKE},
     ("GET", "/runs"): _ALL,
     ("GET", "/runs/{run_id}"): _ALL,
     ("GET", "/runs/{run_id}/events"): _ALL,

@@ -35,7 +35,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from api.app import create_app
-from api.security.auth import PERMISSIONS
+from api.security.auth import PERMISSIONS, SIGN_IN
 from data.contracts.batch import BatchLine, BatchTotals, LineStatus, RejectedLine
 from data.contracts.review import Person, Review
 from data.settings import Settings, settings
@@ -180,8 +180,10 @@ def about_known(draw: st.DrawFn, case: Case[Any]) -> Case[Any]:
 
 def test_every_operation_of_the_page_is_tried() -> None:
     probes = {("GET", "/health/live"), ("GET", "/health/ready")}
+    sign_in = {(method, path) for path in SIGN_IN for method in ("GET", "POST", "DELETE")}
 
-    assert {(found.method.upper(), found.path) for found in OPERATIONS} == probes | set(PERMISSIONS)
+    found = {(operation.method.upper(), operation.path) for operation in OPERATIONS}
+    assert found == probes | sign_in | set(PERMISSIONS)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
