@@ -36,6 +36,7 @@ from api.routes import (
     health,
     history,
     housekeeping,
+    mcp,
     metrics,
     reviews,
     runs,
@@ -127,6 +128,7 @@ def create_app(settings: Settings, open_desk: OpenDesk = DeskService.open) -> Fa
         ag_ui,
         health,
         metrics,
+        mcp,
     ):
         app.include_router(routes.router)
     add_docs_page(app)

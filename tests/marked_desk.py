@@ -23,6 +23,7 @@ from typing import Any
 
 import httpx
 
+from api.mcp.tools import TOOLS
 from data.settings import Settings
 from tests.command_line import credit_desk
 from tests.desk import Desk
@@ -446,8 +447,24 @@ async def reading(clients: Clients, run_id: str) -> None:
         await clients.ask(role, "GET", f"/workflow/graph.json?run_id={run_id}")
         await clients.ask(role, "GET", "/inbox")
         await clients.ask(role, "GET", "/runs")
+        await through_tools(clients, role, run_id)
     for role in clients.keys:
         await clients.ask(role, "GET", f"/applications/{run['application_id']}")
+
+
+async def through_tools(clients: Clients, role: str, run_id: str) -> None:
+    """All answers of the tools for language models."""
+    for tool in TOOLS:
+        taken = {"run_id": run_id} if "run_id" in tool.takes.model_fields else {}
+        message = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": tool.name, "arguments": taken},
+        }
+        accepted = {"Accept": "application/json, text/event-stream"}
+        answer = await clients.ask(role, "POST", "/mcp", json=message, headers=accepted)
+        assert answer.json()["result"]["content"], answer.text
 
 
 async def _checkpoints(clients: Clients, run_id: str) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from api.cli import (
     housekeeping,
     keys,
     letters,
+    mcp,
     modelling,
     options,
     policy,
@@ -74,6 +75,7 @@ app.command(rich_help_panel=_THE_DESK)(housekeeping.hold)
 app.command(rich_help_panel=_THE_DESK)(housekeeping.erase)
 app.command(rich_help_panel=_THE_DESK)(modelling.synthesize)
 app.command(name="what-if", rich_help_panel=_THE_DESK)(what_if.what_if)
+app.command(rich_help_panel=_THE_DESK)(mcp.mcp)
 app.command(rich_help_panel=_THE_DESK)(reports.agreement)
 app.command(rich_help_panel=_THE_DESK)(reports.fraud_precision)
 app.command(rich_help_panel=_THE_DESK)(fair_lending.fair_lending)

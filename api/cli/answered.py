@@ -34,6 +34,8 @@ class AnsweredError(CreditDeskError):
         listed = "; ".join(f"{field.get('pointer')}: {field.get('message')}" for field in fields)
         said = listed or str(problem.get("detail") or problem.get("title") or f"status {status}")
         hint = _NEXT_STEP.get(self.code)
+        self.detail = said
+        """The error without the hint for the command line."""
         super().__init__(f"{said} ({hint})" if hint else said)
 
     @property

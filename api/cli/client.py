@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -42,12 +42,16 @@ class DeskClient:
     """
 
     def __init__(
-        self, url: str, transport: httpx.AsyncBaseTransport | None = None, key: str = ""
+        self,
+        url: str,
+        transport: httpx.AsyncBaseTransport | None = None,
+        key: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self._http = httpx.AsyncClient(
             base_url=self.url,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers={"Authorization": f"Bearer {key}"} if key else headers,
             timeout=TIMEOUT,
             transport=transport,
             # Requests to this machine go there directly, also where a proxy is configured.

@@ -97,6 +97,8 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("POST", "/housekeeping"): frozenset({Role.OPERATOR}),
     ("GET", "/housekeeping"): frozenset({Role.OPERATOR}),
     ("GET", "/metrics"): frozenset({Role.OPERATOR}),
+    # A tool asks the routes above with its caller's key, so their roles count for it.
+    ("POST", "/mcp"): _ALL,
 }
 """The roles that may call each route. Answers hold no personal data, with two exceptions.
 

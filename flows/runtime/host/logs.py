@@ -12,7 +12,7 @@ from opentelemetry import trace
 from data.settings import LogFormat, Settings
 
 LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-_CHATTY = ("httpx", "httpcore", "prefect", "uvicorn.access", "asyncio", "alembic")
+_CHATTY = ("httpx", "httpcore", "mcp", "prefect", "uvicorn.access", "asyncio", "alembic")
 
 
 def setup(settings: Settings) -> None:

@@ -54,7 +54,7 @@ def test_help_names_every_command() -> None:
     shown = run("--help").stdout
 
     for command in (
-        *("up", "demo", "submit", "follow", "runs", "inbox", "answer", "resume", "graph"),
+        *("up", "demo", "submit", "follow", "runs", "inbox", "answer", "resume", "graph", "mcp"),
         *("server", "worker", "api", "deploy"),
     ):
         assert f" {command} " in shown
