@@ -80,6 +80,7 @@ class AgentRegistry:
             price_table=f"{book.prices.table}/{book.prices.version}",
             authority=f"{book.authority.matrix}/{book.authority.version}",
             watchlist=watchlist,
+            bundle=book.bundle or None,
             code=code_version(),
         )
 

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from data.contracts.base import Contract
 from data.contracts.errors import ContractViolationError, CreditDeskError, Problem
 from data.contracts.underwriting import Overrides, Rulebook
 from data.settings import settings
+from flows.runtime.ledger import bundles, pinned
 from flows.runtime.ledger.schemas import migrates_from
 from tools.authority import load_authority
 from tools.ensemble import load_ensemble
@@ -34,8 +37,25 @@ def current_rulebook(data_dir: Path) -> Rulebook:
     )
 
 
+def rulebook_in_force(connection: sa.Connection, data_dir: Path, bundle: str | None) -> Rulebook:
+    """What decides now: a bundle by its name, or the promoted one, or the files.
+
+    Raises RecordNotFoundError for a name that is none, and ConflictError for a bundle that this
+    version cannot read.
+    """
+    digest = ""
+    if bundle is not None:
+        digest = bundles.find(connection, bundle).pinned
+    elif (force := bundles.in_force(connection)) is not None:
+        digest = force.pinned
+    if not digest:
+        return current_rulebook(data_dir)
+    return pinned.migrate(Rulebook, pinned.pinned_body(connection, digest))
+
+
 def with_versions(rulebook: Rulebook, given: Overrides, data_dir: Path) -> Rulebook:
-    """A rulebook with the versions that the overrides name; the other parts stay.
+    """A rulebook with the versions that the overrides name; the other parts stay. With another
+    version it is no longer the bundle that it came from.
 
     Raises ContractViolationError naming each override whose file is missing or bad.
     """
@@ -54,7 +74,7 @@ def with_versions(rulebook: Rulebook, given: Overrides, data_dir: Path) -> Ruleb
             except CreditDeskError as error:
                 problem = Problem(f"/overrides/{part}", error.code, error.message)
                 raise ContractViolationError(f"{part}: {error.message}", [problem]) from None
-    return rulebook.model_copy(update=parts)
+    return rulebook.model_copy(update=parts | {"bundle": ""}) if parts else rulebook
 
 
 @migrates_from(Rulebook, 1)

@@ -12,6 +12,7 @@ from api.cli import (
     after_decision,
     audit,
     batches,
+    bundles,
     documents,
     drawing,
     fair_lending,
@@ -79,6 +80,7 @@ app.command(rich_help_panel=_THE_DESK)(mcp.mcp)
 app.command(rich_help_panel=_THE_DESK)(reports.agreement)
 app.command(rich_help_panel=_THE_DESK)(reports.fraud_precision)
 app.command(rich_help_panel=_THE_DESK)(fair_lending.fair_lending)
+app.add_typer(bundles.app, name="bundle", rich_help_panel=_THE_DESK)
 app.add_typer(policy.app, name="policy", rich_help_panel=_THE_DESK)
 app.command(rich_help_panel=_THE_DESK)(screening.screen)
 app.add_typer(screening.app, name="watchlist", rich_help_panel=_THE_DESK)

@@ -61,7 +61,7 @@ def what_if(
 
     if (runs is None) == (batch is None):
         raise ContractViolationError("name the cases by --runs or by --batch")
-    report = _decided(runs, batch, portfolio, _pairs(versions), by, processes, home)
+    report = _decided(runs, batch, portfolio, pairs(versions), by, processes, home)
     if out is not None:
         write_pages(report, out)
     if as_json:
@@ -126,7 +126,7 @@ def write_pages(report: WhatIfReport, folder: Path) -> None:
     write_file(folder / SEGMENT_PLOT, segment_plot(report))
 
 
-def _pairs(given: list[str]) -> dict[str, str]:
+def pairs(given: list[str]) -> dict[str, str]:
     """Raises ContractViolationError for a value without a part."""
     from data.contracts.errors import ContractViolationError
 

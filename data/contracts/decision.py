@@ -130,6 +130,8 @@ class Versions(Contract):
     price_table: str | None = None
     authority: str | None = None
     watchlist: str | None = None
+    bundle: Annotated[str | None, Field(exclude_if=operator.not_)] = None
+    """The bundle that decided; None for the files of the data folder."""
     code: str
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from data.contracts.base import Contract, Day, Moment, Sha256
+from data.contracts.base import Contract, Day, Moment, Sha256, Slug
 from data.settings import FanOutPolicy
 
 
@@ -30,6 +31,9 @@ class RunOptions(Contract):
     fan_out_policy: FanOutPolicy | None = None
     as_of_date: Day | None = None
     """Decide as of this day instead of the application's own."""
+    bundle: Annotated[Slug | None, Field(exclude_if=operator.not_)] = None
+    """Decide by this bundle; None for what is in force. Options without it have the form that they
+    had: a batch's id follows from them."""
 
 
 class Lineage(Contract):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -37,6 +38,9 @@ class Rulebook(Contract):
     challenger: Scorecard
     ensemble: Ensemble
     authority: AuthorityMatrix
+    bundle: Annotated[str, Field(exclude_if=operator.not_)] = ""
+    """The bundle that names these versions; empty for the files of the data folder. Rulebooks
+    without one have the digest that they had."""
 
     def __hash__(self) -> int:
         """By its policy's name: caches look the rulebook up in every run."""

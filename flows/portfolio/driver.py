@@ -24,11 +24,11 @@ from data.contracts.errors import (
 )
 from data.contracts.events import EventType
 from data.contracts.portfolio import PortfolioIndex
-from data.contracts.runs import Failure, RunStatus
+from data.contracts.runs import Failure, RunOptions, RunStatus
 from data.settings import Settings
 from flows.portfolio.chunk import underwrite_chunk
 from flows.portfolio.chunk_task import RETRIES, RETRY_SECONDS, execute_chunk
-from flows.rulebook import current_rulebook
+from flows.rulebook import rulebook_in_force
 from flows.runtime.execution.batch_spans import disown_driver, driver_span
 from flows.runtime.execution.desk import this_desk
 from flows.runtime.execution.task_engine import open_engine
@@ -285,8 +285,9 @@ def _index(settings: Settings, ledger: Ledger, batch: Batch) -> list[dict[str, A
     if index.sha256 != batch.sha256:
         raise RecordCorruptError("the file has changed since it was submitted: submit it again")
     plan = [chunk.model_dump(mode="json") for chunk in index.chunks]
-    rulebook = current_rulebook(settings.data_dir)
+    options = RunOptions.model_validate(batch.options)
     with ledger.writing() as connection:
+        rulebook = rulebook_in_force(connection, settings.data_dir, options.bundle)
         digest = pinned.keep_pinned(connection, rulebook)
         batch_driver.keep_plan(connection, batch.batch_id, batch.starts, plan, index.rows, digest)
     return plan

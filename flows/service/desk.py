@@ -52,6 +52,7 @@ from flows.service import (
     submissions,
 )
 from flows.service.batches import BatchQueries, PortfolioFile
+from flows.service.bundles import BundleDesk
 from flows.service.queries import DeskQueries
 from flows.service.requests import (
     Answer,
@@ -79,6 +80,7 @@ class DeskService(DeskQueries):
     def __init__(self, settings: Settings, ledger: Ledger, client: PrefectClient) -> None:
         super().__init__(settings, ledger)
         self.batches = BatchQueries(settings, ledger)
+        self.bundles = BundleDesk(settings, ledger)
         self._client = client
         self._deployment = deployments.declared(settings.prefect_yaml)[0]
         self._deployment_id: UUID | None = None

@@ -71,14 +71,17 @@ class StartOptions(Contract):
     ] = None
     fan_out_policy: FanOutPolicy | None = None
     bundle: Slug | None = None
-    """The version of the decision bundle. The desk accepts only the version in force."""
+    """Decide by this bundle. Without it, what is in force decides. The version of the policy in
+    force is taken too, and names what is in force."""
     as_of_date: Day | None = None
     """Decide as of this date instead of the application's own."""
 
     @property
     def run_options(self) -> RunOptions:
         """The options that the run keeps."""
-        return RunOptions(fan_out_policy=self.fan_out_policy, as_of_date=self.as_of_date)
+        return RunOptions(
+            fan_out_policy=self.fan_out_policy, as_of_date=self.as_of_date, bundle=self.bundle
+        )
 
 
 class StartRun(Contract):

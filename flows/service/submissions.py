@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -19,9 +20,9 @@ from data.contracts.errors import (
     RecordNotFoundError,
 )
 from data.settings import Settings
-from flows.rulebook import current_rulebook
+from flows.rulebook import rulebook_in_force
 from flows.runtime.host.promised_spans import promise
-from flows.runtime.ledger import applications, decisions, run_requests
+from flows.runtime.ledger import applications, bundles, decisions, run_requests
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.journal import promised_traceparent
 from flows.runtime.ledger.run_requests import RunRequest
@@ -41,10 +42,12 @@ async def submit(
     application that is not on file, and ContractViolationError for an id that repeats personal
     data of the application.
     """
-    if request.options.bundle is not None:
-        await asyncio.to_thread(_require_in_force, settings.data_dir, request.options.bundle)
+    options = request.options.run_options
+    if options.bundle is not None:
+        bundle = await ledger.read(_named, settings.data_dir, options.bundle)
+        options = options.model_copy(update={"bundle": bundle})
     case = await _case(ledger, settings.data_dir, request)
-    application_id, options = case.application.application_id, request.options.run_options
+    application_id = case.application.application_id
     asked = RunRequest(
         options=options, submitted_by=caller.person, traceparent=promised_traceparent()
     )
@@ -80,12 +83,18 @@ def name_in_span(run: Run) -> None:
     promise(span)
 
 
-def _require_in_force(data_dir: Path, bundle: str) -> None:
-    """A run decides by the bundle in force; asking for another is refused, not ignored."""
-    in_force = current_rulebook(data_dir).policy.version
+def _named(connection: sa.Connection, data_dir: Path, bundle: str) -> str | None:
+    """The bundle that a request names; None for what is in force, by the version of its policy.
+
+    A run for another bundle is refused, and not decided by what is in force.
+    """
+    with suppress(RecordNotFoundError):
+        return bundles.find(connection, bundle).name
+    in_force = rulebook_in_force(connection, data_dir, None).policy.version
     if bundle != in_force:
         problem = Problem("/options/bundle", "unknown_bundle", f"in force is {in_force}")
         raise ContractViolationError("there is no decision bundle of that version", [problem])
+    return None
 
 
 async def _case(ledger: Ledger, data_dir: Path, request: StartRun) -> CaseFile:

@@ -35,6 +35,7 @@ from flows.runtime.graph.workflow import Workflow
 from flows.runtime.host.links import about_run
 from flows.runtime.ledger import (
     applications,
+    canaries,
     cancellations,
     checkpoint_index,
     leases,
@@ -43,6 +44,7 @@ from flows.runtime.ledger import (
     runs,
 )
 from flows.runtime.ledger.applications import Filed
+from flows.runtime.ledger.canaries import Chosen
 from flows.runtime.ledger.journal import Draft
 from flows.runtime.ledger.runs import Run
 from flows.runtime.prefect_api.feed import publish
@@ -141,8 +143,11 @@ def _enter(
 ) -> _Entered:
     """Find the run that a flow run carries out, and pin what it decides by."""
     row = run_requests.of_flow_run(connection, flow_run_id, run_id)
-    chosen = row.lineage["pinned"] if row.lineage else None
-    kept = pinned.pin(connection, row.run_id, workflow_version, pin, chosen)
+    if row.lineage:
+        chosen = Chosen(row.lineage["pinned"])
+    else:
+        chosen = canaries.choose(connection, row, workflow_version, pinned.digest_of(pin))
+    kept = pinned.pin(connection, row.run_id, workflow_version, pin, chosen.pinned, chosen.named)
     return _Entered(
         runs.find(connection, row.run_id),
         applications.filed(connection, row.application_id),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TypeVar
 
@@ -54,17 +55,20 @@ def pin(
     workflow_version: str,
     document: Contract,
     chosen: str | None = None,
+    named: Mapping[str, str] | None = None,
 ) -> bytes | None:
     """Fix what a run decides by, when it is first executed; later, tell what it was then.
 
     That is `document`, unless another one was `chosen` by its digest. None when the run decides
-    by `document`, otherwise the JSON of the one that it does decide by.
+    by `document`, otherwise the JSON of the one that it does decide by. `named` says where it came
+    from, a bundle or a canary, and is kept with the digest.
     """
     digest = digest_of(document)
+    versions = {"pinned": chosen or digest, **(named or {})}
     first = connection.execute(
         runs.update()
         .where(runs.c.run_id == run_id, runs.c.workflow_version == "")
-        .values(workflow_version=workflow_version, versions={"pinned": chosen or digest})
+        .values(workflow_version=workflow_version, versions=versions)
     )
     decides_by = find(connection, run_id).versions["pinned"]
     if decides_by != digest:

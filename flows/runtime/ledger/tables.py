@@ -261,6 +261,81 @@ decision_events = sa.Table(
     sa.Column("at", _At, nullable=False),
 )
 
+bundles = sa.Table(
+    "bundles",  # named versions: a row is written once, and never changed
+    metadata,
+    sa.Column("name", _Name, primary_key=True),
+    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("pinned", sa.String(64), nullable=False),  # the digest of what it decides by
+    sa.Column("workflow_version", _Name, nullable=False),
+    sa.Column("created_by", sa.String(128), nullable=False),
+    sa.Column("created_by_principal", sa.String(128), nullable=False),
+    sa.Column("created_at", _At, nullable=False),
+)
+
+promotions = sa.Table(
+    "promotions",  # the last row is in force; an empty name means the files of the data folder
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("bundle", _Name, nullable=False),
+    sa.Column("pinned", sa.String(64), nullable=False),
+    sa.Column("canary_id", _Id, nullable=False),
+    sa.Column("evidence", sa.JSON, nullable=False),
+    sa.Column("promoted_by", sa.String(128), nullable=False),
+    sa.Column("promoted_by_principal", sa.String(128), nullable=False),
+    sa.Column("promoted_at", _At, nullable=False),
+)
+
+canaries = sa.Table(
+    "canaries",
+    metadata,
+    sa.Column("canary_id", _Id, primary_key=True),
+    sa.Column("status", _Name, nullable=False),  # running, promoted, stopped
+    sa.Column("mode", _Name, nullable=False),  # shadow, live
+    sa.Column("share", sa.Float, nullable=False),
+    sa.Column("champion", sa.String(64), nullable=False),  # the digest in force at its start
+    sa.Column("champion_bundle", _Name, nullable=False),
+    sa.Column("challenger", sa.String(64), nullable=False),
+    sa.Column("challenger_bundle", _Name, nullable=False),
+    sa.Column("workflow_version", _Name, nullable=False),
+    sa.Column("evidence", sa.JSON, nullable=False),  # what a promotion needs
+    sa.Column("started_at", _At, nullable=False),
+    sa.Column("ended_at", _At, nullable=False),
+    sa.Column("checked", sa.Integer, nullable=False),  # measured cases at the last look
+    sa.Index("ix_canaries_by_status", "status", "started_at", "canary_id"),
+)
+
+canary_cases = sa.Table(
+    "canary_cases",
+    metadata,
+    sa.Column("canary_id", _Id, primary_key=True),
+    sa.Column("application_id", _Id, primary_key=True),
+    sa.Column("arm", _Name, nullable=False),  # champion, challenger, shadow
+    sa.Column("run_id", _Id, nullable=False),
+    sa.Column("batch_id", _Id, nullable=False),
+    sa.Column("champion", sa.JSON(none_as_null=True), nullable=True),  # as measured
+    sa.Column("challenger", sa.JSON(none_as_null=True), nullable=True),
+    sa.Column("is_settled", sa.Boolean, nullable=False),
+    sa.Column("assigned_at", _At, nullable=False),
+)
+
+canary_acts = sa.Table(
+    "canary_acts",  # who started, approved, promoted or stopped it: rows are never changed
+    metadata,
+    sa.Column("canary_id", _Id, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("act", _Name, nullable=False),
+    sa.Column("by", sa.String(128), nullable=False),
+    sa.Column("by_principal", sa.String(128), nullable=False),
+    sa.Column("at", _At, nullable=False),
+    sa.Column("body", sa.JSON, nullable=False),
+)
+
+UNMEASURED = canary_cases.c.is_settled.is_(sa.false())
+"""Cases of canaries that have not come to their end, in the words of their index."""
+
+_index_of_few("ix_canary_cases_unmeasured", canary_cases.c.canary_id, UNMEASURED)
+
 batches = sa.Table(
     "batches",
     metadata,

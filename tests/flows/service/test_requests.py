@@ -48,6 +48,7 @@ def test_options_are_those_four_and_no_other() -> None:
     assert options.run_options.model_dump(mode="json") == {
         "fan_out_policy": "fail_fast",
         "as_of_date": "2026-11-02",
+        "bundle": "v2",
     }
     with pytest.raises(ValidationError):
         StartOptions.model_validate({"faster": True})
