@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -57,7 +58,9 @@ def _content(data_dir: Path, case_id: str) -> tuple[dict[str, Any], Path]:
     folder = (data_dir / "synthetic").resolve()
     path = folder / f"{case_id}.json"
     if path.is_symlink() or not path.is_file():
-        raise RecordNotFoundError(f"no case is filed under {case_id}")
+        similar = get_close_matches(case_id, case_ids(data_dir), n=1)
+        meant = f": did you mean {similar[0]}?" if similar else ""
+        raise RecordNotFoundError(f"no case is filed under {case_id}{meant}")
     try:
         content = parse_json(path.read_bytes(), "the file")
     except StrictJsonError as error:

@@ -42,7 +42,6 @@ app = typer.Typer(
     cls=DeskGroup,
     help="A consumer-credit underwriting desk: agents on Prefect, people at the gates.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -94,7 +93,7 @@ app.command(rich_help_panel=_ROLES)(roles.deploy)
 
 
 @app.callback()
-def everywhere(key: options.Key = "") -> None:
+def everywhere(key: options.Key = "", version: options.Version = False) -> None:
     """Options that stand before any command."""
     options.given_key.set(key)
 

@@ -6,9 +6,12 @@ from typing import Any
 
 from api.cli.errors import BAD_INPUT, FAILURE
 from data.contracts.errors import CreditDeskError
+from data.contracts.underwriting import Overrides
 
 _NEXT_STEP = {
-    "record_not_found": "`credit-desk runs` lists the runs",
+    "record_not_found": (
+        "`credit-desk runs` lists the runs, `credit-desk submit --help` says what to submit"
+    ),
     "gate_not_found": "`credit-desk inbox` lists the open requests",
     "claimed": "`credit-desk inbox` shows the requests that are free",
     "already_answered": "`credit-desk follow RUN` shows how the run went on",
@@ -31,7 +34,7 @@ class AnsweredError(CreditDeskError):
         self.status = status
         fields = problem.get("errors", ())
         self.pointers = tuple(str(field.get("pointer")) for field in fields)
-        listed = "; ".join(f"{field.get('pointer')}: {field.get('message')}" for field in fields)
+        listed = "; ".join(map(_told, fields))
         said = listed or str(problem.get("detail") or problem.get("title") or f"status {status}")
         hint = _NEXT_STEP.get(self.code)
         self.detail = said
@@ -41,3 +44,11 @@ class AnsweredError(CreditDeskError):
     @property
     def exit_code(self) -> int:
         return BAD_INPUT if self.status in {400, 404, 413, 415, 422} else FAILURE
+
+
+def _told(field: dict[str, Any]) -> str:
+    """A field and what is wrong with it; for a what-if, the keys that there are."""
+    pointer, message = str(field.get("pointer")), str(field.get("message"))
+    if pointer.startswith("/overrides/") and field.get("code") == "extra_forbidden":
+        message = f"unknown key; the keys are {', '.join(Overrides.model_fields)}"
+    return f"{pointer}: {message}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -105,14 +106,14 @@ class DeskClient:
         more = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return (await self._ask("POST", path, {}, content, **more)).json()
 
-    def follow(self, run_id: str, after: int = 0) -> AsyncIterator[Event]:
+    def follow(self, run_id: str, after: int = 0) -> AsyncGenerator[Event]:
         """A run's events to its end, over any number of broken connections.
 
         Raises UnavailableError when the desk does not answer for `PATIENCE_SECONDS`.
         """
         return self._follow(f"/runs/{run_id}", after)
 
-    def follow_batch(self, batch_id: str) -> AsyncIterator[Event]:
+    def follow_batch(self, batch_id: str) -> AsyncGenerator[Event]:
         """A batch's events to its end. Raises as `follow` does."""
         return self._follow(f"/batches/{batch_id}", 0)
 
@@ -141,14 +142,15 @@ class DeskClient:
         except httpx.TransportError:
             raise _no_desk(self.url) from None
 
-    async def _follow(self, path: str, after: int) -> AsyncIterator[Event]:
+    async def _follow(self, path: str, after: int) -> AsyncGenerator[Event]:
         last, broken_since = after, 0.0
         while True:
             try:
                 path = await self._addressed(path)
-                async for event in self._stream(path, last):
-                    last, broken_since = event.id, 0.0
-                    yield event
+                async with aclosing(self._stream(path, last)) as events:
+                    async for event in events:
+                        last, broken_since = event.id, 0.0
+                        yield event
                 run = await self.get(path)
                 if run["status"] in {"completed", "failed", "cancelled"}:
                     return
@@ -161,7 +163,7 @@ class DeskClient:
                     raise _no_desk(self.url) from error
             await asyncio.sleep(PAUSE_SECONDS)
 
-    async def _stream(self, path: str, after: int) -> AsyncIterator[Event]:
+    async def _stream(self, path: str, after: int) -> AsyncGenerator[Event]:
         headers = {"Last-Event-ID": str(after)} if after else {}
         async with self._http.stream(
             "GET", f"{path}/events", headers=headers, timeout=STREAM_TIMEOUT

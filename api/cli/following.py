@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, aclosing
 from typing import Any
 
 import typer
@@ -13,7 +14,7 @@ from rich.live import Live
 
 from api.cli.client import DeskClient
 from api.cli.demo.board import Board, stages_of
-from api.cli.output import event_line, print_json, run_lines, trace_line
+from api.cli.output import event_line, print_json, run_lines, trace_line, waiting_lines
 from data.contracts.events import Event, EventType
 
 _GOOD_END = "completed"
@@ -34,14 +35,20 @@ async def show_run(
 async def follow_to_end(desk: DeskClient, run_id: str, *, as_json: bool) -> None:
     """Show a run's events as they happen, then its result, and the trace: where an error was told.
 
-    Exits with 1 when the run failed or was cancelled. As JSON, every line is one event.
+    Exits with 1 when the run failed or was cancelled. As JSON, every line is one event. Ctrl-C ends
+    this command only, and it says so.
     """
-    with ExitStack() as shown:
-        show = await _display(desk, run_id, shown, as_json=as_json)
-        failed_in = ""
-        async for event in desk.follow(run_id):
-            show(event)
-            failed_in = event.span_id if event.type is EventType.ERROR else failed_in
+    failed_in = ""
+    try:
+        with ExitStack() as shown:
+            show = await _display(desk, run_id, shown, as_json=as_json)
+            async with aclosing(desk.follow(run_id)) as events:
+                async for event in events:
+                    show(event)
+                    failed_in = event.span_id if event.type is EventType.ERROR else failed_in
+    except asyncio.CancelledError:
+        typer.echo(f"The run goes on. Watch it again: credit-desk follow {run_id}", err=True)
+        raise
     run = await desk.get(f"/runs/{run_id}")
     if not as_json:
         typer.echo("\n".join([*run_lines(run), trace_line(run, failed_in)]))
@@ -56,10 +63,23 @@ async def _display(
     if as_json:
         return lambda event: typer.echo(event.model_dump_json())
     if not sys.stdout.isatty():
-        return lambda event: typer.echo(event_line(event))
+        return lambda event: typer.echo("\n".join([event_line(event), *_next_step(event)]))
     run: dict[str, Any] = await desk.get(f"/runs/{run_id}")
     board = Board(
         f"{run['application_id']}  {run_id}", stages_of(await desk.get("/workflow/graph.json"))
     )
-    shown.enter_context(Live(board, console=Console(), refresh_per_second=8))
-    return board.apply
+    live = shown.enter_context(Live(board, console=Console(), refresh_per_second=8))
+
+    def show(event: Event) -> None:
+        board.apply(event)
+        for line in _next_step(event):
+            live.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    return show
+
+
+def _next_step(event: Event) -> list[str]:
+    """The commands for a run that waits, from another terminal; empty for other events."""
+    if event.type is not EventType.WAITING:
+        return []
+    return waiting_lines(event.run_id, event.meta)

@@ -22,7 +22,23 @@ RunId = Annotated[
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="A further value; may be repeated."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="A field of the form; may be repeated. `credit-desk show` lists the fields.",
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help=(
+            "What differs in the what-if, for example amount_requested=9000; may be repeated. Keys:"
+            " amount_requested, term_months, as_of_date, fan_out_policy, policy, prices,"
+            " scorecard, challenger."
+        ),
+    ),
 ]
 Follow = Annotated[bool, typer.Option("--follow", help="Show the events of the run, to its end.")]
 Key = Annotated[
@@ -31,6 +47,22 @@ Key = Annotated[
         "--key",
         metavar="KEY",
         help="The API key for the desk; better set it as CREDIT_DESK_API_KEY.",
+    ),
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from data.version import code_version
+
+        typer.echo(f"credit-desk {code_version()}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
     ),
 ]
 

@@ -155,7 +155,7 @@ def answer(
     """
     from api.cli.values import parse_settings
 
-    fields = parse_settings(set_) | _given(
+    fields = parse_settings(set_, "amount=9000") | _given(
         decision=decision,
         reviewer=reviewer,
         reason=reason,

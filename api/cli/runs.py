@@ -56,7 +56,13 @@ def follow(
 
 
 def list_runs(
-    status: Annotated[str | None, typer.Option(help="Only runs in this status.")] = None,
+    status: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STATUS",
+            help="queued, running, waiting, completed, failed or cancelled.",
+        ),
+    ] = None,
     application: Annotated[
         str | None, typer.Option(metavar="ID", help="Only runs of this application.")
     ] = None,
@@ -112,7 +118,7 @@ def resume(
             "--from", metavar="LABEL", help="Resume from this checkpoint, as a new run (a fork)."
         ),
     ] = None,
-    set_: options.Settings = None,
+    set_: options.Overrides = None,
     decide: Annotated[
         bool, typer.Option("--decide", help="The fork may issue the application's decision.")
     ] = False,
@@ -127,7 +133,10 @@ def resume(
     """
     from api.cli.values import parse_settings
 
-    body: dict[str, Any] = {"overrides": parse_settings(set_), "decide": decide}
+    body: dict[str, Any] = {
+        "overrides": parse_settings(set_, "amount_requested=9000"),
+        "decide": decide,
+    }
     if from_ is not None:
         body["checkpoint"] = from_
 

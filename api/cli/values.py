@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 
-def parse_settings(given: Iterable[str] | None) -> dict[str, Any]:
+def parse_settings(given: Iterable[str] | None, example: str) -> dict[str, Any]:
     """Each value as JSON if it is JSON (a number, true, a list), otherwise as text.
 
-    Raises ContractViolationError for a pair without a name or a value.
+    Raises ContractViolationError, with the example, for a pair without a name or a value.
     """
     from data.contracts.errors import ContractViolationError
 
@@ -18,7 +18,7 @@ def parse_settings(given: Iterable[str] | None) -> dict[str, Any]:
     for pair in given or ():
         name, equals, value = pair.partition("=")
         if not name or not equals:
-            raise ContractViolationError("--set takes KEY=VALUE, for example --set amount=9000")
+            raise ContractViolationError(f"--set takes KEY=VALUE, for example --set {example}")
         found[name] = _read(value)
     return found
 

@@ -103,3 +103,11 @@ def test_loading_is_recorded_as_a_tool_call() -> None:
         ("load_case", "record_not_found"),
     ]
     assert missing.value.tool == "load_case"
+
+
+def test_an_id_that_is_almost_one_on_file_names_the_one_that_is_meant() -> None:
+    with pytest.raises(RecordNotFoundError, match="did you mean bora-borderline"):
+        load_case(DATA, "bora-borderlin")
+    with pytest.raises(RecordNotFoundError) as refused:
+        load_case(DATA, "zzz")
+    assert "did you mean" not in str(refused.value)

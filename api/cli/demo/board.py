@@ -49,7 +49,8 @@ class Board:
         self._status = EventStatus.RUNNING
         self._bars = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=18),
+            # Rich draws an unfinished bar in red, which reads as a failure.
+            BarColumn(bar_width=18, complete_style="cyan", finished_style="green"),
             TextColumn("{task.percentage:>3.0f}%"),
         )
         self._overall = self._bars.add_task("[bold]overall", total=1.0)
@@ -62,6 +63,8 @@ class Board:
         """Show the progress that an event reports."""
         self._message, self._status = event.message, event.status
         self._bars.update(self._overall, completed=event.progress)
+        if event.type is EventType.STAGE_STARTED:
+            self._complete_before(event.phase)
         bar = self._stages.get(event.phase)
         if bar is not None:
             finished = event.type in {EventType.STAGE_COMPLETED, EventType.STAGE_SKIPPED}
@@ -69,6 +72,15 @@ class Board:
         if event.type is EventType.STAGE_SKIPPED and bar is not None:
             name = event.phase.replace("_", " ")
             self._bars.update(bar, description=f"[dim]{name}[/dim]")
+
+    def _complete_before(self, started: str) -> None:
+        """Fill the bars of earlier stages. A fork does not execute those of its parent again."""
+        if started not in self._stages:
+            return
+        for name, bar in self._stages.items():
+            if name == started:
+                break
+            self._bars.update(bar, completed=1.0)
 
     def completed(self, stage: str | None = None) -> float:
         """The progress that the bar of a stage, or of the whole run, shows; from 0 to 1."""

@@ -405,6 +405,9 @@ def serve_worker(settings: Settings) -> NoReturn:
     def loop() -> None:
         try:
             asyncio.run(work())
+        except CreditDeskError as error:
+            log.error("the worker ended: %s", error)
+            failures.append(error)
         except BaseException as error:
             log.exception("the worker ended in an error")
             failures.append(error)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import signal
 import subprocess
 import sys
 from datetime import date
@@ -14,6 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli import app
+from api.cli.answered import AnsweredError
 from api.cli.client import DeskClient
 from data.contracts.errors import (
     AlreadyAnsweredError,
@@ -24,7 +27,9 @@ from data.contracts.errors import (
 from data.contracts.events import EventType
 from data.contracts.review import Channel, Role
 from data.contracts.runs import RunStatus
+from data.contracts.underwriting import Overrides
 from data.settings import Settings
+from data.version import code_version
 from flows.runtime.ledger.database import Ledger
 from flows.service.requests import Caller, OpenRequest, ResumeRun, RunPage
 from tests.api.desks import REVIEW, RUN_ID, FakeDesk
@@ -501,3 +506,86 @@ def test_an_empty_list_of_waiting_runs_says_that_none_waits(
 
     assert run("runs", "--status", "waiting", "--api", url).stdout == "None waits.\n"
     assert "No runs yet" in run("runs", "--api", url).stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["submit"], ["runs", "--bogus"], ["runs", "--api", "x"], ["runs", "--status", "x"]],
+)
+def test_an_error_under_json_is_an_object_on_stderr(
+    desk: FakeDesk, url: str, arguments: list[str]
+) -> None:
+    ended = run(*arguments, "--json", *(() if "--api" in arguments else ("--api", url)))
+
+    told = json.loads(ended.stderr)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert set(told) == {"code", "message", "fields", "exit_code"}
+    assert told["exit_code"] == 2
+
+
+def test_the_version_is_shown() -> None:
+    assert run("--version").stdout == f"credit-desk {code_version()}\n"
+
+
+def test_help_shows_no_types_of_python() -> None:
+    for arguments in ([], ["answer"], ["resume"], ["graph"], ["keys", "create"], ["batch"]):
+        shown = run(*arguments, "--help").stdout
+        assert not re.search(r"<(str|int|float|bool|path)|list\[", shown), arguments
+
+
+def test_shells_can_complete_commands() -> None:
+    assert "--show-completion" in run("--help").stdout
+
+
+def test_the_keys_of_a_what_if_are_named_in_help_and_in_the_refusal(url: str) -> None:
+    shown = " ".join(run("resume", "--help").stdout.replace("│", "").split())
+    refused = AnsweredError(
+        422,
+        {
+            "code": "contract_violation",
+            "errors": [
+                {"pointer": "/overrides/?", "code": "extra_forbidden", "message": "not permitted"}
+            ],
+        },
+    )
+
+    keys = ", ".join(Overrides.model_fields)
+    assert keys in shown
+    assert keys in str(refused)
+    assert "--set amount_requested=9000" in run("resume", RUN_ID, "--set", "x", "--api", url).stderr
+
+
+def test_a_reader_that_goes_away_ends_the_command_without_a_traceback(
+    url: str, ledger: Ledger
+) -> None:
+    many = [EventType.PROGRESS] * 400
+    told(ledger, *many, EventType.RUN_COMPLETED, status=RunStatus.COMPLETED)
+    command = [sys.executable, "-m", "api.cli", "follow", RUN_ID, "--json", "--api", url]
+
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read().decode()
+
+    assert said == ""
+    assert process.returncode == 1
+
+
+def test_ctrl_c_ends_the_command_and_says_that_the_run_goes_on(url: str, ledger: Ledger) -> None:
+    told(ledger, EventType.RUN_STARTED, EventType.WAITING, status=RunStatus.WAITING)
+    command = [sys.executable, "-m", "api.cli", "follow", RUN_ID, "--api", url]
+
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+
+    assert said.decode() == f"The run goes on. Watch it again: credit-desk follow {RUN_ID}\n"
+    assert process.returncode == 130

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -79,3 +80,24 @@ def test_a_board_shows_title_stages_and_the_last_message_as_text() -> None:
 
     for text in ("[red]ada", "overall", "bureau", "review", "read [bold] report", "20%", "70%"):
         assert text in shown
+
+
+def test_no_bar_is_red_while_all_is_well() -> None:
+    board = Board("ada-prime", STAGES)
+    board.apply(event(EventType.PROGRESS, "bureau", 0.4, 0.5))
+    console = Console(file=io.StringIO(), width=60, force_terminal=True, color_system="truecolor")
+
+    console.print(board)
+
+    assert isinstance(console.file, io.StringIO)
+    colours = set(re.findall(r"\x1b\[([0-9;]+)m", console.file.getvalue()))
+    red = {code for code in colours if code in {"31", "91"} or code.startswith("38;2;249")}
+    assert red == set()
+
+
+def test_a_fork_shows_the_stages_of_its_parent_as_done() -> None:
+    board = Board("ada-prime", STAGES)
+
+    board.apply(event(EventType.STAGE_STARTED, "review", 0.5, 0.0))
+
+    assert (board.completed("bureau"), board.completed("review")) == (1.0, 0.0)
