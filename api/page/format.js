@@ -11,8 +11,9 @@ export const asPercent = (value) => (value === null || value === undefined ? '�
 export const asShare = (value) => `${Math.round(Number(value) * 100)} %`;
 export const asMoment = (value) => (value ? moment.format(new Date(value)) : '–');
 
-/** `bureau-score-low` as “Bureau score low”. */
+/** `bureau-score-low` as “Bureau score low”; what is words already stays. */
 export function inWords(name) {
+  if (String(name).includes(' ')) return name;
   const words = String(name ?? '').split(/[-_.\s]+/).filter(Boolean);
   const written = words.map((word) => short[word.toLowerCase()] ?? word).join(' ');
   return written.charAt(0).toUpperCase() + written.slice(1);

@@ -23,9 +23,9 @@ from api.sse import EventStream, stream
 from data.contracts.agreement import AgreementReport, FraudPrecisionReport
 from data.contracts.base import Day
 from data.contracts.preview import RulingPreview
-from data.contracts.review import Claim, Role
+from data.contracts.review import Claim, Role, Snooze
 from data.contracts.runs import RunSummary
-from flows.service.requests import Answer, ClaimRequest, InboxPage, OpenRequest
+from flows.service.requests import Answer, ClaimRequest, InboxPage, OpenRequest, SnoozeRequest
 
 router = APIRouter(tags=["reviews"], route_class=JsonRoute)
 
@@ -106,6 +106,31 @@ async def release_request(
     await desk.release(run_id, claim, caller)
 
 
+@router.post(
+    "/runs/{run_id}/hitl/snooze", responses=answers(400, 403, 404, 409, 410, 413, 415, 422, 503)
+)
+async def snooze_request(
+    run_id: RunId, body: SnoozeRequest, desk: DeskDep, caller: CallerDep
+) -> Snooze:
+    """Put a request aside until a time, with a reason. It comes back to the inbox by itself.
+
+    Its deadlines do not move, so the time must be before it is due.
+    """
+    return await desk.snooze(run_id, body, caller)
+
+
+@router.delete(
+    "/runs/{run_id}/hitl/snooze",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=answers(403, 404, 409, 410, 422, 503),
+)
+async def wake_request(
+    run_id: RunId, claim: Annotated[ClaimRequest, Query()], desk: DeskDep, caller: CallerDep
+) -> None:
+    """Take a snoozed request back into the inbox before its time."""
+    await desk.wake(run_id, claim, caller)
+
+
 @router.get("/reviews/agreement", responses=answers(422, 503))
 async def read_agreement(
     desk: DeskDep, since: Day | None = None, until: Day | None = None
@@ -145,6 +170,7 @@ async def read_inbox(
     role: Role | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 100,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
+    snoozed: bool = False,
 ) -> InboxPage:
-    """Open requests, the most urgent first."""
-    return await desk.inbox(role, limit, cursor)
+    """Open requests, the most urgent first. Those that are snoozed now: with `snoozed=true`."""
+    return await desk.inbox(role, limit, cursor, snoozed)

@@ -68,6 +68,8 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("GET", "/runs/{run_id}/hitl"): _ALL,
     ("POST", "/runs/{run_id}/hitl"): _DECIDES,
     ("POST", "/runs/{run_id}/hitl/preview"): _DECIDES,
+    ("POST", "/runs/{run_id}/hitl/snooze"): _DECIDES,
+    ("DELETE", "/runs/{run_id}/hitl/snooze"): _DECIDES,
     ("POST", "/runs/{run_id}/claim"): _DECIDES,
     ("DELETE", "/runs/{run_id}/claim"): _DECIDES,
     ("GET", "/reviews/agreement"): _REPORTS,

@@ -139,6 +139,14 @@ class Claim(Contract):
     until: Moment
 
 
+class Snooze(Contract):
+    """A reviewer has put a request aside. It comes back by itself, and its due time stays."""
+
+    by: str
+    until: Moment
+    reason: str
+
+
 class Review(Contract):
     """One request at one gate, and how it ended."""
 
@@ -160,6 +168,8 @@ class Review(Contract):
     """Why the desk rejected the answer."""
     claim: Claim | None = None
     """The current claim; None when no reviewer holds one."""
+    snooze: Snooze | None = None
+    """None for a request that is not put aside now."""
 
     @property
     def request_id(self) -> str:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from data.contracts.errors import AlreadyAnsweredError, ConflictError, StaleRequestError
-from data.contracts.review import Answerer, Claim, Review, ReviewStatus
+from data.contracts.errors import (
+    AlreadyAnsweredError,
+    ConflictError,
+    ContractViolationError,
+    Problem,
+    StaleRequestError,
+)
+from data.contracts.review import Answerer, Claim, Review, ReviewStatus, Snooze
 from data.contracts.runs import RunStatus
 from data.settings import Settings
 from flows.case import ReviewCase, case_on_file, review_case
@@ -18,7 +25,7 @@ from flows.runtime.ledger import applications, reviews, runs
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.runs import Run
 from flows.service import cleared
-from flows.service.requests import Answer, Caller, ClaimRequest
+from flows.service.requests import Answer, Caller, ClaimRequest, SnoozeRequest
 from tools.personal_data_filter import require_no_personal_data
 
 
@@ -150,6 +157,43 @@ async def release(ledger: Ledger, run_id: str, request: ClaimRequest, caller: Ca
         reviews.release(connection, _claimable(connection, run_id, caller), reviewer)
 
     await ledger.write(put_back)
+
+
+async def snooze(ledger: Ledger, run_id: str, request: SnoozeRequest, caller: Caller) -> Snooze:
+    """Put a request aside until a time before it is due. Raises as `claim` does.
+
+    Raises ContractViolationError for a time that is over or after the due time, and for a reason
+    that repeats personal data of the case.
+    """
+    reviewer = await ledger.read(_reviewer, run_id, request, caller)
+
+    def put_aside(connection: sa.Connection) -> Snooze:
+        review = _claimable(connection, run_id, caller)
+        _require_before_due(request.until, review)
+        run = runs.find(connection, run_id)
+        case = case_on_file(applications.filed(connection, run.application_id))
+        require_no_personal_data(case, {"/reason": request.reason})
+        wanted = Snooze(by=reviewer, until=request.until, reason=request.reason)
+        reviews.snooze(connection, review, wanted)
+        return wanted
+
+    return await ledger.write(put_aside)
+
+
+async def wake(ledger: Ledger, run_id: str, request: ClaimRequest, caller: Caller) -> None:
+    """Take a snoozed request back into the inbox. Raises as `claim` does."""
+    await ledger.read(_reviewer, run_id, request, caller)
+
+    def take_back(connection: sa.Connection) -> None:
+        reviews.snooze(connection, _claimable(connection, run_id, caller), None)
+
+    await ledger.write(take_back)
+
+
+def _require_before_due(until: datetime, review: Review) -> None:
+    if not datetime.now(UTC) < until < review.due_at:
+        message = "choose a time from now on and before the request is due"
+        raise ContractViolationError(message, [Problem("/until", "out_of_range", message)])
 
 
 def _claimable(connection: sa.Connection, run_id: str, caller: Caller) -> Review:

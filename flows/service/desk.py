@@ -25,7 +25,7 @@ from data.contracts.after_decision import (
 from data.contracts.batch import BatchSummary
 from data.contracts.errors import CreditDeskError
 from data.contracts.preview import RulingPreview
-from data.contracts.review import Claim, Review
+from data.contracts.review import Claim, Review, Snooze
 from data.contracts.runs import Clearance, RunSummary
 from data.settings import Settings
 from flows.housekeeping import HousekeepingReport, keep_house
@@ -62,6 +62,7 @@ from flows.service.requests import (
     FiledDocument,
     FileDocument,
     ResumeRun,
+    SnoozeRequest,
     StartRun,
 )
 
@@ -226,6 +227,14 @@ class DeskService(DeskQueries):
     async def release(self, run_id: str, request: ClaimRequest, caller: Caller) -> None:
         """Put back what this reviewer has claimed."""
         await answers.release(self.ledger, run_id, request, caller)
+
+    async def snooze(self, run_id: str, request: SnoozeRequest, caller: Caller) -> Snooze:
+        """Put what a run asks aside until a time. Raises as `answers.snooze` does."""
+        return await answers.snooze(self.ledger, run_id, request, caller)
+
+    async def wake(self, run_id: str, request: ClaimRequest, caller: Caller) -> None:
+        """Take a snoozed request back into the inbox. Raises as `answers.wake` does."""
+        await answers.wake(self.ledger, run_id, request, caller)
 
     async def confirm_clearance(
         self, clearance_id: str, request: ClaimRequest, caller: Caller

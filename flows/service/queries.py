@@ -273,11 +273,20 @@ class DeskQueries:
         return compare_with_lists(lists, screening, dobs)
 
     async def inbox(
-        self, role: Role | None = None, limit: int = 100, cursor: str | None = None
+        self,
+        role: Role | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+        snoozed: bool = False,
     ) -> InboxPage:
-        """A page of open requests, the most urgent first."""
+        """A page of open requests, the most urgent first; or of those that are snoozed."""
         return await self.ledger.read(
-            summaries.inbox, self._settings, role=role, limit=limit, cursor=cursor
+            summaries.inbox,
+            self._settings,
+            role=role,
+            limit=limit,
+            cursor=cursor,
+            snoozed=snoozed,
         )
 
 

@@ -23,7 +23,7 @@ from data.contracts.case import CaseFile, Persona
 from data.contracts.documents import Document, DocumentKind, DocumentRef
 from data.contracts.errors import ContractViolationError, Problem
 from data.contracts.personal import ChosenId, Signature
-from data.contracts.review import Channel, Claim, Person, Review, Role
+from data.contracts.review import Channel, Claim, Person, Review, Role, Snooze
 from data.contracts.runs import (
     CheckpointEntry,
     Clearance,
@@ -154,6 +154,26 @@ class ClaimRequest(Contract):
     )
 
     reviewer: Annotated[Signature, Field(min_length=1, max_length=100)]
+
+
+class SnoozeRequest(ClaimRequest):
+    """Until when a request is put aside, and why."""
+
+    model_config = ConfigDict(
+        str_strip_whitespace=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "reviewer": "underwriter-1",
+                    "until": "2026-12-01T09:00:00Z",
+                    "reason": "The employer calls back on Tuesday",
+                }
+            ]
+        },
+    )
+
+    until: Moment
+    reason: Annotated[str, Field(min_length=3, max_length=500)]
 
 
 class FileDocument(Contract):
@@ -322,10 +342,14 @@ class InboxItem(Contract):
     role: Role
     title: str
     reasons: tuple[str, ...] = ()
+    reason_labels: tuple[str, ...] = ()
+    """The same reasons in words, as the policy in force has them."""
     opened_at: Moment
     due_at: Moment
     age_seconds: float
     claim: Claim | None = None
     """The reviewer who has claimed the request, if any."""
+    snooze: Snooze | None = None
+    """Until when the request is put aside, by whom, and why; None when it is not."""
     facts: dict[str, Any] = Field(default_factory=dict)
     links: Links

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from data.contracts.base import sha256_of
-from data.contracts.errors import ContractViolationError, Problem
+from data.contracts.errors import ContractViolationError, CreditDeskError, Problem
 from data.contracts.events import EventType
 from data.contracts.review import Review, Role
 from data.contracts.runs import Failure, Lineage, Links, RunStatus, RunSummary, WaitingFor
@@ -23,6 +24,7 @@ from flows.runtime.ledger import decisions, journal, reviews, runs
 from flows.runtime.ledger.runs import Run, RunRef
 from flows.service.requests import InboxItem, InboxPage
 from flows.workflow import WORKFLOW
+from tools.policy import load_policy
 
 
 def summaries(connection: sa.Connection, settings: Settings, page: list[Run]) -> list[RunSummary]:
@@ -47,15 +49,17 @@ def inbox(
     role: Role | None,
     limit: int,
     cursor: str | None,
+    snoozed: bool = False,
 ) -> InboxPage:
-    """A page of open requests, the most urgent first."""
+    """A page of open requests, the most urgent first; with `snoozed` those that are put aside."""
     after = place_of(cursor)
-    found = reviews.page(connection, limit=limit + 1, after=after, role=role)
+    found = reviews.page(connection, limit=limit + 1, after=after, role=role, snoozed=snoozed)
     asking = runs.references(connection, [review.run_id for review in found[:limit]])
     more = reviews.place_of(found[limit - 1]) if len(found) > limit else None
+    labels = _rule_labels(settings)
     return InboxPage(
         items=tuple(
-            _inbox_item(settings, review, asking[review.run_id]) for review in found[:limit]
+            _inbox_item(settings, review, asking[review.run_id], labels) for review in found[:limit]
         ),
         next_cursor=cursor_of(*more) if more else None,
     )
@@ -170,7 +174,16 @@ def _links(settings: Settings, run: RunRef, decided: bool) -> Links:
     )
 
 
-def _inbox_item(settings: Settings, review: Review, run: RunRef) -> InboxItem:
+def _rule_labels(settings: Settings) -> dict[str, str]:
+    """The rules of today in words. An inbox is shown also while the policy cannot be read."""
+    with suppress(CreditDeskError):
+        return {rule.id: rule.label for rule in load_policy(settings.data_dir).rules}
+    return {}
+
+
+def _inbox_item(
+    settings: Settings, review: Review, run: RunRef, labels: Mapping[str, str]
+) -> InboxItem:
     return InboxItem(
         run_id=run.run_id,
         application_id=run.application_id,
@@ -178,10 +191,12 @@ def _inbox_item(settings: Settings, review: Review, run: RunRef) -> InboxItem:
         role=review.request.role,
         title=review.request.title,
         reasons=review.request.reasons,
+        reason_labels=tuple(labels.get(reason, reason) for reason in review.request.reasons),
         opened_at=review.opened_at,
         due_at=review.due_at,
         age_seconds=round((datetime.now(UTC) - review.opened_at).total_seconds(), 3),
         claim=review.claim,
+        snooze=review.snooze,
         facts=review.request.facts,
         links=_links(settings, run, decided=False),
     )

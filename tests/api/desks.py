@@ -215,9 +215,13 @@ class FakeDesk(DeskService):
         return FRAUD_PRECISION
 
     async def inbox(
-        self, role: Role | None = None, limit: int = 100, cursor: str | None = None
+        self,
+        role: Role | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+        snoozed: bool = False,
     ) -> InboxPage:
-        self._note(role, limit, cursor)
+        self._note(role, limit, cursor, *([snoozed] if snoozed else []))
         return InboxPage(items=(), next_cursor="next" if cursor is None else None)
 
     async def file_document(

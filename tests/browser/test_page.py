@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,6 +22,8 @@ pytestmark = pytest.mark.timeout(400)  # a browser and a desk share the machine
 
 _AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 _SERIOUS = ("serious", "critical")
+
+expect.set_options(timeout=20_000)  # a busy machine takes seconds for a run
 
 
 @pytest.fixture
@@ -146,6 +149,31 @@ async def test_a_screen_that_another_person_has_overtaken_says_so_and_keeps_what
     await expect(window.get_by_role("heading", name="Decided")).to_be_visible()
 
 
+async def test_a_snoozed_case_leaves_the_inbox_with_its_reason_and_comes_back(
+    desk: Desk, window: Page
+) -> None:
+    run = await _waiting(desk, "bora-borderline")
+    await window.goto(f"{desk.api_url}/case/{run.run_id}")
+    await window.get_by_label("Your name").fill("Una")
+    await window.get_by_role("button", name="Snooze…").click()
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    await window.get_by_label("Until").fill(tomorrow.strftime("%Y-%m-%dT%H:%M"))
+    await window.get_by_label("Why", exact=True).fill("The employer calls back tomorrow")
+    await window.get_by_role("button", name="Put it aside").click()
+    await expect(window.get_by_text("Snoozed until")).to_be_visible()
+
+    await window.goto(f"{desk.api_url}/?text={run.application_id[-8:]}")
+    await expect(
+        window.get_by_text("No request matches").or_(window.get_by_text("No case waits"))
+    ).to_be_visible()
+    await window.get_by_label("Show").select_option("true")
+    await expect(window.get_by_text("The employer calls back tomorrow")).to_be_visible()
+
+    await window.get_by_role("link", name=run.application_id).click()
+    await window.get_by_role("button", name="Back to the inbox now").click()
+    await expect(window.get_by_role("button", name="Snooze…")).to_be_visible()
+
+
 async def test_an_application_is_submitted_watched_forked_and_compared(
     desk: Desk, window: Page
 ) -> None:
@@ -217,7 +245,7 @@ async def test_a_desk_with_keys_asks_for_one_and_keeps_it_out_of_reach_of_script
         await window.goto(f"{desk.api_url}/case/{run.run_id}")
         await window.get_by_label("API key").fill("cdk_00000000_wrong")
         await window.get_by_role("button", name="Sign in").click()
-        await expect(window.get_by_role("alert")).to_contain_text("not valid")
+        await expect(window.get_by_role("alert")).to_contain_text("no valid API key")
 
         await window.get_by_label("API key").fill(key)
         await window.get_by_role("button", name="Sign in").click()

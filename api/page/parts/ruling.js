@@ -6,6 +6,7 @@ import {savedName, saveName} from '../person.js';
 import {asAnswer, Fields, fieldsOf} from './form.js';
 import {Badge, Offer} from './facts.js';
 import {Notice, Refusal} from './notice.js';
+import {Snooze} from './snooze.js';
 import {Source} from './source.js';
 
 const PAUSE = 350;  // milliseconds after the last key before the preview is asked for
@@ -51,6 +52,7 @@ export function Ruling({run, request, view, session, hasSigns, onAnswered}) {
         : html`<${Refusal} problem=${problem} />`}
       <button type="submit" class="button" disabled=${isSending || !values.decision}>${values.decision ? `Give the ruling: ${inWords(values.decision).toLowerCase()}` : 'Choose a decision'}</button>
     </form>
+    <${Snooze} run=${run} review=${review} values=${values} session=${session} onSnoozed=${onAnswered} />
     <${Preview} preview=${preview} refusal=${problem ? null : refusal} />
     ${asked && html`<p class="foot quiet">Preview: <${Source} method="POST" path=${path} body=${asked} /></p>`}
   </section>`;

@@ -19,7 +19,8 @@ export function Inbox({url, session}) {
   const [problem, setProblem] = useState(null);
   const [name, setName] = useState(session.name || savedName());
 
-  const query = new URLSearchParams({limit: '50', ...(role && {role}), ...(cursor && {cursor})});
+  const snoozed = url.searchParams.get('snoozed') ?? '';
+  const query = new URLSearchParams({limit: '50', ...(role && {role}), ...(cursor && {cursor}), ...(snoozed && {snoozed})});
   const path = `/inbox?${query}`;
   const read = useCallback(() => get(path).then(setPage, setProblem), [path]);
   useEffect(() => {
@@ -63,6 +64,9 @@ export function Inbox({url, session}) {
           <option value="">Every role</option>${roles.map((one) => html`<option value=${one}>${inWords(one)}</option>`)}</select></div>
       <div><label for="text">Find</label>
         <input id="text" type="search" placeholder="Application, gate or reason" value=${text} onInput=${(event) => setFilters({text: event.target.value})} /></div>
+      <div><label for="snoozed">Show</label>
+        <select id="snoozed" value=${snoozed} onChange=${(event) => setFilters({snoozed: event.target.value, cursor: ''})}>
+          <option value="">What is open now</option><option value="true">What is snoozed</option></select></div>
       ${!session.name && html`<div><label for="name">Your name</label>
         <input id="name" autocomplete="name" value=${name} onInput=${named} /></div>`}
     </form>
@@ -90,7 +94,8 @@ function Request({item, name, act}) {
     <td class="due"><time datetime=${item.due_at} title=${asMoment(item.due_at)}>${untilDue(item.due_at)}</time></td>
     <th scope="row"><a href="/case/${item.run_id}">${item.application_id}</a></th>
     <td>${item.title}<br /><span class="quiet">${inWords(item.role)}</span></td>
-    <td>${item.reasons.map((reason) => html`<span class="badge">${inWords(reason)}</span> `)}</td>
+    <td>${(item.reason_labels ?? item.reasons).map((reason) => html`<span class="why">${inWords(reason)}</span>`)}
+      ${item.snooze && html`<span class="quiet">Until ${asMoment(item.snooze.until)} by ${item.snooze.by}: ${item.snooze.reason}</span>`}</td>
     <td class="right num">${asMoney(item.facts?.amount)}<br /><span class="quiet">${item.facts?.grade ? `Grade ${item.facts.grade}` : ''}</span></td>
     <td>${item.claim
       ? html`${item.claim.reviewer}<br />${item.claim.reviewer === name && html`<button type="button" class="link" onClick=${release}>Release</button>`}`
@@ -100,7 +105,7 @@ function Request({item, name, act}) {
 }
 
 function matches(item, text) {
-  const all = [item.application_id, item.gate, item.title, ...item.reasons].join(' ').toLowerCase();
+  const all = [item.application_id, item.gate, item.title, ...item.reasons, ...item.reason_labels].join(' ').toLowerCase();
   return all.includes(text.trim().toLowerCase());
 }
 

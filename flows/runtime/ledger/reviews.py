@@ -14,7 +14,7 @@ from data.contracts.errors import (
     GateNotFoundError,
     ReviewTimeoutError,
 )
-from data.contracts.review import Answerer, Review, ReviewRequest, ReviewStatus, Role
+from data.contracts.review import Answerer, Review, ReviewRequest, ReviewStatus, Role, Snooze
 from flows.runtime.ledger.database import now, stamp
 from flows.runtime.ledger.tables import UNDELIVERED, reviews
 
@@ -49,9 +49,14 @@ def page(
     limit: int,
     after: tuple[str, str] | None = None,
     role: Role | None = None,
+    snoozed: bool = False,
 ) -> list[Review]:
-    """Open requests, the most urgent first; `after` is due time and run of the last one seen."""
-    query = sa.select(reviews).where(_OPEN)
+    """Open requests, the most urgent first; `after` is due time and run of the last one seen.
+
+    Those that are snoozed now are a list of their own.
+    """
+    is_snoozed = reviews.c.snoozed_until > now()
+    query = sa.select(reviews).where(_OPEN, is_snoozed if snoozed else sa.not_(is_snoozed))
     if role is not None:
         query = query.where(reviews.c.role == role)
     if after is not None:
@@ -61,10 +66,11 @@ def page(
 
 
 def standing(connection: sa.Connection) -> list[list[Any]]:
-    """The open requests by run, gate and attempt, each with the role and the person who has it."""
+    """The open requests that are not snoozed now, each with the role and the person who has it."""
     names = ("run_id", "gate", "attempt", "role", "claimed_by", "claimed_until")
-    query = sa.select(*(reviews.c[name] for name in names)).where(_OPEN).order_by(*names[:3])
-    return [list(row) for row in connection.execute(query)]
+    awake = reviews.c.snoozed_until <= now()
+    query = sa.select(*(reviews.c[name] for name in names)).where(_OPEN, awake)
+    return [list(row) for row in connection.execute(query.order_by(*names[:3]))]
 
 
 def place_of(review: Review) -> tuple[str, str]:
@@ -228,6 +234,29 @@ def release(connection: sa.Connection, review: Review, reviewer: str) -> Review:
     return _review(row)
 
 
+def snooze(connection: sa.Connection, review: Review, snooze: Snooze | None) -> Review:
+    """Put an open request aside until a time, or back with None. Its deadlines do not move.
+
+    Raises ReviewTimeoutError after its time, AlreadyAnsweredError when it was answered meanwhile,
+    and ClaimedError while another reviewer has it.
+    """
+    by = snooze.by if snooze else ""
+    if snooze:
+        require_free(connection, review, by)
+    changed = connection.execute(
+        reviews.update()
+        .where(_this(review), _OPEN)
+        .values(
+            snoozed_until=stamp(snooze.until) if snooze else "",
+            snoozed_by=by,
+            snooze_reason=snooze.reason if snooze else "",
+        )
+    )
+    if not changed.rowcount:
+        raise AlreadyAnsweredError(f"the request at '{review.gate}' has been answered")
+    return _review(connection.execute(sa.select(reviews).where(_this(review))).one())
+
+
 def expire(connection: sa.Connection, review: Review) -> bool:
     """Close a request whose time is up; False when it was answered before."""
     closed = connection.execute(
@@ -287,6 +316,7 @@ def pass_on(connection: sa.Connection, review: Review) -> Review | None:
             escalated_at=now(),
             claimed_by=None,
             claimed_until="",
+            snoozed_until="",  # the next role has not chosen to wait
         )
     )
     return review.model_copy(update={"request": request}) if passed.rowcount else None
@@ -429,6 +459,13 @@ def _review(row: sa.Row[Any, Any, Any]) -> Review:
             "objection": answer.get("objection", ""),
             "claim": {"reviewer": row.claimed_by, "until": row.claimed_until}
             if row.claimed_by and row.claimed_until >= now()
+            else None,
+            "snooze": {
+                "by": row.snoozed_by,
+                "until": row.snoozed_until,
+                "reason": row.snooze_reason,
+            }
+            if row.snoozed_until > now()
             else None,
         }
     )
