@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Generic, TypeVar, get_args
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar, get_args
 
 from opentelemetry import trace
 
@@ -20,19 +21,25 @@ from tools.spans import current_span
 Question = TypeVar("Question", bound=Contract)
 Finding = TypeVar("Finding", bound=Contract)
 
+ChatTool = Callable[[], Any]
+"""A tool without arguments: the question is fixed, so that a model can look into no other one. It
+returns a contract or a tuple of contracts."""
+
 _tracer = trace.get_tracer("credit_desk.agents")
 
 
 class Agent(ABC, Generic[Question, Finding]):
     """Derive as `class KycAgent(Agent[CaseFile, KycFinding])` and write `answer`."""
 
-    name: ClassVar[str]
+    name: str
     """The name of the agent in the workflow map."""
-    task: ClassVar[str] = ""
+    task: str = ""
     """The question that this class answers, when the agent has several."""
-    version: ClassVar[str] = "1.0.0"
-    question_type: ClassVar[type[Contract]]
-    finding_type: ClassVar[type[Contract]]
+    version: str = "1.0.0"
+    is_streamed: bool = False
+    """Whether the text of a chat model is shown while the model writes it."""
+    question_type: type[Contract]
+    finding_type: type[Contract]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -89,6 +96,14 @@ class Agent(ABC, Generic[Question, Finding]):
             and name not in {"agent", "agent_version"}
         }
         return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
+
+    def evidence(self, finding: Finding) -> dict[str, Any]:
+        """What a chat model may word: the finding without personal data, as plain values."""
+        return finding.model_dump(mode="json", exclude={"agent", "agent_version", "warnings"})
+
+    def chat_tools(self, question: Question) -> Mapping[str, ChatTool]:
+        """The tools that a chat model may use to look into the question, by name."""
+        return {}
 
     def _require_type(self, what: str, value: object, contract: type[Contract]) -> None:
         if not isinstance(value, contract):

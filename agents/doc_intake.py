@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
-from agents.base import Agent
+from agents.base import Agent, ChatTool
 from data.contracts.application import Applicant, Application, EmploymentStatus
 from data.contracts.case import CaseFile
-from data.contracts.documents import IDENTITY_KINDS, Document, DocumentKind, IdentityDocument
+from data.contracts.documents import (
+    IDENTITY_KINDS,
+    Document,
+    DocumentContent,
+    DocumentKind,
+    IdentityDocument,
+)
 from data.contracts.findings import (
     ChecklistItem,
     Completeness,
@@ -18,7 +25,13 @@ from data.contracts.findings import (
     Presence,
 )
 from data.contracts.policy import Stipulation
-from tools.documents import DocumentUnusableError, inconsistencies, read_document, staleness
+from tools.documents import (
+    DocumentUnusableError,
+    inconsistencies,
+    read_document,
+    readable_documents,
+    staleness,
+)
 from tools.other_income import stated_beside_wages
 from tools.postal import postal_code_fits_state
 
@@ -94,6 +107,17 @@ class DocIntakeAgent(Agent[CaseFile, DocIntakeFinding]):
             ),
             stipulations=_stipulations(question.application),
         )
+
+    def chat_tools(self, question: CaseFile) -> Mapping[str, ChatTool]:
+        def read_documents() -> tuple[DocumentContent, ...]:
+            kinds = tuple(DocumentKind)
+            return tuple(
+                content
+                for applicant in question.application.applicants
+                for _, content in readable_documents(question, applicant.role, *kinds)
+            )
+
+        return {"read_documents": read_documents}
 
 
 def _read(document: Document, application: Application) -> _Reading:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from agents.base import Agent
+from collections.abc import Mapping
+
+from agents.base import Agent, ChatTool
 from data.contracts.case import CaseFile
 from data.contracts.findings import FindingStatus, FraudFinding
 from data.contracts.fraud import FraudSignals
@@ -29,3 +31,6 @@ class FraudAgent(Agent[CaseFile, FraudFinding]):
             signals=signals,
             typology=fraud_typology(signals),
         )
+
+    def chat_tools(self, question: CaseFile) -> Mapping[str, ChatTool]:
+        return {"score_fraud_signals": lambda: score_fraud_signals(question)}

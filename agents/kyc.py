@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from agents.base import Agent
 from data.contracts.application import Applicant
 from data.contracts.bureau import IDENTITY_ALERTS
@@ -58,6 +60,10 @@ class KycAgent(Agent[CaseFile, KycFinding]):
             watchlist=screening,
             alerts_handled=demanding if proven else (),
         )
+
+    def evidence(self, finding: KycFinding) -> dict[str, Any]:
+        """Without the list's entries, which are for compliance alone."""
+        return super().evidence(finding.without_candidates())
 
 
 def _match(case: CaseFile, applicant: Applicant) -> IdentityMatch:

@@ -6,6 +6,8 @@ outcome of policy and review, and refuses an outcome that is not allowed.
 
 from __future__ import annotations
 
+from typing import Any
+
 from agents.base import Agent
 from data.contracts.application import ApplicantRole
 from data.contracts.bureau import BureauScore, BureauStatus
@@ -91,6 +93,7 @@ class DecisionWriter(Agent[DecisionQuestion, DecisionContent]):
 
     name = "underwriter"
     task = "decision"
+    is_streamed = True
 
     async def answer(self, question: DecisionQuestion) -> DecisionContent:
         policy, risk = question.policy, question.risk
@@ -122,6 +125,17 @@ class DecisionWriter(Agent[DecisionQuestion, DecisionContent]):
             due_by=question.due_by,
         )
         return content.model_copy(update={"memo": compose_memo(content, risk)})
+
+    def evidence(self, finding: DecisionContent) -> dict[str, Any]:
+        """The outcome and what led to it. What people recommended on the way is left out: a text
+        must not call a decision by another result than its own."""
+        shown = {"as_of_date", "requested", "outcome", "pd", "grade", "dti_after", "offer"}
+        reasons = [reason.notice_text for reason in finding.principal_reasons]
+        conditions = [condition.text for condition in finding.conditions]
+        return finding.model_dump(mode="json", include=shown) | {
+            "reasons": reasons,
+            "conditions": conditions,
+        }
 
 
 def _offers(question: DecisionQuestion) -> tuple[Offer | None, tuple[Offer, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from enum import StrEnum
 from functools import cache, cached_property
 from pathlib import Path
@@ -52,6 +53,21 @@ class FanOutPolicy(StrEnum):
     FAIL_FAST = "fail_fast"
     BEST_EFFORT = "best_effort"
     QUORUM = "quorum"
+
+
+class AgentBackend(StrEnum):
+    """Who words the findings of the agents. Rules compute them in either case."""
+
+    RULES = "rules"
+    CHAT = "chat"
+
+
+def _by_agent(value: object) -> object:
+    """The pairs of a text such as `kyc=rules,underwriter.decision=chat`."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+    return tuple((name.strip(), backend.strip()) for name, _, backend in pairs)
 
 
 class LogFormat(StrEnum):
@@ -111,6 +127,39 @@ class Settings(BaseSettings):
     agent_retries: Annotated[int, Field(ge=0, le=10)] = 2
     agent_backoff_seconds: Annotated[float, Field(ge=0)] = 0.2
     """Pause before the second try. It doubles with every further try."""
+    agent_backend: AgentBackend = AgentBackend.RULES
+    """`chat` needs the extra `chat`. It words single runs; batches and previews stay on rules."""
+    agent_backends: Annotated[
+        tuple[tuple[str, AgentBackend], ...], NoDecode, BeforeValidator(_by_agent)
+    ] = ()
+    """Agents that differ from `agent_backend`, by label: `kyc=rules,underwriter.decision=chat`."""
+    chat_model: str = ""
+    """The model, or the name of the deployment on Azure."""
+    chat_base_url: str = ""
+    """The address of a server that speaks OpenAI's protocol; empty is OpenAI itself."""
+    chat_api_key: SecretStr = SecretStr("")
+    chat_azure_endpoint: str = ""
+    """The address of an Azure OpenAI resource; empty for any other server."""
+    chat_azure_api_version: str = "2024-10-21"
+    chat_request_seconds: Annotated[float, Field(gt=0)] = 15.0
+    """How long one request may take, and a stream may be silent."""
+    chat_retries: Annotated[int, Field(ge=0, le=10)] = 3
+    """How often a request is sent again after 429, 5xx or a broken connection."""
+    chat_seconds: Annotated[float, Field(gt=0)] = 20.0
+    """How long an agent waits for its text, all requests together. Less than
+    `agent_timeout_seconds`: the rules' own text has to come in time."""
+    chat_repairs: Annotated[int, Field(ge=0, le=5)] = 2
+    """How often a refused text is asked for again."""
+    chat_max_tokens: Annotated[int, Field(ge=1)] = 800
+    """The longest reply to one request."""
+    chat_run_tokens: Annotated[int, Field(ge=1)] = 100_000
+    """How many tokens one run may use. After that, its agents use the rules' own text."""
+    chat_stage_tokens: Annotated[int, Field(ge=1)] = 50_000
+    chat_run_usd: Annotated[Decimal, Field(gt=0)] | None = None
+    """How much one run may cost. The model then needs a price in `data/chat/prices.yaml`."""
+    chat_stage_usd: Annotated[Decimal, Field(gt=0)] | None = None
+    chat_trace_content: bool = False
+    """Write the masked content of messages into spans. For development only."""
     max_active_runs: Annotated[int, Field(ge=1)] = 4
     """How many runs one worker executes at the same time."""
     lease_seconds: Annotated[float, Field(gt=0)] = 15.0
@@ -208,6 +257,20 @@ class Settings(BaseSettings):
                 " name a PostgreSQL ledger with CREDIT_DESK_LEDGER_URL",
             )
         return self
+
+    @model_validator(mode="after")
+    def _text_comes_before_the_agent_times_out(self) -> Self:
+        if self.uses_chat and self.chat_seconds >= self.agent_timeout_seconds:
+            raise PydanticCustomError(
+                "chat_seconds_too_long",
+                "chat_seconds must be below agent_timeout_seconds: set CREDIT_DESK_CHAT_SECONDS",
+            )
+        return self
+
+    @property
+    def uses_chat(self) -> bool:
+        """Whether a chat model words the findings of any agent."""
+        return AgentBackend.CHAT in {self.agent_backend, *dict(self.agent_backends).values()}
 
     @cached_property
     def folder(self) -> Path:

@@ -31,6 +31,11 @@ COPY_COMPLETION_TOKENS = "genai.tokens.completion"
 COPY_LATENCY = "genai.latency_ms"
 COPY_CACHE_HIT = "genai.cache_hit"
 
+COST = "desk.model.cost_usd"
+PROMPT_VERSION = "desk.prompt.version"
+DEGRADED = "desk.model.degraded"
+"""Why the rules' own text replaced that of a chat model."""
+
 EXCEPTION = "exception"
 """The event of a span that says which error was raised here."""
 EXCEPTION_TYPE = "exception.type"

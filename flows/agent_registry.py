@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
+from agents.base import Agent
 from agents.credit_risk import (
     AffordabilityAnalyst,
     BureauReader,
@@ -19,8 +20,19 @@ from agents.fraud import FraudAgent
 from agents.income import IncomeAgent
 from agents.kyc import KycAgent
 from agents.underwriter import DecisionWriter, Pricer
-from data.contracts.decision import Versions
+from agents.voice import NO_VOICE, Voice
+from data.contracts.case import CaseFile
+from data.contracts.decision import DecisionContent, Versions
+from data.contracts.findings import (
+    BureauFinding,
+    DocIntakeFinding,
+    FraudFinding,
+    IncomeFinding,
+    KycFinding,
+    PricingFinding,
+)
 from data.contracts.notices import NoticeTerms
+from data.contracts.questions import DecisionQuestion, PricingQuestion
 from data.contracts.underwriting import Rulebook
 from data.version import code_version
 from tools.notices import load_notice_terms
@@ -33,39 +45,45 @@ class AgentRegistry:
     """The agents of one run, and the rulebook that they work by."""
 
     rulebook: Rulebook
-    doc_intake: DocIntakeAgent
-    kyc: KycAgent
-    fraud: FraudAgent
-    income: IncomeAgent
-    bureau: BureauReader
+    doc_intake: Agent[CaseFile, DocIntakeFinding]
+    kyc: Agent[CaseFile, KycFinding]
+    fraud: Agent[CaseFile, FraudFinding]
+    income: Agent[CaseFile, IncomeFinding]
+    bureau: Agent[CaseFile, BureauFinding]
     scorecard: ScorecardMember
     challenger: ChallengerMember
     affordability: AffordabilityAnalyst
-    pricer: Pricer
-    writer: DecisionWriter
+    pricer: Agent[PricingQuestion, PricingFinding]
+    writer: Agent[DecisionQuestion, DecisionContent]
     letterhead: NoticeTerms
     """The lender's details for letters. They are not pinned: a letter has those of its day."""
 
     @classmethod
     def with_rulebook(
-        cls, rulebook: Rulebook, data_dir: Path, lists: Watchlists | None = None
+        cls,
+        rulebook: Rulebook,
+        data_dir: Path,
+        lists: Watchlists | None = None,
+        voice: Voice = NO_VOICE,
     ) -> AgentRegistry:
         """Give the agents a rulebook, and watchlists: by default those of the data folder.
 
-        Watchlists are not pinned: every screening uses today's.
+        Watchlists are not pinned: every screening uses today's. `voice` gives agents a chat model
+        that words their findings.
         """
+        worded = voice.of
         return cls(
             rulebook=rulebook,
-            doc_intake=DocIntakeAgent(),
-            kyc=KycAgent(lists or Watchlists.shipped(data_dir)),
-            fraud=FraudAgent(),
-            income=IncomeAgent(),
-            bureau=BureauReader(rulebook.policy.affordability.deferred_student_share),
+            doc_intake=worded(DocIntakeAgent()),
+            kyc=worded(KycAgent(lists or Watchlists.shipped(data_dir))),
+            fraud=worded(FraudAgent()),
+            income=worded(IncomeAgent()),
+            bureau=worded(BureauReader(rulebook.policy.affordability.deferred_student_share)),
             scorecard=ScorecardMember(rulebook.scorecard),
             challenger=ChallengerMember(rulebook.challenger),
             affordability=AffordabilityAnalyst(rulebook.policy.affordability),
-            pricer=Pricer(rulebook.policy, rulebook.prices),
-            writer=DecisionWriter(),
+            pricer=worded(Pricer(rulebook.policy, rulebook.prices)),
+            writer=worded(DecisionWriter()),
             letterhead=load_notice_terms(data_dir),
         )
 

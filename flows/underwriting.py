@@ -6,6 +6,7 @@ from typing import Any
 
 from prefect import flow
 
+from agents.voice import NO_VOICE, Voice, voice_of
 from data.contracts.case import CaseFile
 from data.contracts.decision import Outcome
 from data.contracts.policy import Recommendation
@@ -48,19 +49,30 @@ async def underwrite(
 ) -> Any:
     """Underwrite one application."""
     rulebook = current_rulebook(settings().data_dir)
-    run = await carry_out(application_id, rulebook, run_id=run_id, options=options)
+    run = await carry_out(
+        application_id, rulebook, run_id=run_id, options=options, voice=voice_of(settings())
+    )
     return run.conclusion
 
 
 async def carry_out(
-    application_id: str, rulebook: Rulebook, *, run_id: str = "", options: RunOptions | None = None
+    application_id: str,
+    rulebook: Rulebook,
+    *,
+    run_id: str = "",
+    options: RunOptions | None = None,
+    voice: Voice = NO_VOICE,
 ) -> OpenRun[Rulebook]:
-    """Execute the run of an application, by the rulebook that it has pinned or pins now."""
+    """Execute the run of an application, by the rulebook that it has pinned or pins now.
+
+    A `voice` words the findings of the agents. No finding and no decision depends on it.
+    """
     async with open_run(
         WORKFLOW, Underwriting(), application_id, run_id=run_id, options=options, pin=rulebook
     ) as run:
         lists = Watchlists.of(settings())
-        with use_agents(AgentRegistry.with_rulebook(run.pinned, settings().data_dir, lists)):
+        registry = AgentRegistry.with_rulebook(run.pinned, settings().data_dir, lists, voice)
+        with use_agents(registry):
             await decide(run)
     return run
 

@@ -21,7 +21,7 @@ from opentelemetry import trace
 
 from data import traces
 from data.contracts.errors import ToolError, ToolUnavailableError, as_desk_error
-from tools.spans import current_span
+from tools.spans import current_span, untraced
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,6 +51,12 @@ def recorded_calls() -> Iterator[list[ToolCall]]:
         yield calls
     finally:
         _calls.reset(token)
+
+
+def untraced_call(use: Callable[[], R]) -> R:
+    """Use tools without spans of their own, where the caller has opened one. They are recorded."""
+    with untraced():
+        return use()
 
 
 def tool(

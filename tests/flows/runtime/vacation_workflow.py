@@ -203,7 +203,7 @@ async def take_leave(application_id: str, run_id: str = "") -> Any:
 class Scripted(Agent[LeaveRequest, Balance]):
     """An agent that does what a test tells it to, and counts how often it was asked."""
 
-    name: ClassVar[str] = "scripted"
+    name = "scripted"
 
     called: str
     act: Callable[[int], Any] = lambda _: None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 from agents.base import Agent
 from data.contracts.base import Contract
@@ -66,7 +66,7 @@ async def gathered(case: Persona) -> tuple[CaseFile, Intake, Evidence]:
 class Absent(Agent[Contract, Contract]):
     """An agent who fails with an error of its own, however often it is asked."""
 
-    name: ClassVar[str] = "absent"
+    name = "absent"
 
     def __init__(self, label: str, error: Exception) -> None:
         self._label, self._error, self.asked = label, error, 0

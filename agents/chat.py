@@ -1,0 +1,168 @@
+"""A chat model behind Microsoft Agent Framework: OpenAI, Azure OpenAI, or a server that is like it.
+
+The packages come with the extra `chat`, and they are imported when the first model is made. The
+SDK below the framework retries 429 and 5xx with backoff, and honours `Retry-After`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from data.contracts.errors import AgentError, ContractViolationError, ExtraMissingError
+from data.contracts.wording import ModelPrices, ModelText
+
+if TYPE_CHECKING:
+    from agent_framework import ChatMiddleware
+    from openai import AsyncOpenAI
+
+
+class ModelUnavailableError(AgentError):
+    """The model gave no reply after all retries. Its own error text is not repeated."""
+
+    code = "model_unavailable"
+
+
+@dataclass(frozen=True)
+class ChatAccess:
+    """How to reach a chat model, and how long to wait for it."""
+
+    model: str
+    base_url: str = ""
+    api_key: str = field(default="", repr=False)
+    azure_endpoint: str = ""
+    azure_api_version: str = "2024-10-21"
+    request_seconds: float = 15.0
+    retries: int = 3
+    max_tokens: int = 800
+    trace_content: bool = False
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One message of an exchange: of the desk (`user`) or of the model (`assistant`)."""
+
+    role: str
+    text: str
+
+
+class ChatModel:
+    """Answers by one model. Raises ExtraMissingError without the extra `chat`."""
+
+    def __init__(self, access: ChatAccess, prices: ModelPrices) -> None:
+        if not access.model:
+            raise ContractViolationError("name the chat model with CREDIT_DESK_CHAT_MODEL")
+        _require_extra()
+        self.access = access
+        self.prices = prices
+        self._client = _client(access)
+
+    @property
+    def name(self) -> str:
+        """The name of the model."""
+        return self.access.model
+
+    @property
+    def provider(self) -> str:
+        """`azure.ai.openai` or `openai`, as the conventions call them; the latter for all that
+        speak its protocol."""
+        return "azure.ai.openai" if self.access.azure_endpoint else "openai"
+
+    async def stream(
+        self,
+        instructions: str,
+        turns: Sequence[Turn],
+        tools: Mapping[str, Callable[[], str]],
+        middleware: ChatMiddleware,
+    ) -> AsyncGenerator[str, None]:
+        """The pieces of an answer in the form of ModelText, as the model writes them.
+
+        Tools that the model asks for are used on the way. Raises what `middleware` raises, and
+        ModelUnavailableError.
+        """
+        from agent_framework import Message, RawAgent
+        from agent_framework.exceptions import AgentFrameworkException
+
+        agent = RawAgent(
+            self._chat_client(middleware),
+            instructions,
+            tools=[_function_tool(name, call) for name, call in tools.items()] or None,
+        )
+        messages = [Message(turn.role, [turn.text]) for turn in turns]
+        options: Any = {"response_format": ModelText, "max_tokens": self.access.max_tokens}
+        updates = agent.run(messages, stream=True, options=options)
+        try:
+            async for update in updates:
+                yield update.text
+            await updates.get_final_response()
+        except AgentFrameworkException as error:
+            raise ModelUnavailableError(f"the chat model failed: {_kind_of(error)}") from None
+
+    def _chat_client(self, middleware: ChatMiddleware) -> Any:
+        from agent_framework_openai import OpenAIChatCompletionClient
+
+        return OpenAIChatCompletionClient(
+            self.access.model,
+            async_client=self._client,
+            middleware=[middleware],
+            function_invocation_configuration={
+                "max_iterations": 4,
+                "max_function_calls": 8,
+                "max_consecutive_errors_per_request": 2,
+            },
+        )
+
+
+def _client(access: ChatAccess) -> AsyncOpenAI:
+    from openai import AsyncAzureOpenAI, AsyncOpenAI
+
+    limits: dict[str, Any] = {"timeout": access.request_seconds, "max_retries": access.retries}
+    # A local server wants no key, and the SDK would look for one in the environment.
+    key = access.api_key or "none"
+    if access.azure_endpoint:
+        return AsyncAzureOpenAI(
+            azure_endpoint=access.azure_endpoint,
+            api_version=access.azure_api_version,
+            api_key=key,
+            **limits,
+        )
+    return AsyncOpenAI(
+        base_url=access.base_url or "https://api.openai.com/v1", api_key=key, **limits
+    )
+
+
+def _function_tool(name: str, call: Callable[[], str]) -> Any:
+    from agent_framework import FunctionTool
+
+    def use() -> str:
+        return call()
+
+    return FunctionTool(name=name, description=name.replace("_", " "), func=use)
+
+
+def _kind_of(error: BaseException) -> str:
+    """The type of the innermost error: texts of a provider may repeat the request."""
+    inner: BaseException | None = error
+    while inner is not None:
+        error, inner = inner, inner.__cause__
+    return type(error).__name__
+
+
+def _require_extra() -> None:
+    try:
+        import agent_framework_openai  # noqa: F401
+    except ImportError:
+        raise ExtraMissingError("chat", "Agents on a chat model") from None
+
+
+@cache
+def instrumented(trace_content: bool) -> None:
+    """Let the framework open its spans, with the content of messages only when that is wanted.
+
+    The variable ENABLE_SENSITIVE_DATA of the environment has no say in it.
+    """
+    from agent_framework.observability import enable_instrumentation
+
+    enable_instrumentation(enable_sensitive_data=trace_content)

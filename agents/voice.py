@@ -1,0 +1,100 @@
+"""Which agents have a chat model, by the settings of the desk."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+
+from agents.base import Agent, Finding, Question
+from data.contracts.errors import ContractViolationError
+from data.contracts.wording import ModelPrices, Prompts
+from data.settings import AgentBackend, Settings
+from tools.versioned_data import load_versioned
+
+
+class Voice:
+    """Gives no agent a chat model: all of them answer by rules alone."""
+
+    def of(self, agent: Agent[Question, Finding]) -> Agent[Question, Finding]:
+        """The agent as the desk asks it: alone, or with a chat model that words its findings."""
+        return agent
+
+
+NO_VOICE = Voice()
+
+
+class ChatVoice(Voice):
+    """Gives the chosen agents one chat model.
+
+    Raises ExtraMissingError without the extra `chat`, and ContractViolationError for an agent that
+    has no prompt, and for a budget in dollars of a model without a price.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        from agents.chat import ChatAccess, ChatModel
+        from agents.worded import WordingLimits
+
+        prices = load_prices(settings.data_dir)
+        self.prompts = load_prompts(settings.data_dir)
+        self._chosen = _chosen(settings, self.prompts)
+        self._limits = WordingLimits(settings.chat_seconds, settings.chat_repairs)
+        _require_price(settings, prices)
+        self._model = ChatModel(
+            ChatAccess(
+                model=settings.chat_model,
+                base_url=settings.chat_base_url,
+                api_key=settings.chat_api_key.get_secret_value(),
+                azure_endpoint=settings.chat_azure_endpoint,
+                azure_api_version=settings.chat_azure_api_version,
+                request_seconds=settings.chat_request_seconds,
+                retries=settings.chat_retries,
+                max_tokens=settings.chat_max_tokens,
+                trace_content=settings.chat_trace_content,
+            ),
+            prices,
+        )
+
+    def of(self, agent: Agent[Question, Finding]) -> Agent[Question, Finding]:
+        from agents.worded import WordedAgent
+
+        if agent.label not in self._chosen:
+            return agent
+        return WordedAgent(agent, self._model, self.prompts, self._limits)
+
+
+@cache
+def voice_of(settings: Settings) -> Voice:
+    """The voice that the settings ask for, made once per process. Raises as ChatVoice does."""
+    return ChatVoice(settings) if settings.uses_chat else NO_VOICE
+
+
+def load_prompts(data_dir: Path) -> Prompts:
+    """Read `chat/prompts.yaml`. Raises RecordNotFoundError or RecordCorruptError."""
+    return load_versioned(data_dir / "chat" / "prompts.yaml", Prompts)
+
+
+def load_prices(data_dir: Path) -> ModelPrices:
+    """Read `chat/prices.yaml`. Raises RecordNotFoundError or RecordCorruptError."""
+    return load_versioned(data_dir / "chat" / "prices.yaml", ModelPrices)
+
+
+def _chosen(settings: Settings, prompts: Prompts) -> frozenset[str]:
+    """The labels of the agents that have a chat model."""
+    backends = dict.fromkeys(prompts.agents, settings.agent_backend)
+    for label, backend in settings.agent_backends:
+        if label not in backends:
+            known = ", ".join(sorted(backends))
+            raise ContractViolationError(
+                f"CREDIT_DESK_AGENT_BACKENDS names an agent without a prompt; known are {known}"
+            )
+        backends[label] = backend
+    return frozenset(label for label, backend in backends.items() if backend is AgentBackend.CHAT)
+
+
+def _require_price(settings: Settings, prices: ModelPrices) -> None:
+    limits: tuple[Decimal | None, ...] = (settings.chat_run_usd, settings.chat_stage_usd)
+    if any(limit is not None for limit in limits) and settings.chat_model not in prices.models:
+        raise ContractViolationError(
+            "a budget in dollars needs a price for CREDIT_DESK_CHAT_MODEL in chat/prices.yaml"
+        )

@@ -1,0 +1,119 @@
+"""What a chat model writes about a finding, and what the writing has used."""
+
+from __future__ import annotations
+
+import operator
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from data.contracts.base import Contract, Slug
+from data.contracts.quantities import Count
+
+MODEL_DEGRADED = "model_degraded"
+"""The warning in a finding whose chat model gave no text that the desk accepts. The text then is
+the rules' own. The policy counts these findings."""
+
+
+class Statement(Contract):
+    """One value of the evidence that the text relies on."""
+
+    name: str = Field(description="The field of the evidence, for example verified_monthly.")
+    value: str = Field(description="Its value, copied from the evidence.")
+
+
+class ModelText(Contract):
+    """The form in which a chat model has to answer."""
+
+    text: str = Field(description="Plain sentences for a credit reviewer.")
+    statements: tuple[Statement, ...] = Field(
+        description="Every value of the evidence that the text relies on."
+    )
+
+
+class Degradation(StrEnum):
+    """Why the rules' own text replaced that of the chat model."""
+
+    REFUSED = "refused"
+    """No attempt had the form and agreed with the evidence."""
+    UNAVAILABLE = "unavailable"
+    """The model did not answer, or answered with an error, after all retries."""
+    TIMEOUT = "timeout"
+    BUDGET = "budget"
+    """The tokens or dollars of the run or the stage are used up."""
+    PERSONAL_DATA = "personal_data"
+    """The request would have contained personal data. It was not sent."""
+
+
+class ModelUse(Contract):
+    """What the answers of a chat model have used."""
+
+    model: str
+    prompt: str = ""
+    """The version of the prompts."""
+    prompt_tokens: Count = 0
+    completion_tokens: Count = 0
+    cost_usd: Annotated[Decimal, Field(ge=0)] = Decimal(0)
+    """By `data/chat/prices.yaml`; 0 for a model without a price there."""
+    latency_ms: Annotated[float, Field(ge=0)] = 0.0
+    calls: Count = 0
+    """Requests that a model has answered, without those that the desk had an answer to."""
+    cache_hits: Count = 0
+    refusals: Count = 0
+    """Texts that the desk has refused."""
+    degraded: Annotated[Degradation | None, Field(exclude_if=operator.not_)] = None
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+
+class Wording(Contract):
+    """The text of an agent that has a chat model. It is empty where the rules' own text is used."""
+
+    text: str
+    use: ModelUse
+
+
+class KeptReply(Contract):
+    """One reply of a chat model as the desk keeps it, under the digest of the request."""
+
+    reply: dict[str, Any]
+    prompt_tokens: Count
+    completion_tokens: Count
+
+
+class Prompts(Contract):
+    """The instructions of the agents that have a chat model. A file of `data/chat`."""
+
+    prompts: Slug
+    version: str
+    common: str
+    """Instructions for every agent."""
+    agents: dict[str, str]
+    """The instruction of each agent by its label. Other agents always answer by rules."""
+
+
+class ModelPrice(Contract):
+    """US dollars for a million tokens."""
+
+    input: Annotated[Decimal, Field(ge=0)]
+    output: Annotated[Decimal, Field(ge=0)]
+
+
+class ModelPrices(Contract):
+    """What chat models cost. A file of `data/chat`."""
+
+    prices: Slug
+    version: str
+    models: dict[str, ModelPrice]
+
+    def cost(self, model: str, prompt_tokens: int, completion_tokens: int) -> Decimal:
+        """US dollars for one reply; 0 for a model without a price."""
+        price = self.models.get(model)
+        if price is None:
+            return Decimal(0)
+        spent = price.input * prompt_tokens + price.output * completion_tokens
+        return (spent / 1_000_000).quantize(Decimal("0.000001"))

@@ -1,0 +1,113 @@
+"""What leaves the process for a chat model: read from the requests that a server has received."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from agents.base import Agent
+from agents.conversation import Conversation, holding
+from agents.doc_intake import DocIntakeAgent
+from agents.fraud import FraudAgent
+from agents.income import IncomeAgent
+from agents.kyc import KycAgent
+from agents.voice import voice_of
+from data.contracts.case import CaseFile
+from data.contracts.wording import Degradation
+from data.settings import Settings
+from tests.agents.test_worded import desk
+from tests.chat_server import ChatServer, Reply, chat_server
+from tools.case_files import case_ids, load_persona
+from tools.model_input import ModelInput, PersonalDataLeavesError
+from tools.watchlist import Watchlists
+
+DATA = Settings().data_dir
+LISTS = Watchlists.shipped(DATA)
+AGENTS: list[Agent[Any, Any]] = [DocIntakeAgent(), KycAgent(LISTS), FraudAgent(), IncomeAgent()]
+
+CODES = {"Expired", "Missing", "Potential", "Synthetic"}
+"""Surnames of personas that are codes of the desk too. Their full names are looked for."""
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[ChatServer]:
+    with chat_server() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: ChatServer) -> ChatServer:
+    running.forget()
+    return running
+
+
+def secrets_of(case: CaseFile) -> set[str]:
+    """Everything personal in a case, read from its JSON and not by the desk's own marks."""
+    found: set[str] = set()
+    for applicant in case.application.applicants:
+        found |= {applicant.full_name, applicant.last_name, str(applicant.dob)}
+        found |= {value for value in (applicant.ssn, applicant.email, applicant.phone) if value}
+        found |= {address.line1 for address in applicant.addresses}
+    for document in case.documents:
+        found.add(document.content_base64)
+        try:
+            content = json.loads(base64.b64decode(document.content_base64))
+        except ValueError:
+            continue
+        names = ("number", "full_name", "employee_name", "holder_name", "recipient_name")
+        found |= {str(content[name]) for name in names if name in content}
+        found |= {
+            entry["description"]
+            for entry in content.get("transactions", [])
+            if " " in entry["description"]  # one word such as `Rent` is of no person
+        }
+    return {secret for secret in found if len(secret) > 3} - CODES
+
+
+@pytest.mark.parametrize("persona_id", case_ids(DATA))
+async def test_no_personal_data_of_a_persona_is_in_any_request(
+    server: ChatServer, persona_id: str
+) -> None:
+    case = load_persona(DATA, persona_id).case
+    asked: set[int] = set()
+
+    def uses_its_tools(body: dict[str, Any]) -> Reply | None:
+        tools = body.get("tools") or []
+        if tools and body["messages"][-1]["role"] == "user":
+            asked.add(len(server.bodies))
+            return Reply(tool=tools[0]["function"]["name"])
+        return None
+
+    server.script = uses_its_tools
+    voice = voice_of(desk(server))
+    for agent in AGENTS:
+        with holding(Conversation()) as held:
+            await voice.of(agent).run(case)
+        assert held.wording is not None
+        assert held.wording.use.degraded is not Degradation.PERSONAL_DATA, agent.label
+
+    assert len(server.bodies) >= len(AGENTS)
+    assert asked, "the tools were used"
+    sent = server.sent
+    found = [
+        secret
+        for secret in secrets_of(case)
+        if re.search(rf"(?<!\w){re.escape(secret)}(?!\w)", sent, re.IGNORECASE)
+    ]
+    assert not found
+
+
+def test_personal_data_that_got_past_the_masks_stops_the_request() -> None:
+    case = load_persona(DATA, "ada-prime").case
+    shown = ModelInput(case)
+    applicant = case.application.primary
+
+    for secret in (applicant.ssn, applicant.phone, applicant.email, f"{applicant.dob:%d %B %Y}"):
+        with pytest.raises(PersonalDataLeavesError) as caught:
+            shown.checked(f"The reviewer should know: {secret}.")
+        assert str(secret) not in str(caught.value)
