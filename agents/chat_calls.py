@@ -82,7 +82,7 @@ class Calls:
         if kept is not None:
             context.result = _replayed(kept)
             self.hits += 1
-            self._count(kept.prompt_tokens, kept.completion_tokens)
+            self._count(kept.use.prompt_tokens, kept.use.completion_tokens)
             return
         self.conversation.reserve(request.most_tokens, request.most_cost)
         self._open.append(request)
@@ -103,8 +103,7 @@ class Calls:
         completion = used.get("output_token_count") or _estimate(reply.text)
         kept = KeptReply(
             reply=reply.to_dict(exclude={"raw_representation"}),
-            prompt_tokens=prompt,
-            completion_tokens=completion,
+            use=self._use(prompt, completion, self._cost(prompt, completion)),
         )
         # Kept before the budget is booked: a process that dies in between asks nothing twice.
         await self.conversation.keep(request.digest, kept)
@@ -119,11 +118,14 @@ class Calls:
         self.conversation.settle(request.most_tokens, request.most_cost, used)
 
     def _count(self, prompt: int, completion: int) -> Decimal:
-        cost = self.model.prices.cost(self.model.name, prompt, completion)
+        cost = self._cost(prompt, completion)
         self.prompt_tokens += prompt
         self.completion_tokens += completion
         self.cost += cost
         return cost
+
+    def _cost(self, prompt: int, completion: int) -> Decimal:
+        return self.model.prices.cost(self.model.name, prompt, completion)
 
     def _use(self, prompt: int, completion: int, cost: Decimal) -> ModelUse:
         return ModelUse(
@@ -149,7 +151,7 @@ class Calls:
             digest=sha256_of(body),
             prompt_tokens=prompt,
             most_tokens=prompt + completion,
-            most_cost=self.model.prices.cost(self.model.name, prompt, completion),
+            most_cost=self._cost(prompt, completion),
             began=time.perf_counter(),
         )
 

@@ -53,7 +53,7 @@ class WordedAgent(Agent[Question, Finding], Generic[Question, Finding]):
         self._rules, self._model, self._prompts = rules, model, prompts
         self._limits = limits or WordingLimits()
         self.name, self.task = rules.name, rules.task
-        self.version = f"{rules.version}+{prompts.prompts}.{prompts.version}"
+        self.version = f"{rules.version}-{prompts.prompts}.{prompts.version}"
         self.question_type, self.finding_type = rules.question_type, rules.finding_type
 
     @property

@@ -22,6 +22,7 @@ from data.contracts.findings import (
 )
 from data.contracts.policy import AffordabilityTerms, RulePack
 from data.contracts.prices import PriceTable
+from data.contracts.wording import MODEL_DEGRADED
 from tools.affordability import income_limit
 
 
@@ -49,6 +50,9 @@ def policy_facts(
         ),
     }
     known |= _residence(application, pack, prices)
+    asked = (verified.kyc, verified.fraud, verified.income, bureau)
+    if found := [finding for finding in asked if finding is not None]:
+        known["degraded_texts"] = sum(MODEL_DEGRADED in finding.warnings for finding in found)
     if verified.kyc is not None:
         known |= _identity(verified.kyc)
     if verified.fraud is not None:

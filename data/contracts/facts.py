@@ -49,6 +49,10 @@ class PolicyFacts(Contract):
     apr_cap: Rate | None = None
     """The ceiling of the APR in `state`; None where the lender has no price."""
 
+    degraded_texts: Count | None = None
+    """How many findings on identity, fraud, income and bureau have lost the text of their chat
+    model. The findings are those of the rules in either case. 0 on a desk of rules."""
+
     identity_status: IdentityStatus | None = None
     identity_document_expired: bool | None = None
     watchlist_status: WatchlistStatus | None = None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import operator
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from data.contracts.base import Contract, Day, Moment, Sha256, Slug
+from data.contracts.quantities import Count
+from data.contracts.wording import ModelUse
 from data.settings import FanOutPolicy
 
 
@@ -114,6 +117,20 @@ class Message(Contract):
     stage: str
     author: str
     text: str
+    model_use: Annotated[ModelUse | None, Field(exclude_if=operator.not_)] = None
+    """What the text has used of a chat model; None for a text that no model was asked for."""
+
+
+class RunModelUse(Contract):
+    """What the agents of a run have used of chat models, as far as its stages have ended."""
+
+    prompt_tokens: Count
+    completion_tokens: Count
+    cost_usd: Decimal
+    agents: dict[str, ModelUse]
+    """By agent; an agent that was asked several times is added up."""
+    stages: dict[str, ModelUse]
+    """By stage."""
 
 
 class WaitingFor(Contract):
@@ -155,6 +172,8 @@ class RunSummary(Contract):
     versions: dict[str, Any] = Field(default_factory=dict)
     workflow_version: str = ""
     lineage: Lineage | None = None
+    model_use: Annotated[RunModelUse | None, Field(exclude_if=operator.not_)] = None
+    """Only in the answer about one run, and only when a chat model was asked."""
     trace_id: str = ""
     legal_hold: bool = False
     """Whether nothing of it may be purged."""

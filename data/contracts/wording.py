@@ -69,6 +69,16 @@ class ModelUse(Contract):
     def tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
 
+    def __add__(self, other: ModelUse) -> ModelUse:
+        """Both together. Of two models, prompts or reasons, the later one is named."""
+        sums = {
+            name: getattr(self, name) + getattr(other, name)
+            for name in ("prompt_tokens", "completion_tokens", "cost_usd", "latency_ms", "calls")
+        } | {
+            name: getattr(self, name) + getattr(other, name) for name in ("cache_hits", "refusals")
+        }
+        return other.model_copy(update=sums | {"degraded": other.degraded or self.degraded})
+
 
 class Wording(Contract):
     """The text of an agent that has a chat model. It is empty where the rules' own text is used."""
@@ -81,8 +91,7 @@ class KeptReply(Contract):
     """One reply of a chat model as the desk keeps it, under the digest of the request."""
 
     reply: dict[str, Any]
-    prompt_tokens: Count
-    completion_tokens: Count
+    use: ModelUse
 
 
 class Prompts(Contract):

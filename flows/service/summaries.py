@@ -20,7 +20,7 @@ from data.settings import Settings
 from flows.runtime.graph.drawing.drawing import NodeStatus
 from flows.runtime.graph.workflow import Kind
 from flows.runtime.host.links import run_links, trace_links
-from flows.runtime.ledger import decisions, journal, reviews, runs
+from flows.runtime.ledger import decisions, journal, messages, reviews, runs
 from flows.runtime.ledger.runs import Run, RunRef
 from flows.service.requests import InboxItem, InboxPage
 from flows.workflow import WORKFLOW
@@ -39,7 +39,8 @@ def summaries(connection: sa.Connection, settings: Settings, page: list[Run]) ->
 
 def summary(connection: sa.Connection, settings: Settings, run_id: str) -> RunSummary:
     """One run. Raises RecordNotFoundError."""
-    return summaries(connection, settings, [runs.find(connection, run_id)])[0]
+    (found,) = summaries(connection, settings, [runs.find(connection, run_id)])
+    return found.model_copy(update={"model_use": messages.model_use(connection, run_id)})
 
 
 def inbox(

@@ -71,7 +71,8 @@ async def issue_decision(
     today = application.day_of(datetime.now(UTC))
     letterhead = agents().letterhead
     decides = await run.record.decide(content, lambda: _letters(content, letterhead, today))
-    await run.executor.publish("decision-memo" if decides else "what-if-memo", content.memo)
+    memo = _with_summary(content.memo, run.texts.get(agents().writer.label, ""))
+    await run.executor.publish("decision-memo" if decides else "what-if-memo", memo)
     return content
 
 
@@ -86,6 +87,11 @@ def _letters(content: DecisionContent, letterhead: NoticeTerms, today: date) -> 
         )
         for notice in compose_notices(content, letterhead, today)
     )
+
+
+def _with_summary(memo: str, summary: str) -> str:
+    """The memo as people read it. A chat model's summary is no part of the decision's content."""
+    return f"## Summary (by a chat model)\n\n{summary}\n\n{memo}" if summary else memo
 
 
 def _wanted(intake: Intake) -> tuple[Condition, ...]:

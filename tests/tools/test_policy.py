@@ -245,6 +245,7 @@ OPTIONAL = sorted(
     name for name, field in PolicyFacts.model_fields.items() if not field.is_required()
 )
 NOT_RULED_UPON = {
+    "degraded_texts",
     "fraud_score",
     "verified_monthly_income",
     "garnishment",

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from opentelemetry import trace
 
 from agents.base import Agent
+from agents.conversation import holding
 from data.contracts.base import Contract, sha256_of
 from data.contracts.errors import (
     AgentError,
@@ -24,8 +25,10 @@ from data.contracts.errors import (
     as_desk_error,
 )
 from data.contracts.events import EventType
+from data.contracts.wording import ModelUse, Wording
 from data.metrics import AGENT_DURATION
 from flows.runtime.execution.context import AgentPolicy, RunContext, current_run
+from flows.runtime.execution.conversation import RunConversation
 from flows.runtime.execution.recorder import Entry
 from flows.runtime.host import telemetry
 from flows.runtime.ledger.journal import Draft
@@ -77,19 +80,48 @@ class Ask(Generic[Finding]):
         began = time.perf_counter()
         if kept is not None:
             finding, calls, attempts = cast(Finding, agent.finding_type.model_validate(kept)), [], 0
+            wording = await _kept_wording(run, key)
         else:
-            with recorded_calls() as calls:
+            held = self._conversation(run, place)
+            with recorded_calls() as calls, holding(held):
                 finding, attempts = await self._with_retries(run, place)
+            await held.flush()
+            if (wording := held.wording) is not None:
+                # Before the finding: an execution that finds the finding also finds its text.
+                await run.record.keep_answer(lambda: f"{key()}/wording", wording)
             await run.record.keep_answer(key, finding)
         seconds = time.perf_counter() - began
         _duration.record(seconds, {"agent": agent.label})
         if branch:
             run.progress.finish(branch)
-        run.remember(agent.label, lambda: agent.describe(finding))
+        self._remember(run, finding, wording)
+        used = wording.use if wording else None
         await run.record.write(
-            Entry(lambda: self._news(run, place, finding, calls, attempts, seconds))
+            Entry(lambda: self._news(run, place, finding, calls, attempts, seconds, used))
         )
         return finding
+
+    def _remember(self, run: RunContext[Any], finding: Finding, wording: Wording | None) -> None:
+        label = self.agent.label
+        if wording is None:
+            run.remember(label, lambda: self.agent.describe(finding))
+        elif not wording.text:
+            run.remember(label, lambda: self.agent.describe(finding), wording.use)
+        else:
+            run.texts[label] = wording.text
+            run.remember(label, wording.text, wording.use)
+
+    def _conversation(self, run: RunContext[Any], place: str) -> RunConversation:
+        label = self.agent.label
+
+        async def tell(text: str, attempt: int, number: int) -> None:
+            # An attempt, or an execution that takes the run up again, writes another text.
+            attempt_of = f"{run.record.epoch}.{attempt}"
+            meta = {"agent": label, "text": text, "attempt": attempt_of, "part": number}
+            key = f"{place}/delta/{run.record.epoch}/{number}"
+            await run.emit(EventType.AGENT_DELTA, f"{_spoken(label)} writes", meta, key=key)
+
+        return RunConversation(run.record, run.spending, run.phase, place, tell)
 
     async def _with_retries(self, run: RunContext[Any], place: str) -> tuple[Finding, int]:
         """Ask until there is an answer, a final error, or no attempt is left."""
@@ -119,6 +151,7 @@ class Ask(Generic[Finding]):
         calls: list[ToolCall],
         attempts: int,
         seconds: float,
+        used: ModelUse | None,
     ) -> list[Draft]:
         """The events of an answer: each tool that was used, and that the agent has answered."""
         agent = self.agent
@@ -148,7 +181,8 @@ class Ask(Generic[Finding]):
                     "cache_hit": attempts == 0,
                     "latency_ms": round(seconds * 1000, 3),
                     "tokens": {"prompt": 0, "completion": 0},
-                },
+                }
+                | (_of_model(used) if used else {}),
                 key=f"{place}/completed",
             )
         )
@@ -174,6 +208,28 @@ async def _in_time(
         ) from None
     except Exception as error:
         raise as_desk_error(error, AgentError) from None
+
+
+async def _kept_wording(run: RunContext[Any], key: Callable[[], str]) -> Wording | None:
+    """The text that came with a kept answer. Its use counts in the run's budget."""
+    kept = await run.record.kept_answer(lambda: f"{key()}/wording")
+    if kept is None:
+        return None
+    wording = Wording.model_validate(kept)
+    run.spending.book(run.phase, wording.use)
+    return wording
+
+
+def _of_model(used: ModelUse) -> dict[str, Any]:
+    """What an event says of the model that was asked."""
+    return {
+        "tokens": {"prompt": used.prompt_tokens, "completion": used.completion_tokens},
+        "cost_usd": str(used.cost_usd),
+        "prompt": used.prompt,
+        "model_calls": used.calls,
+        "model_cache_hits": used.cache_hits,
+        "refusals": used.refusals,
+    } | ({"degraded": used.degraded.value} if used.degraded else {})
 
 
 def _spoken(label: str) -> str:

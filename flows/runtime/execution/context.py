@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from opentelemetry import trace
@@ -20,11 +20,13 @@ from data.contracts.errors import InvalidTransitionError, ReviewTimeoutError, Wo
 from data.contracts.events import EventType
 from data.contracts.review import Channel, ReviewRequest
 from data.contracts.runs import Message
+from data.contracts.wording import ModelUse
 from data.settings import FanOutPolicy
 from flows.runtime.checkpoints.checkpoint import Checkpoint
 from flows.runtime.execution.executor import Executor
 from flows.runtime.execution.gate_form import Answered, F
 from flows.runtime.execution.gatekeeper import Gatekeeper, resolved_key
+from flows.runtime.execution.model_budget import ModelBudget, Spending
 from flows.runtime.execution.recorder import Entry, Record
 from flows.runtime.execution.snapshot import PlainForms, Remark, Snapshot
 from flows.runtime.graph.progress import Progress
@@ -49,6 +51,7 @@ class AgentPolicy:
     timeout_seconds: float = 30.0
     retries: int = 2
     backoff_seconds: float = 0.2
+    model_budget: ModelBudget = field(default_factory=ModelBudget)
 
 
 class RunContext(Generic[S]):
@@ -75,6 +78,9 @@ class RunContext(Generic[S]):
         self.versions = dict(versions or {})
         self.state: S = initial
         self.thread: list[Remark] = []
+        self.spending = Spending(agent_policy.model_budget)
+        self.texts: dict[str, str] = {}
+        """What chat models have written in this execution, by agent."""
         self.walk = Walk(workflow)
         self.progress = Progress(workflow)
         self.outputs: dict[str, Any] = {}
@@ -121,10 +127,12 @@ class RunContext(Generic[S]):
         """The run's thread: what agents and people have said so far."""
         return [remark.message for remark in self.thread]
 
-    def remember(self, author: str, text: str | Callable[[], str]) -> None:
+    def remember(
+        self, author: str, text: str | Callable[[], str], model_use: ModelUse | None = None
+    ) -> None:
         """Add to the run's thread; it is saved when the stage ends."""
         words = text if callable(text) else lambda: text
-        remark = Remark(len(self.thread) + 1, self.phase, author, words)
+        remark = Remark(len(self.thread) + 1, self.phase, author, words, model_use)
         self.thread.append(remark)
         self._unsaved.append(remark)
 
@@ -176,6 +184,9 @@ class RunContext(Generic[S]):
         """Go on from a checkpoint: of this run, or (`shared`) of the run it was forked from."""
         self.state = type(self.state).model_validate(checkpoint.state)
         self.thread = [Remark.of(message) for message in checkpoint.memory]
+        for message in () if shared else checkpoint.memory:
+            if message.model_use is not None:
+                self.spending.book(message.stage, message.model_use)
         self.outputs = dict(checkpoint.outputs)
         self.versions = dict(checkpoint.versions) | self.versions
         self.walk = Walk.from_dict(self.workflow, checkpoint.walk)

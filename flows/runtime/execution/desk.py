@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from data.settings import Settings, settings
 from flows.runtime.execution.context import AgentPolicy
+from flows.runtime.execution.model_budget import ModelBudget
 from flows.runtime.host.parent_pipe import INSTANCE
 from flows.runtime.host.process_ids import this_host
 from flows.runtime.ledger.database import Ledger, shared_ledger
@@ -38,6 +39,12 @@ class Desk:
             timeout_seconds=chosen.agent_timeout_seconds,
             retries=chosen.agent_retries,
             backoff_seconds=chosen.agent_backoff_seconds,
+            model_budget=ModelBudget(
+                run_tokens=chosen.chat_run_tokens,
+                stage_tokens=chosen.chat_stage_tokens,
+                run_usd=chosen.chat_run_usd,
+                stage_usd=chosen.chat_stage_usd,
+            ),
         )
 
 

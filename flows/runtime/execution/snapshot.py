@@ -9,6 +9,7 @@ from typing import Any
 
 from data.contracts.base import Contract
 from data.contracts.runs import Message
+from data.contracts.wording import ModelUse
 from flows.runtime.checkpoints.checkpoint import Checkpoint
 from flows.runtime.graph.workflow import Workflow
 
@@ -47,14 +48,23 @@ class Remark:
     stage: str
     author: str
     text: Callable[[], str]
+    model_use: ModelUse | None = None
 
     @cached_property
     def message(self) -> Message:
-        return Message(n=self.n, stage=self.stage, author=self.author, text=self.text())
+        return Message(
+            n=self.n,
+            stage=self.stage,
+            author=self.author,
+            text=self.text(),
+            model_use=self.model_use,
+        )
 
     @classmethod
     def of(cls, message: Message) -> Remark:
-        return cls(message.n, message.stage, message.author, lambda: message.text)
+        return cls(
+            message.n, message.stage, message.author, lambda: message.text, message.model_use
+        )
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 
 import sqlalchemy as sa
 
-from data.contracts.runs import Message
+from data.contracts.runs import Message, RunModelUse
+from data.contracts.wording import ModelUse
 from flows.runtime.ledger.tables import messages
 
 
@@ -15,16 +17,41 @@ def keep(connection: sa.Connection, run_id: str, said: Iterable[Message]) -> Non
     for message in said:
         this = (messages.c.run_id == run_id) & (messages.c.n == message.n)
         connection.execute(messages.delete().where(this))
-        connection.execute(messages.insert().values(run_id=run_id, **message.model_dump()))
+        connection.execute(
+            messages.insert().values(run_id=run_id, **message.model_dump(mode="json"))
+        )
 
 
 def of_run(connection: sa.Connection, run_id: str) -> list[Message]:
     """All messages of a run."""
     query = sa.select(messages).where(messages.c.run_id == run_id).order_by(messages.c.n)
     return [
-        Message(n=row.n, stage=row.stage, author=row.author, text=row.text)
+        Message(n=row.n, stage=row.stage, author=row.author, text=row.text, model_use=row.model_use)
         for row in connection.execute(query)
     ]
+
+
+def model_use(connection: sa.Connection, run_id: str) -> RunModelUse | None:
+    """What a run has used of chat models; None when none was asked."""
+    by_agent: dict[str, ModelUse] = {}
+    by_stage: dict[str, ModelUse] = {}
+    asked = (messages.c.run_id == run_id) & messages.c.model_use.is_not(None)
+    columns = (messages.c.stage, messages.c.author, messages.c.model_use)
+    for stage, author, stored in connection.execute(
+        sa.select(*columns).where(asked).order_by(messages.c.n)
+    ):
+        use = ModelUse.model_validate(stored)
+        by_agent[author] = by_agent[author] + use if author in by_agent else use
+        by_stage[stage] = by_stage[stage] + use if stage in by_stage else use
+    if not by_agent:
+        return None
+    return RunModelUse(
+        prompt_tokens=sum(use.prompt_tokens for use in by_agent.values()),
+        completion_tokens=sum(use.completion_tokens for use in by_agent.values()),
+        cost_usd=sum((use.cost_usd for use in by_agent.values()), Decimal(0)),
+        agents=by_agent,
+        stages=by_stage,
+    )
 
 
 def fits(message: Message, author: str | None, stage: str | None, text: str | None) -> bool:

@@ -122,6 +122,7 @@ messages = sa.Table(
     sa.Column("stage", _Name, nullable=False),
     sa.Column("author", sa.String(128), nullable=False),
     sa.Column("text", sa.Text, nullable=False),
+    sa.Column("model_use", sa.JSON(none_as_null=True), nullable=True),
 )
 
 restricted = sa.Table(
