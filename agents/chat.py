@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from data.contracts.errors import AgentError, ContractViolationError, ExtraMissingError
+from data.contracts.errors import AgentError
 from data.contracts.wording import ModelPrices, ModelText
 
 if TYPE_CHECKING:
@@ -49,12 +49,9 @@ class Turn:
 
 
 class ChatModel:
-    """Answers by one model. Raises ExtraMissingError without the extra `chat`."""
+    """Answers by one model."""
 
     def __init__(self, access: ChatAccess, prices: ModelPrices) -> None:
-        if not access.model:
-            raise ContractViolationError("name the chat model with CREDIT_DESK_CHAT_MODEL")
-        _require_extra()
         self.access = access
         self.prices = prices
         self._client = _client(access)
@@ -148,13 +145,6 @@ def _kind_of(error: BaseException) -> str:
     while inner is not None:
         error, inner = inner, inner.__cause__
     return type(error).__name__
-
-
-def _require_extra() -> None:
-    try:
-        import agent_framework_openai  # noqa: F401
-    except ImportError:
-        raise ExtraMissingError("chat", "Agents on a chat model") from None
 
 
 @cache

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from agents.base import Agent, Finding, Question
-from data.contracts.errors import ContractViolationError
+from data.contracts.errors import ContractViolationError, ExtraMissingError
 from data.contracts.wording import ModelPrices, Prompts
 from data.settings import AgentBackend, Settings
 from tools.versioned_data import load_versioned
@@ -25,21 +26,16 @@ NO_VOICE = Voice()
 
 
 class ChatVoice(Voice):
-    """Gives the chosen agents one chat model.
-
-    Raises ExtraMissingError without the extra `chat`, and ContractViolationError for an agent that
-    has no prompt, and for a budget in dollars of a model without a price.
-    """
+    """Gives the chosen agents one chat model. Raises as `require_chat` does."""
 
     def __init__(self, settings: Settings) -> None:
         from agents.chat import ChatAccess, ChatModel
         from agents.worded import WordingLimits
 
-        prices = load_prices(settings.data_dir)
+        require_chat(settings)
         self.prompts = load_prompts(settings.data_dir)
         self._chosen = _chosen(settings, self.prompts)
         self._limits = WordingLimits(settings.chat_seconds, settings.chat_repairs)
-        _require_price(settings, prices)
         self._model = ChatModel(
             ChatAccess(
                 model=settings.chat_model,
@@ -52,7 +48,7 @@ class ChatVoice(Voice):
                 max_tokens=settings.chat_max_tokens,
                 trace_content=settings.chat_trace_content,
             ),
-            prices,
+            load_prices(settings.data_dir),
         )
 
     def of(self, agent: Agent[Question, Finding]) -> Agent[Question, Finding]:
@@ -61,6 +57,22 @@ class ChatVoice(Voice):
         if agent.label not in self._chosen:
             return agent
         return WordedAgent(agent, self._model, self.prompts, self._limits)
+
+
+def require_chat(settings: Settings) -> None:
+    """Check the settings of the chat model, without loading its packages.
+
+    Raises ExtraMissingError without the extra `chat`, and ContractViolationError without the name
+    of a model, for an agent that has no prompt, and for a budget in dollars without a price.
+    """
+    if not settings.uses_chat:
+        return
+    if find_spec("agent_framework_openai") is None:
+        raise ExtraMissingError("chat", "Agents on a chat model")
+    if not settings.chat_model:
+        raise ContractViolationError("name the chat model with CREDIT_DESK_CHAT_MODEL")
+    _chosen(settings, load_prompts(settings.data_dir))
+    _require_price(settings, load_prices(settings.data_dir))
 
 
 @cache

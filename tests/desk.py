@@ -193,7 +193,7 @@ async def desk_in(folder: Path, **environment: str) -> AsyncIterator[Desk]:
     """A desk on free ports, with all its data in `folder`; ended as an operator ends it."""
     home, api_port, prefect_port = folder / "home", unused_port(), unused_port()
     data_dir = folder / "data"
-    for name in ("models", "policy", "synthetic", "watchlists"):
+    for name in ("chat", "models", "policy", "synthetic", "watchlists"):
         shutil.copytree(ROOT / "data" / name, data_dir / name)
     api_url, prefect_url = f"http://127.0.0.1:{api_port}", f"http://127.0.0.1:{prefect_port}"
     environment = {"CREDIT_DESK_DATA_DIR": str(data_dir), **environment}

@@ -28,8 +28,10 @@ def server() -> None:
 def worker() -> None:
     """Run a worker, which executes runs as they come."""
     settings = _begin()
+    from agents.voice import require_chat
     from flows.runtime.worker.worker import serve_worker
 
+    require_chat(settings)
     serve_worker(settings)
 
 

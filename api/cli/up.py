@@ -22,6 +22,7 @@ def up(
     as_json: options.AsJson = False,
 ) -> None:
     """Start Prefect server, worker and API, and keep them alive until Ctrl-C or SIGTERM."""
+    from agents.voice import require_chat
     from api.cli.client import chosen_settings
     from api.cli.output import print_json
     from api.cli.running import RoleStates, running, settings_for, until_told
@@ -29,6 +30,7 @@ def up(
 
     with DeskLock(chosen_settings(home=home).folder) as lock:
         settings = settings_for(home, port, prefect_port)
+        require_chat(settings)
 
         async def keep_up() -> None:
             with RoleStates() as states:

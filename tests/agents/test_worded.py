@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +26,7 @@ from tests.chat_server import (
     chat_server,
     worded,
 )
+from tests.desk import clean_environment
 from tools.case_files import load_persona
 
 MISMATCH = load_persona(Settings().data_dir, "ivan-mismatch").case
@@ -239,3 +243,51 @@ def test_a_budget_in_dollars_needs_a_price(server: ChatServer) -> None:
 def test_a_text_has_to_come_before_the_agent_times_out(server: ChatServer) -> None:
     with pytest.raises(ValueError, match="chat_seconds"):
         desk(server, chat_seconds=30)
+
+
+@pytest.mark.parametrize("role", ["up", "worker"])
+def test_asking_for_chat_without_its_extra_says_how_to_install_it(
+    tmp_path: Path, role: str
+) -> None:
+    """The command runs in a process that cannot find the packages."""
+    hidden = (
+        "import importlib.util as u, sys; real = u.find_spec;"
+        "u.find_spec = lambda name, *a: None if name.startswith('agent_framework') else real(name);"
+        "sys.argv = ['credit-desk', *sys.argv[1:]]; from api.cli import main; main()"
+    )
+    environment = clean_environment() | {
+        "CREDIT_DESK_AGENT_BACKEND": "chat",
+        "CREDIT_DESK_HOME": str(tmp_path / "desk"),
+    }
+    ended = subprocess.run(
+        [sys.executable, "-c", hidden, role],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode != 0
+    assert "pip install 'credit-desk-lite[chat]'" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_desk_of_rules_loads_no_package_of_the_extra() -> None:
+    loaded = (
+        "import sys, api.cli, flows.underwriting, flows.runtime.worker.worker;"
+        "from agents.voice import voice_of; from data.settings import settings;"
+        "voice_of(settings());"
+        "print([n for n in sys.modules if n.partition('.')[0] in ('agent_framework', 'openai')])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", loaded],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert ended.stdout.strip() == "[]"
