@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from agents.voice import NO_VOICE, Voice
 from data.contracts.case import CaseFile
 from data.contracts.decision import DecisionContent
 from data.contracts.review import ReviewRequest
@@ -64,6 +65,8 @@ async def underwrite_inline(
     agent_policy: AgentPolicy | None = None,
     saved: Checkpoint | None = None,
     confirmed: Confirmed | None = None,
+    record: ResultRecord | None = None,
+    voice: Voice = NO_VOICE,
 ) -> Underwritten:
     """Take one application through the root flow, by one rulebook.
 
@@ -75,10 +78,12 @@ async def underwrite_inline(
     application's id. A gate without an answer in `answers` ends the run; the checkpoint does not
     hold the answers that were given before it. `confirmed` are the clearances that the caller has
     read from the ledger: without them, every doubt about a listed name comes to the gate.
+    A caller that wants more than the result passes a `record` of its own. A `voice` words the
+    findings; batches and previews have none.
 
     Raises the CreditDeskError that ends the run, with the stage, agent and tool that it came from.
     """
-    record = ResultRecord(confirmed)
+    record = record or ResultRecord(confirmed)
     token = inline.set(
         Inline(
             case,
@@ -91,7 +96,11 @@ async def underwrite_inline(
     try:
         with untraced():
             await carry_out(
-                case.application.application_id, rulebook, run_id=run_id, options=options
+                case.application.application_id,
+                rulebook,
+                run_id=run_id,
+                options=options,
+                voice=voice,
             )
     except WaitingForReviewError as waiting:
         assert record.last_checkpoint is not None, "a gate follows a stage"

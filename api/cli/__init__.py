@@ -16,6 +16,7 @@ from api.cli import (
     documents,
     drawing,
     fair_lending,
+    evaluation,
     history,
     housekeeping,
     keys,
@@ -76,6 +77,7 @@ app.command(rich_help_panel=_THE_DESK)(housekeeping.erase)
 app.command(rich_help_panel=_THE_DESK)(modelling.synthesize)
 app.command(name="what-if", rich_help_panel=_THE_DESK)(what_if.what_if)
 app.command(rich_help_panel=_THE_DESK)(mcp.mcp)
+app.command(rich_help_panel=_THE_DESK)(evaluation.evaluate)
 app.command(rich_help_panel=_THE_DESK)(reports.agreement)
 app.command(rich_help_panel=_THE_DESK)(reports.fraud_precision)
 app.command(rich_help_panel=_THE_DESK)(fair_lending.fair_lending)

@@ -32,20 +32,24 @@ class Desk:
 
     @property
     def agent_policy(self) -> AgentPolicy:
-        chosen = self.settings
-        return AgentPolicy(
-            fan_out=chosen.fan_out_policy,
-            quorum=chosen.fan_out_quorum,
-            timeout_seconds=chosen.agent_timeout_seconds,
-            retries=chosen.agent_retries,
-            backoff_seconds=chosen.agent_backoff_seconds,
-            model_budget=ModelBudget(
-                run_tokens=chosen.chat_run_tokens,
-                stage_tokens=chosen.chat_stage_tokens,
-                run_usd=chosen.chat_run_usd,
-                stage_usd=chosen.chat_stage_usd,
-            ),
-        )
+        return agent_policy_of(self.settings)
+
+
+def agent_policy_of(chosen: Settings) -> AgentPolicy:
+    """How the settings want agents to be waited for, and what their chat models may use."""
+    return AgentPolicy(
+        fan_out=chosen.fan_out_policy,
+        quorum=chosen.fan_out_quorum,
+        timeout_seconds=chosen.agent_timeout_seconds,
+        retries=chosen.agent_retries,
+        backoff_seconds=chosen.agent_backoff_seconds,
+        model_budget=ModelBudget(
+            run_tokens=chosen.chat_run_tokens,
+            stage_tokens=chosen.chat_stage_tokens,
+            run_usd=chosen.chat_run_usd,
+            stage_usd=chosen.chat_stage_usd,
+        ),
+    )
 
 
 @cache
