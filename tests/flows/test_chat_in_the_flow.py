@@ -12,14 +12,18 @@ from typing import Any
 
 import pytest
 
+from agents.voice import voice_of
 from data.contracts.base import canonical_json
 from data.contracts.case import CaseFile, Persona
 from data.contracts.events import EventType
+from data.contracts.policy import Rule
 from data.contracts.wording import Degradation, ModelUse
 from data.settings import Settings, settings
+from flows.inline import Decided, underwrite_inline
 from flows.rulebook import current_rulebook
 from flows.runtime.execution.context import AgentPolicy
 from flows.runtime.execution.model_budget import ModelBudget
+from flows.service.evaluation import evaluate
 from flows.terms import facts_of
 from tests.chat_server import (
     ChatServer,
@@ -164,6 +168,34 @@ async def test_the_policy_sees_how_many_texts_were_replaced(
     book = current_rulebook(settings().data_dir)
     facts = facts_of(book, persona("ada-prime").case, done.run.state.evidence)
     assert facts.degraded_texts == 2
+
+
+async def test_a_rule_of_the_policy_can_refer_a_case_whose_texts_were_replaced(
+    server: ChatServer, chat: Callable[..., None]
+) -> None:
+    server.script = lambda body: Reply(status=500)
+    chat()
+    case, book = persona("ada-prime").case, current_rulebook(settings().data_dir)
+    rule = Rule.model_validate(
+        {
+            "id": "model-degraded",
+            "label": "A chat model failed",
+            "when": {"fact": "degraded_texts", "op": "gt", "value": 0},
+            "outcome": "refer",
+            "reason": "R99_IDENTITY_UNVERIFIABLE",
+            "owner": "risk",
+            "effective_from": "2026-01-01",
+        }
+    )
+    rules = (*book.policy.rules, rule)
+    strict = book.model_copy(update={"policy": book.policy.model_copy(update={"rules": rules})})
+
+    by_rules = await underwrite_inline(case, strict)
+    report = await evaluate([case], strict, "chat", voice_of(settings()))
+
+    assert isinstance(by_rules, Decided), "on rules there is no text to replace"
+    assert report.differing["ada-prime"]
+    assert "gate" in report.differing["ada-prime"]
 
 
 async def test_a_budget_stops_further_requests_and_the_run_goes_on(
