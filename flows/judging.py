@@ -6,11 +6,13 @@ would rule under another rulebook is not known.
 
 from __future__ import annotations
 
+from data.contracts.canary import Measured
 from data.contracts.decision import DecisionContent, Outcome
 from data.contracts.errors import CreditDeskError
 from data.contracts.scorecard import Ensemble
 from data.contracts.underwriting import Underwriting
 from data.contracts.what_if import Judged, Verdict
+from data.rounding import rate
 from flows.inline import Decided, Underwritten
 from tools.ensemble import expected_loss
 
@@ -60,3 +62,21 @@ def judged_attempt(found: Underwritten | CreditDeskError, ensemble: Ensemble) ->
     if isinstance(found, Decided):
         return judged(found.content, ensemble)
     return judged_at_gate(Underwriting.model_validate(found.checkpoint.state), found.gate)
+
+
+def measured(
+    found: Judged, *, seconds: float | None = None, cost_usd: float = 0.0, **flags: bool
+) -> Measured:
+    """A judgement as a canary measures it. Cases about which people are asked have no time: it
+    would be theirs."""
+    is_referred = found.verdict is Verdict.REFER
+    loss = found.expected_loss / found.amount if found.expected_loss and found.amount else None
+    return Measured(
+        verdict=found.verdict,
+        rate=found.rate,
+        loss_rate=rate(loss) if loss is not None else None,
+        seconds=None if is_referred or seconds is None else round(seconds, 4),
+        cost_usd=cost_usd,
+        is_referred=is_referred,
+        **flags,
+    )

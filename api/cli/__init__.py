@@ -13,6 +13,7 @@ from api.cli import (
     audit,
     batches,
     bundles,
+    canaries,
     documents,
     drawing,
     fair_lending,
@@ -82,6 +83,7 @@ app.command(rich_help_panel=_THE_DESK)(reports.agreement)
 app.command(rich_help_panel=_THE_DESK)(reports.fraud_precision)
 app.command(rich_help_panel=_THE_DESK)(fair_lending.fair_lending)
 app.add_typer(bundles.app, name="bundle", rich_help_panel=_THE_DESK)
+app.add_typer(canaries.app, name="canary", rich_help_panel=_THE_DESK)
 app.add_typer(policy.app, name="policy", rich_help_panel=_THE_DESK)
 app.command(rich_help_panel=_THE_DESK)(screening.screen)
 app.add_typer(screening.app, name="watchlist", rich_help_panel=_THE_DESK)

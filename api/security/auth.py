@@ -100,6 +100,14 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("GET", "/bundles/{name}"): _ALL,
     ("POST", "/bundles"): frozenset({Role.SENIOR_UNDERWRITER, Role.OPERATOR}),
     ("DELETE", "/bundles/in-force"): frozenset({Role.SENIOR_UNDERWRITER, Role.OPERATOR}),
+    ("GET", "/canaries"): _ALL,
+    ("GET", "/canaries/{canary_id}"): _ALL,
+    ("POST", "/canaries"): frozenset({Role.SENIOR_UNDERWRITER, Role.OPERATOR}),
+    ("POST", "/canaries/{canary_id}/approve"): frozenset(
+        {Role.SENIOR_UNDERWRITER, Role.COMPLIANCE}
+    ),
+    ("POST", "/canaries/{canary_id}/promote"): frozenset({Role.SENIOR_UNDERWRITER, Role.OPERATOR}),
+    ("POST", "/canaries/{canary_id}/stop"): frozenset({Role.SENIOR_UNDERWRITER, Role.OPERATOR}),
     ("POST", "/housekeeping"): frozenset({Role.OPERATOR}),
     ("GET", "/housekeeping"): frozenset({Role.OPERATOR}),
     ("GET", "/metrics"): frozenset({Role.OPERATOR}),

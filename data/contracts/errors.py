@@ -8,7 +8,8 @@ CreditDeskError
 ├── ContractViolationError (ValueError)     input or output breaks its contract; names the fields
 ├── ConflictError                           the request contradicts what is already recorded
 │   ├── AlreadyDecidedError                 another run has decided the application
-│   └── OfferClosedError                    the offer has lapsed, or was answered
+│   ├── OfferClosedError                    the offer has lapsed, or was answered
+│   └── EvidenceMissingError                a canary may not be promoted yet; says what is missing
 ├── TooLargeError                           more bytes than the desk takes; says how many it takes
 ├── ExtraMissingError (ImportError)         an optional package is needed; says how to install it
 ├── ToolError
@@ -186,6 +187,10 @@ class ConflictError(CreditDeskError):
 
 class AlreadyDecidedError(ConflictError):
     code = "already_decided"
+
+
+class EvidenceMissingError(ConflictError):
+    code = "evidence_missing"
 
 
 class OfferClosedError(ConflictError):

@@ -8,25 +8,37 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from data.contracts.case import CaseFile
-from data.contracts.errors import ConflictError, CreditDeskError, UnavailableError
+from data.contracts.errors import (
+    ConflictError,
+    CreditDeskError,
+    RecordNotFoundError,
+    UnavailableError,
+)
 from data.contracts.portfolio import PortfolioChunk, PortfolioRow, RejectedRow
 from data.contracts.runs import RunOptions
 from data.contracts.underwriting import Rulebook
 from data.settings import settings
 from flows.inline import Underwritten, underwrite_inline
+from flows.portfolio.canary_rows import CanaryRows
 from flows.portfolio.sheet import Attempt, Sheet
 from flows.rulebook import current_rulebook
 from flows.runtime.execution.desk import Desk, this_desk
-from flows.runtime.ledger import batch_ends, batches, chunks, clearances, pinned
+from flows.runtime.ledger import batch_ends, batches, canaries, chunks, clearances, pinned
 from flows.runtime.ledger.batches import Batch
+from flows.runtime.ledger.canaries import CanaryRow
 from flows.runtime.ledger.chunks import FinishedChunk
 from flows.runtime.ledger.database import Ledger
+from flows.workflow import WORKFLOW
 from tools.portfolio.reader import read_chunk
 
 _TOGETHER = 8
@@ -48,11 +60,12 @@ def underwrite_chunk(batch_id: str, path: str, chunk: Mapping[str, Any]) -> str:
         if chunks.is_finished(connection, batch_id, place.number):
             return "found"
         batch = batches.find(connection, batch_id)
-    rulebook = _rulebook(desk.ledger, batch.pinned)
+        canary = _canary(connection, batch)
+    arms = _arms(desk.ledger, batch, canary)
     rows = list(read_chunk(Path(path), place))
     underwritten: dict[str, Attempt] = {}
     for _ in range(_LOOKS):
-        finished = _executed(desk, batch, rulebook, place, rows, underwritten).encoded()
+        finished = _executed(desk, batch, arms, place, rows, underwritten).encoded()
         try:
             with desk.ledger.writing() as connection:
                 is_ours = chunks.finish(connection, batch_id, finished)
@@ -71,10 +84,27 @@ def _rulebook(ledger: Ledger, digest: str) -> Rulebook:
         return pinned.migrate(Rulebook, pinned.pinned_body(connection, digest))
 
 
+def _canary(connection: sa.Connection, batch: Batch) -> CanaryRow | None:
+    """The canary that the rows of a chunk take part in: one against what the batch decides by. A
+    batch that asks for a bundle takes part in none."""
+    if batch.options.get("bundle"):
+        return None
+    return canaries.taking_part(connection, batch.pinned, WORKFLOW.version)
+
+
+def _arms(ledger: Ledger, batch: Batch, canary: CanaryRow | None) -> CanaryRows:
+    """What decides the rows. A challenger that cannot be read takes no part."""
+    arms = CanaryRows(batch.batch_id, _rulebook(ledger, batch.pinned))
+    if canary is not None:
+        with suppress(ConflictError, RecordNotFoundError):
+            arms.challenger, arms.canary = _rulebook(ledger, canary.challenger), canary
+    return arms
+
+
 def _executed(
     desk: Desk,
     batch: Batch,
-    rulebook: Rulebook,
+    arms: CanaryRows,
     place: PortfolioChunk,
     rows: list[PortfolioRow | RejectedRow],
     underwritten: dict[str, Attempt],
@@ -94,20 +124,23 @@ def _executed(
     ]
     underwrite = partial(
         underwrite_inline,
-        rulebook=rulebook,
         options=options,
         agent_policy=desk.agent_policy,
         confirmed=confirmed,
     )
     seconds = desk.settings.batch_chunk_seconds
-    underwritten |= asyncio.run(_underwrite(underwrite, left, seconds))
-    sheet = Sheet(batch, rulebook, place, known)
+    underwritten |= asyncio.run(_underwrite(partial(arms.decide, underwrite), left, seconds))
+    sheet = Sheet(batch, arms.champion, place, known)
+    entered = []
     for row in rows:
         if isinstance(row, RejectedRow):
             sheet.reject(row.line, row.problems)
         elif not sheet.is_settled(row):
-            sheet.enter(row, underwritten[row.case.application.application_id])
-    return sheet.finished()
+            asked = row.case.application.application_id
+            sheet.enter(row, underwritten[asked])
+            entered.append(asked)
+    measured = tuple(arms.cases[asked] for asked in entered if asked in arms.cases)
+    return replace(sheet.finished(), canary_cases=measured)
 
 
 def _earliest(options: RunOptions, cases: Iterable[CaseFile]) -> date:

@@ -32,6 +32,7 @@ from flows.housekeeping import HousekeepingReport, keep_house
 from flows.retention import erase_on_request
 from flows.runtime.checkpoints import retention
 from flows.runtime.execution.desk import this_desk
+from flows.runtime.ledger import canaries as canary_rows
 from flows.runtime.ledger import cancellations, retries, runs
 from flows.runtime.ledger.database import Ledger, shared_ledger
 from flows.runtime.ledger.runs import Run
@@ -40,7 +41,7 @@ from flows.runtime.prefect_api.client import PrefectClient, is_reachable, prefec
 from flows.runtime.prefect_api.launch import launch
 from flows.runtime.prefect_api.wake import deliver_answer
 from flows.runtime.worker.batches import find_drivers
-from flows.runtime.worker.sweep import SWEEP_SECONDS, SweepCursor, sweep
+from flows.runtime.worker.sweep import SWEEP_SECONDS, Duty, SweepCursor, sweep
 from flows.service import (
     after_decision,
     answers,
@@ -53,6 +54,7 @@ from flows.service import (
 )
 from flows.service.batches import BatchQueries, PortfolioFile
 from flows.service.bundles import BundleDesk
+from flows.service.canaries import CanaryDesk
 from flows.service.queries import DeskQueries
 from flows.service.requests import (
     Answer,
@@ -82,6 +84,7 @@ class DeskService(DeskQueries):
         super().__init__(settings, ledger)
         self.batches = BatchQueries(settings, ledger)
         self.bundles = BundleDesk(settings, ledger)
+        self.canaries = CanaryDesk(settings, ledger)
         self._client = client
         self._deployment = deployments.declared(settings.prefect_yaml)[0]
         self._deployment_id: UUID | None = None
@@ -324,7 +327,8 @@ class DeskService(DeskQueries):
                     found = await deployments.find(self._client, self._deployment)
                     self._deployment_id = found
             instance = this_desk().instance
-            await sweep(self._client, self.ledger, self._deployed, instance, cursor)
+            own = [Duty(canary_rows.has_news, self.canaries.look)]
+            await sweep(self._client, self.ledger, self._deployed, instance, cursor, own)
 
     async def _wake(self, review: Review) -> None:
         """Resume the run, which may still be falling asleep; in the end the sweep does."""

@@ -34,6 +34,7 @@ BY_CLASS: list[tuple[CreditDeskError, int, str]] = [
     (errors.RecordCorruptError("cora-corrupt.json: broken"), 422, "record_corrupt"),
     (errors.ConflictError("other content"), 409, "conflict"),
     (errors.AlreadyDecidedError("by a fork"), 409, "already_decided"),
+    (errors.EvidenceMissingError("approvals: 0 of 2"), 409, "evidence_missing"),
     (errors.AlreadyAnsweredError("too late"), 409, "already_answered"),
     (errors.InvalidTransitionError("no edge"), 409, "invalid_transition"),
     (errors.CheckpointSchemaError("newer"), 409, "checkpoint_schema"),

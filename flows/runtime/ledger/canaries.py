@@ -75,7 +75,7 @@ class Chosen:
 
 @dataclass(frozen=True)
 class CaseRow:
-    """A case of a canary. `champion` and `challenger` are what was measured in each arm."""
+    """A case of a canary. `champion` and `challenger` are the measurements in each arm."""
 
     canary_id: str
     application_id: str
@@ -190,7 +190,7 @@ def enter(connection: sa.Connection, cases: Iterable[CaseRow]) -> None:
 
 
 def measure(connection: sa.Connection, case: CaseRow) -> None:
-    """Keep what was measured of a case."""
+    """Keep the measurements of a case."""
     this = (canary_cases.c.canary_id == case.canary_id) & (
         canary_cases.c.application_id == case.application_id
     )
@@ -297,6 +297,6 @@ def note(
 
 
 def acts(connection: sa.Connection, canary_id: str) -> Sequence[Mapping[str, Any]]:
-    """What was done to a canary, in order."""
+    """The acts on a canary, in order."""
     query = sa.select(canary_acts).where(canary_acts.c.canary_id == canary_id)
     return [dict(row._mapping) for row in connection.execute(query.order_by(canary_acts.c.number))]

@@ -24,7 +24,8 @@ from data.contracts.batch import LineStatus
 from data.contracts.errors import ConflictError
 from data.contracts.runs import RunStatus
 from data.metrics import DECISIONS
-from flows.runtime.ledger import figures, letters, runs
+from flows.runtime.ledger import canaries, figures, letters, runs
+from flows.runtime.ledger.canaries import CaseRow
 from flows.runtime.ledger.database import insert_or_ignore, now
 from flows.runtime.ledger.decisions import Decider, deciders
 from flows.runtime.ledger.figures import Observation
@@ -65,6 +66,8 @@ class FinishedChunk:
     decided_at: str
     letters: Mapping[str, Sequence[Letter]] = field(default_factory=dict)
     """The letters of each decision, by its id."""
+    canary_cases: Sequence[CaseRow] = ()
+    """The rows of this chunk that a canary has measured."""
 
     @cached_property
     def bodies(self) -> dict[str, bytes]:
@@ -156,6 +159,7 @@ def finish(connection: sa.Connection, batch_id: str, chunk: FinishedChunk) -> bo
     _claim(connection, batch_id, chunk)
     letters.keep(connection, chunk.letters)
     _refer(connection, batch_id, chunk)
+    canaries.enter(connection, chunk.canary_cases)
     outcomes = chunk.totals.get("outcomes", {}).items()
     figures.observe(
         connection, [Observation(DECISIONS, (name,), count) for name, count in outcomes]

@@ -322,6 +322,15 @@ def read(connection: sa.Connection, run_id: str, *, after: int = 0, limit: int =
     )
 
 
+def with_text(connection: sa.Connection, run_id: str, text: str) -> list[Event]:
+    """The events of a run whose stored form has a text, such as the name of a field."""
+    events = tables.events
+    has_text = events.c.body.contains(text, autoescape=True)
+    query = sa.select(events.c.body).where(events.c.run_id == run_id, has_text)
+    found = connection.execute(query.order_by(events.c.id)).scalars()
+    return [Event.model_validate_json(body) for body in found]
+
+
 def find(connection: sa.Connection, run_id: str, number: int) -> Event:
     """One event of a run. Raises RecordNotFoundError."""
     this = (tables.events.c.run_id == run_id) & (tables.events.c.id == number)

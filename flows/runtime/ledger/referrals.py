@@ -77,7 +77,12 @@ class PendingReferral:
     @property
     def run_id(self) -> str:
         """The id of the run that it will become."""
-        return str(uuid5(_NAMESPACE, f"{self.batch_id}:{self.application_id}"))
+        return run_id_of(self.batch_id, self.application_id)
+
+
+def run_id_of(batch_id: str, application_id: str) -> str:
+    """The id of the run that a referred case of a batch becomes."""
+    return str(uuid5(_NAMESPACE, f"{batch_id}:{application_id}"))
 
 
 def count_open(connection: sa.Connection) -> int:

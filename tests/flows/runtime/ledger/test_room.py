@@ -19,6 +19,7 @@ PURE = {
     "batches.draft",
     "chunks.decision_id_of",
     "referrals.is_pending",
+    "referrals.run_id_of",
     "checkpoint_index.storage_key",
     "database.moment",
     "database.now",

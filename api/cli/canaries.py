@@ -1,0 +1,176 @@
+"""Canaries: a challenger bundle on a share of the traffic, promoted by evidence."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from api.cli import options
+from api.cli.asking import ask
+
+app = typer.Typer(
+    help="Compare a bundle with what is in force, and promote it by evidence.", no_args_is_help=True
+)
+
+CanaryId = Annotated[str, typer.Argument(metavar="CANARY", help="The canary's id.")]
+Reviewer = Annotated[
+    str, typer.Option("--reviewer", metavar="NAME", help="Who you are, where no API key says so.")
+]
+Reason = Annotated[str, typer.Option("--reason", help="For the record.")]
+
+
+@app.command()
+def start(
+    challenger: Annotated[
+        str, typer.Option("--challenger", metavar="BUNDLE", help="The bundle to try.")
+    ],
+    guards: Annotated[
+        list[str],
+        typer.Option(
+            "--guard",
+            metavar="METRIC<=BOUND",
+            help="A bound on challenger minus champion, as loss_rate<=0.002; may be repeated.",
+        ),
+    ],
+    better: Annotated[
+        list[str] | None,
+        typer.Option("--better", metavar="METRIC", help="A metric that must be better."),
+    ] = None,
+    mode: Annotated[str, typer.Option("--mode", help="shadow or live.")] = "shadow",
+    share: Annotated[str, typer.Option("--share", help="The challenger's share, to 0.5.")] = "0.1",
+    min_cases: Annotated[
+        int, typer.Option("--min-cases", help="Measured cases that each arm needs.")
+    ] = 500,
+    reviewer: Reviewer = "",
+    as_json: options.AsJson = False,
+    api: options.Api = None,
+    home: options.Home = None,
+) -> None:
+    """Give a bundle a share of the traffic, and declare what its promotion needs."""
+    from data.contracts.canary import Guard
+    from data.contracts.errors import ContractViolationError
+
+    try:
+        bounds = [Guard.read(text).model_dump(mode="json", exclude_none=True) for text in guards]
+    except ValueError:
+        raise ContractViolationError("--guard takes METRIC<=BOUND or METRIC>=BOUND") from None
+    evidence = {"min_cases": min_cases, "better": better or [], "guards": bounds}
+    body: dict[str, Any] = {
+        "challenger": challenger,
+        "mode": mode,
+        "share": share,
+        "evidence": evidence,
+        "reviewer": reviewer,
+    }
+    _print(ask(api, home, lambda desk: desk.post("/canaries", body)), as_json)
+
+
+@app.command()
+def report(
+    canary_id: Annotated[
+        str, typer.Argument(metavar="[CANARY]", help="The canary's id; by default the newest.")
+    ] = "",
+    as_json: options.AsJson = False,
+    api: options.Api = None,
+    home: options.Home = None,
+) -> None:
+    """Compare both arms with confidence intervals, and say what a promotion still needs."""
+    from data.contracts.errors import RecordNotFoundError
+
+    if canary_id:
+        found = ask(api, home, lambda desk: desk.get(f"/canaries/{canary_id}"))
+    else:
+        items = ask(api, home, lambda desk: desk.get("/canaries"))["items"]
+        if not items:
+            raise RecordNotFoundError("there is no canary")
+        found = items[0]
+    _print(found, as_json)
+
+
+@app.command()
+def approve(
+    canary_id: CanaryId,
+    reviewer: Reviewer = "",
+    reason: Reason = "",
+    as_json: options.AsJson = False,
+    api: options.Api = None,
+    home: options.Home = None,
+) -> None:
+    """Approve the promotion, as one of the people that it needs."""
+    _act("approve", canary_id, reviewer, reason, as_json, api, home)
+
+
+@app.command()
+def promote(
+    canary_id: CanaryId,
+    reviewer: Reviewer = "",
+    reason: Reason = "",
+    as_json: options.AsJson = False,
+    api: options.Api = None,
+    home: options.Home = None,
+) -> None:
+    """Put the challenger into force, if its evidence is complete."""
+    _act("promote", canary_id, reviewer, reason, as_json, api, home)
+
+
+@app.command()
+def stop(
+    canary_id: CanaryId,
+    reviewer: Reviewer = "",
+    reason: Reason = "",
+    as_json: options.AsJson = False,
+    api: options.Api = None,
+    home: options.Home = None,
+) -> None:
+    """End a canary without a promotion."""
+    _act("stop", canary_id, reviewer, reason, as_json, api, home)
+
+
+def _act(
+    act: str,
+    canary_id: str,
+    reviewer: str,
+    reason: str,
+    as_json: bool,
+    api: str | None,
+    home: Any,
+) -> None:
+    body = {"reviewer": reviewer, "reason": reason}
+    _print(ask(api, home, lambda desk: desk.post(f"/canaries/{canary_id}/{act}", body)), as_json)
+
+
+def _print(found: dict[str, Any], as_json: bool) -> None:
+    from api.cli.output import print_json, print_table
+
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("Metric", "Champion", "Challenger", "Difference", "95 %"),
+        [
+            (
+                one["metric"],
+                _figure(one["champion"]),
+                _figure(one["challenger"]),
+                _figure(one["difference"]),
+                _range(one["difference"]),
+            )
+            for one in found["comparisons"]
+        ],
+        empty="",
+    )
+    for guard in found["guards"]:
+        typer.echo(f"guard {guard['guard']}: {guard['state']}")
+    for missing in found["missing"]:
+        typer.echo(f"missing: {missing}")
+    counts = ", ".join(f"{arm} {count:,}" for arm, count in found["cases"].items())
+    typer.echo(f"{found['canary_id']}: {found['status']}, {found['mode']}, cases: {counts}")
+
+
+def _figure(found: dict[str, Any]) -> str:
+    return "" if found["value"] is None else f"{found['value']:.4f} (n {found['n']:,})"
+
+
+def _range(found: dict[str, Any]) -> str:
+    return "" if found["low"] is None else f"{found['low']:+.4f} to {found['high']:+.4f}"
