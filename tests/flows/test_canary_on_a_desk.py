@@ -1,0 +1,63 @@
+"""Bundles and a shadow canary on the real desk, from the command line to the decision."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from data.contracts.decision import Outcome
+from tests.command_line import credit_desk
+from tests.desk import Desk
+
+IDS = tuple(f"shadowed-{letter}" for letter in "abcdef")
+
+
+async def told(desk: Desk, *arguments: str) -> Any:
+    """The JSON that a command prints."""
+    code, printed, errors = await credit_desk(desk, *arguments, "--json")
+    assert code == 0, errors
+    return json.loads(printed)
+
+
+async def measured(desk: Desk, canary_id: str) -> dict[str, Any]:
+    """The report once every case of the share is measured."""
+    for _ in range(60):
+        report: dict[str, Any] = await told(desk, "canary", "report", canary_id)
+        if not report["waiting"] and report["cases"]["challenger"]:
+            return report
+        await asyncio.sleep(1)
+    raise AssertionError(f"no case was measured: {report['cases']}")
+
+
+async def test_a_bundle_decides_under_its_name_and_a_shadow_of_it_decides_nothing(
+    desk: Desk,
+) -> None:
+    made = await told(desk, "bundle", "create", "desk-autumn", "--reviewer", "Olga")
+    assert made["created_by"] == "Olga"
+    assert "desk-autumn" in [one["name"] for one in (await told(desk, "bundle", "list"))["items"]]
+    named = await desk.start("ada-prime", **{"as": "by-a-bundle", "bundle": "desk-autumn"})
+    assert (await named.decision()).versions.bundle == "desk-autumn"
+    assert (await named.summary()).versions["bundle"] == "desk-autumn"
+
+    started = await told(
+        desk,
+        *("canary", "start", "--challenger", "desk-autumn", "--share", "0.5"),
+        *("--guard", "error_rate<=0.05", "--min-cases", "2", "--reviewer", "Olga"),
+    )
+    canary_id = started["canary_id"]
+    runs = [await desk.start("ada-prime", **{"as": name}) for name in IDS]
+    decisions = [await run.decision() for run in runs]
+    report = await measured(desk, canary_id)
+
+    assert {decision.outcome for decision in decisions} == {Outcome.APPROVE}
+    assert {decision.versions.bundle for decision in decisions} == {None}
+    arms = [(await run.summary()).versions.get("arm") for run in runs]
+    assert report["cases"]["challenger"] == arms.count("shadow") > 0
+    rates = next(one for one in report["comparisons"] if one["metric"] == "approval_rate")
+    assert (rates["champion"]["value"], rates["challenger"]["value"]) == (1.0, 1.0)
+    code, _, errors = await credit_desk(desk, "canary", "promote", canary_id, "--reviewer", "Pia")
+    assert code == 1
+    assert "approvals: 0 of 2 people" in errors
+    stopped = await told(desk, "canary", "stop", canary_id, "--reviewer", "Pia")
+    assert (stopped["status"], stopped["acts"][-1]["by"]) == ("stopped", "Pia")
