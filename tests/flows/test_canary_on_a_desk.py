@@ -9,6 +9,7 @@ from typing import Any
 from data.contracts.decision import Outcome
 from tests.command_line import credit_desk
 from tests.desk import Desk
+from tests.otlp import Receiver, SeenSpan
 
 IDS = tuple(f"shadowed-{letter}" for letter in "abcdef")
 
@@ -31,7 +32,7 @@ async def measured(desk: Desk, canary_id: str) -> dict[str, Any]:
 
 
 async def test_a_bundle_decides_under_its_name_and_a_shadow_of_it_decides_nothing(
-    desk: Desk,
+    desk: Desk, otlp: Receiver
 ) -> None:
     made = await told(desk, "bundle", "create", "desk-autumn", "--reviewer", "Olga")
     assert made["created_by"] == "Olga"
@@ -61,3 +62,26 @@ async def test_a_bundle_decides_under_its_name_and_a_shadow_of_it_decides_nothin
     assert "approvals: 0 of 2 people" in errors
     stopped = await told(desk, "canary", "stop", canary_id, "--reviewer", "Pia")
     assert (stopped["status"], stopped["acts"][-1]["by"]) == ("stopped", "Pia")
+    (span,) = await evaluations(otlp, canary_id, "POST /canaries/{canary_id}/stop")
+    names = [event["gen_ai.evaluation.name"] for _, event in span.events]
+    assert {name for name, _ in span.events} == {"gen_ai.evaluation.result"}
+    assert "approval_rate" in names
+    guarded = next(e for _, e in span.events if e["gen_ai.evaluation.name"] == "error_rate")
+    assert guarded["gen_ai.evaluation.score.label"] in {"met", "unclear"}
+
+
+async def evaluations(otlp: Receiver, canary_id: str, request: str) -> list[SeenSpan]:
+    """The evaluations of a canary that belong to a request of this name."""
+    for _ in range(30):
+        requests = {span.span_id for span in otlp.spans if span.name == request}
+        found = [
+            span
+            for span in otlp.spans
+            if span.name == "evaluate"
+            and span.attributes["desk.canary"] == canary_id
+            and span.parent_id in requests
+        ]
+        if found:
+            return found
+        await asyncio.sleep(0.5)
+    raise AssertionError("no evaluation was sent")
