@@ -135,8 +135,15 @@ SSE_CLIENTS = Metric(
     "credit_desk.sse.clients", Kind.GAUGE, "Open event streams of this API process"
 )
 
+PSI = Metric(
+    "credit_desk.psi",
+    Kind.GAUGE,
+    "How far the score (pd) and each attribute have moved, by the last run of the job drift",
+    ("attribute",),
+)
+
 METRICS = (
     *(RUNS, QUEUE_AGE, RUNS_ENDED, DECISIONS, HITL_OPEN, HITL_OPEN_AGE, HITL_WAIT),
     *(STAGE_DURATION, AGENT_DURATION, TOKEN_USAGE, AGENT_COST),
-    *(LEASES_LOST, OUTBOX_SIZE, OUTBOX_AGE, SSE_CLIENTS),
+    *(LEASES_LOST, OUTBOX_SIZE, OUTBOX_AGE, SSE_CLIENTS, PSI),
 )

@@ -16,6 +16,7 @@ from api.cli import (
     canaries,
     documents,
     drawing,
+    drift,
     fair_lending,
     evaluation,
     history,
@@ -84,6 +85,8 @@ app.command(rich_help_panel=_THE_DESK)(reports.fraud_precision)
 app.command(rich_help_panel=_THE_DESK)(fair_lending.fair_lending)
 app.add_typer(bundles.app, name="bundle", rich_help_panel=_THE_DESK)
 app.add_typer(canaries.app, name="canary", rich_help_panel=_THE_DESK)
+app.command(rich_help_panel=_THE_DESK)(drift.drift)
+app.add_typer(drift.app, name="outcomes", rich_help_panel=_THE_DESK)
 app.add_typer(policy.app, name="policy", rich_help_panel=_THE_DESK)
 app.command(rich_help_panel=_THE_DESK)(screening.screen)
 app.add_typer(screening.app, name="watchlist", rich_help_panel=_THE_DESK)

@@ -68,7 +68,7 @@ def _start_in_order(containers: Containers) -> None:
     containers.wait_until_healthy("prefect")
     containers.start("api")
     containers.start("api-2", PREFECT_API_URL=OTHER_SERVER)
-    assert containers.done("deploy") == "underwrite, batch, housekeeping"
+    assert containers.done("deploy") == "underwrite, batch, housekeeping, drift"
     containers.start("worker")
     containers.start("worker-2", PREFECT_API_URL=OTHER_SERVER)
 

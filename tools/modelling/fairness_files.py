@@ -7,7 +7,6 @@ file, line and column and repeat no value.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pydantic_core import from_json
 
 from data.contracts.errors import ContractViolationError, named
 from data.contracts.fairness import Standing
+from tools.modelling.csv_rows import csv_rows, refuse_twice
 
 ID = "application_id"
 MOST_GROUPS = 20
@@ -73,12 +73,12 @@ def read_decisions(path: Path) -> list[Case]:
     Raises ContractViolationError when the file cannot be read, has no decision, names an
     application twice, or has an outcome or a number that is unknown.
     """
-    records = _json_lines(path) if _first_byte(path) == b"{" else _csv_rows(path, (ID, "outcome"))
+    records = _json_lines(path) if _first_byte(path) == b"{" else csv_rows(path, (ID, "outcome"))
     cases: list[Case] = []
     lines: dict[str, int] = {}
     for line, record in records:
         case = _case(record, f"{path.name}, line {line}")
-        _refuse_twice(path, lines, case.application_id, line)
+        refuse_twice(path, lines, case.application_id, line)
         cases.append(case)
     if not cases:
         raise ContractViolationError(f"{path.name} has no decisions: give one a line")
@@ -96,11 +96,11 @@ def read_groups(path: Path) -> Groups:
     attributes: tuple[str, ...] | None = None
     found: dict[str, tuple[str, ...]] = {}
     lines: dict[str, int] = {}
-    for line, row in _csv_rows(path, (ID,)):
+    for line, row in csv_rows(path, (ID,)):
         if attributes is None:
             attributes = tuple(column for column in row if column != ID)
         application_id = _id_of(row, f"{path.name}, line {line}")
-        _refuse_twice(path, lines, application_id, line)
+        refuse_twice(path, lines, application_id, line)
         found[application_id] = tuple(_label(row[column]) for column in attributes)
     if attributes is None:
         raise ContractViolationError(f"{path.name} has no rows: give one for each application")
@@ -163,45 +163,6 @@ def _flat(record: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
-def _csv_rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    line = 1
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            columns = _columns(path, next(reader, []), required)
-            for cells in reader:
-                line = reader.line_num
-                if not cells:
-                    continue
-                if len(cells) != len(columns):
-                    raise ContractViolationError(
-                        f"{path.name}, line {line}: {len(cells)} cells, and the first line has"
-                        f" {len(columns)}: give each line as many"
-                    )
-                yield line, dict(zip(columns, map(str.strip, cells), strict=True))
-    except UnicodeDecodeError:
-        raise ContractViolationError(f"{path.name} is not UTF-8: save it as UTF-8") from None
-    except csv.Error:
-        raise ContractViolationError(
-            f"{path.name}, after line {line}: not CSV: check its quotes"
-        ) from None
-    except OSError as error:
-        raise ContractViolationError(f"{path} cannot be read: {error.strerror}") from None
-
-
-def _columns(path: Path, first: list[str], required: tuple[str, ...]) -> list[str]:
-    columns = [name.strip() for name in first]
-    lacking = [name for name in required if name not in columns]
-    if lacking:
-        raise ContractViolationError(
-            f"{path.name} has no column {lacking[0]}: the first line has to name"
-            f" {' and '.join(required)}, separated by commas"
-        )
-    if len(set(columns)) < len(columns) or not all(columns):
-        raise ContractViolationError(f"{path.name}: the first line has to name each column once")
-    return columns
-
-
 # -- one record ----------------------------------------------------------------------------------
 
 
@@ -260,15 +221,6 @@ def _number(record: Mapping[str, Any], column: str, where: str) -> float | None:
             f"{where}, column {column}: not {form}: write it so, or leave it empty"
         )
     return number
-
-
-def _refuse_twice(path: Path, lines: dict[str, int], application_id: str, line: int) -> None:
-    first = lines.setdefault(application_id, line)
-    if first != line:
-        raise ContractViolationError(
-            f"{path.name}, line {line}, column {ID}: the application is in line {first} already:"
-            " keep one line for each"
-        )
 
 
 def _refuse_many(path: Path, column: str, values: set[str]) -> None:

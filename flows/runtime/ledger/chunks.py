@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
@@ -237,6 +237,14 @@ def restricted(connection: sa.Connection, batch_id: str, number: int) -> list[by
     """The restricted documents of a finished chunk; none of one that was written before they
     were kept."""
     return _read(connection, batch_chunks.c.restricted, batch_id, number)
+
+
+def written_between(connection: sa.Connection, since: str, until: str) -> Iterator[tuple[str, int]]:
+    """Batch and number of every chunk that was written in a period."""
+    query = sa.select(batch_chunks.c.batch_id, batch_chunks.c.number)
+    in_period = (batch_chunks.c.written_at >= since) & (batch_chunks.c.written_at < until)
+    found = connection.execute(query.where(in_period).order_by(batch_chunks.c.written_at))
+    yield from ((row.batch_id, row.number) for row in found.all())
 
 
 def written_at(connection: sa.Connection, batch_id: str, number: int) -> str:

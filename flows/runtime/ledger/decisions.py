@@ -19,6 +19,8 @@ from flows.runtime.ledger.letters import Letter
 from flows.runtime.ledger.runs import Run
 from flows.runtime.ledger.tables import decisions
 
+_ROWS = 500
+"""Rows of a report that are in memory at a time."""
 _NAMESPACE = UUID("0b3c6a34-6a2e-4a43-8ab0-9ad7f6c5a1de")
 
 
@@ -163,6 +165,7 @@ def parts(
         .where(decisions.c.run_id.is_not(None), decisions.c.body.is_not(None))
         .where(decisions.c.decided_at >= stamp(since), decisions.c.decided_at < stamp(until))
         .order_by(decisions.c.decided_at, decisions.c.run_id)
+        .execution_options(yield_per=_ROWS)
     )
     for row in found:
         yield row.run_id, {name: getattr(row, name) for name in names}
@@ -195,6 +198,13 @@ def decided_runs(
         query = query.where(decisions.c.body["requested", "product"].as_string() == product)
     order = (decisions.c.decided_at.desc(), decisions.c.run_id)
     return list(connection.execute(query.order_by(*order).limit(limit)).scalars())
+
+
+def count_between(connection: sa.Connection, since: datetime, until: datetime) -> int:
+    """How many decisions runs and batches entered in a period."""
+    query = sa.select(sa.func.count()).select_from(decisions)
+    in_period = (decisions.c.decided_at >= stamp(since)) & (decisions.c.decided_at < stamp(until))
+    return int(connection.execute(query.where(in_period)).scalar_one())
 
 
 def of_runs(connection: sa.Connection, run_ids: list[str]) -> dict[str, dict[str, Any]]:

@@ -18,10 +18,12 @@ from data.metrics import (
     HITL_OPEN_AGE,
     OUTBOX_AGE,
     OUTBOX_SIZE,
+    PSI,
     QUEUE_AGE,
     RUNS,
     Metric,
 )
+from flows.runtime.ledger import measurements
 from flows.runtime.ledger.runs import LIVE
 from flows.runtime.ledger.tables import outbox, reviews, runs
 
@@ -36,9 +38,14 @@ class Gauge:
 
 
 def gauges(connection: sa.Connection) -> list[Gauge]:
-    """Runs that have not ended, the queue, open requests, notifications to be sent."""
+    """Runs that have not ended, the queue, open requests, notifications, what a job measured."""
     moment = datetime.now(UTC)
-    return [*_runs(connection, moment), *_hitl(connection, moment), *_outbox(connection, moment)]
+    return [
+        *_runs(connection, moment),
+        *_hitl(connection, moment),
+        *_outbox(connection, moment),
+        *(Gauge(PSI, labels, value) for labels, value in measurements.last(connection, PSI)),
+    ]
 
 
 def _runs(connection: sa.Connection, moment: datetime) -> Iterator[Gauge]:

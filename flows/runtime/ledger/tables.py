@@ -340,6 +340,26 @@ UNMEASURED = canary_cases.c.is_settled.is_(sa.false())
 
 _index_of_few("ix_canary_cases_unmeasured", canary_cases.c.canary_id, UNMEASURED)
 
+
+outcomes = sa.Table(
+    "outcomes",  # what became of a decided application, as it was reported last
+    metadata,
+    sa.Column("application_id", _Id, primary_key=True),
+    sa.Column("outcome", _Name, nullable=False),
+    sa.Column("observed_on", _At, nullable=False),
+    sa.Column("forecast", sa.Float, nullable=True),  # the probability that its decision gave
+    sa.Column("imported_at", _At, nullable=False),
+)
+
+measurements = sa.Table(
+    "measurements",  # gauges that a job has measured: their last values
+    metadata,
+    sa.Column("metric", _Name, primary_key=True),
+    sa.Column("labels", sa.String(255), primary_key=True),
+    sa.Column("value", sa.Float, nullable=False),
+    sa.Column("measured_at", _At, nullable=False),
+)
+
 batches = sa.Table(
     "batches",
     metadata,
@@ -384,6 +404,7 @@ batch_chunks = sa.Table(
     sa.Column("chain", sa.String(64), nullable=False),
     sa.Column("written_at", _At, nullable=False),
     sa.Column("restricted", sa.LargeBinary, nullable=True),  # not for every reader of the lines
+    sa.Index("ix_batch_chunks_written", "written_at"),
 )
 
 batch_referrals = sa.Table(
