@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -129,6 +130,17 @@ class Hub:
             if not log.followers and self._logs.get(run_id) is log:
                 del self._logs[run_id]
                 log.reader.cancel()
+
+    async def until_over(self, run_id: str, seconds: float) -> None:
+        """Wait until a run has ended, for so many seconds at most.
+
+        Raises RecordNotFoundError when there is no such run.
+        """
+        await self.has_nothing_after(run_id, 0)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds), aclosing(self.follow(run_id)) as frames:
+                async for _ in frames:
+                    pass
 
     def _log_of(self, run_id: str) -> _Log:
         log = self._logs.get(run_id)

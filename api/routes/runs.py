@@ -140,10 +140,22 @@ async def read_case(run_id: RunId, desk: DeskDep) -> CaseView:
 @router.get(
     "/{run_id}/decision",
     response_class=Response,
-    responses=answers(404, 503) | {200: {"model": DecisionRecord}},
+    responses=answers(404, 422, 503) | {200: {"model": DecisionRecord}},
 )
-async def read_decision(run_id: RunId, desk: DeskDep) -> Response:
-    """The decision's content in its envelope; 404 while the case is undecided."""
+async def read_decision(
+    run_id: RunId,
+    desk: DeskDep,
+    hub: HubDep,
+    wait: Annotated[
+        float, Query(ge=0, le=20, description="Seconds to wait for the end of the run.")
+    ] = 0,
+) -> Response:
+    """The decision's content in its envelope; 404 while the case is undecided.
+
+    Straight after the last answer, `?wait=10` waits for the decision that follows from it.
+    """
+    if wait:
+        await hub.until_over(run_id, wait)
     return as_stored(await desk.decision(run_id))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 import pytest
 from pydantic_core import to_json
 
+from data.contracts.errors import RecordNotFoundError
 from data.contracts.events import EventType
 from data.contracts.review import Channel, Role
 from data.contracts.runs import RunStatus
@@ -263,3 +266,28 @@ async def test_the_events_of_an_unknown_run_are_404(client: httpx.AsyncClient) -
     answer = await client.get(EVENTS)
 
     assert (answer.status_code, answer.json()["code"]) == (404, "record_not_found")
+
+
+async def test_a_decision_is_waited_for_until_the_run_has_ended(
+    client: httpx.AsyncClient, desk: FakeDesk
+) -> None:
+    await a_run(desk.ledger)
+    await tell(desk.ledger, RUN_ID, EventType.RUN_STARTED, status=RunStatus.RUNNING)
+    waits = asyncio.create_task(client.get(f"/runs/{RUN_ID}/decision?wait=10"))
+    await asyncio.sleep(0.3)
+    assert (waits.done(), desk.asked) == (False, [])
+
+    await tell(desk.ledger, RUN_ID, EventType.RUN_COMPLETED, status=RunStatus.COMPLETED)
+
+    assert (await waits).content == to_json(DECISION)
+
+
+async def test_waiting_for_a_decision_ends_after_the_seconds_that_were_asked_for(
+    client: httpx.AsyncClient, desk: FakeDesk
+) -> None:
+    await a_run(desk.ledger)
+    await tell(desk.ledger, RUN_ID, EventType.WAITING, status=RunStatus.WAITING)
+    desk.error = RecordNotFoundError("the case is undecided")
+
+    assert (await client.get(f"/runs/{RUN_ID}/decision?wait=0.2")).status_code == 404
+    assert (await client.get(f"/runs/{RUN_ID}/decision?wait=99")).status_code == 422
