@@ -1,36 +1,57 @@
 """The page that a reviewer reads at a gate: short Markdown without personal data.
 
-Both Prefect UIs render headings, tables, lists and links. The page stays under 15 lines and ends
+Both Prefect UIs render headings, tables, lists and links. The page stays under 20 lines and ends
 with a link to the whole case.
 """
 
 from __future__ import annotations
 
-from data.contracts.case import CaseFile
-from data.contracts.findings import RiskFinding
-from data.contracts.policy import PolicyResult, RuleOutcome, RuleStatus
-from data.contracts.underwriting import ReviewFacts
-from data.settings import settings
+from decimal import Decimal
 
-_LINES_OF_RULES = 5
+from data.contracts.case import CaseFile
+from data.contracts.decision import Offer
+from data.contracts.errors import AnswerRejectedError
+from data.contracts.findings import RiskFinding
+from data.contracts.policy import PolicyResult, RuleOutcome, RuleResult, RuleStatus
+from data.contracts.review import Role
+from data.contracts.underwriting import ReviewFacts, Rulebook
+from data.settings import settings
+from flows.case import ReviewCase
+from flows.terms import OnTerms, facts_of, on_terms
+
+_LINES_OF_RULES = 6
+_SPEAKING = {RuleOutcome.DECLINE, RuleOutcome.REFER, RuleOutcome.INCOMPLETE}
 _OVERRIDE = "The policy declines: an approval is an override and needs its reason code."
 
 
 def summary_of(
-    case: CaseFile, policy: PolicyResult, risk: RiskFinding | None, run_id: str, note: str = ""
+    review_case: ReviewCase,
+    policy: PolicyResult,
+    role: Role,
+    run_id: str,
+    note: str = "",
+    terms: OnTerms | None = None,
 ) -> str:
-    """The case in one table, why a reviewer has to look at it, and the limits of the answer."""
-    asked = case.application
-    ability = risk.ability if risk else None
-    facts = {
-        "Asked for": f"${asked.amount_requested:,.2f} over {asked.term_months} months",
-        "Policy": policy.recommendation.value.replace("_", " "),
-        "Grade": risk.grade.value if risk and risk.grade else "none",
-        "PD": f"{risk.pd_ensemble:.2%}" if risk and risk.pd_ensemble is not None else "unknown",
-        "DTI after": f"{ability.dti_after:.1%}" if ability else "unknown",
-    }
+    """The case in two tables, why a reviewer has to look at it, and the limits of the answer.
+
+    `terms` are those that a first reviewer would grant; by default the terms asked for count.
+    """
+    rulebook, risk = review_case.rulebook, review_case.evidence.risk
+    if risk and terms:
+        risk = risk.model_copy(update={"ability": terms.ability})
     noted = [note, ""] if note else []
-    return "\n".join([*_table(facts), "", *_why(policy), "", *noted, _link(run_id)])
+    return "\n".join(
+        [
+            *_table(_request(review_case.case, policy, risk)),
+            "",
+            *_table(_figures(review_case, risk, terms) | _limit(rulebook, risk, role)),
+            "",
+            *why(rulebook, policy),
+            "",
+            *noted,
+            _link(run_id),
+        ]
+    )
 
 
 def document_summary(case: CaseFile, wanted: list[str], run_id: str) -> str:
@@ -68,21 +89,86 @@ def _table(facts: dict[str, str]) -> list[str]:
     return [*head, f"| {' | '.join(facts.values())} |"]
 
 
-def _why(policy: PolicyResult) -> list[str]:
-    speaking = {RuleOutcome.DECLINE, RuleOutcome.REFER, RuleOutcome.INCOMPLETE}
-    hits = [
-        result
-        for result in policy.results
-        if result.status is not RuleStatus.NOT_HIT and result.outcome in speaking
-    ]
+def _request(case: CaseFile, policy: PolicyResult, risk: RiskFinding | None) -> dict[str, str]:
+    asked, ability = case.application, risk.ability if risk else None
+    return {
+        "Asked for": f"${asked.amount_requested:,.2f} over {asked.term_months} months",
+        "Policy": policy.recommendation.value.replace("_", " "),
+        "Grade": risk.grade.value if risk and risk.grade else "none",
+        "PD": f"{risk.pd_ensemble:.2%}" if risk and risk.pd_ensemble is not None else "unknown",
+        "DTI after": f"{ability.dti_after:.1%}" if ability else "unknown",
+    }
+
+
+def _figures(
+    review_case: ReviewCase, risk: RiskFinding | None, terms: OnTerms | None
+) -> dict[str, str]:
+    """What the decision memo says later: income, price and score, before the decision."""
+    facts = facts_of(review_case.rulebook, review_case.case, review_case.evidence)
+    ability, offer = risk.ability if risk else None, terms.offer if terms else _offer(review_case)
+    return {
+        "Income": _monthly(ability.verified_income if ability else None),
+        "Payment": _monthly(offer.payment if offer else ability.payment if ability else None),
+        "Price": f"{offer.rate:.2%}, APR {offer.apr:.2%}" if offer else "none",
+        "Residual income": _monthly(ability.residual_income if ability else None),
+        "Score": ", ".join(f"{member.score:.0f}" for member in risk.members[:1]) if risk else "",
+        "Bureau score": str(facts.bureau_score or "none"),
+    }
+
+
+def _offer(review_case: ReviewCase) -> Offer | None:
+    """The loan as it was asked for, with its price; None where it has none."""
+    try:
+        return on_terms(
+            review_case.rulebook, review_case.case, review_case.evidence, adjusted=None
+        ).offer
+    except AnswerRejectedError:
+        return None
+
+
+def _limit(rulebook: Rulebook, risk: RiskFinding | None, role: Role) -> dict[str, str]:
+    """What one person in this role may approve here; with and without a proven identity."""
+    grade = risk.grade.value if risk and risk.grade else None
+    limit = rulebook.authority.limit(role.value, grade)
+    if not limit:
+        return {}
+    unproven = rulebook.authority.limit(role.value, grade, proven=False)
+    return {"Your limit": f"${limit:,.0f}, ${unproven:,.0f} without a key"}
+
+
+def _monthly(amount: Decimal | None) -> str:
+    return "unknown" if amount is None else f"${amount:,.2f} a month"
+
+
+def why(rulebook: Rulebook, policy: PolicyResult) -> list[str]:
+    """The rules that hit; then, in one line, the facts for want of which others say nothing."""
+    labels = {rule.id: rule.label for rule in rulebook.policy.rules}
+    speaking = [result for result in policy.results if result.outcome in _SPEAKING]
+    hits = [result for result in speaking if result.status is RuleStatus.HIT]
     lines = [
-        f"- **{hit.rule_id}** ({hit.outcome.value})"
-        + ("" if hit.status is RuleStatus.HIT else ": could not be evaluated")
+        f"- **{labels.get(hit.rule_id, hit.rule_id)}** ({hit.outcome.value})"
         for hit in hits[:_LINES_OF_RULES]
     ]
     more = len(hits) - len(lines)
-    return [*lines, f"- and {more} more"] if more > 0 else lines
+    if more > 0:
+        lines.append(f"- and {more} more rules")
+    return [*lines, *_unknown(speaking)]
+
+
+def _unknown(results: list[RuleResult]) -> list[str]:
+    """Which facts are missing, and how many rules could therefore not be evaluated."""
+    silent = [result for result in results if result.status is RuleStatus.NOT_EVALUABLE]
+    if not silent:
+        return []
+    missing = dict.fromkeys(
+        name.replace("_", " ")
+        for result in silent
+        for name, value in result.inputs.items()
+        if value is None
+    )
+    rules = "1 rule" if len(silent) == 1 else f"{len(silent)} rules"
+    return [f"- **Unknown: {', '.join(missing)}**; {rules} could not be evaluated"]
 
 
 def _link(run_id: str) -> str:
-    return f"[Everything about this case]({settings().api_url}/runs/{run_id}/state)"
+    return f"[Everything about this case]({settings().api_url}/case/{run_id})"

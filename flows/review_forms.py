@@ -6,9 +6,9 @@ Fields are flat and in the order in which a reviewer decides. A decision has no 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, create_model, model_validator
 
@@ -32,7 +32,9 @@ OVERRIDE_REASONS = (
     "error_in_file",
     "one_time_event",
 )
-DECLINE_REASONS = tuple(code.value for code in ReasonCode if code.printable)
+DECLINE_REASONS = tuple(
+    code.value for code in ReasonCode if code.printable and code is not ReasonCode.OTHER
+)
 
 
 def _exact_to(places: int) -> Callable[[float], float]:
@@ -61,13 +63,22 @@ class CaseForm(GateForm):
         """Refuse a text that repeats personal data of the case."""
         withheld = PersonalDataFilter(self.review_case.case)
         for field, value in self:
-            for text in value if isinstance(value, list) else [value]:
-                repeated = withheld.find(text) if isinstance(text, str) else None
-                if repeated:
+            for text in _texts(value):
+                if repeated := withheld.find(text):
                     raise AnswerRejectedError(
                         f"leave out the {repeated}: the answer is kept in the record",
                         field=field,
                     )
+
+    @classmethod
+    def repeated(cls, typed: Mapping[str, Any]) -> dict[str, Any]:
+        """Without a text that holds personal data of the case: the ledger keeps it."""
+        withheld = PersonalDataFilter(cls.review_case.case)
+        return {
+            name: value
+            for name, value in super().repeated(typed).items()
+            if not any(withheld.find(text) for text in _texts(value))
+        }
 
     @property
     def authority(self) -> AuthorityMatrix:
@@ -80,6 +91,12 @@ class CaseForm(GateForm):
         )
         if needed and not by.proven:
             raise AuthorityError("this ruling needs a proven identity: answer with an API key")
+
+
+def _texts(value: Any) -> list[str]:
+    """The texts in the value of a field."""
+    values = value if isinstance(value, list) else [value]
+    return [text for text in values if isinstance(text, str)]
 
 
 C = TypeVar("C", bound=CaseForm)
@@ -167,6 +184,11 @@ class _CreditRuling(CaseForm):
     )
 
     def _check_reason(self, *, declines: bool, overrides: bool) -> None:
+        if self.reason_code == ReasonCode.OTHER.value:
+            raise AnswerRejectedError(
+                "'other' alone tells the applicant no reason: use the code that names it",
+                field="reason_code",
+            )
         if self.reason_code and self.reason_code not in (*DECLINE_REASONS, *OVERRIDE_REASONS):
             raise AnswerRejectedError(
                 "unknown reason code: use one from the form's description", field="reason_code"

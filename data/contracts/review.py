@@ -100,7 +100,7 @@ class ReviewRequest(Contract):
     role: Role
     title: str
     summary: str
-    """Markdown of less than 15 lines without personal data; shown above the form."""
+    """Markdown of less than 20 lines without personal data; shown above the form."""
     reasons: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     """Tags to filter runs in Prefect, for example `grade:C`."""
@@ -166,6 +166,8 @@ class Review(Contract):
     answered_at: Moment | None = None
     objection: str = ""
     """Why the desk rejected the answer."""
+    typed: dict[str, Any] = Field(default_factory=dict)
+    """What the rejected answer held, as far as the next form begins with it."""
     claim: Claim | None = None
     """The current claim; None when no reviewer holds one."""
     snooze: Snooze | None = None

@@ -216,13 +216,10 @@ def _request(
     role, title = _ASKED[gate]
     notes = {"underwriter": bounds_of, "second_approval": first_ruling_of}
     note = notes[gate](facts) if gate in notes else ""
-    risk = review_case.evidence.risk
-    if risk and terms:
-        risk = risk.model_copy(update={"ability": terms.ability})
     return ReviewRequest(
         role=role,
         title=title,
-        summary=summary_of(review_case.case, policy, risk, current_run().run_id, note),
+        summary=summary_of(review_case, policy, role, current_run().run_id, note, terms),
         reasons=policy.refer_reasons or tuple(reason.name.lower() for reason in policy.reasons),
         tags=(
             f"decision:{policy.recommendation.value}",

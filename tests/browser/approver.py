@@ -45,10 +45,8 @@ class Approver:
         await self.write("Reason", reason)
 
     async def set_number(self, title: str, number: str) -> None:
-        """Fill in an optional number: the form wants a click on its tab first."""
-        field = self._field(title)
-        await field.get_by_role("tab").first.click()
-        await field.locator("input").fill(number)
+        """Fill in an optional number."""
+        await self.write(f"{title} (Optional)", number)
 
     async def add(self, title: str, text: str) -> None:
         """Add one entry to a list."""

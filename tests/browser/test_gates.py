@@ -36,7 +36,7 @@ async def test_the_underwriter_s_form_begins_with_the_case_and_the_decision(
     await expect(approver.form.get_by_text("$12,000.00 over 48 months")).to_be_visible()
     await expect(approver.form.get_by_text("Terms may be adjusted from $1,000")).to_be_visible()
     link = approver.form.get_by_role("link", name="Everything about this case")
-    assert await link.get_attribute("href") == f"{desk.api_url}/runs/{run.run_id}/state"
+    assert await link.get_attribute("href") == f"{desk.api_url}/case/{run.run_id}"
     await run.answer(decision="approve")
 
 

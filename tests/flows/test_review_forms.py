@@ -184,3 +184,12 @@ def test_what_can_be_wrong_with_an_answer_is_an_error_of_the_review() -> None:
     assert issubclass(AuthorityError, ReviewError)
     assert issubclass(AnswerRejectedError, ReviewError)
     assert form_at("second_approval") is SecondApproval
+
+
+@pytest.mark.parametrize("gate", ["underwriter", "second_approval"])
+def test_a_bare_other_is_no_reason_to_decline(gate: str) -> None:
+    by = UNA if gate == "underwriter" else SVEN
+
+    with pytest.raises(AnswerRejectedError, match="tells the applicant no reason"):
+        check(gate, by, decision="decline", reason_code="R99")
+    check(gate, by, decision="decline", reason_code="R99_TAX_LIEN")

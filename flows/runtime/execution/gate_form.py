@@ -55,6 +55,16 @@ class GateForm(RunInput):
         Asked once, before an answer is recorded; never again of one that counts already.
         """
 
+    @classmethod
+    def repeated(cls, typed: Mapping[str, Any]) -> dict[str, Any]:
+        """What the form begins with after an answer that could not count.
+
+        A person decides and signs each time. The free text of the reason does not stay in Prefect.
+        """
+        each_time = {"decision", "reviewer", "reason"}
+        kept = cls.model_fields.keys() - each_time
+        return {name: value for name, value in typed.items() if name in kept}
+
     def check_documents(self, request: ReviewRequest, handed_in: Collection[str]) -> None:
         """Raise AnswerRejectedError when the answer names a document that is not on file."""
 
@@ -84,8 +94,24 @@ class GateForm(RunInput):
             for name in fields
         }
         for position, name in enumerate(sorted(fields, key=shared_by.__getitem__)):
-            fields[name] = fields.pop(name) | {"position": position}  # by it the Prefect UI sorts
+            shown = _without_none(fields.pop(name))
+            fields[name] = shown | {"position": position}  # by it the Prefect UI sorts
         return schema
+
+
+def _without_none(field: dict[str, Any]) -> dict[str, Any]:
+    """An optional field as a form shows it: to leave it out is the one way to give no value.
+
+    For `number or null` the Prefect UI draws tabs named "float" and "None".
+    """
+    choices = [choice for choice in field.get("anyOf", ()) if choice != {"type": "null"}]
+    if len(choices) != 1 or len(choices) == len(field["anyOf"]):
+        return field
+    kept = {name: value for name, value in field.items() if name != "anyOf"}
+    if kept.get("default", ...) is None:
+        del kept["default"]
+    only: dict[str, Any] = choices[0]
+    return kept | only
 
 
 F = TypeVar("F", bound=GateForm)

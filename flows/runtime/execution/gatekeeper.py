@@ -234,10 +234,18 @@ class SuspendingGatekeeper:
         except (AlreadyAnsweredError, ReviewTimeoutError):
             return  # through another door, or too late: what the ledger holds counts
         except ReviewError as error:
-            await self._reject(review, error, waiting)
+            repeated = await asyncio.to_thread(form.repeated, typed)
+            await self._reject(review, error, waiting, repeated)
 
-    async def _reject(self, review: Review, why: ReviewError, waiting: Draft) -> None:
-        """Say that an answer does not count; the ledger keeps why, for the next attempt's form."""
+    async def _reject(
+        self,
+        review: Review,
+        why: ReviewError,
+        waiting: Draft,
+        typed: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Say that an answer does not count; the ledger keeps why, and the typed values, for the
+        next attempt's form."""
         rejected = replace(
             waiting,
             key=f"hitl.rejected/{review.gate}/{review.attempt}",
@@ -247,7 +255,7 @@ class SuspendingGatekeeper:
         )
         await self._record.write(
             Entry(lambda: [rejected]),
-            lambda connection: reviews.reject(connection, review, why.message),
+            lambda connection: reviews.reject(connection, review, why.message, typed),
         )
 
 

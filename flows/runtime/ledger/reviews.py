@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -110,7 +110,9 @@ def ask(
     if last is not None and last.is_still_asked:
         request = last.request.model_copy(update={"facts": request.facts})
         entered = _as_before(connection, last)
-    request = request.model_copy(update={"remark": last.objection if last else ""})
+    if last is not None:
+        begins_with = request.prefill | last.typed
+        request = request.model_copy(update={"remark": last.objection, "prefill": begins_with})
     connection.execute(
         reviews.insert().values(
             run_id=run_id,
@@ -322,8 +324,12 @@ def pass_on(connection: sa.Connection, review: Review) -> Review | None:
     return review.model_copy(update={"request": request}) if passed.rowcount else None
 
 
-def reject(connection: sa.Connection, review: Review, why: str) -> None:
+def reject(
+    connection: sa.Connection, review: Review, why: str, typed: Mapping[str, Any] | None = None
+) -> None:
     """Close a request whose answer does not count; the gate asks again, and tells why.
+
+    The next form begins with the `typed` values.
 
     An answer that came in meanwhile stays. If this one had counted before, the requests that
     followed from it are void.
@@ -332,7 +338,10 @@ def reject(connection: sa.Connection, review: Review, why: str) -> None:
     rejected = connection.execute(
         reviews.update()
         .where(_this(review), reviews.c.status == review.status)
-        .values(status=ReviewStatus.REJECTED, answer={**given, "objection": why})
+        .values(
+            status=ReviewStatus.REJECTED,
+            answer={**given, "objection": why, "typed": dict(typed or {})},
+        )
     )
     if rejected.rowcount and review.answered_at is not None:
         later = reviews.c.opened_at > stamp(review.answered_at)
@@ -457,6 +466,7 @@ def _review(row: sa.Row[Any, Any, Any]) -> Review:
             "by": answer.get("by"),
             "answered_at": row.answered_at,
             "objection": answer.get("objection", ""),
+            "typed": answer.get("typed", {}),
             "claim": {"reviewer": row.claimed_by, "until": row.claimed_until}
             if row.claimed_by and row.claimed_until >= now()
             else None,

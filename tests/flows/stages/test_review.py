@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date
+
 import pytest
 
 from data.contracts.errors import AuthorityError
+from data.contracts.facts import PolicyFacts
 from data.contracts.review import Person, Role
 from data.contracts.underwriting import Review, ReviewFacts, Verdict
+from data.settings import Settings
+from flows.case_summary import why
+from flows.rulebook import current_rulebook
 from flows.runtime.execution.gatekeeper import WaitingForReviewError
 from flows.stages.policy import apply_policy
 from flows.stages.review import review_case
 from tests.flows.inline import Says, Script, Silence, Step, persona
 from tests.flows.stages.at_work import at_work, gathered
+from tools.policy import evaluate_policy
 
 APPROVES = Says("underwriter", "approve")
 AGREES = Says("second_approval", "approve", reviewer="Sven")
@@ -102,7 +110,7 @@ async def test_the_second_person_sees_the_terms_and_the_rules_that_they_break() 
     assert (str(facts.amount), facts.term_months, str(facts.rate)) == ("9000.00", 12, "0.2001")
     assert facts.is_override
     assert "$9,000.00 over 12 months at 20.01%" in second.summary
-    assert "**dti-above-limit** (decline)" in second.summary
+    assert "**Debt to income with the new payment exceeds 50 %** (decline)" in second.summary
     assert "dti-above-limit" not in first.summary
     assert len(second.summary.splitlines()) < 15
 
@@ -167,9 +175,51 @@ async def test_the_summary_for_a_reviewer_is_short_and_names_no_person(name: str
         await reviewed(name, Silence("nowhere"))
 
     request = caught.value.request
-    assert len(request.summary.splitlines()) < 15
+    assert len(request.summary.splitlines()) < 20
     assert "| Asked for |" in request.summary
     assert request.summary.splitlines()[-1].startswith("[")
     for applicant in persona(name).application.applicants:
         for secret in (applicant.ssn, applicant.last_name, str(applicant.dob)):
             assert secret not in request.summary
+
+
+async def test_the_summary_has_what_the_memo_says_later_and_the_labels_of_the_rules() -> None:
+    with pytest.raises(WaitingForReviewError) as caught:
+        await reviewed("bora-borderline", Silence("nowhere"))
+
+    summary = caught.value.request.summary
+    heads = "| Income | Payment | Price | Residual income | Score | Bureau score | Your limit |"
+    figures = summary.splitlines()[summary.splitlines().index(heads) + 2]
+    assert re.fullmatch(
+        r"\| \$[\d,.]+ a month \| \$[\d,.]+ a month \| [\d.]+%, APR [\d.]+% \| \$[\d,.]+ a month"
+        r" \| \d+ \| \d+ \| \$[\d,]+, \$[\d,]+ without a key \|",
+        figures,
+    )
+    labels = [
+        rule.label
+        for rule in current_rulebook(Settings().data_dir).policy.rules
+        if rule.id == "pd-elevated"
+    ]
+    assert f"- **{labels[0]}** (refer)" in summary
+    assert "pd-elevated" not in summary
+    assert re.search(r"\]\(http://[^)]+/case/[^)/]+\)$", summary)
+
+
+def test_a_missing_fact_is_named_once_and_not_hidden_behind_the_rules_that_need_it() -> None:
+    rulebook = current_rulebook(Settings().data_dir)
+    facts = PolicyFacts.model_validate(
+        {
+            "product": "personal_loan",
+            "amount_requested": "9000.00",
+            "term_months": 36,
+            "state": "CA",
+            "youngest_age": 40,
+        }
+    )
+
+    lines = why(rulebook, evaluate_policy(rulebook.policy, facts, date(2026, 11, 2)))
+
+    unknown = [line for line in lines if "could not be evaluated" in line]
+    assert len(unknown) == 1
+    assert "bureau score" in unknown[0]
+    assert len(lines) <= 8

@@ -88,7 +88,7 @@ def test_a_prefilled_form_keeps_every_constraint() -> None:
             form(**(GOOD | wrong))
     plain, filled = ManagerRuling.model_json_schema(), form.model_json_schema()
     assert filled["properties"]["days"].pop("default") == 9
-    assert plain["properties"]["days"].pop("default") is None
+    assert "default" not in plain["properties"]["days"]
     assert filled["properties"] == plain["properties"]
     assert filled["required"] == plain["required"]
 
@@ -103,6 +103,18 @@ def test_a_prefilled_form_shows_the_case_and_why_it_is_asked_again() -> None:
     assert prefilled(ManagerRuling, REQUEST)._description == "9 days"
     again = prefilled(ManagerRuling, REQUEST.model_copy(update={"remark": "too many"}))
     assert again._description == "**The last answer could not count: too many**\n\n9 days"
+
+
+def test_an_optional_number_is_a_number_and_leaving_it_out_gives_none() -> None:
+    days = ManagerRuling.model_json_schema()["properties"]["days"]
+
+    assert (days["type"], "anyOf" in days) == ("integer", False)
+    assert "days" not in ManagerRuling.model_json_schema()["required"]
+    assert filled_in(ManagerRuling, GOOD | {"days": None}).days is None
+
+
+def test_a_refused_answer_comes_back_without_decision_name_and_reason() -> None:
+    assert ManagerRuling.repeated(GOOD | {"days": 31, "mood": "good"}) == {"days": 31}
 
 
 def test_one_decides_first_and_gives_the_reason_last() -> None:

@@ -125,6 +125,15 @@ async def test_a_rejected_answer_makes_room_for_a_new_attempt(any_ledger: Ledger
         await any_ledger.write(reviews.answer, first, YES, MONA)
 
 
+async def test_the_next_attempt_begins_with_what_was_typed(any_ledger: Ledger) -> None:
+    first = await asked(any_ledger)
+    await any_ledger.write(reviews.reject, first, "too many days", {"days": 31})
+
+    second = await asked(any_ledger)
+
+    assert (second.request.prefill, second.request.remark) == ({"days": 31}, "too many days")
+
+
 async def test_an_answer_that_came_in_meanwhile_is_not_rejected(any_ledger: Ledger) -> None:
     first = await asked(any_ledger)
     await any_ledger.write(reviews.answer, first, YES, MONA)
