@@ -86,8 +86,7 @@ async def test_intake_names_a_document_that_came_in(desk: Desk, approver: Approv
     await expect(approver.form.get_by_text("are not on file")).to_be_visible()
 
     await file_later_documents(run, load_persona(Settings().data_dir, "max-missing"))
-    await approver.choose("What happened", "supplied")
-    await approver.add("Documents", "w2-primary")
+    await approver.choose("What happened", "supplied")  # the document's id has come back
     await approver.sign("intake-1", "now it is filed")
     await approver.submit()
 

@@ -22,6 +22,7 @@ from flows.review_forms import (
     UnderwriterRuling,
     form_at,
 )
+from flows.runtime.execution.gate_form import prefilled
 from tests.flows.reviewers import COLIN, INA, SVEN, UNA, VERA, check
 
 
@@ -193,3 +194,14 @@ def test_a_bare_other_is_no_reason_to_decline(gate: str) -> None:
     with pytest.raises(AnswerRejectedError, match="tells the applicant no reason"):
         check(gate, by, decision="decline", reason_code="R99")
     check(gate, by, decision="decline", reason_code="R99_TAX_LIEN")
+
+
+def test_a_list_that_was_typed_comes_back_too() -> None:
+    request = ReviewRequest(
+        role=Role.INTAKE, title="t", summary="s", prefill={"document_ids": ["w2-primary"]}
+    )
+
+    form = prefilled(DocumentsSupplied, request).model_json_schema()
+
+    assert form["properties"]["document_ids"]["default"] == ["w2-primary"]
+    assert form["properties"]["document_ids"]["maxItems"] == 20

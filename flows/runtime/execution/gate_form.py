@@ -162,7 +162,7 @@ def prefilled(form: type[F], request: ReviewRequest) -> type[F]:
     fields: dict[str, Any] = {}
     for name, value in request.prefill.items():
         info = copy(form.model_fields[name])
-        info.default = value
+        info.default, info.default_factory = value, None
         fields[name] = (info.annotation, info)
     made: type[F] = pydantic.create_model(form.__name__, __base__=form, **fields)
     remark = f"**The last answer could not count: {request.remark}**\n\n" if request.remark else ""
