@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import tomllib
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import httpx
 import pytest
 import typer
 import yaml
 
 import data
 from api.cli import app
-from data.contracts.runs import RunStatus
 from data.settings import Settings
 from flows.runtime.graph.drawing.drawing import to_mermaid
 from flows.workflow import WORKFLOW
-from tests.desk import Desk, StartedRun
 
 ROOT = Path(data.__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -90,6 +84,8 @@ def test_every_command_on_a_page_is_one_that_is_there(page: str) -> None:
                     parse_desk_command([words[0], *given])
             case "credit-desk":
                 parse_desk_command(words)
+            case "export" | "RUN=$(credit-desk" | "FORK=$(credit-desk":
+                pass  # tests/test_readme.py pastes them
             case "docker":
                 parse_compose_command(words)
             case _:
@@ -103,38 +99,9 @@ def test_a_command_that_is_not_there_would_be_noticed() -> None:
         parse_desk_command(["submit", "ada-prime", "--quickly"])
 
 
-def test_the_quickstart_shows_the_whole_way_with_curl() -> None:
-    asked = [Call.of(words) for program, *words in commands(README) if program == "curl"]
-    paths = [(call.method, call.url.partition("/")[2].partition("?")[0]) for call in asked]
-
-    assert paths[:5] == [
-        ("POST", "runs"),
-        ("GET", "runs/$RUN/events"),
-        ("GET", "runs/$RUN/hitl"),
-        ("POST", "runs/$RUN/hitl"),
-        ("GET", "runs/$RUN/decision"),
-    ]
-
-
-async def test_the_curl_lines_of_the_readme_take_a_case_to_its_decision(desk: Desk) -> None:
-    run = ""
-    bodies: dict[str, str] = {}
-    for call in [Call.of(words) for program, *words in commands(README) if program == "curl"]:
-        if call.url.endswith("/decision"):
-            await StartedRun(desk, run, "").until(RunStatus.COMPLETED)
-        answer = await call.perform(desk, run)
-        assert answer.status_code in {200, 202}, (call, answer.text)
-        bodies[call.url.partition("/")[2].replace("$RUN", "RUN")] = answer.text
-        run = run or answer.json()["run_id"]
-
-    assert "event: waiting" in bodies["runs/RUN/events"]
-    assert json.loads(bodies["runs/RUN/decision"])["content"]["outcome"] == "approve"
-    assert "status_done" in bodies["workflow/graph.svg?run_id=RUN"]
-
-
 def test_the_applicants_that_the_readme_names_are_on_file() -> None:
     on_file = {path.stem for path in (ROOT / "data" / "synthetic").glob("*.json")}
-    named = set(re.findall(r"`([a-z]+-[a-z]+)`", README)) - {"decision-memo"}
+    named = set(re.findall(r"`([a-z]+-[a-z]+)`", README)) - {"credit-desk", "decision-memo"}
 
     assert named
     assert named <= on_file
@@ -362,55 +329,3 @@ def test_before_a_commit_runs_the_same_check() -> None:
         (repository["repo"], [hook["entry"] for hook in repository["hooks"]])
         for repository in hooks
     ] == [("local", ["make check"])]
-
-
-# -- curl, as far as the README uses it ----------------------------------------------------
-
-
-@dataclass
-class Call:
-    """One curl line of the README."""
-
-    url: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
-    body: str | None = None
-
-    @classmethod
-    def of(cls, words: list[str]) -> Call:
-        call, left = cls(), iter(words)
-        for word in left:
-            match word:
-                case "-H":
-                    name, _, value = next(left).partition(": ")
-                    call.headers[name] = value
-                case "-d":
-                    call.body = next(left)
-                case "-s" | "-sN":
-                    pass
-                case _:
-                    assert not call.url, f"curl would take {word} for a second address"
-                    assert word.startswith("localhost:8000/"), word
-                    call.url = word
-        return call
-
-    @property
-    def method(self) -> str:
-        return "GET" if self.body is None else "POST"
-
-    async def perform(self, desk: Desk, run: str) -> httpx.Response:
-        """Ask the desk; a case is filed under an id of its own, a stream read up to a wait."""
-        path = self.url.removeprefix("localhost:8000").replace("$RUN", run)
-        body = self.body
-        if body is not None and path == "/runs":
-            order = json.loads(body)
-            options = {"as": f"{order['application_id']}-{uuid4().hex[:12]}"}
-            body = json.dumps(order | {"options": options})
-        request = desk.http.build_request(self.method, path, headers=self.headers, content=body)
-        answer = await desk.http.send(request, stream=True)
-        read = ""
-        async for text in answer.aiter_text():
-            read += text
-            if path.endswith("/events") and "event: waiting\n" in read:
-                break
-        await answer.aclose()
-        return httpx.Response(answer.status_code, text=read)
