@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -245,3 +246,20 @@ async def resumed(prefect: httpx.AsyncClient, run: StartedRun, form: dict[str, A
             if answer.status_code == 201 and answer.json()["status"] == "ACCEPT":
                 return
             await asyncio.sleep(0.2)
+
+
+async def test_a_wait_is_no_error_on_the_page_of_the_run(
+    prefect: httpx.AsyncClient, waiting: StartedRun
+) -> None:
+    wanted = {"logs": {"flow_run_id": {"any_": [await waiting.flow_run_id()]}}}
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            lines = (await prefect.post("/logs/filter", json=wanted)).json()
+            waits = [line for line in lines if "in state Suspended" in line["message"]]
+            if waits:
+                break
+            await asyncio.sleep(0.2)
+
+    assert {line["level"] for line in waits} == {logging.INFO}
+    assert "ERROR" not in waiting.desk.log("worker")

@@ -22,6 +22,17 @@ def setup(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level, handlers=[handler])
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("prefect.flow_runs").addFilter(as_a_wait)
+
+
+def as_a_wait(record: logging.LogRecord) -> bool:
+    """Let Prefect's line about a run that waits for a person be no error.
+
+    Prefect logs every end of an execution but `Completed` as an error, also on the run's page.
+    """
+    if record.getMessage().startswith(("Finished in state Suspended", "Finished in state Paused")):
+        record.levelno, record.levelname = logging.INFO, "INFO"
+    return True
 
 
 def formatter(settings: Settings) -> type[logging.Formatter]:

@@ -14,7 +14,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from pydantic import ValidationError
 
 from data.settings import Settings
-from flows.runtime.host.logs import LINE, JsonLines, TextLines
+from flows.runtime.host.logs import LINE, JsonLines, TextLines, as_a_wait
 from tests.desk import clean_environment
 
 SPAN = NonRecordingSpan(SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(1)))
@@ -102,3 +102,17 @@ def test_prefect_s_lines_are_written_like_those_of_the_desk(setting: str, tmp_pa
             "ERROR prefect.flow_runs: of Prefect",
             "WARNING flows.worker: of the desk",
         ]
+
+
+@pytest.mark.parametrize(
+    ("line", "level"),
+    [
+        ("Finished in state Suspended(type=PAUSED)", "INFO"),
+        ("Finished in state Failed('it broke')", "ERROR"),
+    ],
+)
+def test_a_wait_for_a_person_is_no_error(line: str, level: str) -> None:
+    told = logging.LogRecord("prefect.flow_runs", logging.ERROR, __file__, 1, line, (), None)
+
+    assert as_a_wait(told)
+    assert told.levelname == level
