@@ -28,6 +28,7 @@ import flows.runtime
 from data.contracts.base import canonical_json, sha256_of
 from data.contracts.events import Event, EventType
 from data.contracts.runs import RunStatus
+from flows.runtime.execution.gate_form import filled_in, judge
 from flows.runtime.execution.gatekeeper import PreparedAnswers
 from flows.runtime.execution.recorder import MemoryRecord
 from flows.runtime.execution.surroundings import Inline, inline
@@ -40,12 +41,13 @@ from flows.runtime.prefect_api import deployments
 from flows.runtime.prefect_api.deployments import POOL_TYPE, Deployment
 from flows.runtime.prefect_api.launch import launch
 from tests.desk import Desk, clean_environment
+from tests.flows.runtime import vacation_workflow
+from tests.flows.runtime.vacation_parts import MANAGER, granted
 from tests.flows.runtime.vacation_workflow import (
     LEAVE,
-    MANAGER,
     LeaveRequest,
     Letter,
-    granted,
+    ManagerRuling,
     take_leave,
 )
 
@@ -62,6 +64,19 @@ _LENDING = re.compile(
 )
 def test_no_word_of_lending_stands_in_the_kit(path: Path) -> None:
     assert _LENDING.findall(path.read_text()) == []
+
+
+def test_the_example_of_the_guide_is_short_and_needs_the_kit_alone() -> None:
+    text = Path(str(vacation_workflow.__file__)).read_text()
+    imported = re.findall(r"^from ([\w.]+) import", text, re.MULTILINE)
+    ours = {name for name in imported if name.split(".")[0] in {"api", "flows", "agents", "tools"}}
+
+    assert len([line for line in text.splitlines() if line.strip()]) < 150
+    assert _LENDING.findall(text.replace("as far from lending as can be", "")) == []
+    assert {name for name in ours if not name.startswith("flows.runtime.")} == {
+        "agents.base",
+        "tools.base",
+    }
 
 
 async def inline_letter(days: int, answers: PreparedAnswers) -> MemoryRecord:
@@ -118,8 +133,8 @@ class LeaveDesk:
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=6) == 0
 
-    async def ask(self, application_id: str, days: int) -> str:
-        """File a leave request and launch its run; the run's id."""
+    async def file(self, application_id: str, days: int) -> Run:
+        """File a leave request in the ledger, and tell Prefect nothing."""
         request = LeaveRequest(days=days)
         run, _ = await self.ledger.write(
             run_requests.submit,
@@ -128,6 +143,11 @@ class LeaveDesk:
             canonical_json(request),
             RunRequest(),
         )
+        return run
+
+    async def ask(self, application_id: str, days: int) -> str:
+        """File a leave request and launch its run; the run's id."""
+        run = await self.file(application_id, days)
         async with self.prefect() as client:
             deployment_id = await deployments.register(client, self.deployment, POOL_TYPE)
             await launch(client, self.ledger, deployment_id, run)
@@ -137,6 +157,7 @@ class LeaveDesk:
         """Answer the open request in the ledger; the worker's sweep wakes the run."""
         review = await self.ledger.read(reviews.get_open, run_id, "manager")
         plain = {"decision": "grant", "reviewer": "Mona", "reason": "well deserved"}
+        judge(filled_in(ManagerRuling, plain | fields), review.request, MANAGER, ())
         await self.ledger.write(reviews.answer, review, plain | fields, MANAGER)
 
     async def until(self, run_id: str, status: RunStatus) -> Run:
@@ -189,6 +210,14 @@ async def test_on_prefect_a_short_absence_is_granted_by_itself(leaves: LeaveDesk
     assert flow_run.parameters == {"application_id": "leave-short", "run_id": run_id}
     assert [event.id for event in journal] == list(range(1, len(journal) + 1))
     assert journal[-1].type is EventType.RUN_COMPLETED
+
+
+async def test_on_prefect_the_worker_launches_what_was_only_filed(leaves: LeaveDesk) -> None:
+    run = await leaves.file("leave-filed", 3)
+    with leaves.worker():
+        await leaves.until(run.run_id, RunStatus.COMPLETED)
+
+    assert (await leaves.ledger.read(decisions.find, run.run_id))["content"] == {"granted": True}
 
 
 async def test_on_prefect_a_long_absence_sleeps_from_one_worker_to_the_next(

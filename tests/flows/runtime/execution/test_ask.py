@@ -13,14 +13,8 @@ from flows.runtime.execution.recorder import LedgerRecord, MemoryRecord
 from flows.runtime.ledger import leases, runs
 from flows.runtime.ledger.database import Ledger
 from tests.flows.runtime.entries import RUN, a_run
-from tests.flows.runtime.vacation_workflow import (
-    Balance,
-    BalanceAgent,
-    LeaveRequest,
-    Scripted,
-    a_context,
-    in_stage,
-)
+from tests.flows.runtime.vacation_parts import Scripted, a_context, in_stage
+from tests.flows.runtime.vacation_workflow import Balance, BalanceAgent, LeaveRequest
 
 QUESTION = LeaveRequest(days=3)
 

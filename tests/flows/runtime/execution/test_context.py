@@ -15,16 +15,14 @@ from flows.runtime.execution.recorder import LedgerRecord, MemoryRecord
 from flows.runtime.ledger import checkpoint_index, journal, leases, messages, runs
 from flows.runtime.ledger.database import Ledger
 from tests.flows.runtime.entries import RUN, a_claimed_run
+from tests.flows.runtime.vacation_parts import a_context, granted, in_stage
 from tests.flows.runtime.vacation_workflow import (
     Checked,
     LeaveRequest,
     Letter,
     ManagerRuling,
-    a_context,
     check,
     decide,
-    granted,
-    in_stage,
 )
 
 REQUEST = LeaveRequest(days=3)

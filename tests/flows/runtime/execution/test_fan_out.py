@@ -21,6 +21,7 @@ from flows.runtime.execution.ask import Ask, ask
 from flows.runtime.execution.context import AgentPolicy
 from flows.runtime.execution.fan_out import Answers, fan_out
 from flows.runtime.execution.recorder import MemoryRecord
+from tests.flows.runtime.vacation_parts import Scripted, a_context, in_stage
 from tests.flows.runtime.vacation_workflow import (
     Balance,
     BalanceAgent,
@@ -28,9 +29,6 @@ from tests.flows.runtime.vacation_workflow import (
     Cover,
     CoverAgent,
     LeaveRequest,
-    Scripted,
-    a_context,
-    in_stage,
 )
 
 QUESTION = LeaveRequest(days=3)

@@ -24,7 +24,8 @@ from flows.runtime.execution.recorder import LedgerRecord
 from flows.runtime.ledger import reviews
 from flows.runtime.ledger.database import Ledger
 from tests.flows.runtime.entries import RUN, a_claimed_run, draft, written
-from tests.flows.runtime.vacation_workflow import MANAGER, ManagerRuling, granted
+from tests.flows.runtime.vacation_parts import MANAGER, granted
+from tests.flows.runtime.vacation_workflow import ManagerRuling
 
 GOOD: dict[str, Any] = {"decision": "grant", "reviewer": "Mona", "reason": "well deserved"}
 REQUEST = ReviewRequest(

@@ -19,7 +19,8 @@ from flows.runtime.ledger import messages, runs
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.tables import blobs
 from tests.flows.runtime.entries import RUN, a_claimed_run, written
-from tests.flows.runtime.vacation_workflow import LeaveRequest, a_context, check, in_stage
+from tests.flows.runtime.vacation_parts import a_context, in_stage
+from tests.flows.runtime.vacation_workflow import LeaveRequest, check
 
 FORK = "fork-1"
 LINEAGE = Lineage(parent_run_id=RUN, forked_at="checked/1")

@@ -16,13 +16,13 @@ from data.contracts.events import EventType
 from flows.runtime.execution.context import RunContext, current_run, in_run
 from flows.runtime.execution.recorder import MemoryRecord
 from flows.runtime.execution.stage import stage
+from tests.flows.runtime.vacation_parts import a_context
 from tests.flows.runtime.vacation_workflow import (
     LEAVE,
     Checked,
     Leave,
     LeaveRequest,
     Letter,
-    a_context,
     check,
     write_letter,
 )
