@@ -12,6 +12,7 @@ def mcp(api: options.Api = None, home: options.Home = None) -> None:
     --key or CREDIT_DESK_API_KEY.
     """
     import asyncio
+    import signal
 
     from api.cli.client import find_desk
     from api.mcp.endpoint import require_installed
@@ -19,4 +20,6 @@ def mcp(api: options.Api = None, home: options.Home = None) -> None:
     require_installed()
     from api.mcp.server import serve_stdio
 
+    # A thread waits for the next line of stdin. No handler in Python could end that wait.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     asyncio.run(serve_stdio(lambda: find_desk(api, home)))
