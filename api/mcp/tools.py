@@ -82,19 +82,15 @@ async def _read_decision(desk: DeskClient, asked: OneRun) -> dict[str, Any]:
 
 
 async def _explain_rule(desk: DeskClient, asked: ExplainRule) -> dict[str, Any]:
-    state = await desk.get(f"/runs/{asked.run_id}/state")
-    result = state["state"].get("policy")
-    if result is None:
-        raise RecordNotFoundError("the policy has not judged this run yet")
+    explained = await desk.get(f"/runs/{asked.run_id}/policy")
     rules = [
         rule
-        for rule in result["results"]
+        for rule in explained["rules"]
         if (rule["rule_id"] == asked.rule_id if asked.rule_id else rule["status"] == "hit")
     ]
     if asked.rule_id and not rules:
         raise RecordNotFoundError("the policy of this run has no such rule")
-    policy = {name: result[f"pack_{name}"] for name in ("id", "version", "sha256")}
-    return {"recommendation": result["recommendation"], "policy": policy, "rules": rules}
+    return {**explained, "rules": rules}
 
 
 async def _read_graph(desk: DeskClient, asked: ReadGraph) -> dict[str, Any] | str:
@@ -133,8 +129,8 @@ TOOLS = (
     Tool(
         "explain_rule",
         "What the policy said about a run",
-        "What a rule of the credit policy said about a run: whether it was hit, its outcome, its"
-        " reason, and the facts that it used. A fact without a value is not known.",
+        "What a rule of the credit policy said about a run: its condition, whether it was hit, its"
+        " outcome, its reason, and the facts that it used. A fact without a value is not known.",
         ExplainRule,
         _explain_rule,
     ),

@@ -29,6 +29,7 @@ from api.sse import EventStream, stream
 from data.contracts.application import ApplicantRole
 from data.contracts.case_view import CaseView
 from data.contracts.events import Event
+from data.contracts.explanation import PolicyExplanation
 from data.contracts.notices import SentNotice
 from data.contracts.runs import RunStatus, RunSummary
 from flows.service.requests import ResumeRun, RunPage, RunState, StartRun
@@ -135,6 +136,15 @@ async def read_state(run_id: RunId, desk: DeskDep) -> RunState:
 async def read_case(run_id: RunId, desk: DeskDep) -> CaseView:
     """The case in words: the rules that were hit first, what cost points, the price asked for."""
     return await desk.case(run_id)
+
+
+@router.get("/{run_id}/policy", responses=answers(404, 409, 503))
+async def explain_policy(run_id: RunId, desk: DeskDep) -> PolicyExplanation:
+    """What each rule said about the run, with its condition in words and the facts it used.
+
+    404 while the policy has not judged the run.
+    """
+    return await desk.policy(run_id)
 
 
 @router.get(

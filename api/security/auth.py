@@ -50,6 +50,7 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("GET", "/runs/{run_id}/state"): _ALL,
     ("GET", "/runs/{run_id}/memory"): _ALL,
     ("GET", "/runs/{run_id}/case"): _ALL,
+    ("GET", "/runs/{run_id}/policy"): _ALL,
     ("GET", "/runs/{run_id}/decision"): _ALL,
     ("GET", "/runs/{run_id}/checkpoints"): _ALL,
     ("GET", "/runs/{run_id}/checkpoints/{label}"): _ALL,

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from data.contracts.agreement import AgreementReport, FraudPrecisionReport
 from data.contracts.application import ApplicantRole
 from data.contracts.case_view import CaseView
+from data.contracts.explanation import PolicyExplanation
 from data.contracts.notices import SentNotice
 from data.contracts.personal import Kind, masked
 from data.contracts.review import Review, Role
@@ -44,6 +45,7 @@ from flows.service import (
     after_decision,
     agreement,
     cleared,
+    explanations,
     forks,
     fraud_precision,
     sent,
@@ -127,6 +129,10 @@ class DeskQueries:
     async def case(self, run_id: str) -> CaseView:
         """The case of a run in words. Raises as `case_view` does."""
         return await self.ledger.read(case_view, run_id)
+
+    async def policy(self, run_id: str) -> PolicyExplanation:
+        """What every rule of the policy said about a run. Raises as `explanations.explain` does."""
+        return await explanations.explain(self.ledger, run_id)
 
     async def decision(self, run_id: str) -> dict[str, Any]:
         """The decision in its envelope. Raises RecordNotFoundError while the run has none."""

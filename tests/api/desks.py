@@ -23,9 +23,16 @@ from data.contracts.agreement import (
 from data.contracts.application import ApplicantRole
 from data.contracts.decision import Condition, Outcome
 from data.contracts.errors import RecordNotFoundError
+from data.contracts.explanation import ExplainedRule, PolicyExplanation
 from data.contracts.notices import NoticeKind, SentNotice
 from data.contracts.personal import masked
-from data.contracts.policy import ReasonCode, Recommendation
+from data.contracts.policy import (
+    ReasonCode,
+    Recommendation,
+    RuleOutcome,
+    RuleStatus,
+    Severity,
+)
 from data.contracts.preview import RulingPreview
 from data.contracts.review import Review, ReviewRequest, ReviewStatus, Role
 from data.contracts.runs import Links, RunStatus, RunSummary
@@ -127,6 +134,32 @@ FRAUD_PRECISION = FraudPrecisionReport(
     signals=(),
 )
 
+EXPLAINED = PolicyExplanation(
+    run_id=RUN_ID,
+    recommendation=Recommendation.REFER,
+    rules=tuple(
+        ExplainedRule(
+            rule_id=rule_id,
+            rule_version=1,
+            status=status,
+            outcome=RuleOutcome.REFER,
+            severity=Severity.SOFT,
+            reason=ReasonCode.EXCESSIVE_OBLIGATIONS,
+            inputs={"dti": "0.51"},
+            label="Debts",
+            condition="dti > 0.50",
+            owner="credit-risk",
+        )
+        for rule_id, status in (
+            ("dti-limit", RuleStatus.HIT),
+            ("dti-stop", RuleStatus.NOT_HIT),
+        )
+    ),
+    pack_id="personal-loan",
+    pack_version="1",
+    pack_sha256="0" * 64,
+)
+
 DECISION: dict[str, Any] = {
     "decision_id": "3f1a3c52-7c57-5d1b-9a52-0f3a7a0c5f11",
     "run_id": RUN_ID,
@@ -178,6 +211,10 @@ class FakeDesk(DeskService):
         return RunState(
             run_id=run_id, status=RunStatus.RUNNING, phase="bureau", state=self.stored_state
         )
+
+    async def policy(self, run_id: str) -> PolicyExplanation:
+        self._note(run_id)
+        return EXPLAINED
 
     async def decision(self, run_id: str) -> dict[str, Any]:
         self._note(run_id)

@@ -66,9 +66,17 @@ async def test_a_model_reads_a_case_that_waits_as_the_routes_show_it(
     assert explained["recommendation"] == "refer"
     assert {rule["status"] for rule in explained["rules"]} == {"hit"}
     assert "refer" in {rule["outcome"] for rule in explained["rules"]}
+    for rule in explained["rules"]:
+        assert all(fact in rule["condition"] for fact in rule["inputs"])
+        assert rule["label"]
     statuses = {node["id"]: node["status"] for node in drawn["nodes"]}
     assert (statuses["policy"], statuses["underwriter"]) == ("done", "waiting")
     assert undecided.is_error
+    whole = (await desk.http.get(f"{run.url}/policy")).json()
+    results = (await desk.http.get(f"{run.url}/state")).json()["state"]["policy"]["results"]
+    assert len(whole["rules"]) == len(results)
+    for rule, result in zip(whole["rules"], results, strict=True):
+        assert rule.items() >= result.items()
 
 
 @pytest.mark.parametrize("connect", [over_http, over_stdio])

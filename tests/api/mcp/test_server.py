@@ -18,7 +18,6 @@ from api.mcp import endpoint
 from api.mcp.tools import TOOLS
 from api.security import auth
 from data.contracts.errors import UnavailableError
-from data.contracts.policy import Recommendation
 from data.contracts.review import Role
 from tests.api.desks import RUN_ID, FakeDesk, app_of, client_of
 from tests.api.mcp.conftest import Served, connected
@@ -26,17 +25,6 @@ from tests.desk import ROOT
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 TYPED = "Zq-typed-by-a-person"
-RULES: list[dict[str, Any]] = [
-    {"rule_id": "dti-limit", "status": "hit", "inputs": {"dti": "0.51"}},
-    {"rule_id": "thin-file", "status": "not_hit", "inputs": {"trades": "4"}},
-]
-POLICY: dict[str, Any] = {
-    "recommendation": Recommendation.REFER,
-    "results": RULES,
-    "pack_id": "personal-loan",
-    "pack_version": "1",
-    "pack_sha256": "0" * 64,
-}
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"], ids=["with a handshake", "without"])
@@ -85,25 +73,22 @@ async def test_a_drawing_of_a_run_is_a_text(url: str, desk: FakeDesk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "rules"),
-    [({}, RULES[:1]), ({"rule_id": "thin-file"}, RULES[1:])],
+    ("asked", "found"),
+    [({}, "dti-limit"), ({"rule_id": "dti-stop"}, "dti-stop")],
     ids=["the rules that were hit", "one rule"],
 )
-async def test_a_rule_is_explained_by_the_facts_that_it_used(
-    url: str, desk: FakeDesk, asked: dict[str, str], rules: list[dict[str, Any]]
+async def test_a_rule_is_explained_by_its_condition_and_the_facts_that_it_used(
+    url: str, asked: dict[str, str], found: str
 ) -> None:
-    desk.stored_state = {"policy": POLICY}
-
     async with connected(url) as client:
-        explained = (
-            await client.call_tool("explain_rule", {"run_id": RUN_ID} | asked)
-        ).structured_content
+        answer = await client.call_tool("explain_rule", {"run_id": RUN_ID} | asked)
 
-    assert explained == {
-        "recommendation": "refer",
-        "policy": {"id": "personal-loan", "version": "1", "sha256": "0" * 64},
-        "rules": rules,
-    }
+    explained = answer.structured_content
+    assert explained is not None
+    assert explained["recommendation"] == "refer"
+    (rule,) = explained["rules"]
+    assert (rule["rule_id"], rule["condition"]) == (found, "dti > 0.50")
+    assert rule["inputs"] == {"dti": "0.51"}
 
 
 # -- keys and roles ----------------------------------------------------------------------------
@@ -188,7 +173,12 @@ async def test_there_is_no_stream_and_no_session(url: str) -> None:
         ("list_runs", {"status": TYPED}, "contract_violation", "/status: "),
         ("list_runs", {"limit": 0}, "contract_violation", "/limit: "),
         ("list_runs", {TYPED: 1}, "contract_violation", "not permitted"),
-        ("explain_rule", {"run_id": RUN_ID}, "record_not_found", "has not judged"),
+        (
+            "explain_rule",
+            {"run_id": RUN_ID, "rule_id": TYPED},
+            "record_not_found",
+            "has no such rule",
+        ),
     ],
 )
 async def test_an_error_names_what_is_wrong_and_repeats_no_value(
