@@ -50,6 +50,7 @@ from api.security import auth, headers
 from api.security.keys import KeyRing
 from api.security.limits import StreamLimit, TimeLimit
 from api.security.loopback import require_loopback
+from api.security.oidc import OidcLogin
 from api.security.sessions import Sessions
 from api.security.tickets import Tickets
 from data.settings import Settings
@@ -113,6 +114,7 @@ def create_app(settings: Settings, open_desk: OpenDesk = DeskService.open) -> Fa
     ring = KeyRing(settings.keys_file)
     app.state.tickets = Tickets(settings.folder)
     app.state.sessions = Sessions(settings, ring)
+    app.state.oidc = OidcLogin(settings) if settings.oidc_issuer else None
     _add_middleware(app, settings, ring)
     for routes in (
         runs,
@@ -152,7 +154,7 @@ def serve_api(settings: Settings) -> None:
     Raises ContractViolationError for an address that needs API keys, SystemExit when the port
     is taken.
     """
-    if not settings.has_api_keys:
+    if not settings.requires_identity:
         require_loopback(settings.api_host)
     parent_pipe.exit_with_parent()
     telemetry.setup(role="api", settings=settings)

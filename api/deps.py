@@ -14,6 +14,7 @@ from api.inbox_watch import InboxWatch
 from api.metrics import MetricsPage
 from api.readiness import ReadinessProbe
 from api.security.auth import Access, access_of
+from api.security.oidc import OidcLogin
 from api.security.sessions import Sessions
 from api.security.tickets import Tickets
 from api.sse import last_event_id
@@ -86,12 +87,15 @@ def _sessions(request: Request) -> Sessions:
     return sessions
 
 
+def _oidc(request: Request) -> OidcLogin:
+    oidc: OidcLogin | None = request.app.state.oidc
+    if oidc is None:
+        raise RecordNotFoundError("no issuer signs people in here: set CREDIT_DESK_OIDC_ISSUER")
+    return oidc
+
+
 def _caller(request: Request) -> Caller:
     return access_of(request).caller
-
-
-def _key_id(request: Request) -> str:
-    return access_of(request).key_id
 
 
 def _still_authorized(request: Request) -> Callable[[], bool]:
@@ -134,9 +138,9 @@ MetricsDep = Annotated[MetricsPage, Depends(_metrics)]
 InboxWatchDep = Annotated[InboxWatch, Depends(_inbox_watch)]
 TicketsDep = Annotated[Tickets, Depends(_tickets)]
 SessionsDep = Annotated[Sessions, Depends(_sessions)]
+OidcDep = Annotated[OidcLogin, Depends(_oidc)]
 AccessDep = Annotated[Access, Depends(access_of)]
 CallerDep = Annotated[Caller, Depends(_caller)]
-KeyId = Annotated[str, Depends(_key_id)]
 StillAuthorized = Annotated[Callable[[], bool], Depends(_still_authorized)]
 RunId = Annotated[str, Depends(_run_id)]
 BatchId = Annotated[str, Depends(_batch_id)]

@@ -41,6 +41,10 @@ Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$"
 """The origin of a page as browsers send it: scheme, host, and the port if it is not the default."""
 
 
+_ISSUER = r"^(https://[^\s?#]+|http://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?(/[^\s?#]*)?)?$"
+"""Plain HTTP for an issuer of this machine only: its answers are what people are known by."""
+
+
 Engine = Annotated[
     str, Field(pattern=r"^(threads|processes|dask|ray|(tcp|tls)://[A-Za-z0-9.:_-]{1,200})$")
 ]
@@ -219,6 +223,16 @@ class Settings(BaseSettings):
     """The API key that the commands of this process use."""
     session_minutes: Annotated[int, Field(ge=1)] = 480
     """How long a person stays signed in with a browser."""
+    oidc_issuer: Annotated[str, Field(pattern=_ISSUER)] = ""
+    """Who signs people in by OpenID Connect; empty for no issuer. Needs the extra `oidc`."""
+    oidc_client_id: str = "credit-desk"
+    oidc_client_secret: SecretStr = SecretStr("")
+    """Empty for a public client: PKCE is used in any case."""
+    oidc_scope: str = "openid profile"
+    oidc_roles_claim: str = "groups"
+    """The claim of the ID token that names a person's groups, or the path to it."""
+    oidc_roles: dict[str, str] = {}
+    """The role of the desk that each group has. A person without one is not let in."""
     rate_limit_per_minute: Annotated[int, Field(ge=1)] = 600
     """How many requests one API key may send."""
     cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_at_commas)] = ()
@@ -304,6 +318,11 @@ class Settings(BaseSettings):
         desk to every caller.
         """
         return self.api_keys_file is not None or self.keys_file.is_file()
+
+    @property
+    def requires_identity(self) -> bool:
+        """Whether callers must show who they are, by an API key or by a session."""
+        return self.has_api_keys or bool(self.oidc_issuer)
 
     @property
     def api_url(self) -> str:

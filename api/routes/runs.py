@@ -9,12 +9,12 @@ from fastapi import APIRouter, Body, Query, Response
 
 from api import examples
 from api.deps import (
+    AccessDep,
     Addressee,
     CallerDep,
     DeskDep,
     HubDep,
     IdempotencyKey,
-    KeyId,
     LetterForm,
     Position,
     RunId,
@@ -22,7 +22,7 @@ from api.deps import (
     TicketsDep,
 )
 from api.json_route import JsonRoute
-from api.problems import LOCATION, answers
+from api.problems import LOCATION, NotAllowedError, answers
 from api.responses import LETTER, as_letter, as_stored
 from api.schemas import DecisionRecord, EventsTicket
 from api.sse import EventStream, stream
@@ -114,14 +114,18 @@ async def follow_run(
     return stream(hub.follow(run_id, after, still_authorized))
 
 
-@router.post("/{run_id}/events/ticket", responses=answers(404, 503))
+@router.post("/{run_id}/events/ticket", responses=answers(403, 404, 503))
 async def issue_ticket(
-    run_id: RunId, desk: DeskDep, tickets: TicketsDep, key_id: KeyId
+    run_id: RunId, desk: DeskDep, tickets: TicketsDep, access: AccessDep
 ) -> EventsTicket:
     """A ticket for `GET /runs/{run_id}/events?ticket=…`, for clients that cannot send a header.
 
-    It is valid for 60 seconds, for this run only, in the name of the caller's key.
+    It is valid for 60 seconds, for this run only, in the name of the caller's key. A browser that
+    has signed in needs none: its cookie opens the stream.
     """
+    key_id = access.session.key_id if access.session else access.key_id
+    if access.session and not key_id:
+        raise NotAllowedError("a ticket is for a key: a browser's session opens the stream itself")
     run = await desk.run(run_id)
     return tickets.issue(run.run_id, key_id)
 

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
 from pydantic import Field
 
-from api.deps import AccessDep, SessionsDep
+from api.deps import AccessDep, OidcDep, SessionsDep
 from api.json_route import JsonRoute
 from api.problems import answers
 from api.security.auth import Access
+from api.security.sessions import Sessions, Way
 from data.contracts.base import Contract
 from data.contracts.review import Role
 
 router = APIRouter(prefix="/session", tags=["session"], route_class=JsonRoute)
+
+
+NextPage = Annotated[
+    str,
+    Query(
+        alias="next",
+        max_length=500,
+        # A page of this desk: browsers read `//` and a backslash as the name of another host.
+        pattern=r"^/([^/\\\s][^\\\s]*)?$",
+        description="The page of this desk to come back to.",
+    ),
+]
 
 
 class SignIn(Contract):
@@ -33,8 +47,8 @@ class SessionView(Contract):
     csrf: str
     """What unsafe requests with the session's cookie send in the header `X-CSRF-Token`; empty for a
     caller without a session."""
-    sign_in: tuple[Literal["key", "oidc"], ...]
-    """The ways to sign in; empty on a desk without keys."""
+    sign_in: tuple[Way, ...]
+    """The ways to sign in, by a key or at the issuer; empty on a desk without keys."""
     signed_in: bool
     """Whether the caller needs to show nothing more. Always true on a desk without keys."""
 
@@ -42,8 +56,7 @@ class SessionView(Contract):
 @router.get("", responses=answers(503))
 async def read_session(access: AccessDep, sessions: SessionsDep) -> SessionView:
     """Who the caller is. Answers callers who have not signed in, too."""
-    csrf = sessions.csrf(access.session) if access.session else ""
-    return _view(access, csrf)
+    return _view(access, sessions)
 
 
 @router.post("", responses=answers(400, 401, 413, 415, 422, 503))
@@ -57,8 +70,7 @@ async def sign_in(
     """
     session = sessions.sign_in(body.key)
     sessions.give(response, session, request)
-    access = Access(session.caller, lambda: True, session.key_id, session)
-    return _view(access, sessions.csrf(session))
+    return _view(Access(session.caller, lambda: True, session.counted_as, session), sessions)
 
 
 @router.delete("", status_code=HTTPStatus.NO_CONTENT, responses=answers(401, 403, 429, 503))
@@ -71,13 +83,34 @@ async def sign_out(
     sessions.take(response, request)
 
 
-def _view(access: Access, csrf: str) -> SessionView:
+@router.get("/oidc", include_in_schema=False)
+async def go_to_issuer(
+    oidc: OidcDep, request: Request, sessions: SessionsDep, next_page: NextPage = "/"
+) -> RedirectResponse:
+    """Send the browser to the issuer, where the person signs in."""
+    address, held = await oidc.begin(next_page)
+    answer = RedirectResponse(address, HTTPStatus.SEE_OTHER)
+    sessions.hold_state(answer, held, request)
+    return answer
+
+
+@router.get("/oidc/callback", include_in_schema=False)
+async def come_back(oidc: OidcDep, request: Request, sessions: SessionsDep) -> RedirectResponse:
+    """The issuer sends the browser here. The answer sets the session's cookie."""
+    subject, next_page = await oidc.finish(sessions.held_state(request), request.query_params)
+    answer = RedirectResponse(next_page, HTTPStatus.SEE_OTHER)
+    sessions.give(answer, sessions.welcome(subject), request)
+    sessions.drop_state(answer, request)
+    return answer
+
+
+def _view(access: Access, sessions: Sessions) -> SessionView:
     caller = access.caller
-    is_open = not caller.proven and bool(caller.roles)  # a desk without keys
+    is_open = not caller.proven and bool(caller.roles)  # a desk that asks nothing
     return SessionView(
         name=caller.name,
         roles=caller.roles,
-        csrf=csrf,
-        sign_in=() if is_open else ("key",),
+        csrf=sessions.csrf(access.session) if access.session else "",
+        sign_in=() if is_open else sessions.ways,
         signed_in=is_open or caller.proven,
     )

@@ -28,6 +28,7 @@ from api.problems import NotAllowedError, UnauthenticatedError, plain
 from api.security.keys import ApiKey, KeyRing
 from api.security.limits import RateLimit, is_stream
 from api.security.loopback import require_local_request
+from api.security.oidc import CALLBACK
 from api.security.sessions import CSRF_HEADER, SAFE_METHODS, Session, Sessions
 from api.security.tickets import Tickets
 from data.contracts.errors import CreditDeskError
@@ -130,7 +131,7 @@ OPEN = frozenset(
 )
 """The paths that probes and browsers need before they can show a key. They hold no case data."""
 
-SIGN_IN = frozenset({"/session"})
+SIGN_IN = frozenset({"/session", "/session/oidc", CALLBACK})
 """The paths by which people sign in and out. They answer callers that have not signed in yet."""
 
 _PLACES: tuple[tuple[re.Pattern[str], str, frozenset[Role]], ...] = tuple(
@@ -233,11 +234,11 @@ class AuthMiddleware:
         if method not in SAFE_METHODS:
             self._sessions.require_csrf(session, headers.get(CSRF_HEADER, ""))
         holds = partial(_holds, self._sessions.still_holds, session)
-        return Access(session.caller, holds, session.key_id, session)
+        return Access(session.caller, holds, session.counted_as, session)
 
     def _requires_keys(self) -> bool:
         # A desk that has had keys stays closed: losing the key file must not open it.
-        self._needs_keys = self._needs_keys or self._settings.has_api_keys
+        self._needs_keys = self._needs_keys or self._settings.requires_identity
         return self._needs_keys
 
 

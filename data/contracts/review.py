@@ -47,7 +47,7 @@ class Channel(StrEnum):
 
 
 class Person(Contract):
-    """A person of the lender: the name, and the principal that an API key proves.
+    """A person of the lender: the name, and the principal that an API key or an issuer proves.
 
     A principal identifies one person, however many keys they hold and however these are named.
     """
@@ -64,7 +64,8 @@ class Person(Contract):
         another script counts as another name. Only keys prevent that.
         """
         if self.principal and other.principal:
-            return self.principal == other.principal
+            # A key's principal is stored folded; the one of an issuer is kept as the issuer has it.
+            return folded_name(self.principal) == folded_name(other.principal)
         theirs = {other.principal, folded_name(other.name)} - {""}
         return not theirs.isdisjoint({self.principal, folded_name(self.name)})
 
@@ -81,11 +82,11 @@ class Answerer(Contract):
 
     reviewer: Annotated[str, Field(min_length=1, max_length=100)]
     principal: str = ""
-    """The person, as the API key proves it; empty for a typed name."""
+    """The person, as the API key or the issuer proves it; empty for a typed name."""
     roles: tuple[Role, ...]
     channel: Channel
     proven: bool = False
-    """Whether an API key proved the identity. Otherwise the reviewer only typed the name."""
+    """Whether a key or an issuer proved the identity. Otherwise the reviewer typed the name."""
     keyed: bool = False
     """Whether the desk had API keys at that time, so that an identity could be proven."""
 

@@ -120,7 +120,7 @@ def _judged(
         principal=caller.principal,
         channel=caller.channel,
         proven=caller.proven,
-        keyed=caller.proven or settings.has_api_keys,
+        keyed=caller.proven or settings.requires_identity,
     )
     if review.status is ReviewStatus.OPEN:  # or it repeats an answer that was judged before
         if run.status.has_ended:

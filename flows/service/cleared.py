@@ -66,7 +66,7 @@ def confirm(
     application, and without a proven identity on a desk with keys; ConflictError when another
     person has confirmed it; ContractViolationError for a name that repeats personal data.
     """
-    if settings.has_api_keys and not caller.proven:
+    if settings.requires_identity and not caller.proven:
         raise AuthorityError("a clearance needs a person whom an API key proves")
     found = clearances.find(connection, clearance_id)
     run = runs.find(connection, found.run_id)

@@ -208,7 +208,7 @@ def _context(
             row.traceparent,
             settings.hitl_timeout_seconds,
             about_run(settings, row.run_id, row.flow_run_id, row.application_id),
-            lambda: settings.has_api_keys,
+            lambda: settings.requires_identity,
         )
         if decides
         else PreparedAnswers()
