@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api import docs_page, page_files
 from api.methods import allow
 from api.problems import NotAllowedError, UnauthenticatedError, plain
+from api.routes import schemas
 from api.security.keys import ApiKey, KeyRing
 from api.security.limits import RateLimit, is_stream
 from api.security.loopback import require_local_request
@@ -127,9 +128,11 @@ OPEN = frozenset(
     {
         *("/health/live", "/health/ready"),
         *("/openapi.json", docs_page.PAGE, docs_page.PROGRAM, docs_page.STYLE, docs_page.ICON),
+        *schemas.PATHS,
     }
 )
-"""The paths that probes and browsers need before they can show a key. They hold no case data."""
+"""The paths that probes, browsers and developers need before they can show a key. They hold no case
+data."""
 
 SIGN_IN = frozenset({"/session", "/session/oidc", CALLBACK})
 """The paths by which people sign in and out. They answer callers that have not signed in yet."""
