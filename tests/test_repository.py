@@ -272,7 +272,8 @@ def test_arguments_are_passed_on() -> None:
 # -- the build server ----------------------------------------------------------------------
 
 
-REQUIRED = ("PG", "BROWSER", "DOT", "REDIS", "COMPOSE")
+REQUIRED = ("PG", "BROWSER", "DOT", "REDIS", "COMPOSE", "NODE")
+TOOLS = ("python3.11", "dot", "postgres", "chromium", "npm", "redis-server", "docker-compose")
 
 
 @pytest.fixture
@@ -280,7 +281,7 @@ def build_server(tmp_path: Path) -> Path:
     """A machine that has every tool, where `make` only prints and the user is not root."""
     shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
     tools = tmp_path / "tools"
-    for name in ("python3.11", "dot", "postgres", "chromium", "redis-server", "docker-compose"):
+    for name in TOOLS:
         script(tools / name, "#!/bin/sh\nexit 0\n")
     required = " ".join(f"$CREDIT_DESK_REQUIRE_{name}" for name in REQUIRED)
     script(tools / "make", f'#!/bin/sh\necho "make $* {required}"\n')
@@ -301,7 +302,7 @@ def ci(build_server: Path) -> subprocess.CompletedProcess[str]:
 def test_a_build_checks_first_and_then_runs_every_test_with_a_database(build_server: Path) -> None:
     done = ci(build_server)
 
-    assert done.stdout.splitlines() == ["make check 1 1 1 1 1", "make test 1 1 1 1 1"]
+    assert done.stdout.splitlines() == ["make check 1 1 1 1 1 1", "make test 1 1 1 1 1 1"]
     assert done.returncode == 0
 
 
@@ -318,7 +319,7 @@ def test_a_build_that_cannot_install_says_what_is_missing_and_goes_on(build_serv
     done = ci(build_server)
 
     assert done.stdout.splitlines()[0] == "Missing on this machine: graphviz"
-    assert done.stdout.splitlines()[-1] == "make test 1 1 1 1 1"
+    assert done.stdout.splitlines()[-1] == "make test 1 1 1 1 1 1"
     assert done.returncode == 0
 
 
