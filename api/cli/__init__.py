@@ -31,6 +31,7 @@ from api.cli import (
     reviews,
     roles,
     runs,
+    scorecard,
     screening,
     showing,
     traces,
@@ -80,6 +81,7 @@ app.command(rich_help_panel=_THE_DESK)(modelling.synthesize)
 app.command(name="what-if", rich_help_panel=_THE_DESK)(what_if.what_if)
 app.command(rich_help_panel=_THE_DESK)(mcp.mcp)
 app.command(rich_help_panel=_THE_DESK)(evaluation.evaluate)
+app.add_typer(scorecard.app, name="scorecard", rich_help_panel=_THE_DESK)
 app.command(rich_help_panel=_THE_DESK)(reports.agreement)
 app.command(rich_help_panel=_THE_DESK)(reports.fraud_precision)
 app.command(rich_help_panel=_THE_DESK)(fair_lending.fair_lending)

@@ -1,0 +1,81 @@
+"""Scorecards from data: fit one, score with it, and write its model report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli import options
+
+app = typer.Typer(help="Fit, apply and document scorecards.", no_args_is_help=True)
+
+Data = Annotated[Path, typer.Option("--data", metavar="CSV", help="The rows, with a header.")]
+Model = Annotated[Path, typer.Option("--model", metavar="DIR", help="The folder of a fit.")]
+
+
+@app.command()
+def fit(
+    data: Data,
+    target: Annotated[
+        str, typer.Option("--target", metavar="COLUMN", help="The column that says good or bad.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the model goes.")],
+    bad: Annotated[
+        str | None, typer.Option("--bad", metavar="VALUE", help="The target's value of a bad row.")
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            "--features", metavar="A,B", help="Only these columns; all that may by default."
+        ),
+    ] = None,
+    roles: Annotated[
+        Path | None,
+        typer.Option("--roles", metavar="FILE", help="YAML: direction, kind, reason of columns."),
+    ] = None,
+    base_rate: Annotated[
+        float | None,
+        typer.Option("--base-rate", metavar="R", help="The portfolio's own share of bad rows."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="The seed of folds and trees.")] = 7,
+    version: Annotated[str, typer.Option("--version", help="The version of the model.")] = "1.0.0",
+    as_json: options.AsJson = False,
+) -> None:
+    """Fit a points scorecard on a CSV with a binary target."""
+    from api.cli.output import print_json
+    from tools.modelling.fit import Wanted
+    from tools.modelling.roles import load_roles
+    from tools.modelling.session import fit_model
+    from tools.modelling.table import read_table
+
+    named = [name.strip() for name in features.split(",") if name.strip()] if features else None
+    wanted = Wanted(
+        target, bad, load_roles(roles) if roles else None, named, seed, version, base_rate
+    )
+    summary = fit_model(read_table(data), wanted, out)
+    for column in summary.left_out:
+        typer.echo(f"credit-desk: left out {column.name}: {column.why}", err=True)
+    for remark in summary.remarks:
+        typer.echo(f"credit-desk: {remark}", err=True)
+    if as_json:
+        print_json(summary.model_dump(mode="json"))
+        return
+    for line in summary.lines(out):
+        typer.echo(line)
+
+
+@app.command()
+def score(
+    model: Model,
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", metavar="CSV", help="The rows with their results.")],
+) -> None:
+    """Add the probability of default, the score and the reasons to every row of a CSV."""
+    from tools.modelling.model_files import read_challenger, read_scorecard
+    from tools.modelling.score import write_scored
+    from tools.modelling.table import read_table
+
+    rows = write_scored(out, read_table(data), read_scorecard(model), read_challenger(model))
+    typer.echo(f"{out}: {rows:,} rows")

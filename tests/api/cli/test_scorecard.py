@@ -1,0 +1,84 @@
+"""`credit-desk scorecard` fits and applies a card without a desk."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from api.cli import app
+from tests.tools.modelling.tables import lines, written
+
+pytest.importorskip("numpy")
+RUNNER = CliRunner()
+
+
+def run(*words: str) -> tuple[int, str, str]:
+    done = RUNNER.invoke(app, ["scorecard", *words])
+    return done.exit_code, done.stdout, done.stderr
+
+
+def fit(folder: Path, *words: str, out: str = "model") -> tuple[int, str, str]:
+    data = str(written(folder, lines()))
+    return run("fit", "--data", data, "--target", "answer", "--out", str(folder / out), *words)
+
+
+def test_a_fit_names_on_stderr_what_it_leaves_out(tmp_path: Path) -> None:
+    code, _, errors = fit(tmp_path)
+
+    assert code == 0
+    assert "left out ForeignWorker: a prohibited basis" in errors
+    assert "left out key: a unique key" in errors
+    assert "'1' is bad" in errors
+
+
+def test_the_same_fit_gives_the_same_bytes(tmp_path: Path) -> None:
+    fit(tmp_path, out="first")
+    fit(tmp_path, out="second")
+
+    first, second = (sorted((tmp_path / name).glob("*.json")) for name in ("first", "second"))
+    assert [path.name for path in first] == [path.name for path in second] != []
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_scores_stand_beside_the_columns_of_the_file(tmp_path: Path) -> None:
+    fit(tmp_path)
+    out = tmp_path / "scored.csv"
+
+    code, told, _ = run(
+        "score", "--model", str(tmp_path / "model"), "--data", str(tmp_path / "rows.csv"),
+        "--out", str(out),
+    )  # fmt: skip
+
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert (code, len(rows)) == (0, 1000), told
+    assert all(0 < float(row["pd"]) < 1 for row in rows)
+    assert {row["reason_1"] for row in rows} <= {"debt", "late", "purpose", ""}
+    by_score = sorted(rows, key=lambda row: float(row["score"]))
+    assert sum(row["answer"] == "1" for row in by_score[:200]) > 2 * sum(
+        row["answer"] == "1" for row in by_score[-200:]
+    )
+
+
+def test_a_file_without_a_column_of_the_model_is_bad_input(tmp_path: Path) -> None:
+    fit(tmp_path)
+    other = written(tmp_path, ["debt,late", "1,2"], "other.csv")
+
+    code, _, errors = run(
+        "score", "--model", str(tmp_path / "model"), "--data", str(other),
+        "--out", str(tmp_path / "o.csv"),
+    )  # fmt: skip
+
+    assert code == 2
+    assert "lacks the column 'purpose'" in errors
+
+
+def test_a_prohibited_feature_and_an_unknown_target_are_bad_input(tmp_path: Path) -> None:
+    assert "may not be a feature" in fit(tmp_path, "--features", "sex,debt")[2]
+    assert fit(tmp_path, "--features", "sex,debt")[0] == 2
+
+    code, _, errors = fit(tmp_path, "--target", "nothing")
+    assert code == 2
+    assert "no column 'nothing'" in errors

@@ -1,0 +1,155 @@
+"""A scorecard is fitted on any CSV with a binary target, and uses nothing that it may not use."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from data.contracts.errors import ContractViolationError
+from data.contracts.fitted import FittedScorecard
+from tests.tools.modelling.tables import HEADER, lines, table
+from tools.modelling.binning import bin_column
+from tools.modelling.evaluate import bin_of, probability, score_of, scorecard_log_odds
+from tools.modelling.fit import Wanted, fit_scorecard, provenance_of, take_sample
+from tools.modelling.roles import Role
+from tools.modelling.table import Table
+
+pytest.importorskip("numpy")
+WANTED = Wanted("answer")
+
+
+def fitted(rows: Table, wanted: Wanted = WANTED) -> FittedScorecard:
+    sample = take_sample(rows, wanted)
+    return fit_scorecard(sample, provenance_of(sample, wanted, {}))
+
+
+def test_prohibited_columns_keys_and_dates_are_left_out_with_the_reason(tmp_path: Path) -> None:
+    card = fitted(table(tmp_path))
+
+    why = {column.name: column.why for column in card.provenance.left_out}
+    assert {attribute.name for attribute in card.attributes} == {"debt", "late", "purpose"}
+    assert set(why) == {"key", "sex", "ForeignWorker", "seen"}
+    assert why["key"] == "a unique key"
+    assert "prohibited" in why["ForeignWorker"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["sex", "Nationality", "citizenship", "FOREIGN_WORKER", "is_foreign_worker", "Personal status"],
+)
+@pytest.mark.parametrize("way", ["feature", "role"])
+def test_a_prohibited_column_that_is_asked_for_is_an_error(
+    tmp_path: Path, name: str, way: str
+) -> None:
+    made = [lines()[0].replace("sex", name), *lines()[1:]]
+    wanted = (
+        Wanted("answer", features=[name])
+        if way == "feature"
+        else Wanted("answer", roles={name: Role(direction="rising")})
+    )
+
+    with pytest.raises(ContractViolationError, match="may not be a feature"):
+        take_sample(table(tmp_path, made), wanted)
+
+
+@pytest.mark.parametrize("pair", [("+", "-"), ("1", "2"), ("no", "yes"), ("good", "bad")])
+def test_other_encodings_of_bad_give_the_same_card(tmp_path: Path, pair: tuple[str, str]) -> None:
+    plain = fitted(table(tmp_path))
+
+    other = fitted(table(tmp_path, lines(good_and_bad=pair), "other.csv"))
+
+    assert other.provenance.bad_value == pair[1]
+    assert other.attributes == plain.attributes
+
+
+def test_a_pair_that_says_nothing_needs_the_bad_value(tmp_path: Path) -> None:
+    rows = table(tmp_path, lines(good_and_bad=("kept", "lost")))
+
+    with pytest.raises(ContractViolationError, match="--bad"):
+        take_sample(rows, WANTED)
+
+    assert fitted(rows, Wanted("answer", bad_value="lost")).provenance.bad_rows > 100
+
+
+def test_the_mean_probability_is_the_share_of_bad_and_a_base_rate_moves_it(tmp_path: Path) -> None:
+    rows = table(tmp_path)
+    card, shifted = fitted(rows), fitted(rows, Wanted("answer", base_rate=0.03))
+    seen = [{name: cells[at] for name, cells in rows.columns.items()} for at in range(rows.rows)]
+
+    pds = [probability(scorecard_log_odds(card, row)) for row in seen]
+    share = card.provenance.bad_rows / card.provenance.rows
+    assert math.fsum(pds) / len(pds) == pytest.approx(share, abs=1e-6)
+    moved = scorecard_log_odds(shifted, seen[0]) - scorecard_log_odds(card, seen[0])
+    assert moved == pytest.approx(math.log(0.03 / 0.97) - math.log(share / (1 - share)))
+    assert shifted.provenance.shift == pytest.approx(moved)
+
+
+def test_the_points_add_up_to_the_score(tmp_path: Path) -> None:
+    rows = table(tmp_path)
+    card = fitted(rows)
+
+    for at in range(50):
+        row = {name: cells[at] for name, cells in rows.columns.items()}
+        points = sum(bin_of(part, row[part.name]).points for part in card.attributes)
+        assert points == pytest.approx(score_of(card, scorecard_log_odds(card, row)), abs=1e-4)
+
+
+@pytest.mark.parametrize(("direction", "sign"), [("rising", -1), ("falling", 1)])
+def test_the_bins_keep_the_direction_of_the_role(tmp_path: Path, direction: str, sign: int) -> None:
+    role = Role.model_validate({"direction": direction})
+    sample = take_sample(table(tmp_path), Wanted("answer", roles={"late": role}))
+    column = next(part for part in sample.choice.chosen if part.name == "late")
+    bins = bin_column(column, sample.table.columns["late"], sample.bad).bins
+
+    woes = [part.woe * sign for part in bins]
+    assert woes == sorted(woes)
+    assert len(bins) == (1 if direction == "falling" else 4)
+
+
+def test_a_column_that_repeats_the_target_is_left_out(tmp_path: Path) -> None:
+    made = [line + "," + line.rsplit(",", 1)[1] for line in lines()]
+    made[0] = ",".join((*HEADER, "written_off"))
+
+    card = fitted(table(tmp_path, made))
+
+    why = {column.name: column.why for column in card.provenance.left_out}
+    assert "repeats the target" in why["written_off"]
+
+
+def test_a_missing_cell_has_a_bin_and_an_unknown_category_counts_as_missing(tmp_path: Path) -> None:
+    card = fitted(table(tmp_path))
+    debt = next(part for part in card.attributes if part.name == "debt")
+    purpose = next(part for part in card.attributes if part.name == "purpose")
+
+    assert debt.missing.rows > 50
+    assert bin_of(purpose, "boat") == purpose.missing
+    assert purpose.missing.woe == min(part.woe for part in purpose.bins)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda line: line.rsplit(",", 1)[0] + ",1", "'answer' has 1 different values"),
+        (lambda line: line.rsplit(",", 1)[0] + ",", "'answer' has 0 different values"),
+        (lambda line: f"x,,,,m,no,,{line[-1]}", "no column is left"),
+    ],
+)
+def test_a_table_that_cannot_be_fitted_names_the_column(
+    tmp_path: Path, change: object, named: str
+) -> None:
+    assert callable(change)
+    made = [lines()[0], *(change(line) for line in lines()[1:])]
+
+    with pytest.raises(ContractViolationError, match=named):
+        take_sample(table(tmp_path, made), WANTED)
+
+
+def test_rows_without_an_answer_are_left_out_and_counted(tmp_path: Path) -> None:
+    made = lines()
+    made[5] = made[5].rsplit(",", 1)[0] + ","
+
+    card = fitted(table(tmp_path, made))
+
+    assert (card.provenance.rows, card.provenance.rows_without_target) == (999, 1)
