@@ -35,16 +35,24 @@ def fit(
         Path | None,
         typer.Option("--roles", metavar="FILE", help="YAML: direction, kind, reason of columns."),
     ] = None,
+    attributes: Annotated[
+        Path | None,
+        typer.Option("--attributes", metavar="FILE", help="YAML: a derivation of attributes."),
+    ] = None,
     base_rate: Annotated[
         float | None,
         typer.Option("--base-rate", metavar="R", help="The portfolio's own share of bad rows."),
     ] = None,
+    challenger: Annotated[
+        bool, typer.Option("--challenger/--no-challenger", help="Also fit boosted trees.")
+    ] = True,
     seed: Annotated[int, typer.Option("--seed", help="The seed of folds and trees.")] = 7,
     version: Annotated[str, typer.Option("--version", help="The version of the model.")] = "1.0.0",
     as_json: options.AsJson = False,
 ) -> None:
     """Fit a points scorecard on a CSV with a binary target."""
     from api.cli.output import print_json
+    from tools.modelling.derivation import load_derivation
     from tools.modelling.fit import Wanted
     from tools.modelling.roles import load_roles
     from tools.modelling.session import fit_model
@@ -54,7 +62,10 @@ def fit(
     wanted = Wanted(
         target, bad, load_roles(roles) if roles else None, named, seed, version, base_rate
     )
-    summary = fit_model(read_table(data), wanted, out)
+    derivation = load_derivation(attributes) if attributes else None
+    summary = fit_model(
+        read_table(data), wanted, out, derivation=derivation, with_challenger=challenger
+    )
     for column in summary.left_out:
         typer.echo(f"credit-desk: left out {column.name}: {column.why}", err=True)
     for remark in summary.remarks:
@@ -73,9 +84,28 @@ def score(
     out: Annotated[Path, typer.Option("--out", metavar="CSV", help="The rows with their results.")],
 ) -> None:
     """Add the probability of default, the score and the reasons to every row of a CSV."""
-    from tools.modelling.model_files import read_challenger, read_scorecard
+    from tools.modelling.derivation import derive_table
+    from tools.modelling.model_files import read_challenger, read_derivation, read_scorecard
     from tools.modelling.score import write_scored
     from tools.modelling.table import read_table
 
-    rows = write_scored(out, read_table(data), read_scorecard(model), read_challenger(model))
+    card, challenger, table = read_scorecard(model), read_challenger(model), read_table(data)
+    if derivation := read_derivation(model):
+        table = derive_table(table, derivation)
+    rows = write_scored(out, table, card, challenger)
     typer.echo(f"{out}: {rows:,} rows")
+
+
+@app.command()
+def report(
+    model: Model,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="The model's folder by default.")
+    ] = None,
+) -> None:
+    """Write the model report of a fit again: Markdown, HTML and plots."""
+    from tools.modelling.model_files import read_scorecard, read_validation
+    from tools.modelling.report import write_report
+
+    for path in write_report(out or model, read_scorecard(model), read_validation(model)):
+        typer.echo(str(path))

@@ -71,7 +71,7 @@ class Provenance(Contract):
     base_rate: float | None = None
     """The portfolio's own share of bad; None leaves the share of the data."""
     shift: float = 0.0
-    """What was added to the log-odds for it."""
+    """The amount added to the log-odds for it."""
 
 
 class FittedScorecard(Contract):

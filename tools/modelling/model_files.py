@@ -7,10 +7,12 @@ from pathlib import Path
 from data.contracts.base import Contract
 from data.contracts.errors import RecordNotFoundError
 from data.contracts.fitted import FittedChallenger, FittedScorecard
+from tools.modelling.derivation import Derivation, load_derivation
+from tools.modelling.validation import Validation
 from tools.versioned_data import load_versioned
 
 SCORECARD, CHALLENGER = "scorecard.json", "challenger.json"
-REPORT, VALIDATION = "report", "validation.json"
+VALIDATION, ATTRIBUTES = "validation.json", "attributes.json"
 
 
 def write_model(folder: Path, name: str, model: Contract) -> Path:
@@ -32,3 +34,20 @@ def read_challenger(folder: Path) -> FittedChallenger | None:
         return load_versioned(folder / CHALLENGER, FittedChallenger)
     except RecordNotFoundError:
         return None
+
+
+def read_derivation(folder: Path) -> Derivation | None:
+    """Read the derivation that the model was fitted with; None where it had none."""
+    path = folder / ATTRIBUTES
+    return load_derivation(path) if path.exists() else None
+
+
+def read_validation(folder: Path) -> Validation:
+    """Read the evidence of a folder. Raises RecordNotFoundError or RecordCorruptError."""
+    return load_versioned(folder / VALIDATION, Validation)
+
+
+def clear_model(folder: Path) -> None:
+    """Remove the files of an older fit: its challenger must not stand beside a new card."""
+    for name in (SCORECARD, CHALLENGER, VALIDATION, ATTRIBUTES):
+        (folder / name).unlink(missing_ok=True)

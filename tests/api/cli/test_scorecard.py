@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from api.cli import app
 from tests.tools.modelling.tables import lines, written
 
-pytest.importorskip("numpy")
+pytest.importorskip("sklearn")
 RUNNER = CliRunner()
 
 
@@ -54,7 +54,8 @@ def test_scores_stand_beside_the_columns_of_the_file(tmp_path: Path) -> None:
 
     rows = list(csv.DictReader(out.read_text().splitlines()))
     assert (code, len(rows)) == (0, 1000), told
-    assert all(0 < float(row["pd"]) < 1 for row in rows)
+    for name in ("pd", "pd_challenger", "pd_blend"):
+        assert all(0 < float(row[name]) < 1 for row in rows)
     assert {row["reason_1"] for row in rows} <= {"debt", "late", "purpose", ""}
     by_score = sorted(rows, key=lambda row: float(row["score"]))
     assert sum(row["answer"] == "1" for row in by_score[:200]) > 2 * sum(
@@ -82,3 +83,40 @@ def test_a_prohibited_feature_and_an_unknown_target_are_bad_input(tmp_path: Path
     code, _, errors = fit(tmp_path, "--target", "nothing")
     assert code == 2
     assert "no column 'nothing'" in errors
+
+
+def test_the_report_names_exclusions_figures_and_limits(tmp_path: Path) -> None:
+    fit(tmp_path, "--no-challenger", "--base-rate", "0.03")
+
+    code, told, _ = run("report", "--model", str(tmp_path / "model"), "--out", str(tmp_path / "r"))
+
+    text = (tmp_path / "r" / "report.md").read_text()
+    page = (tmp_path / "r" / "report.html").read_text()
+    assert code == 0
+    assert "| ForeignWorker | a prohibited basis" in text
+    titles = ("Purpose", "Data", "Exclusions", "Method", "Bins", "Performance")
+    for title in (*titles, "Calibration", "Stability", "Limits", "Monitoring plan", "Approval"):
+        assert f"## {title}\n" in text
+        assert f"<h2>{title}</h2>" in page
+    assert "| Base rate of the portfolio | 3.00% |" in text
+    assert "](calibration-scorecard.svg)" in text
+    assert {path.rsplit("/", 1)[1] for path in told.split()} >= {"report.md", "information.svg"}
+    assert (tmp_path / "model" / "report.md").read_text() == text
+
+
+def test_a_derivation_travels_with_the_model(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        "{id: made, version: 1.0.0, source: made here, licence: CC0-1.0, attributes: ["
+        "{name: late_twice, function: at_least, of: [late], bound: 2}]}"
+    )
+    fit(tmp_path, "--no-challenger", "--attributes", str(tmp_path / "a.yaml"))
+
+    code, _, errors = run(
+        "score", "--model", str(tmp_path / "model"), "--data", str(tmp_path / "rows.csv"),
+        "--out", str(tmp_path / "o.csv"),
+    )  # fmt: skip
+
+    rows = list(csv.DictReader((tmp_path / "o.csv").read_text().splitlines()))
+    assert code == 0, errors
+    assert {row["late"] for row in rows if row["late_twice"] == "1.0"} == {"2", "3"}
+    assert len({row["pd"] for row in rows}) == 2
