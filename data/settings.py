@@ -66,6 +66,11 @@ class AgentBackend(StrEnum):
     CHAT = "chat"
 
 
+def _as_pairs(value: object) -> object:
+    """The pairs of a mapping: settings can be compared and hashed by them."""
+    return tuple(value.items()) if isinstance(value, dict) else value
+
+
 def _by_agent(value: object) -> object:
     """The pairs of a text such as `kyc=rules,underwriter.decision=chat`."""
     if not isinstance(value, str):
@@ -231,7 +236,7 @@ class Settings(BaseSettings):
     oidc_scope: str = "openid profile"
     oidc_roles_claim: str = "groups"
     """The claim of the ID token that names a person's groups, or the path to it."""
-    oidc_roles: dict[str, str] = {}
+    oidc_roles: Annotated[tuple[tuple[str, str], ...], BeforeValidator(_as_pairs)] = ()
     """The role of the desk that each group has. A person without one is not let in."""
     rate_limit_per_minute: Annotated[int, Field(ge=1)] = 600
     """How many requests one API key may send."""

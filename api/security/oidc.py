@@ -90,7 +90,7 @@ class OidcLogin:
         self._jwt = jwt
         self._settings = settings
         self._clock = clock
-        self._roles = _roles(settings.oidc_roles)
+        self._roles = _roles(dict(settings.oidc_roles))
         self._pending = Signer(settings.folder, b"credit-desk oidc state 1")
         self._nonce = Signer(settings.folder, b"credit-desk oidc nonce 1")
         self._verifier = Signer(settings.folder, b"credit-desk oidc verifier 1")

@@ -576,7 +576,7 @@ def test_a_reader_that_goes_away_ends_the_command_without_a_traceback(
 
 
 def test_ctrl_c_ends_the_command_and_says_that_the_run_goes_on(url: str, ledger: Ledger) -> None:
-    told(ledger, EventType.RUN_STARTED, EventType.WAITING, status=RunStatus.WAITING)
+    told(ledger, EventType.RUN_STARTED, EventType.STAGE_STARTED, status=RunStatus.RUNNING)
     command = [sys.executable, "-m", "api.cli", "follow", RUN_ID, "--api", url]
 
     with subprocess.Popen(
