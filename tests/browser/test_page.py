@@ -16,6 +16,10 @@ from api.security.keys import KeyFile
 from data.contracts.decision import Outcome
 from data.contracts.events import EventType
 from data.contracts.runs import RunStatus
+from flows.runtime.ledger import journal
+from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.journal import Draft
+from tests.api.journals import SPAN, TRACE, a_run
 from tests.desk import Desk, StartedRun, desk_in
 
 pytestmark = pytest.mark.timeout(400)  # a browser and a desk share the machine
@@ -194,6 +198,35 @@ async def test_an_application_is_submitted_watched_forked_and_compared(
 
     await expect(window.get_by_text("This run: Approve")).to_be_visible()
     await expect(window.get_by_text("/policy").first).to_be_visible(timeout=30_000)
+
+
+async def test_what_a_chat_model_writes_is_shown_as_it_comes_and_a_new_attempt_begins_again(
+    desk: Desk, window: Page
+) -> None:
+    run_id = str(uuid4())
+    with Ledger(f"sqlite:///{desk.home / 'ledger.db'}") as ledger:
+        await a_run(ledger, run_id)
+        await ledger.write(journal.append, run_id, [_piece(1, "1.1", "The offer is 9,999.")])
+        await window.goto(f"{desk.api_url}/run/{run_id}")
+        await expect(window.get_by_text("The offer is 9,999.", exact=True)).to_be_visible()
+
+        pieces = [_piece(2, "1.2", "The offer is "), _piece(3, "1.2", "12,000.00.")]
+        await ledger.write(journal.append, run_id, pieces)
+        await expect(window.get_by_text("The offer is 12,000.00.", exact=True)).to_be_visible()
+        await expect(window.get_by_text("9,999")).to_have_count(0)
+
+
+def _piece(number: int, attempt: str, text: str) -> Draft:
+    return Draft(
+        key=str(number),
+        type=EventType.AGENT_DELTA,
+        phase="decision",
+        message="underwriter decision writes",
+        progress=0.9,
+        trace_id=TRACE,
+        span_id=SPAN,
+        meta={"agent": "underwriter.decision", "text": text, "attempt": attempt, "part": number},
+    )
 
 
 async def test_a_dropped_portfolio_is_underwritten_and_its_results_are_shown(

@@ -9,6 +9,7 @@ import {Fork} from '../parts/fork.js';
 import {Connection, Loading, Notice, Refusal} from '../parts/notice.js';
 import {Source} from '../parts/source.js';
 import {Timeline} from '../parts/timeline.js';
+import {Writing} from '../parts/writing.js';
 import {useStream} from '../live.js';
 
 const PAUSE = 400;  // milliseconds in which news are collected before the summary is read again
@@ -66,11 +67,13 @@ export function Run({id}) {
       <a href="/workflow/graph.svg?run_id=${id}" target="_blank" rel="noopener">
         <img class="map" src="/workflow/graph.svg?run_id=${id}&at=${events.length}" alt="Map of the workflow; done, running and waiting stages are coloured" /></a>
       <${Timeline} events=${events} /></section>
+    <${Writing} events=${events} />
     <section class="card"><h2>About this run</h2><${Facts} rows=${[
       ['Run', html`<code>${run.run_id}</code>`],
       ['Started', asMoment(run.created_at)],
       ['Last change', asMoment(run.updated_at)],
       ['Workflow', run.workflow_version],
+      ['Chat model', run.model_use && modelUse(run.model_use)],
       ['Legal hold', run.legal_hold ? 'Nothing of it may be purged' : null],
     ]} />
     <p class="actions">
@@ -92,6 +95,8 @@ function Lineage({run}) {
   const changed = Object.entries(overrides).map(([name, value]) => `${inWords(name)}: ${value}`).join(', ');
   return html`<${Notice} kind="warn"><p>${decides ? 'A fork that may decide' : 'A what-if: it decides nothing'}, from <a href="/run/${parent}">another run</a> at ${at}${changed && `, with ${changed}`}.</p><//>`;
 }
+
+const modelUse = (use) => `${use.prompt_tokens + use.completion_tokens} tokens, $${use.cost_usd}`;
 
 function Cancel({onCancel}) {
   const [sure, setSure] = useState(false);
