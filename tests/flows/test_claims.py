@@ -84,7 +84,7 @@ async def test_claims_are_made_and_given_back_from_the_command_line(desk: Desk) 
         run.application_id,
         "$12,000",
         "E",
-        "pd-elevated",
+        "pd elevated",
         "una",
     ]
 

@@ -143,7 +143,7 @@ async def test_adjusted_terms_may_be_an_override_and_take_two_people(desk: Desk)
     facts = review["request"]["facts"]
     assert (facts["amount"], facts["term_months"], facts["rate"]) == ("12000.00", 12, "0.2099")
     assert "over 12 months at 20.99%" in review["request"]["summary"]
-    assert "**dti-above-limit** (decline)" in review["request"]["summary"]
+    assert "Debt to income with the new payment exceeds 50 %" in review["request"]["summary"]
     decision = await run.decision()
     assert decision.outcome is Outcome.COUNTER_OFFER
     assert [ruling.override for ruling in decision.rulings] == [True, True]

@@ -35,7 +35,7 @@ export function Checkpoints({runId, entries}) {
 export function Difference({found}) {
   const {changes, summary} = found;
   if (!changes.length) return html`<${Notice}>The two are equal.<//>`;
-  return html`<p><strong>${summary}</strong></p><div class="scroll"><table class="list diff"><thead><tr><th scope="col">Where</th><th scope="col">Before</th><th scope="col">After</th></tr></thead>
+  return html`<p><strong>${summary}</strong></p><div class="scroll" tabindex="0"><table class="list diff"><thead><tr><th scope="col">Where</th><th scope="col">Before</th><th scope="col">After</th></tr></thead>
     <tbody>${changes.map((change) => html`<tr><th scope="row"><code>${change.path}</code></th><td class="before">${shown(change.before)}</td><td class="after">${shown(change.after)}</td></tr>`)}</tbody></table></div>`;
 }
 

@@ -127,7 +127,7 @@ export function Applicants({application}) {
 export function Documents({documents, intake}) {
   if (!documents.length) return null;
   const problems = Object.fromEntries((intake?.finding.readings ?? []).map((reading) => [reading.document_id, reading.problem]));
-  return html`<section class="card"><h2>Papers</h2><div class="scroll"><table class="list"><thead><tr><th scope="col">Paper</th><th scope="col">Kind</th><th scope="col">Received</th><th scope="col">Reading</th></tr></thead>
+  return html`<section class="card"><h2>Papers</h2><div class="scroll" tabindex="0"><table class="list"><thead><tr><th scope="col">Paper</th><th scope="col">Kind</th><th scope="col">Received</th><th scope="col">Reading</th></tr></thead>
     <tbody>${documents.map((document) => html`<tr><th scope="row">${document.document_id}</th><td>${inWords(document.kind)}</td><td>${asMoment(document.received_at)}</td>
       <td>${document.document_id in problems ? inWords(problems[document.document_id] ?? 'read') : html`<span class="badge warn">Not read yet</span>`}</td></tr>`)}</tbody></table></div></section>`;
 }

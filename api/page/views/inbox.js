@@ -80,7 +80,7 @@ export function Inbox({url, session}) {
 }
 
 function Requests({items, name, act}) {
-  return html`<div class="scroll"><table class="list stack"><caption class="hidden">Open requests, the most urgent first</caption>
+  return html`<div class="scroll" tabindex="0"><table class="list stack"><caption class="hidden">Open requests, the most urgent first</caption>
     <thead><tr><th scope="col">Due</th><th scope="col">Case</th><th scope="col">What is asked</th><th scope="col">Why</th><th scope="col" class="right">Amount</th><th scope="col">With</th></tr></thead>
     <tbody>${items.map((item) => html`<${Request} key=${item.run_id} item=${item} name=${name} act=${act} />`)}</tbody></table></div>`;
 }

@@ -72,7 +72,7 @@ function Days({runs}) {
     days.set(day, {...counts, [outcome]: (counts[outcome] ?? 0) + 1});
   }
   const outcomes = [...new Set([...days.values()].flatMap(Object.keys))].sort();
-  return html`<section class="card"><h2>Decisions by day</h2>${days.size === 0 ? html`<p class="quiet">No run has decided yet.</p>` : html`<div class="scroll"><table class="list">
+  return html`<section class="card"><h2>Decisions by day</h2>${days.size === 0 ? html`<p class="quiet">No run has decided yet.</p>` : html`<div class="scroll" tabindex="0"><table class="list">
     <thead><tr><th scope="col">Day</th>${outcomes.map((outcome) => html`<th scope="col" class="right">${inWords(outcome)}</th>`)}</tr></thead>
     <tbody>${[...days].map(([day, counts]) => html`<tr><th scope="row">${day}</th>${outcomes.map((outcome) => html`<td class="right num">${counts[outcome] ?? 0}</td>`)}</tr>`)}</tbody></table></div>
     <p class="quiet">Of the last ${runs.length} completed runs, as of ${asMoment(new Date().toISOString())}.</p>`}</section>`;

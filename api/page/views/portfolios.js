@@ -36,7 +36,7 @@ export function Portfolios() {
       <${Drop} id="portfolio-file" accept=".jsonl,.csv,.parquet" label="A portfolio in JSON Lines, CSV or Parquet" onFile=${upload} />
       ${sending && html`<p role="status">Sending ${sending}…</p>`}</section>
     ${!page ? html`<${Loading} what="the portfolios" />` : page.items.length === 0 ? html`<${Notice}>No portfolio has been underwritten yet.<//>`
-      : html`<div class="scroll"><table class="list"><thead><tr><th scope="col">File</th><th scope="col">Status</th><th scope="col" class="right">Rows</th><th scope="col" class="right">Progress</th><th scope="col">Started</th></tr></thead>
+      : html`<div class="scroll" tabindex="0"><table class="list"><thead><tr><th scope="col">File</th><th scope="col">Status</th><th scope="col" class="right">Rows</th><th scope="col" class="right">Progress</th><th scope="col">Started</th></tr></thead>
         <tbody>${page.items.map((batch) => html`<tr key=${batch.batch_id}><th scope="row"><a href="/portfolio/${batch.batch_id}">${batch.file_name}</a></th>
           <td><${Badge} of=${batch.status} /></td><td class="right num">${batch.rows ?? '–'}</td><td class="right num">${asShare(batch.progress)}</td><td>${asMoment(batch.created_at)}</td></tr>`)}</tbody></table></div>`}
     <p class="foot"><${Source} path="/batches" /></p>`;

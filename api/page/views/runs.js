@@ -33,7 +33,7 @@ export function Runs({url}) {
         <option value="">Every status</option>${statuses.map((one) => html`<option value=${one}>${inWords(one)}</option>`)}</select></div>
       <div><label for="application">Application</label><input id="application" type="search" placeholder="The whole id" value=${application} onChange=${(event) => setFilters({application_id: event.target.value.trim(), cursor: ''})} /></div></form>
     ${!page ? html`<${Loading} what="the runs" />` : page.items.length === 0 ? html`<${Notice}>No run matches.<//>`
-      : html`<div class="scroll"><table class="list"><thead><tr><th scope="col">Application</th><th scope="col">Status</th><th scope="col">Outcome</th><th scope="col">Stage</th><th scope="col" class="right">Progress</th><th scope="col">Started</th></tr></thead>
+      : html`<div class="scroll" tabindex="0"><table class="list"><thead><tr><th scope="col">Application</th><th scope="col">Status</th><th scope="col">Outcome</th><th scope="col">Stage</th><th scope="col" class="right">Progress</th><th scope="col">Started</th></tr></thead>
         <tbody>${page.items.map((run) => html`<tr key=${run.run_id}><th scope="row"><a href="/run/${run.run_id}">${run.application_id}</a></th>
           <td><${Badge} of=${run.status} /></td>
           <td>${run.decision?.outcome && html`<${Badge} of=${run.decision.outcome} />`} ${run.lineage && !run.lineage.may_decide && html`<span class="badge">What-if, decides nothing</span>`}</td>
