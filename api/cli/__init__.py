@@ -12,6 +12,7 @@ from api.cli import (
     after_decision,
     audit,
     batches,
+    board,
     bundles,
     canaries,
     documents,
@@ -57,6 +58,7 @@ app.command(rich_help_panel=_CASES)(runs.submit)
 app.command(rich_help_panel=_CASES)(showing.show)
 app.command(rich_help_panel=_CASES)(runs.follow)
 app.command(name="runs", rich_help_panel=_CASES)(runs.list_runs)
+app.command(rich_help_panel=_CASES)(board.board)
 app.command(rich_help_panel=_CASES)(batches.batch)
 app.command(name="batches", rich_help_panel=_CASES)(batches.list_batches)
 app.command(rich_help_panel=_CASES)(reviews.inbox)

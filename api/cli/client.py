@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -116,6 +116,24 @@ class DeskClient:
     def follow_batch(self, batch_id: str) -> AsyncGenerator[Event]:
         """A batch's events to its end. Raises as `follow` does."""
         return self._follow(f"/batches/{batch_id}", 0)
+
+    async def inbox_news(self) -> AsyncGenerator[int]:
+        """How many requests are open: now, and whenever one comes, goes, or changes hands.
+
+        Comes back over broken connections, for as long as the caller listens.
+        """
+        while True:
+            with suppress(httpx.TransportError):
+                async with self._http.stream(
+                    "GET", "/inbox/events", timeout=STREAM_TIMEOUT
+                ) as response:
+                    if response.status_code >= httpx.codes.BAD_REQUEST:
+                        await response.aread()
+                        _raise_for(response)
+                    async for line in _lines(response):
+                        if line.startswith(b"data: "):
+                            yield int(json.loads(line.removeprefix(b"data: "))["open"])
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def upload(self, path: str, file: Path, options: dict[str, Any]) -> Any:
         """The answer of a path to a file, which is sent as it is read."""

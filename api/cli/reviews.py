@@ -71,7 +71,7 @@ def inbox(
         [
             (
                 item["run_id"],
-                _span(_seconds_left(item)),
+                due_in(item),
                 _span(item["age_seconds"]),
                 item["role"],
                 item["gate"],
@@ -218,6 +218,11 @@ async def _address(desk: DeskClient, run_id: str, gate: str | None) -> dict[str,
     if gate not in {None, asking}:
         return {"gate": str(gate)}
     return {"gate": asking, "request_id": opened["request_id"]}
+
+
+def due_in(item: dict[str, Any]) -> str:
+    """How long a request of the inbox may still wait."""
+    return _span(_seconds_left(item))
 
 
 def _seconds_left(item: dict[str, Any]) -> float:
