@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -113,6 +117,43 @@ async def test_a_question_that_is_given_up_stays_in_the_inbox(desk: Desk) -> Non
 
     assert frames[-1][1]["outcome"] == {"type": "cancelled"}
     assert (await desk_run(desk, first).summary()).status is RunStatus.WAITING
+
+
+_WALK = """
+import { HttpAgent } from '@ag-ui/client';
+const agent = new HttpAgent({ url: `${process.argv[2]}/ag-ui`, threadId: 'thread-1' });
+let last = null;
+const heard = { onEvent: ({ event }) => { last = event; } };
+await agent.runAgent({ runId: 'run-1', forwardedProps: JSON.parse(process.argv[3]) }, heard);
+const [{ id }] = last.outcome.interrupts;
+const payload = { decision: 'approve', reviewer: 'Una', reason: 'seen and considered' };
+const resume = [{ interruptId: id, status: 'resolved', payload }];
+await agent.runAgent({ runId: 'run-2', resume }, heard);
+console.log(JSON.stringify({ outcome: last.outcome, state: agent.state }));
+"""
+
+
+@pytest.mark.soak
+async def test_the_protocol_s_own_client_takes_a_case_to_its_decision(
+    desk: Desk, tmp_path: Path
+) -> None:
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if not node or not npm:
+        pytest.skip("NO NODE: the client of AG-UI was not tried")
+    install = [npm, "install", "--no-audit", "--no-fund", "@ag-ui/client@1"]
+    await asyncio.to_thread(subprocess.run, install, cwd=tmp_path, check=True, capture_output=True)
+    program = tmp_path / "walk.mjs"
+    program.write_text(_WALK)
+    given = json.dumps(submits("bora-borderline"))
+
+    process = await asyncio.create_subprocess_exec(
+        node, program, desk.api_url, given, stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await asyncio.wait_for(process.communicate(), 90)
+
+    ended = json.loads(told)
+    assert ended["outcome"] == {"type": "success"}
+    assert (ended["state"]["phase"], ended["state"]["progress"]) == ("decision", 1)
 
 
 @pytest.mark.parametrize(
