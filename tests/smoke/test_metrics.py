@@ -24,7 +24,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from data.contracts.events import EventType
 from data.contracts.runs import RunStatus
 from data.metrics import AGENT_DURATION, HITL_WAIT, METRICS, STAGE_DURATION, Kind, Metric
-from tests.desk import Desk
+from tests.desk import PATIENCE_SECONDS, Desk
 from tests.otlp import Receiver
 
 KINDS = ("approved", "declined", "waiting", "answered", "cancelled", "failed")
@@ -157,6 +157,9 @@ async def test_after_mixed_runs_every_figure_is_what_the_ledger_counts(
     desk: Desk, soak: bool
 ) -> None:
     await mixed_runs(desk, 50 if soak else len(KINDS))
+    async with asyncio.timeout(PATIENCE_SECONDS):  # the next sweep empties the outbox
+        while labelled((await scraped(desk))["credit_desk_outbox_size"]) != {(): 0}:
+            await asyncio.sleep(0.5)
     await asyncio.sleep(1.1)  # an answer may be a second old
 
     families, ledger = await scraped(desk), await asyncio.to_thread(counted, desk)
