@@ -158,7 +158,7 @@ async def test_after_mixed_runs_every_figure_is_what_the_ledger_counts(
 ) -> None:
     await mixed_runs(desk, 50 if soak else len(KINDS))
     async with asyncio.timeout(PATIENCE_SECONDS):  # the next sweep empties the outbox
-        while labelled((await scraped(desk))["credit_desk_outbox_size"]) != {(): 0}:
+        while labelled((await scraped(desk))["credit_desk_outbox_size"]) != {(): 0}:  # noqa: ASYNC110
             await asyncio.sleep(0.5)
     await asyncio.sleep(1.1)  # an answer may be a second old
 

@@ -205,6 +205,6 @@ def test_no_label_can_have_as_many_values_as_there_are_runs(tmp_path: Path) -> N
     labels = {label for metric in METRICS for label in metric.labels}
 
     assert labels == {
-        *("agent", "gate", "model", "outcome", "stage", "status"),
+        *("agent", "attribute", "gate", "model", "outcome", "stage", "status"),
         *("gen_ai.request.model", "gen_ai.token.type"),
     }
