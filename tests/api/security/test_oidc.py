@@ -373,7 +373,7 @@ async def test_a_session_ends_when_the_settings_of_the_issuer_change(
 ) -> None:
     await browser.sign_in()
     changed = settings_for(issuer, tmp_path / "home").model_copy(
-        update={"oidc_roles": {"officers": "viewer"}}
+        update={"oidc_roles": (("officers", "viewer"),)}
     )
     async with client_of(app_of(desk, changed)) as other:
         other.cookies = browser.client.cookies
@@ -406,7 +406,7 @@ def test_without_the_extra_the_api_says_what_to_install(
 def test_a_role_that_the_desk_does_not_have_is_refused_at_start(
     issuer: Issuer, tmp_path: Path
 ) -> None:
-    settings = settings_for(issuer, tmp_path).model_copy(update={"oidc_roles": {"a": "chief"}})
+    settings = settings_for(issuer, tmp_path).model_copy(update={"oidc_roles": (("a", "chief"),)})
 
     with pytest.raises(ContractViolationError, match="senior_underwriter"):
         create_app(settings)
