@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
 from data.contracts.base import Contract, Moment
 from data.contracts.decision import Offer, Outcome
 from data.contracts.documents import DocumentRef
-from data.contracts.policy import Recommendation, RuleOutcome, RuleStatus, Severity
+from data.contracts.explanation import ExplainedRule
+from data.contracts.policy import Recommendation
 from data.contracts.runs import RunStatus
-
-
-class RuleInWords(Contract):
-    """What one rule of the policy said, with the words of the policy's owner."""
-
-    rule_id: str
-    label: str
-    status: RuleStatus
-    outcome: RuleOutcome
-    severity: Severity
-    reason: str
-    """The reason in words."""
-    source: str
-    """The law or the paper behind the rule; empty where the policy names none."""
-    owner: str
-    inputs: dict[str, Any]
-    """The facts that the rule used, by name; one without a value is not known."""
 
 
 class FactorInWords(Contract):
@@ -55,7 +37,7 @@ class CaseView(Contract):
     application_id: str
     recommendation: Recommendation | None = None
     """None before the stage `policy`."""
-    rules: tuple[RuleInWords, ...] = ()
+    rules: tuple[ExplainedRule, ...] = ()
     """All rules; those that were hit come first, the most severe before the others."""
     factors: tuple[FactorInWords, ...] = ()
     offer: Offer | None = None

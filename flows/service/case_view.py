@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from data.contracts.case_view import CaseView, EarlierCase, FactorInWords, RuleInWords
+from data.contracts.case_view import CaseView, EarlierCase, FactorInWords
 from data.contracts.decision import Offer, Outcome
 from data.contracts.documents import DocumentRef
 from data.contracts.errors import AnswerRejectedError
 from data.contracts.findings import KeyFactor
 from data.contracts.policy import (
-    PolicyResult,
     ReasonCode,
     RuleOutcome,
-    RulePack,
     RuleResult,
     RuleStatus,
     Severity,
@@ -23,6 +21,7 @@ from flows.case import ReviewCase, review_case
 from flows.review_forms import DECLINE_REASONS, OVERRIDE_REASONS
 from flows.runtime.ledger import decisions, runs
 from flows.runtime.ledger.runs import Run
+from flows.service.explanations import explained
 from flows.terms import on_terms
 
 _EARLIER = 20
@@ -45,7 +44,9 @@ def case_view(connection: sa.Connection, run_id: str) -> CaseView:
         run_id=run_id,
         application_id=run.application_id,
         recommendation=policy.recommendation if policy else None,
-        rules=_rules(policy, about.rulebook.policy) if policy else (),
+        rules=explained(sorted(policy.results, key=_place), about.rulebook.policy)
+        if policy
+        else (),
         factors=tuple(map(_factor, risk.key_factors)) if risk else (),
         offer=offer,
         no_offer=no_offer,
@@ -69,27 +70,6 @@ def _price_asked_for(about: ReviewCase) -> tuple[Offer | None, str]:
         return on_terms(about.rulebook, about.case, about.evidence, None).offer, ""
     except AnswerRejectedError as error:
         return None, error.message
-
-
-def _rules(policy: PolicyResult, pack: RulePack) -> tuple[RuleInWords, ...]:
-    known = {rule.id: rule for rule in pack.rules}
-    found = []
-    for result in sorted(policy.results, key=_place):
-        rule = known.get(result.rule_id)
-        found.append(
-            RuleInWords(
-                rule_id=result.rule_id,
-                label=rule.label if rule else result.rule_id,
-                status=result.status,
-                outcome=result.outcome,
-                severity=result.severity,
-                reason=_in_words(result.reason),
-                source=(rule.source or "") if rule else "",
-                owner=rule.owner if rule else "",
-                inputs=dict(result.inputs),
-            )
-        )
-    return tuple(found)
 
 
 def _place(result: RuleResult) -> tuple[bool, int, bool]:

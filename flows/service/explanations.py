@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from data.contracts.errors import RecordNotFoundError
 from data.contracts.explanation import ExplainedRule, PolicyExplanation
-from data.contracts.policy import Rule, RuleResult
+from data.contracts.policy import Rule, RulePack, RuleResult
 from data.contracts.underwriting import Underwriting
 from flows.runtime.ledger import runs
 from flows.runtime.ledger.database import Ledger
@@ -23,15 +25,20 @@ async def explain(ledger: Ledger, run_id: str) -> PolicyExplanation:
     if result is None:
         raise RecordNotFoundError("the policy has not judged this run yet")
     pack = (await forks.pinned_rulebook(ledger, run)).policy
-    rules = {rule.id: rule for rule in pack.rules}
     return PolicyExplanation(
         run_id=run_id,
         recommendation=result.recommendation,
-        rules=tuple(_explained(said, rules[said.rule_id]) for said in result.results),
+        rules=explained(result.results, pack),
         pack_id=result.pack_id,
         pack_version=result.pack_version,
         pack_sha256=result.pack_sha256,
     )
+
+
+def explained(results: Iterable[RuleResult], pack: RulePack) -> tuple[ExplainedRule, ...]:
+    """Each result beside the rule of the pack that gave it."""
+    rules = {rule.id: rule for rule in pack.rules}
+    return tuple(_explained(said, rules[said.rule_id]) for said in results)
 
 
 def _explained(said: RuleResult, rule: Rule) -> ExplainedRule:

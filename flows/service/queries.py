@@ -303,9 +303,10 @@ def _record_of(
 ) -> dict[str, Any]:
     """A decision with what happened after it: letters, the answer to its offer, its conditions."""
     found = find(connection, name)
-    opened_by = referrals.batches_of_runs(connection, [found["run_id"]])
+    # Referrals that are pending have no run yet: no run must not look like one of theirs.
+    run_ids = [found["run_id"]] if found["run_id"] else []
     return {
-        "batch_id": opened_by.get(found["run_id"], ""),
+        "batch_id": referrals.batches_of_runs(connection, run_ids).get(found["run_id"], ""),
         **found,
         "notices": sent.entries(connection, found["decision_id"]),
         **after_decision.states(connection, found),
