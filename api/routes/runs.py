@@ -136,9 +136,12 @@ async def read_state(run_id: RunId, desk: DeskDep) -> RunState:
     return await desk.state(run_id)
 
 
-@router.get("/{run_id}/case", responses=answers(404, 503))
+@router.get("/{run_id}/case", responses=answers(404, 409, 503))
 async def read_case(run_id: RunId, desk: DeskDep) -> CaseView:
-    """The case in words: the rules that were hit first, what cost points, the price asked for."""
+    """The case in words: the rules that were hit first, what cost points, the price asked for.
+
+    404 before the run has begun.
+    """
     return await desk.case(run_id)
 
 

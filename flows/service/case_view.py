@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from data.contracts.case_view import CaseView, EarlierCase, FactorInWords
 from data.contracts.decision import Offer, Outcome
 from data.contracts.documents import DocumentRef
-from data.contracts.errors import AnswerRejectedError
+from data.contracts.errors import AnswerRejectedError, RecordNotFoundError
 from data.contracts.findings import KeyFactor
 from data.contracts.policy import (
     ReasonCode,
@@ -35,8 +35,14 @@ _URGENCY = (
 
 
 def case_view(connection: sa.Connection, run_id: str) -> CaseView:
-    """A run's case in words. Raises RecordNotFoundError without the run or its application."""
+    """A run's case in words.
+
+    Raises RecordNotFoundError without the run or its application, and before the run has begun,
+    and ConflictError when what it has pinned cannot be read any more.
+    """
     run = runs.find(connection, run_id)
+    if "pinned" not in run.versions:
+        raise RecordNotFoundError("this run has not begun yet: its case is known when it has")
     about, known = review_case(connection, run), Underwriting.model_validate(run.state)
     offer, no_offer = _price_asked_for(about)
     policy, risk = known.policy, known.risk_ensemble

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from data.contracts.case import CaseFile
 from data.contracts.wording import Degradation
 from data.settings import Settings
 from tests.agents.test_worded import desk
-from tests.chat_server import ChatServer, Reply, chat_server
+from tests.chat_server import ChatServer, Reply
 from tools.case_files import case_ids, load_persona
 from tools.model_input import ModelInput, PersonalDataLeavesError
 from tools.watchlist import Watchlists
@@ -32,18 +31,6 @@ AGENTS: list[Agent[Any, Any]] = [DocIntakeAgent(), KycAgent(LISTS), FraudAgent()
 
 CODES = {"Expired", "Missing", "Potential", "Synthetic"}
 """Surnames of personas that are codes of the desk too. Their full names are looked for."""
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[ChatServer]:
-    with chat_server() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: ChatServer) -> ChatServer:
-    running.forget()
-    return running
 
 
 def secrets_of(case: CaseFile) -> set[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from tests.chat_server import (
     PROMPT_TOKENS,
     ChatServer,
     Reply,
-    chat_server,
     worded,
 )
 from tests.desk import clean_environment
@@ -32,18 +30,6 @@ from tools.case_files import load_persona
 MISMATCH = load_persona(Settings().data_dir, "ivan-mismatch").case
 TRUE = worded("The income is discrepant: 5200.00 a month.", verified_monthly="5200.00")
 FALSE = worded("The income is verified: 9999.00 a month.", verified_monthly="9999.00")
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[ChatServer]:
-    with chat_server() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: ChatServer) -> ChatServer:
-    running.forget()
-    return running
 
 
 def desk(server: ChatServer, **more: Any) -> Settings:

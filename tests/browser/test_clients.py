@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -28,6 +27,7 @@ from tests.api.cli.conftest import serving
 from tests.api.desks import RUN_ID, FakeDesk
 from tests.api.journals import a_run, tell
 from tests.breaking_proxy import breaking_proxy
+from tests.node import node_program, without_node
 
 ROOT = Path(__file__).parents[2]
 EVENTS = f"/runs/{RUN_ID}/events"
@@ -69,22 +69,11 @@ async def journaled(ledger: Ledger) -> Seen:
 @pytest.fixture
 def node_modules(tmp_path: Path) -> Path:
     """A folder in which node finds the EventSource of npm."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    installed = (
-        npm
-        and node
-        and subprocess.run(
-            [npm, "install", "--no-audit", "--no-fund", NPM_PACKAGE],
-            cwd=tmp_path,
-            capture_output=True,
-            check=False,
-        )
-    )
-    if not installed or installed.returncode:
-        missing = "NO NODE OR NO npm PACKAGE FOUND: its EventSource was not tested"
-        if os.environ.get("CREDIT_DESK_REQUIRE_NODE"):
-            pytest.fail(missing)
-        pytest.skip(missing)
+    what = "the EventSource of npm was not tested"
+    node_program("node", what)
+    install = [node_program("npm", what), "install", "--no-audit", "--no-fund", NPM_PACKAGE]
+    if subprocess.run(install, cwd=tmp_path, capture_output=True, check=False).returncode:
+        without_node(f"NO {NPM_PACKAGE}", what)
     return tmp_path
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from data.contracts.decision import Outcome
 from data.contracts.runs import RunStatus
 from tests.api.ag_ui.rules import RULES
 from tests.desk import Desk, StartedRun
+from tests.node import node_program
 
 THREAD = "thread-1"
 Frames = list[tuple[str, dict[str, Any]]]
@@ -137,9 +137,8 @@ console.log(JSON.stringify({ outcome: last.outcome, state: agent.state }));
 async def test_the_protocol_s_own_client_takes_a_case_to_its_decision(
     desk: Desk, tmp_path: Path
 ) -> None:
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if not node or not npm:
-        pytest.skip("NO NODE: the client of AG-UI was not tried")
+    what = "the client of AG-UI was not tried"
+    node, npm = node_program("node", what), node_program("npm", what)
     install = [npm, "install", "--no-audit", "--no-fund", "@ag-ui/client@1"]
     await asyncio.to_thread(subprocess.run, install, cwd=tmp_path, check=True, capture_output=True)
     program = tmp_path / "walk.mjs"

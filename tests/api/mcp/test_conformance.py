@@ -6,10 +6,11 @@ name. These are the ones that hold for every server with tools.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 
 import pytest
+
+from tests.node import node_program
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]
 
@@ -22,9 +23,7 @@ _NODE = "node@22"
     "scenario", ["server-initialize", "ping", "tools-list", "dns-rebinding-protection"]
 )
 def test_a_scenario_of_the_conformance_suite_passes(url: str, scenario: str) -> None:
-    npx = shutil.which("npx")
-    if npx is None:
-        pytest.skip("NO NPX: the conformance suite of MCP was not run")
+    npx = node_program("npx", "the conformance suite of MCP was not run")
     packages = [f"--package={package}" for package in (_NODE, _SUITE)]
     asked = ["conformance", "server", "--url", f"{url}/mcp", "--scenario", scenario]
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from mcp.shared.exceptions import MCPError
+from mcp.types import CallToolResult, TextContent
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
@@ -25,6 +26,13 @@ from tests.desk import ROOT
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 TYPED = "Zq-typed-by-a-person"
+
+
+def text_of(answer: CallToolResult) -> str:
+    """The one text of an answer."""
+    (part,) = answer.content
+    assert isinstance(part, TextContent)
+    return part.text
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"], ids=["with a handshake", "without"])
@@ -50,7 +58,7 @@ async def test_a_tool_answers_with_the_json_of_its_route(url: str) -> None:
 
             assert not answer.is_error
             assert answer.structured_content == route
-            assert json.loads(answer.content[0].text) == route  # type: ignore[union-attr]
+            assert json.loads(text_of(answer)) == route
 
 
 async def test_filters_and_pages_reach_the_desk(url: str, desk: FakeDesk) -> None:
@@ -68,7 +76,7 @@ async def test_a_drawing_of_a_run_is_a_text(url: str, desk: FakeDesk) -> None:
     async with connected(url) as client:
         drawn = await client.call_tool("read_graph", {"run_id": RUN_ID, "form": "dot"})
 
-    assert [part.text for part in drawn.content] == ["the map as dot"]  # type: ignore[union-attr]
+    assert text_of(drawn) == "the map as dot"
     assert desk.asked == [("dot", RUN_ID)]
 
 
@@ -187,7 +195,7 @@ async def test_an_error_names_what_is_wrong_and_repeats_no_value(
     async with connected(url) as client:
         answer = await client.call_tool(name, arguments)
 
-    text = answer.content[0].text  # type: ignore[union-attr]
+    text = text_of(answer)
     assert answer.is_error
     assert text.startswith(f"{code}: ")
     assert said in text
