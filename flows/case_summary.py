@@ -9,15 +9,13 @@ from __future__ import annotations
 from decimal import Decimal
 
 from data.contracts.case import CaseFile
-from data.contracts.decision import Offer
-from data.contracts.errors import AnswerRejectedError
 from data.contracts.findings import RiskFinding
 from data.contracts.policy import PolicyResult, RuleOutcome, RuleResult, RuleStatus
 from data.contracts.review import Role
 from data.contracts.underwriting import ReviewFacts, Rulebook
 from data.settings import settings
 from flows.case import ReviewCase
-from flows.terms import OnTerms, facts_of, on_terms
+from flows.terms import OnTerms, facts_of, price_asked_for
 
 _LINES_OF_RULES = 6
 _SPEAKING = {RuleOutcome.DECLINE, RuleOutcome.REFER, RuleOutcome.INCOMPLETE}
@@ -104,8 +102,10 @@ def _figures(
     review_case: ReviewCase, risk: RiskFinding | None, terms: OnTerms | None
 ) -> dict[str, str]:
     """What the decision memo says later: income, price and score, before the decision."""
-    facts = facts_of(review_case.rulebook, review_case.case, review_case.evidence)
-    ability, offer = risk.ability if risk else None, terms.offer if terms else _offer(review_case)
+    rulebook, case, evidence = review_case.rulebook, review_case.case, review_case.evidence
+    facts = facts_of(rulebook, case, evidence)
+    ability = risk.ability if risk else None
+    offer = terms.offer if terms else price_asked_for(rulebook, case, evidence)[0]
     return {
         "Income": _monthly(ability.verified_income if ability else None),
         "Payment": _monthly(offer.payment if offer else ability.payment if ability else None),
@@ -114,16 +114,6 @@ def _figures(
         "Score": ", ".join(f"{member.score:.0f}" for member in risk.members[:1]) if risk else "",
         "Bureau score": str(facts.bureau_score or "none"),
     }
-
-
-def _offer(review_case: ReviewCase) -> Offer | None:
-    """The loan as it was asked for, with its price; None where it has none."""
-    try:
-        return on_terms(
-            review_case.rulebook, review_case.case, review_case.evidence, adjusted=None
-        ).offer
-    except AnswerRejectedError:
-        return None
 
 
 def _limit(rulebook: Rulebook, risk: RiskFinding | None, role: Role) -> dict[str, str]:

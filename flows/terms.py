@@ -70,6 +70,16 @@ def on_terms(
     return OnTerms(offer, policy, ability)
 
 
+def price_asked_for(
+    rulebook: Rulebook, case: CaseFile, evidence: Evidence
+) -> tuple[Offer | None, str]:
+    """The price of the loan as it was asked for, or why there is none."""
+    try:
+        return on_terms(rulebook, case, evidence, adjusted=None).offer, ""
+    except AnswerRejectedError as error:
+        return None, error.message
+
+
 def judged(
     rulebook: Rulebook, case: CaseFile, evidence: Evidence, offer: Offer | None = None
 ) -> PolicyResult:

@@ -104,8 +104,8 @@ class CanaryDesk:
         this person; AuthorityError without a proven identity on a desk with keys.
         """
         by = self._person(caller, act.reviewer)
-        if self._settings.has_api_keys and not caller.proven:
-            raise AuthorityError("an approval needs a person whom an API key proves")
+        if self._settings.requires_identity and not caller.proven:
+            raise AuthorityError("an approval needs a proven identity: a key, or a sign-in")
 
         def enter(connection: sa.Connection) -> CanaryReport:
             row = canaries.require_running(connection, canary_id)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from data.contracts.case_view import CaseView, EarlierCase, FactorInWords
-from data.contracts.decision import Offer, Outcome
+from data.contracts.decision import Outcome
 from data.contracts.documents import DocumentRef
-from data.contracts.errors import AnswerRejectedError, RecordNotFoundError
+from data.contracts.errors import RecordNotFoundError
 from data.contracts.findings import KeyFactor
 from data.contracts.policy import (
     ReasonCode,
@@ -17,12 +17,12 @@ from data.contracts.policy import (
     Severity,
 )
 from data.contracts.underwriting import Underwriting
-from flows.case import ReviewCase, review_case
+from flows.case import review_case
 from flows.review_forms import DECLINE_REASONS, OVERRIDE_REASONS
 from flows.runtime.ledger import decisions, runs
 from flows.runtime.ledger.runs import Run
 from flows.service.explanations import explained
-from flows.terms import on_terms
+from flows.terms import price_asked_for
 
 _EARLIER = 20
 _URGENCY = (
@@ -44,8 +44,10 @@ def case_view(connection: sa.Connection, run_id: str) -> CaseView:
     if "pinned" not in run.versions:
         raise RecordNotFoundError("this run has not begun yet: its case is known when it has")
     about, known = review_case(connection, run), Underwriting.model_validate(run.state)
-    offer, no_offer = _price_asked_for(about)
     policy, risk = known.policy, known.risk_ensemble
+    offer, no_offer = None, "the risk is not known yet"
+    if risk is not None:
+        offer, no_offer = price_asked_for(about.rulebook, about.case, about.evidence)
     return CaseView(
         run_id=run_id,
         application_id=run.application_id,
@@ -66,16 +68,6 @@ def case_view(connection: sa.Connection, run_id: str) -> CaseView:
         decline_reasons={code: ReasonCode(code).notice_text for code in DECLINE_REASONS},
         override_reasons={code: code.replace("_", " ") for code in OVERRIDE_REASONS},
     )
-
-
-def _price_asked_for(about: ReviewCase) -> tuple[Offer | None, str]:
-    """The price of the terms asked for, or why the lender has none."""
-    if about.evidence.risk is None:
-        return None, "the risk is not known yet"
-    try:
-        return on_terms(about.rulebook, about.case, about.evidence, None).offer, ""
-    except AnswerRejectedError as error:
-        return None, error.message
 
 
 def _place(result: RuleResult) -> tuple[bool, int, bool]:

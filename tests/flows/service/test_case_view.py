@@ -95,3 +95,13 @@ async def test_the_policy_of_a_run_is_explained_by_the_same_rules(ledger: Ledger
 
     by_id = {rule.rule_id: rule for rule in view.rules}
     assert {rule.rule_id: rule for rule in explained.rules} == by_id
+
+
+async def test_a_case_whose_risk_is_not_known_has_no_price_and_says_why(ledger: Ledger) -> None:
+    await waiting(ledger, persona("max-missing"))
+
+    view = await ledger.read(case_view, RUN)
+
+    assert view.offer is None
+    assert view.no_offer
+    assert (view.recommendation, view.rules, view.factors) == (None, (), ())
