@@ -6,9 +6,14 @@ would rule under another rulebook is not known.
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Awaitable
+from typing import Any
+
 from data.contracts.canary import Measured
 from data.contracts.decision import DecisionContent, Outcome
-from data.contracts.errors import CreditDeskError
+from data.contracts.errors import CreditDeskError, WorkflowError, as_desk_error
 from data.contracts.scorecard import Ensemble
 from data.contracts.underwriting import Underwriting
 from data.contracts.what_if import Judged, Verdict
@@ -62,6 +67,26 @@ def judged_attempt(found: Underwritten | CreditDeskError, ensemble: Ensemble) ->
     if isinstance(found, Decided):
         return judged(found.content, ensemble)
     return judged_at_gate(Underwriting.model_validate(found.checkpoint.state), found.gate)
+
+
+async def measured_attempt(
+    attempt: Awaitable[Underwritten], ensemble: Ensemble, limit: float | None = None
+) -> tuple[Underwritten | CreditDeskError, dict[str, Any]]:
+    """What an inline run came to within so many seconds, and the same as a canary measures it.
+
+    An error is a measurement of the bundle that was tried, whatever it is: a fault of a challenger
+    must not become one of the desk.
+    """
+    found: Underwritten | CreditDeskError
+    began = time.perf_counter()
+    try:
+        async with asyncio.timeout(limit):
+            found = await attempt
+    except Exception as error:
+        found = as_desk_error(error, WorkflowError)
+    seconds = time.perf_counter() - began
+    judgement = judged_attempt(found, ensemble)
+    return found, measured(judgement, seconds=seconds).model_dump(mode="json")
 
 
 def measured(

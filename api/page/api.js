@@ -2,7 +2,7 @@
 let csrf = '';
 
 /** The token that unsafe requests carry when a cookie authorises them. */
-export function useCsrf(token) {
+export function setCsrf(token) {
   csrf = token;
 }
 

@@ -4,7 +4,7 @@
 // Views read the API by `get`, show a refusal by <Refusal>, and follow streams by `useStream`.
 // State that a colleague should see in a link is in the address, never in a variable.
 import {html, render, useCallback, useEffect, useState} from './vendor/htm-preact-3.1.1.js';
-import {call, get, useCsrf} from './api.js';
+import {call, get, setCsrf} from './api.js';
 import {useAddress, viewAt} from './router.js';
 import {Case} from './views/case.js';
 import {Inbox} from './views/inbox.js';
@@ -27,7 +27,7 @@ function Page() {
   const url = useAddress();
   const [session, setSession] = useState(null);
   const known = useCallback((found) => {
-    useCsrf(found.csrf ?? '');
+    setCsrf(found.csrf ?? '');
     setSession(found);
   }, []);
   useEffect(() => {

@@ -6,17 +6,14 @@ of the challenger is a measurement, and no error of the chunk.
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from data.contracts.case import CaseFile
-from data.contracts.errors import CreditDeskError, WorkflowError, as_desk_error
+from data.contracts.errors import CreditDeskError
 from data.contracts.underwriting import Rulebook
 from flows.inline import Underwritten, WaitsAtGate
-from flows.judging import judged_attempt, measured
+from flows.judging import measured_attempt
 from flows.runtime.ledger.canaries import CHALLENGER, CHAMPION, SHADOW, CanaryRow, CaseRow
 from flows.runtime.ledger.referrals import run_id_of
 
@@ -43,7 +40,7 @@ class CanaryRows:
         if self.canary is None or self.challenger is None or arm is None:
             return await underwrite(case, self.champion)
         rulebook = self.challenger if arm == CHALLENGER else self.champion
-        found, body = await _measured(underwrite, case, rulebook)
+        found, body = await measured_attempt(underwrite(case, rulebook), rulebook.ensemble)
         side = CHALLENGER if arm == CHALLENGER else CHAMPION
         is_asked = isinstance(found, WaitsAtGate)
         row = CaseRow(
@@ -57,24 +54,10 @@ class CanaryRows:
             **{side: body},
         )
         if arm == SHADOW:
-            _, shadow = await _measured(underwrite, case, self.challenger, _SHADOW_SECONDS)
+            attempt = underwrite(case, self.challenger)
+            _, shadow = await measured_attempt(attempt, self.challenger.ensemble, _SHADOW_SECONDS)
             row = replace(row, challenger=shadow)
         self.cases[name] = row
         if isinstance(found, CreditDeskError):
             raise found
         return found
-
-
-async def _measured(
-    underwrite: Underwrite, case: CaseFile, rulebook: Rulebook, limit: float | None = None
-) -> tuple[Underwritten | CreditDeskError, dict[str, Any]]:
-    found: Underwritten | CreditDeskError
-    began = time.perf_counter()
-    try:
-        async with asyncio.timeout(limit):
-            found = await underwrite(case, rulebook)
-    except Exception as error:
-        found = as_desk_error(error, WorkflowError)
-    seconds = time.perf_counter() - began
-    judgement = judged_attempt(found, rulebook.ensemble)
-    return found, measured(judgement, seconds=seconds).model_dump(mode="json")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -18,13 +17,13 @@ import sqlalchemy as sa
 
 from data.contracts.canary import Measured
 from data.contracts.decision import SYSTEM, DecisionContent, Outcome
-from data.contracts.errors import CreditDeskError, WorkflowError, as_desk_error
+from data.contracts.errors import CreditDeskError
 from data.contracts.runs import RunOptions, RunStatus
 from data.contracts.underwriting import Rulebook, Underwriting
 from data.contracts.what_if import Judged, Verdict
 from flows.case import case_in_run
-from flows.inline import Underwritten, underwrite_inline
-from flows.judging import judged, judged_at_gate, judged_attempt, measured
+from flows.inline import underwrite_inline
+from flows.judging import judged, judged_at_gate, measured, measured_attempt
 from flows.runtime.execution.desk import this_desk
 from flows.runtime.ledger import applications, canaries, clearances, decisions, journal, runs
 from flows.runtime.ledger.canaries import CHALLENGER, SHADOW, CaseRow
@@ -114,23 +113,14 @@ def judge_shadow(ledger: Ledger, case: CaseRow) -> CaseRow:
         return replace(case, is_settled=True)
 
     def judge(rulebook: Rulebook) -> dict[str, Any]:
-        found: Underwritten | CreditDeskError
-        began = time.perf_counter()
-        try:
-            found = asyncio.run(
-                underwrite_inline(
-                    application,
-                    rulebook,
-                    options=RunOptions(fan_out_policy=options.fan_out_policy),
-                    agent_policy=this_desk().agent_policy,
-                    confirmed=confirmed,
-                )
-            )
-        except Exception as error:
-            found = as_desk_error(error, WorkflowError)
-        seconds = time.perf_counter() - began
-        judgement = judged_attempt(found, rulebook.ensemble)
-        return measured(judgement, seconds=seconds).model_dump(mode="json")
+        attempt = underwrite_inline(
+            application,
+            rulebook,
+            options=RunOptions(fan_out_policy=options.fan_out_policy),
+            agent_policy=this_desk().agent_policy,
+            confirmed=confirmed,
+        )
+        return asyncio.run(measured_attempt(attempt, rulebook.ensemble))[1]
 
     champion, challenger = map(judge, books)
     return replace(case, champion=champion, challenger=challenger, is_settled=True)

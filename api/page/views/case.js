@@ -11,7 +11,7 @@ import {Source} from '../parts/source.js';
 import {useStream} from '../live.js';
 
 const news = new Set(['waiting', 'hitl.resolved', 'hitl.rejected', 'hitl.escalated', 'run.completed', 'run.failed', 'run.cancelled', 'run.resumed']);
-const reads = ['run', 'case', 'state', 'application', 'request', 'decision'];
+const reads = ['run', 'case', 'state'];
 
 async function load(id) {
   const run = await get(`/runs/${id}`);
@@ -75,7 +75,7 @@ export function Case({id, session}) {
         <${Documents} documents=${view?.documents ?? []} intake=${known.state.doc_intake} />
         <${Earlier} earlier=${view?.earlier ?? []} />
         <${Messages} memory=${known.memory} />
-        <p class="foot">${reads.slice(0, 3).map((name) => html`<span class="quiet">${inWords(name)}: <${Source} path=${pathOf(name, id)} /></span> `)}</p>
+        <p class="foot">${reads.map((name) => html`<span class="quiet">${inWords(name)}: <${Source} path=${pathOf(name, id)} /></span> `)}</p>
       </div>
       <aside class="ruling" aria-label="The ruling">
         <${Asked} application=${application} />
