@@ -17,11 +17,20 @@ _Z = 1.959963984540054
 _PLACES = 6
 
 
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """The bounds of Wilson's score interval for `hits` of `n`. `n` must not be zero."""
+    portion, square = hits / n, _Z * _Z
+    centre = (portion + square / (2 * n)) / (1 + square / n)
+    root = math.sqrt(portion * (1 - portion) / n + square / (4 * n * n))
+    half = _Z * root / (1 + square / n)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
 def share(hits: int, n: int) -> Interval:
     """The share of hits, with Wilson's interval."""
     if n == 0:
         return Interval(n=0)
-    low, high = _wilson(hits, n)
+    low, high = wilson(hits, n)
     return _interval(n, hits / n, low, high)
 
 
@@ -30,8 +39,8 @@ def difference_of_shares(hits: int, n: int, base_hits: int, base_n: int) -> Inte
     if n == 0 or base_n == 0:
         return Interval(n=0)
     here, there = hits / n, base_hits / base_n
-    low, high = _wilson(hits, n)
-    base_low, base_high = _wilson(base_hits, base_n)
+    low, high = wilson(hits, n)
+    base_low, base_high = wilson(base_hits, base_n)
     gap = here - there
     return _interval(
         min(n, base_n),
@@ -64,14 +73,6 @@ def difference_of_means(values: Sequence[float], base: Sequence[float]) -> Inter
     spread = _variance(values, here) / len(values) + _variance(base, there) / len(base)
     half, gap = _Z * math.sqrt(spread), here - there
     return _interval(n, gap, gap - half, gap + half)
-
-
-def _wilson(hits: int, n: int) -> tuple[float, float]:
-    portion, square = hits / n, _Z * _Z
-    centre = (portion + square / (2 * n)) / (1 + square / n)
-    root = math.sqrt(portion * (1 - portion) / n + square / (4 * n * n))
-    half = _Z * root / (1 + square / n)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _variance(values: Sequence[float], middle: float) -> float:

@@ -67,7 +67,7 @@ def confirm(
     person has confirmed it; ContractViolationError for a name that repeats personal data.
     """
     if settings.requires_identity and not caller.proven:
-        raise AuthorityError("a clearance needs a person whom an API key proves")
+        raise AuthorityError("a clearance needs a person whom an API key or a sign-in proves")
     found = clearances.find(connection, clearance_id)
     run = runs.find(connection, found.run_id)
     by = caller.person if caller.proven else Person(name=request.reviewer)

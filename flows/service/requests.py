@@ -41,14 +41,14 @@ from tools.bundles import read_case
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sends a request. `proven` says whether an API key proves the name."""
+    """Who sends a request. `proven`: an API key or a sign-in proves the name."""
 
     name: str
     roles: tuple[Role, ...]
     proven: bool
     channel: Channel
     principal: str = ""
-    """The person that the API key proves; empty for a caller without a key."""
+    """The person whom the API key or the sign-in proves; empty for a caller without one."""
 
     @property
     def person(self) -> Person:

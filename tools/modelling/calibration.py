@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator, Sequence
 
 from data.contracts.drift import Calibration, CalibrationBand, DriftLevel, DriftTerms
+from tools.intervals import wilson
 
 Forecast = tuple[float, bool]
 """A probability of default, and whether the loan went bad."""
 
 _BANDS = 10
-_Z95 = 1.959963984540054
 
 
 def calibration_of(forecasts: Sequence[Forecast], terms: DriftTerms) -> Calibration:
@@ -59,12 +59,3 @@ def _bands(ordered: Sequence[Forecast]) -> Iterator[CalibrationBand]:
                 interval_low=round(low, 6),
                 interval_high=round(high, 6),
             )
-
-
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a rate (Wilson). `n` must not be zero."""
-    rate, square = hits / n, _Z95**2
-    centre = rate + square / (2 * n)
-    spread = _Z95 * math.sqrt(rate * (1 - rate) / n + square / (4 * n * n))
-    whole = 1 + square / n
-    return max(0.0, (centre - spread) / whole), min(1.0, (centre + spread) / whole)

@@ -24,7 +24,7 @@ _FEWEST_CASES = 0.5
 MISSING, OTHER = "not known", "other"
 
 
-def stability_index(baseline: Sequence[int], current: Sequence[int]) -> float:
+def stability_index(baseline: Sequence[float], current: Sequence[float]) -> float:
     """The PSI of counts by bin, in the same order. A bin without a case counts as half a case.
 
     0 where a period has no case.

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from data.contracts.base import Contract
 from tools.modelling.boosting import fit_challenger
+from tools.modelling.drift import stability_index
 from tools.modelling.evaluate import (
     blend_log_odds,
     challenger_log_odds,
@@ -128,11 +129,10 @@ def figures_of(pds: Sequence[float], bad: Sequence[bool]) -> Figures:
 
 
 def population_stability(expected: Sequence[float], actual: Sequence[float]) -> float:
-    """PSI = sum((a - e) * ln(a / e)) over the deciles of `expected`; half a row keeps it finite."""
+    """The PSI over the deciles of `expected`. Half a row in each bin keeps it finite."""
     ordered = sorted(expected)
     cuts = [ordered[len(ordered) * part // 10] for part in range(1, 10)]
-    shares = [_shares(cuts, values) for values in (expected, actual)]
-    return round(math.fsum((a - e) * math.log(a / e) for e, a in zip(*shares, strict=True)), 6)
+    return round(stability_index(_counts(cuts, expected), _counts(cuts, actual)), 6)
 
 
 def _judges(
@@ -189,8 +189,8 @@ def _tenths(ordered: Sequence[_Item]) -> list[Sequence[_Item]]:
     return [ordered[low:high] for low, high in pairwise(cuts)]
 
 
-def _shares(cuts: Sequence[float], values: Sequence[float]) -> list[float]:
+def _counts(cuts: Sequence[float], values: Sequence[float]) -> list[float]:
     counts = [0.5] * (len(cuts) + 1)
     for value in values:
         counts[bisect.bisect_right(cuts, value)] += 1
-    return [count / sum(counts) for count in counts]
+    return counts

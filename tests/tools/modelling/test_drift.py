@@ -9,7 +9,8 @@ import pytest
 from scipy import stats
 
 from data.contracts.drift import DriftLevel, DriftTerms
-from tools.modelling.calibration import calibration_of, wilson
+from tools.intervals import wilson
+from tools.modelling.calibration import calibration_of
 from tools.modelling.drift import Value, attribute_drift, drifts, stability_index
 
 TERMS = DriftTerms()
