@@ -98,10 +98,13 @@ def otlp() -> Iterator[Receiver]:
 def pytest_configure(config: pytest.Config) -> None:
     """Choose how many examples properties get, before a test is imported.
 
-    SIGTERM is treated like Ctrl-C, so that the desk ends together with the tests.
+    SIGTERM is treated like Ctrl-C, so that the desk ends together with the tests. A shell starts
+    the processes in its background with SIGINT ignored, and children inherit that: they must hear
+    the Ctrl-C of a test also there.
     """
     hypothesis.settings.load_profile("soak" if config.getoption("--soak") else "desk")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,8 @@ async def _watch(desk: DeskClient) -> None:
         with Live(await drawn(desk), console=Console(), screen=True, auto_refresh=False) as live:
             while True:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), LOOK_SECONDS)
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await changed.wait()
                 changed.clear()
                 live.update(await drawn(desk), refresh=True)
     finally:

@@ -37,7 +37,8 @@ class Watch:
         if pause > _LAST_PAUSE:
             self._pause = pause = TIMED_LOOK_SECONDS
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._told.wait(), pause)
+            async with asyncio.timeout(pause):
+                await self._told.wait()
             self._told.clear()
             return
         if pause <= _LAST_PAUSE:

@@ -21,6 +21,7 @@ from tests.api.desks import RUN_ID
 from tests.api.journals import a_run, tell
 from tests.desk import ROOT
 from tests.flows.runtime.ledger.test_reviews import asked
+from tests.processes import ending
 
 
 async def waiting(ledger: Ledger) -> None:
@@ -43,8 +44,15 @@ def test_without_a_terminal_the_board_is_printed_once(url: str) -> None:
 
 def test_on_a_terminal_the_board_stays_and_ctrl_c_leaves_the_screen_clean(url: str) -> None:
     ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        command(url), cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    with ending(
+        subprocess.Popen(
+            command(url),
+            cwd=ROOT,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
     ) as process:
         os.close(theirs)
         seen = until(ours, b"Runs")

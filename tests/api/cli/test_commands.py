@@ -34,6 +34,7 @@ from flows.runtime.ledger.database import Ledger
 from flows.service.requests import Caller, OpenRequest, ResumeRun, RunPage
 from tests.api.desks import REVIEW, RUN_ID, FakeDesk
 from tests.api.journals import a_run, tell
+from tests.processes import ending
 
 ROOT = Path(__file__).parents[3]
 ADA = Settings().data_dir / "synthetic" / "ada-prime.json"
@@ -562,8 +563,8 @@ def test_a_reader_that_goes_away_ends_the_command_without_a_traceback(
     told(ledger, *many, EventType.RUN_COMPLETED, status=RunStatus.COMPLETED)
     command = [sys.executable, "-m", "api.cli", "follow", RUN_ID, "--json", "--api", url]
 
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    with ending(
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -579,8 +580,8 @@ def test_ctrl_c_ends_the_command_and_says_that_the_run_goes_on(url: str, ledger:
     told(ledger, EventType.RUN_STARTED, EventType.STAGE_STARTED, status=RunStatus.RUNNING)
     command = [sys.executable, "-m", "api.cli", "follow", RUN_ID, "--api", url]
 
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    with ending(
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()

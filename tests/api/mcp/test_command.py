@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from api.cli import app
 from api.mcp import endpoint
 from tests.desk import ROOT, clean_environment
+from tests.processes import ending
 
 
 def test_without_the_extra_the_command_says_how_to_install_it(
@@ -44,13 +45,15 @@ def test_an_address_that_no_desk_can_have_is_bad_input() -> None:
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """The command, which has answered a first message."""
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "api.cli", "mcp", "--home", str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=clean_environment(),
-        cwd=ROOT,
+    with ending(
+        subprocess.Popen(
+            [sys.executable, "-P", "-m", "api.cli", "mcp", "--home", str(tmp_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=clean_environment(),
+            cwd=ROOT,
+        )
     ) as process:
         assert process.stdin
         assert process.stdout

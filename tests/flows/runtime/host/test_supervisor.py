@@ -17,6 +17,7 @@ import pytest
 import flows.runtime
 from data.contracts.errors import UnavailableError
 from flows.runtime.host.supervisor import Role, RoleState, Supervisor
+from tests.processes import ending
 
 ROOT = Path(flows.runtime.__file__).parents[2]
 WORKS = """
@@ -52,8 +53,6 @@ SUPERVISES = """
 import asyncio, signal, sys
 from pathlib import Path
 from flows.runtime.host.supervisor import Role, Supervisor
-# A shell starts what runs in its background with SIGINT ignored, and children inherit that.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 program, folder = sys.argv[1:]
 roles = [Role(n, [sys.executable, "-c", program, n, f"{folder}/diary"]) for n in ("one", "two")]
 async def main():
@@ -308,11 +307,13 @@ async def test_a_stopped_supervisor_can_be_started_again(tmp_path: Path) -> None
 def test_a_supervisor_that_was_killed_leaves_no_child_behind(
     number: signal.Signals, tmp_path: Path
 ) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", SUPERVISES, WORKS, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        text=True,
+    with ending(
+        subprocess.Popen(
+            [sys.executable, "-c", SUPERVISES, WORKS, str(tmp_path)],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
     ) as supervisor:
         assert supervisor.stdout is not None
         assert supervisor.stdout.readline() == "up\n"
