@@ -40,7 +40,7 @@ soak: $(INSTALLED) ## Run fault, browser, batch, job, API, metric, stack, price 
 	  tests/flows/runtime/worker/test_job_process.py tests/api/test_openapi_properties.py \
 	  tests/api/mcp/test_conformance.py tests/flows/test_ag_ui.py \
 	  tests/smoke/test_metrics.py tests/stack tests/tools/test_apr_against_curo.py \
-	  tests/flows/test_properties.py --soak $(ARGS)
+	  tests/flows/test_properties.py --soak -o faulthandler_timeout=0 $(ARGS)
 
 drawing: $(INSTALLED) ## Draw flows/workflow.svg again after a change of the map; needs Graphviz
 	$(BIN)/python -m flows.runtime.graph.drawing.redraw flows.workflow:WORKFLOW flows/workflow.svg
