@@ -75,10 +75,13 @@ def _turn(group: str, seconds: dict[str, float]) -> tuple[int, float]:
 
 
 def _together(item: pytest.Item) -> str:
-    """The xdist group of a test: the shared desk that it uses, or else its file."""
-    fixtures = getattr(item, "fixturenames", ())
-    real = not item.nodeid.startswith("tests/api/")  # most of those use a fake desk
-    shared = [name for name in _SHARED_DESKS if name in fixtures and real]
+    """The xdist group of a test: the shared desk that it uses, or else its file.
+
+    Many tests call another thing of theirs `desk`: it lasts for one test, a shared one for all.
+    """
+    known = getattr(item, "_fixtureinfo", None)
+    defined = known.name2fixturedefs if known else {}
+    shared = [n for n in _SHARED_DESKS if n in defined and defined[n][-1].scope == "session"]
     return shared[0] if shared else item.nodeid.partition("::")[0]
 
 

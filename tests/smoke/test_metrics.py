@@ -74,14 +74,20 @@ async def mixed_runs(desk: Desk, count: int) -> None:
             group.create_task(take())
 
 
+_DECIDED_ALONE = """
+    select json_extract(body, '$.outcome'), count(*) from decisions
+    where batch_id is null or batch_id = '' group by 1
+"""
+
+
 def counted(desk: Desk) -> Counted:
     """Count in one snapshot of the ledger's file."""
     with closing(sqlite3.connect(f"file:{desk.home / 'ledger.db'}?mode=ro", uri=True)) as ledger:
         ledger.execute("begin")
         by_status = dict(ledger.execute("select status, count(*) from runs group by status"))
-        decided = ledger.execute(
-            "select json_extract(body, '$.outcome'), count(*) from decisions group by 1"
-        )
+        decided = Counter(dict(ledger.execute(_DECIDED_ALONE).fetchall()))
+        for (totals,) in ledger.execute("select totals from batch_chunks"):
+            decided += Counter(json.loads(totals)["outcomes"])
         asked = ledger.execute(
             "select gate, count(*) from reviews where status = 'open' group by gate"
         )
@@ -89,7 +95,7 @@ def counted(desk: Desk) -> Counted:
             "credit_desk_runs": {
                 (status,): by_status.get(status, 0) for status in ("queued", "running", "waiting")
             },
-            "credit_desk_decisions": {(outcome,): count for outcome, count in decided},
+            "credit_desk_decisions": {(outcome,): count for outcome, count in decided.items()},
             "credit_desk_hitl_open": {(gate,): count for gate, count in asked},
             "credit_desk_outbox_size": {
                 (): ledger.execute("select count(*) from outbox").fetchone()[0]
