@@ -20,7 +20,7 @@ RUN python -m venv /venv \
 FROM python:3.13.14-slim
 
 RUN useradd --create-home desk \
- && install --directory --owner desk /desk /desk/uploads /desk/inbox /desk/watchlists
+ && install --directory --owner desk /desk /desk/uploads /desk/inbox /desk/watchlists /desk/parties
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 WORKDIR /app

@@ -311,6 +311,11 @@ class Settings(BaseSettings):
         return (self.watchlist_dir or self.folder / "watchlists").expanduser().resolve()
 
     @property
+    def parties_secret(self) -> Path:
+        """The file of the secret that the people of applications are digested with."""
+        return self.folder / "parties" / "secret"
+
+    @property
     def keys_file(self) -> Path:
         """The file with the API keys."""
         return self.api_keys_file or self.folder / "keys.json"

@@ -19,7 +19,7 @@ from data.contracts.retention import RecordClass, RecordsKept, RetentionRule
 from data.contracts.screening import WATCHLIST_RECORD, WatchlistScreening, WatchlistStatus
 from data.settings import Settings
 from flows.case import document_sha256
-from flows.runtime.ledger import decisions, erasures, restricted
+from flows.runtime.ledger import decisions, erasures, parties, restricted
 from flows.runtime.ledger.database import Ledger, stamp
 from tools.retention import Kept, Records, kept_until, load_retention, months_after
 
@@ -58,6 +58,12 @@ class _InForce(NamedTuple):
         """The months before which no application is due."""
         return min(rule.months for rule in self.rules)
 
+    @property
+    def earliest(self) -> str:
+        """The moment since which every application is kept."""
+        first = datetime.combine(_months_before(self.day, self.shortest), time(), UTC)
+        return stamp(first)
+
 
 async def retain(ledger: Ledger, chosen: Settings, *, dry_run: bool) -> Retained:
     """Erase the applications whose time is up, some in each round. 0 months keep all of them.
@@ -76,6 +82,9 @@ async def retain(ledger: Ledger, chosen: Settings, *, dry_run: bool) -> Retained
         for name, found in later.items():
             await ledger.write(_mark, name, found, law.name)
     erased = len(due) if dry_run else await _erase(ledger, due)
+    if not dry_run:
+        while await ledger.write(parties.forget_unfiled, law.earliest):
+            pass
     deciding = Counter(found.rule.record for found in due.values())
     return Retained(erased, tuple(_told(rule, deciding, kept) for rule in law.rules))
 
@@ -98,8 +107,7 @@ def erase_on_request(connection: sa.Connection, application_id: str, chosen: Set
 
 def _judged(connection: sa.Connection, law: _InForce) -> dict[str, Kept]:
     """Applications that the shortest rule keeps no longer, and how long the others keep them."""
-    first = datetime.combine(_months_before(law.day, law.shortest), time(), UTC)
-    found = erasures.due(connection, stamp(first), _IN_A_ROUND, law.name)
+    found = erasures.due(connection, law.earliest, _IN_A_ROUND, law.name)
     judged = {
         application_id: kept_until(law.rules, _records(connection, application_id, ended))
         for application_id, ended in found.items()

@@ -137,12 +137,13 @@ async def read_state(run_id: RunId, desk: DeskDep) -> RunState:
 
 
 @router.get("/{run_id}/case", responses=answers(404, 409, 503))
-async def read_case(run_id: RunId, desk: DeskDep) -> CaseView:
+async def read_case(run_id: RunId, desk: DeskDep, caller: CallerDep) -> CaseView:
     """The case in words: the rules that were hit first, what cost points, the price asked for.
 
-    404 before the run has begun.
+    Underwriters and compliance also read of other applications of the same people. 404 before the
+    run has begun.
     """
-    return await desk.case(run_id)
+    return await desk.case(run_id, caller)
 
 
 @router.get("/{run_id}/policy", responses=answers(404, 409, 503))

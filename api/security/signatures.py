@@ -9,18 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import os
-import secrets
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from data.contracts.errors import UnavailableError
+from flows.runtime.host.secret_file import secret_in
 
 FILE = "tickets.secret"
-
-_SECRET_BYTES = 32
 
 
 class Signer:
@@ -56,32 +51,12 @@ class Signer:
     @cached_property
     def _key(self) -> bytes:
         try:
-            secret = _secret(self._path)
+            secret = secret_in(self._path)
         except OSError as error:
             raise UnavailableError(
                 f"the secret of the tickets cannot be read: {type(error).__name__}"
             ) from None
         return hmac.digest(secret, self._purpose, hashlib.sha256)
-
-
-def _secret(path: Path) -> bytes:
-    """The desk's secret; made on first use, readable by its owner only.
-
-    Several processes may make it at the same time. Linking fails for all but the first one, and
-    all of them read the file of the first one.
-    """
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=path.parent, prefix=f"{FILE}.") as draft:  # made with 0600
-            draft.write(secrets.token_bytes(_SECRET_BYTES))
-            draft.flush()
-            os.fsync(draft.fileno())
-            with suppress(FileExistsError):
-                os.link(draft.name, path)
-    secret = path.read_bytes()
-    if len(secret) != _SECRET_BYTES:
-        raise OSError("the file is not a secret of the desk")
-    return secret
 
 
 def _text(content: bytes) -> str:

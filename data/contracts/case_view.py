@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from data.contracts.base import Contract, Moment
+from data.contracts.application import ApplicantRole
+from data.contracts.base import Contract, Moment, Money
 from data.contracts.decision import Offer, Outcome
 from data.contracts.documents import DocumentRef
 from data.contracts.explanation import ExplainedRule
@@ -30,6 +31,25 @@ class EarlierCase(Contract):
     is_what_if: bool = False
 
 
+class OtherApplication(Contract):
+    """Another application of a person of this case."""
+
+    application_id: str
+    filed_at: Moment
+    amount_requested: Money
+    outcome: Outcome | None = None
+    """None while it is undecided."""
+    status: RunStatus | None = None
+    """Of its own run; None where it has none, or where a fork has decided it."""
+    run_id: str = ""
+    """The run that has decided it, or will; empty where a batch has."""
+    batch_id: str = ""
+    same_number: tuple[ApplicantRole, ...] = ()
+    """The applicants of this case whose tax number is in that application."""
+    same_name: tuple[ApplicantRole, ...] = ()
+    """Those whose name and date of birth are. Without the number, it may be another person."""
+
+
 class CaseView(Contract):
     """A run's case in words: what the policy says, why, at which price, on which documents."""
 
@@ -46,6 +66,8 @@ class CaseView(Contract):
     """Why there is no price."""
     documents: tuple[DocumentRef, ...] = ()
     earlier: tuple[EarlierCase, ...] = ()
+    other_applications: tuple[OtherApplication, ...] | None = None
+    """Of the same people, newest first; None for a role that may not read applicants' names."""
     decline_reasons: dict[str, str] = Field(default_factory=dict)
     """The codes that a declining ruling may name, with the words of the letter."""
     override_reasons: dict[str, str] = Field(default_factory=dict)

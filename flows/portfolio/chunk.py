@@ -7,7 +7,8 @@ chunk decides by and whether it is still wanted stands in the ledger.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
@@ -28,7 +29,8 @@ from data.contracts.portfolio import PortfolioChunk, PortfolioRow, RejectedRow
 from data.contracts.runs import RunOptions
 from data.contracts.underwriting import Rulebook
 from data.settings import settings
-from flows.inline import Underwritten, underwrite_inline
+from flows.inline import Decided, Underwritten, underwrite_inline
+from flows.parties import PartyDigests
 from flows.portfolio.canary_rows import CanaryRows
 from flows.portfolio.sheet import Attempt, Sheet
 from flows.rulebook import current_rulebook
@@ -38,8 +40,11 @@ from flows.runtime.ledger.batches import Batch
 from flows.runtime.ledger.canaries import CanaryRow
 from flows.runtime.ledger.chunks import FinishedChunk
 from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.parties import Party
 from flows.workflow import WORKFLOW
 from tools.portfolio.reader import read_chunk
+
+log = logging.getLogger(__name__)
 
 _TOGETHER = 8
 _LOOKS = 5
@@ -140,7 +145,28 @@ def _executed(
             sheet.enter(row, underwritten[asked])
             entered.append(asked)
     measured = tuple(arms.cases[asked] for asked in entered if asked in arms.cases)
-    return replace(sheet.finished(), canary_cases=measured)
+    accepted = {asked: underwritten[asked] for asked in entered}
+    people = _people(desk.settings.parties_secret, cases, accepted)
+    return replace(sheet.finished(), canary_cases=measured, people=people)
+
+
+def _people(
+    secret_file: Path, cases: Mapping[str, CaseFile], accepted: Mapping[str, Attempt]
+) -> Sequence[Party]:
+    """The people of the applications that were decided or referred here."""
+    digests = PartyDigests.known(secret_file)
+    if digests is None:
+        log.warning("this machine has no %s: other applications are not found", secret_file)
+        return ()
+    return [
+        person
+        for asked, found in accepted.items()
+        if not isinstance(found, CreditDeskError)
+        for person in digests.parties(
+            cases[asked].application,
+            found.content.outcome.value if isinstance(found, Decided) else "",
+        )
+    ]
 
 
 def _earliest(options: RunOptions, cases: Iterable[CaseFile]) -> date:

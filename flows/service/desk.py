@@ -29,6 +29,7 @@ from data.contracts.review import Claim, Review, Snooze
 from data.contracts.runs import Clearance, RunSummary
 from data.settings import Settings
 from flows.housekeeping import HousekeepingReport, keep_house
+from flows.parties import PartyDigests
 from flows.retention import erase_on_request
 from flows.runtime.checkpoints import retention
 from flows.runtime.execution.desk import this_desk
@@ -95,6 +96,8 @@ class DeskService(DeskQueries):
     async def open(cls, settings: Settings) -> AsyncIterator[DeskService]:
         """Open the ledger, and a client that does not need Prefect to be up yet."""
         ledger = await asyncio.to_thread(shared_ledger, settings.ledger)
+        # Chunks of batches only read the secret, so it has to be there before the first one.
+        await asyncio.to_thread(PartyDigests.of_desk, settings.parties_secret)
         async with prefect_client() as client:
             desk = cls(settings, ledger, client)
             desk._run_errand(desk._sweep())

@@ -54,6 +54,7 @@ from flows.service import (
 from flows.service.agreement import Period
 from flows.service.case_view import case_view
 from flows.service.comparison import Comparison, compare
+from flows.service.other_applications import other_applications
 from flows.service.requests import (
     Caller,
     ClearancePage,
@@ -126,9 +127,18 @@ class DeskQueries:
 
         return await self.ledger.read(read)
 
-    async def case(self, run_id: str) -> CaseView:
-        """The case of a run in words. Raises as `case_view` does."""
-        return await self.ledger.read(case_view, run_id)
+    async def case(self, run_id: str, caller: Caller) -> CaseView:
+        """The case of a run in words. Underwriters and compliance also read of other applications
+        of the same people. Raises as `case_view` does."""
+
+        def read(connection: sa.Connection) -> CaseView:
+            view = case_view(connection, run_id)
+            if not _READ_NAMES & set(caller.roles):
+                return view
+            others = other_applications(connection, view.application_id)
+            return view.model_copy(update={"other_applications": others})
+
+        return await self.ledger.read(read)
 
     async def policy(self, run_id: str) -> PolicyExplanation:
         """What every rule of the policy said about a run. Raises as `explanations.explain` does."""

@@ -20,9 +20,10 @@ from data.contracts.errors import (
     RecordNotFoundError,
 )
 from data.settings import Settings
+from flows.parties import PartyDigests
 from flows.rulebook import rulebook_in_force
 from flows.runtime.host.promised_spans import promise
-from flows.runtime.ledger import applications, bundles, decisions, run_requests
+from flows.runtime.ledger import applications, bundles, decisions, parties, run_requests
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.journal import promised_traceparent
 from flows.runtime.ledger.run_requests import RunRequest
@@ -39,8 +40,8 @@ async def submit(
 
     The same application with the same content and options is the same run. Raises ConflictError
     when something else is filed under its id, RecordNotFoundError or RecordCorruptError for an
-    application that is not on file, and ContractViolationError for an id that repeats personal
-    data of the application.
+    application that is not on file, ContractViolationError for an id that repeats personal data of
+    the application, and UnavailableError when the secret for its people cannot be read.
     """
     options = request.options.run_options
     if options.bundle is not None:
@@ -55,7 +56,11 @@ async def submit(
     def enter(connection: sa.Connection) -> tuple[Run, bool]:
         require_not_decided_by_batch(connection, application_id)
         digest, body = case.inputs_sha256(), canonical_json(case)
-        return run_requests.submit(connection, application_id, digest, body, asked)
+        run, is_new = run_requests.submit(connection, application_id, digest, body, asked)
+        if is_new:
+            digests = PartyDigests.of_desk(settings.parties_secret)
+            parties.enter(connection, list(digests.parties(case.application)))
+        return run, is_new
 
     run, is_new = await ledger.write(enter)
     name_in_span(run)

@@ -247,7 +247,7 @@ async def test_a_dropped_portfolio_is_underwritten_and_its_results_are_shown(
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_no_view_has_a_serious_barrier(desk: Desk, window: Page, theme: str) -> None:
-    run = await _waiting(desk, "bora-borderline")
+    run, other = await _waiting(desk, "bora-borderline"), await desk.start("bora-borderline")
     await window.emulate_media(color_scheme="dark" if theme == "dark" else "light")
     views = ["/", "/start", "/portfolios", "/operations", "/all-runs"]
     found = {}
@@ -255,6 +255,9 @@ async def test_no_view_has_a_serious_barrier(desk: Desk, window: Page, theme: st
         await window.goto(desk.api_url + view)
         await expect(window.get_by_role("heading", level=1)).to_be_visible()
         await expect(window.get_by_text("Loading")).to_have_count(0)
+        if view.startswith("/case"):
+            people = window.locator("section", has_text="Other applications of the same people")
+            await expect(people.get_by_role("link", name=other.application_id)).to_be_visible()
         await window.evaluate(_AXE)
         report = await window.evaluate("() => axe.run()")
         found[view] = [

@@ -139,6 +139,21 @@ export function Earlier({earlier}) {
     ${other.is_what_if && html`<span class="badge">What-if, decides nothing</span>`}</li>`)}</ul></section>`;
 }
 
+export function SamePeople({others}) {
+  if (!others) return null;
+  return html`<section class="card"><h2>Other applications of the same people</h2>${!others.length
+    ? html`<p class="quiet">None is known.</p>`
+    : html`<div class="scroll" tabindex="0"><table class="list stack"><thead><tr><th scope="col">Application</th><th scope="col">Filed</th><th scope="col">Asked for</th><th scope="col">Outcome</th><th scope="col">In common</th></tr></thead>
+    <tbody>${others.map((other) => html`<tr><th scope="row"><a href=${other.run_id ? `/run/${other.run_id}` : `/portfolio/${other.batch_id}`}>${other.application_id}</a></th>
+      <td>${asMoment(other.filed_at)}</td><td class="num">${asMoney(other.amount_requested)}</td><td><${Badge} of=${other.outcome ?? other.status ?? 'undecided'} /></td><td>${inCommon(other)}</td></tr>`)}</tbody></table></div>`}</section>`;
+}
+
+/** Which applicants of this case, and by what; a name alone may be another person's. */
+function inCommon({same_number: byNumber, same_name: byName}) {
+  return [...new Set([...byNumber, ...byName])].map((role) => `${inWords(role)} applicant: ${[
+    byNumber.includes(role) && 'tax number', byName.includes(role) && 'name and birth date'].filter(Boolean).join(', ')}`).join('; ');
+}
+
 export function Rulings({rulings}) {
   if (!rulings.length) return null;
   return html`<section class="card"><h2>Rulings so far</h2><ul>${rulings.map((ruling) => html`<li>

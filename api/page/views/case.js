@@ -4,7 +4,7 @@ import {get} from '../api.js';
 import {asMoment, inWords} from '../format.js';
 import {Connection, Loading, Notice, Refusal} from '../parts/notice.js';
 import {Badge, Offer} from '../parts/facts.js';
-import {Affordability, Applicants, Bureau, Documents, Earlier, Fraud, Identity, Income, Messages, Risk, Rulings} from '../parts/evidence.js';
+import {Affordability, Applicants, Bureau, Documents, Earlier, Fraud, Identity, Income, Messages, Risk, Rulings, SamePeople} from '../parts/evidence.js';
 import {Rules} from '../parts/rules.js';
 import {Ruling} from '../parts/ruling.js';
 import {Source} from '../parts/source.js';
@@ -73,6 +73,7 @@ export function Case({id, session}) {
         <${Fraud} fraud=${known.state.verification?.fraud} />
         <${Applicants} application=${application} />
         <${Documents} documents=${view?.documents ?? []} intake=${known.state.doc_intake} />
+        <${SamePeople} others=${view?.other_applications} />
         <${Earlier} earlier=${view?.earlier ?? []} />
         <${Messages} memory=${known.memory} />
         <p class="foot">${reads.map((name) => html`<span class="quiet">${inWords(name)}: <${Source} path=${pathOf(name, id)} /></span> `)}</p>

@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import os
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -21,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from data.contracts.errors import ContractViolationError, UnavailableError
+from flows.runtime.host.secret_file import made_once
 
 FILE = "audit.key"
 
@@ -30,11 +29,8 @@ def signing_key(folder: Path) -> Ed25519PrivateKey:
 
     Of several processes that make it at once, one wins and all have the same.
     """
-    path = folder / FILE
     try:
-        if not path.exists():
-            _make(path)
-        key = load_pem_private_key(path.read_bytes(), password=None)
+        key = load_pem_private_key(made_once(folder / FILE, _new_key), password=None)
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise UnavailableError(
             f"the desk's audit key cannot be read: {type(error).__name__}"
@@ -69,20 +65,10 @@ def fingerprint(key: Ed25519PublicKey) -> str:
     return hashlib.sha256(_raw(key)).hexdigest()[:16]
 
 
-def _make(path: Path) -> None:
-    """Linked into place whole, unless another process was first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pem = Ed25519PrivateKey.generate().private_bytes(
+def _new_key() -> bytes:
+    return Ed25519PrivateKey.generate().private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
-    with NamedTemporaryFile(dir=path.parent, prefix=f"{FILE}.") as draft:  # made with 0600
-        draft.write(pem)
-        draft.flush()
-        os.fsync(draft.fileno())
-        try:
-            os.link(draft.name, path)
-        except FileExistsError:
-            return
 
 
 def _raw(key: Ed25519PublicKey) -> bytes:

@@ -24,12 +24,13 @@ from data.contracts.batch import LineStatus
 from data.contracts.errors import ConflictError
 from data.contracts.runs import RunStatus
 from data.metrics import DECISIONS
-from flows.runtime.ledger import canaries, figures, letters, runs
+from flows.runtime.ledger import canaries, figures, letters, parties, runs
 from flows.runtime.ledger.canaries import CaseRow
 from flows.runtime.ledger.database import insert_or_ignore, now
 from flows.runtime.ledger.decisions import Decider, deciders
 from flows.runtime.ledger.figures import Observation
 from flows.runtime.ledger.letters import Letter
+from flows.runtime.ledger.parties import Party
 from flows.runtime.ledger.referrals import Referral
 from flows.runtime.ledger.runs import RunRef
 from flows.runtime.ledger.tables import applications, batch_chunks, batch_referrals, decisions
@@ -68,6 +69,8 @@ class FinishedChunk:
     """The letters of each decision, by its id."""
     canary_cases: Sequence[CaseRow] = ()
     """The rows of this chunk that a canary has measured."""
+    people: Sequence[Party] = ()
+    """The people of the applications that this chunk has decided or referred."""
 
     @cached_property
     def bodies(self) -> dict[str, bytes]:
@@ -159,6 +162,7 @@ def finish(connection: sa.Connection, batch_id: str, chunk: FinishedChunk) -> bo
     _claim(connection, batch_id, chunk)
     letters.keep(connection, chunk.letters)
     _refer(connection, batch_id, chunk)
+    parties.enter(connection, chunk.people)
     canaries.enter(connection, chunk.canary_cases)
     outcomes = chunk.totals.get("outcomes", {}).items()
     figures.observe(

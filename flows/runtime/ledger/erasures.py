@@ -12,7 +12,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 
 from data.contracts.errors import ConflictError, RecordNotFoundError
-from flows.runtime.ledger import referrals
+from flows.runtime.ledger import parties, referrals
 from flows.runtime.ledger.applications import unpacked
 from flows.runtime.ledger.database import now
 from flows.runtime.ledger.runs import LIVE
@@ -76,15 +76,18 @@ def kept_for(connection: sa.Connection, kept_by: str) -> dict[str, int]:
 def erase(
     connection: sa.Connection, application_id: str, document_sha256: Callable[[bytes], str]
 ) -> str:
-    """Erase an application with its documents and restricted records; when that was done.
+    """Erase an application with its people, documents and restricted records; when that was done.
 
-    `document_sha256` digests a document out of what is filed about it, as the audit pack does.
+    `document_sha256` digests a document out of what is filed about it, as the audit pack does. An
+    application that a batch has decided is not in the vault: its people are forgotten.
     Raises RecordNotFoundError, and ConflictError while a run goes on or is under a legal hold.
     """
     this = applications.c.application_id == application_id
     row = connection.execute(
         sa.select(applications.c.erased_at, _kept().label("kept")).where(this).with_for_update()
     ).one_or_none()
+    if row is None and parties.forget(connection, application_id):
+        return now()
     if row is None:
         raise RecordNotFoundError("there is no application of this id")
     if row.erased_at:
@@ -96,6 +99,7 @@ def erase(
         )
     moment = now()
     connection.execute(applications.update().where(this).values(body=b"", erased_at=moment))
+    parties.forget(connection, application_id)
     for filed in connection.execute(
         sa.select(documents).where(documents.c.application_id == application_id)
     ).all():

@@ -45,6 +45,19 @@ documents = sa.Table(
     sa.Column("filed_sha256", sa.String(64), nullable=False, server_default=""),
 )
 
+parties = sa.Table(
+    "parties",  # the people of an application, by digests with a secret that is not in the ledger
+    metadata,
+    sa.Column("application_id", _Id, primary_key=True),
+    sa.Column("part", _Name, primary_key=True),  # that the person has in the application
+    sa.Column("number_digest", sa.LargeBinary(16), nullable=False, index=True),
+    sa.Column("name_digest", sa.LargeBinary(16), nullable=False, index=True),
+    sa.Column("amount", _Name, nullable=False),
+    sa.Column("outcome", _Name, nullable=False),  # of a batch's decision, which is in its chunk
+    sa.Column("filed_at", _At, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 runs = sa.Table(
     "runs",
     metadata,
