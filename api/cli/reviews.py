@@ -118,6 +118,25 @@ def release(
     typer.echo("Released")
 
 
+def note(
+    run_id: options.RunId,
+    text: Annotated[str, typer.Argument(help="What the people who rule on the case should know.")],
+    reviewer: Reviewer,
+    as_json: options.AsJson = False,
+    api: options.Api = None,
+    home: options.Home = None,
+) -> None:
+    """Write a note on a case. It decides nothing."""
+    from api.cli.output import print_json
+
+    path, body = f"/runs/{run_id}/notes", {"reviewer": reviewer, "text": text}
+    written = ask(api, home, lambda desk: desk.post(path, body))
+    if as_json:
+        print_json(written)
+    else:
+        typer.echo(f"Noted by {written['author']}")
+
+
 def answer(
     run_id: options.RunId,
     decision: Decision,

@@ -23,9 +23,16 @@ from api.sse import EventStream, stream
 from data.contracts.agreement import AgreementReport, FraudPrecisionReport
 from data.contracts.base import Day
 from data.contracts.preview import RulingPreview
-from data.contracts.review import Claim, Role, Snooze
+from data.contracts.review import Claim, Note, Role, Snooze
 from data.contracts.runs import RunSummary
-from flows.service.requests import Answer, ClaimRequest, InboxPage, OpenRequest, SnoozeRequest
+from flows.service.requests import (
+    Answer,
+    ClaimRequest,
+    InboxPage,
+    NoteRequest,
+    OpenRequest,
+    SnoozeRequest,
+)
 
 router = APIRouter(tags=["reviews"], route_class=JsonRoute)
 
@@ -129,6 +136,26 @@ async def wake_request(
 ) -> None:
     """Take a snoozed request back into the inbox before its time."""
     await desk.wake(run_id, claim, caller)
+
+
+@router.post(
+    "/runs/{run_id}/notes",
+    status_code=HTTPStatus.CREATED,
+    responses=answers(400, 403, 404, 409, 410, 413, 415, 422, 503),
+)
+async def write_note(
+    run_id: RunId,
+    body: NoteRequest,
+    desk: DeskDep,
+    caller: CallerDep,
+    idempotency_key: IdempotencyKey = None,
+) -> Note:
+    """Write a note on the case, for the people who rule on it. `GET /runs/{run_id}/case` has all.
+
+    It decides nothing, and goes when the application is erased. The same `Idempotency-Key` again
+    answers with the same note.
+    """
+    return await desk.write_note(run_id, body, caller, idempotency_key)
 
 
 @router.get("/reviews/agreement", responses=answers(422, 503))

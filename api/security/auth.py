@@ -75,6 +75,7 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("DELETE", "/runs/{run_id}/hitl/snooze"): _DECIDES,
     ("POST", "/runs/{run_id}/claim"): _DECIDES,
     ("DELETE", "/runs/{run_id}/claim"): _DECIDES,
+    ("POST", "/runs/{run_id}/notes"): _DECIDES,
     ("GET", "/reviews/agreement"): _REPORTS,
     ("GET", "/reviews/fraud-precision"): _REPORTS,
     ("GET", "/screenings"): frozenset({Role.COMPLIANCE}),

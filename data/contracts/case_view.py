@@ -10,6 +10,7 @@ from data.contracts.decision import Offer, Outcome
 from data.contracts.documents import DocumentRef
 from data.contracts.explanation import ExplainedRule
 from data.contracts.policy import Recommendation
+from data.contracts.review import Note
 from data.contracts.runs import RunStatus
 
 
@@ -68,6 +69,8 @@ class CaseView(Contract):
     earlier: tuple[EarlierCase, ...] = ()
     other_applications: tuple[OtherApplication, ...] | None = None
     """Of the same people, newest first; None for a role that may not read applicants' names."""
+    notes: tuple[Note, ...] = ()
+    """What people have written on this application's runs, newest first."""
     decline_reasons: dict[str, str] = Field(default_factory=dict)
     """The codes that a declining ruling may name, with the words of the letter."""
     override_reasons: dict[str, str] = Field(default_factory=dict)

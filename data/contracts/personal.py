@@ -61,6 +61,10 @@ def _without_controls(text: str) -> str:
     return text
 
 
+def _lines_without_controls(text: str) -> str:
+    return "\n".join(map(_without_controls, text.replace("\r\n", "\n").split("\n")))
+
+
 def _composed(text: str) -> str:
     """The text in NFC, so that a name has the same characters from every keyboard."""
     return unicodedata.normalize("NFC", text)
@@ -97,6 +101,9 @@ ids."""
 
 Signature = Annotated[str, AfterValidator(_without_controls), AfterValidator(_composed)]
 """The name that a reviewer gives. The desk shows it to other people, on one line."""
+
+Lines = Annotated[str, AfterValidator(_lines_without_controls)]
+"""Free text of several lines."""
 
 Line = Annotated[str, Field(max_length=300), AfterValidator(_without_controls)]
 """One line of free text; may be empty."""

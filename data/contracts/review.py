@@ -148,6 +148,17 @@ class Snooze(Contract):
     reason: str
 
 
+class Note(Contract):
+    """What a person has written on a case, for the people who rule on it."""
+
+    note_id: str
+    run_id: str
+    author: str
+    text: str
+    """Empty when it was erased with the application."""
+    written_at: Moment
+
+
 class Review(Contract):
     """One request at one gate, and how it ended."""
 

@@ -15,13 +15,14 @@ from data.contracts.errors import (
     Problem,
     StaleRequestError,
 )
+from data.contracts.events import Event, EventType
 from data.contracts.review import Answerer, Claim, Review, ReviewStatus, Snooze
 from data.contracts.runs import RunStatus
 from data.settings import Settings
 from flows.case import ReviewCase, case_on_file, review_case
 from flows.review_forms import CaseForm, bound, form_at
 from flows.runtime.execution.gate_form import filled_in, judge
-from flows.runtime.ledger import applications, reviews, runs
+from flows.runtime.ledger import applications, journal, reviews, runs
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.runs import Run
 from flows.service import cleared
@@ -159,35 +160,63 @@ async def release(ledger: Ledger, run_id: str, request: ClaimRequest, caller: Ca
     await ledger.write(put_back)
 
 
-async def snooze(ledger: Ledger, run_id: str, request: SnoozeRequest, caller: Caller) -> Snooze:
-    """Put a request aside until a time before it is due. Raises as `claim` does.
+async def snooze(
+    ledger: Ledger, run_id: str, request: SnoozeRequest, caller: Caller
+) -> tuple[Snooze, list[Event]]:
+    """Put a request aside until a time before it is due, and tell of it. Raises as `claim` does.
 
     Raises ContractViolationError for a time that is over or after the due time, and for a reason
     that repeats personal data of the case.
     """
     reviewer = await ledger.read(_reviewer, run_id, request, caller)
 
-    def put_aside(connection: sa.Connection) -> Snooze:
+    def put_aside(connection: sa.Connection) -> tuple[Snooze, list[Event]]:
+        run = runs.find(connection, run_id, lock=True)
         review = _claimable(connection, run_id, caller)
         _require_before_due(request.until, review)
-        run = runs.find(connection, run_id)
         case = case_on_file(applications.filed(connection, run.application_id))
         require_no_personal_data(case, {"/reason": request.reason})
         wanted = Snooze(by=reviewer, until=request.until, reason=request.reason)
         reviews.snooze(connection, review, wanted)
-        return wanted
+        said = f"Snoozed by {reviewer}: {review.request.title}"
+        about = {"by": reviewer, "until": request.until.isoformat()}
+        return wanted, _told(connection, run, review, EventType.HITL_SNOOZED, said, about)
 
     return await ledger.write(put_aside)
 
 
-async def wake(ledger: Ledger, run_id: str, request: ClaimRequest, caller: Caller) -> None:
-    """Take a snoozed request back into the inbox. Raises as `claim` does."""
-    await ledger.read(_reviewer, run_id, request, caller)
+async def wake(ledger: Ledger, run_id: str, request: ClaimRequest, caller: Caller) -> list[Event]:
+    """Take a snoozed request back into the inbox, and tell of it. Raises as `claim` does.
 
-    def take_back(connection: sa.Connection) -> None:
-        reviews.snooze(connection, _claimable(connection, run_id, caller), None)
+    One that is not put aside stays as it is, and one that comes back by its time is not told of.
+    """
+    reviewer = await ledger.read(_reviewer, run_id, request, caller)
 
-    await ledger.write(take_back)
+    def take_back(connection: sa.Connection) -> list[Event]:
+        run = runs.find(connection, run_id, lock=True)
+        review = _claimable(connection, run_id, caller)
+        if review.snooze is None:
+            return []
+        reviews.snooze(connection, review, None)
+        said = f"Taken back by {reviewer}: {review.request.title}"
+        return _told(connection, run, review, EventType.HITL_WOKEN, said, {"by": reviewer})
+
+    return await ledger.write(take_back)
+
+
+def _told(
+    connection: sa.Connection,
+    run: Run,
+    review: Review,
+    type: EventType,
+    message: str,
+    meta: dict[str, str],
+) -> list[Event]:
+    """Tell the run's followers what a person did with a request, each time that it is done."""
+    key = f"{type.value}/{review.request_id}/{run.last_event_id}"
+    meta = {"gate": review.gate, **meta}
+    draft = journal.draft_event(run, key, type, message, meta, here=True)
+    return journal.append(connection, run.run_id, [draft])
 
 
 def _require_before_due(until: datetime, review: Review) -> None:

@@ -19,7 +19,7 @@ from data.contracts.policy import (
 from data.contracts.underwriting import Underwriting
 from flows.case import review_case
 from flows.review_forms import DECLINE_REASONS, OVERRIDE_REASONS
-from flows.runtime.ledger import decisions, runs
+from flows.runtime.ledger import decisions, notes, runs
 from flows.runtime.ledger.runs import Run
 from flows.service.explanations import explained
 from flows.terms import price_asked_for
@@ -65,6 +65,7 @@ def case_view(connection: sa.Connection, run_id: str) -> CaseView:
             for document in about.case.documents
         ),
         earlier=tuple(_earlier(connection, run)),
+        notes=tuple(notes.of_application(connection, run.application_id)),
         decline_reasons={code: ReasonCode(code).notice_text for code in DECLINE_REASONS},
         override_reasons={code: code.replace("_", " ") for code in OVERRIDE_REASONS},
     )

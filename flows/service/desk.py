@@ -25,7 +25,7 @@ from data.contracts.after_decision import (
 from data.contracts.batch import BatchSummary
 from data.contracts.errors import CreditDeskError
 from data.contracts.preview import RulingPreview
-from data.contracts.review import Claim, Review, Snooze
+from data.contracts.review import Claim, Note, Review, Snooze
 from data.contracts.runs import Clearance, RunSummary
 from data.settings import Settings
 from flows.housekeeping import HousekeepingReport, keep_house
@@ -50,6 +50,7 @@ from flows.service import (
     cleared,
     documents,
     forks,
+    notes,
     previews,
     submissions,
 )
@@ -64,6 +65,7 @@ from flows.service.requests import (
     Erased,
     FiledDocument,
     FileDocument,
+    NoteRequest,
     ResumeRun,
     SnoozeRequest,
     StartRun,
@@ -236,11 +238,23 @@ class DeskService(DeskQueries):
 
     async def snooze(self, run_id: str, request: SnoozeRequest, caller: Caller) -> Snooze:
         """Put what a run asks aside until a time. Raises as `answers.snooze` does."""
-        return await answers.snooze(self.ledger, run_id, request, caller)
+        snoozed, written = await answers.snooze(self.ledger, run_id, request, caller)
+        feed.publish(written)
+        return snoozed
 
     async def wake(self, run_id: str, request: ClaimRequest, caller: Caller) -> None:
         """Take a snoozed request back into the inbox. Raises as `answers.wake` does."""
-        await answers.wake(self.ledger, run_id, request, caller)
+        feed.publish(await answers.wake(self.ledger, run_id, request, caller))
+
+    async def write_note(
+        self, run_id: str, request: NoteRequest, caller: Caller, idempotency_key: str | None = None
+    ) -> Note:
+        """Keep a note on a run's case, and tell its followers. Raises as `notes.write` does."""
+        note, written = await self.ledger.write(
+            notes.write, run_id, request, caller, idempotency_key
+        )
+        feed.publish(written)
+        return note
 
     async def confirm_clearance(
         self, clearance_id: str, request: ClaimRequest, caller: Caller

@@ -22,7 +22,7 @@ from data.contracts.base import Contract, Day, Moment, Sha256, Slug
 from data.contracts.case import CaseFile, Persona
 from data.contracts.documents import Document, DocumentKind, DocumentRef
 from data.contracts.errors import ContractViolationError, Problem
-from data.contracts.personal import ChosenId, Signature
+from data.contracts.personal import ChosenId, Lines, Signature
 from data.contracts.review import Channel, Claim, Person, Review, Role, Snooze
 from data.contracts.runs import (
     CheckpointEntry,
@@ -174,6 +174,22 @@ class SnoozeRequest(ClaimRequest):
 
     until: Moment
     reason: Annotated[str, Field(min_length=3, max_length=500)]
+
+
+class NoteRequest(ClaimRequest):
+    """A note on a case, and who writes it."""
+
+    model_config = ConfigDict(
+        str_strip_whitespace=True,
+        json_schema_extra={
+            "examples": [
+                {"reviewer": "underwriter-1", "text": "Called the employer: the job is permanent"}
+            ]
+        },
+    )
+
+    text: Annotated[Lines, Field(min_length=3, max_length=2000)]
+    """Without personal data of the case: people of every role read it."""
 
 
 class FileDocument(Contract):

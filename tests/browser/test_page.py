@@ -153,12 +153,21 @@ async def test_a_screen_that_another_person_has_overtaken_says_so_and_keeps_what
     await expect(window.get_by_role("heading", name="Decided")).to_be_visible()
 
 
-async def test_a_snoozed_case_leaves_the_inbox_with_its_reason_and_comes_back(
+async def test_a_case_gets_notes_and_a_snoozed_one_leaves_the_inbox_and_comes_back(
     desk: Desk, window: Page
 ) -> None:
     run = await _waiting(desk, "bora-borderline")
     await window.goto(f"{desk.api_url}/case/{run.run_id}")
     await window.get_by_label("Your name").fill("Una")
+    noted = {"reviewer": "Mona", "text": "The job is permanent"}
+    assert (await desk.http.post(f"/runs/{run.run_id}/notes", json=noted)).status_code == 201
+    notes = window.get_by_role("region", name="Notes")
+    await expect(notes.get_by_text("The job is permanent")).to_be_visible()
+    await notes.get_by_label("Write a note").fill("I call the employer")
+    await notes.get_by_label("Written by").fill("Una")
+    await notes.get_by_role("button", name="Keep the note").click()
+    await expect(notes.get_by_role("listitem").first).to_contain_text("I call the employer")
+    await expect(window.get_by_label("Your name")).to_have_value("Una")
     await window.get_by_role("button", name="Snooze…").click()
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     await window.get_by_label("Until").fill(tomorrow.strftime("%Y-%m-%dT%H:%M"))

@@ -7,10 +7,12 @@ import {Badge, Offer} from '../parts/facts.js';
 import {Affordability, Applicants, Bureau, Documents, Earlier, Fraud, Identity, Income, Messages, Risk, Rulings, SamePeople} from '../parts/evidence.js';
 import {Rules} from '../parts/rules.js';
 import {Ruling} from '../parts/ruling.js';
+import {Notes} from '../parts/notes.js';
 import {Source} from '../parts/source.js';
 import {useStream} from '../live.js';
 
 const news = new Set(['waiting', 'hitl.resolved', 'hitl.rejected', 'hitl.escalated', 'run.completed', 'run.failed', 'run.cancelled', 'run.resumed']);
+const told = new Set(['note.added', 'hitl.snoozed', 'hitl.woken']);
 const reads = ['run', 'case', 'state'];
 
 async function load(id) {
@@ -39,7 +41,13 @@ export function Case({id, session}) {
   useEffect(() => {
     read();
   }, [read]);
+  // What others do beside the ruling must not touch what this person types.
+  const refresh = useCallback(async () => {
+    const [found, request] = await Promise.all(['case', 'hitl'].map((name) => get(`/runs/${id}/${name}`).catch(() => null)));
+    setKnown((now) => now && {...now, case: found ?? now.case, request: request?.request_id === now.request?.request_id ? request : now.request});
+  }, [id]);
   const happened = useCallback((frames) => {
+    if (frames.some((frame) => told.has(frame.event))) refresh();
     if (!frames.some((frame) => news.has(frame.event))) return;
     get(`/runs/${id}`).then(async (run) => {
       const request = run.status === 'waiting' ? await get(`/runs/${id}/hitl`).catch(() => null) : null;
@@ -47,7 +55,7 @@ export function Case({id, session}) {
       if (!asked.current) return read();
       if (now !== asked.current) setStale(run.status);
     }, () => {});
-  }, [id, read]);
+  }, [id, read, refresh]);
   const connection = useStream(`/runs/${id}/events`, happened);
   if (problem && !known) return html`<h1>Case</h1><${Refusal} problem=${problem} />`;
   if (!known) return html`<${Loading} what="the case" />`;
@@ -73,6 +81,7 @@ export function Case({id, session}) {
         <${Fraud} fraud=${known.state.verification?.fraud} />
         <${Applicants} application=${application} />
         <${Documents} documents=${view?.documents ?? []} intake=${known.state.doc_intake} />
+        ${view && html`<${Notes} run=${run} notes=${view.notes} session=${session} onWritten=${refresh} />`}
         <${SamePeople} others=${view?.other_applications} />
         <${Earlier} earlier=${view?.earlier ?? []} />
         <${Messages} memory=${known.memory} />

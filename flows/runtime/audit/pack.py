@@ -31,6 +31,7 @@ from flows.runtime.ledger import (
     decision_events,
     letters,
     messages,
+    notes,
     reviews,
     runs,
     tables,
@@ -41,6 +42,8 @@ from flows.runtime.ledger.runs import Run
 SCHEMA_VERSION = 1
 _SECTIONS = ("run", "journal", "checkpoints", "memory", "findings", "reviews", "decision")
 """What is told, in the order in which it is verified."""
+_LATER_SECTIONS = ("notes",)
+"""What packs of an earlier version do not tell."""
 
 _UNWRITABLE = (ValueError, RecursionError)
 """What canonical JSON makes of a number that is none, half a character, a bottomless nesting."""
@@ -98,8 +101,10 @@ def collect(
         "findings": dict(run.state),
         "reviews": [_review(review) for review in reviews.of_run(connection, run_id)],
         "decision": _decision(connection, run_id),
+        "notes": notes.record_of(connection, run_id),
     }
-    return pack | {"digests": {name: _digest(pack[name]) for name in _SECTIONS}}
+    told = (*_SECTIONS, *_LATER_SECTIONS)
+    return pack | {"digests": {name: _digest(pack[name]) for name in told}}
 
 
 def signed(pack: Mapping[str, Any], key: Ed25519PrivateKey) -> bytes:
@@ -120,7 +125,7 @@ def verify(content: bytes, key: Ed25519PublicKey) -> Proven:
     except _UNWRITABLE:
         raise AuditError("the file was altered: it holds values that no pack can hold") from None
     digests = pack.get("digests")
-    for name in _SECTIONS:
+    for name in (*_SECTIONS, *(name for name in _LATER_SECTIONS if name in pack)):
         if name not in pack or not isinstance(digests, dict) or name not in digests:
             raise AuditError(f"the section '{name}' or its digest is missing")
         if _digest(pack[name]) != digests[name]:

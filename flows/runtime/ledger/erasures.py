@@ -12,7 +12,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 
 from data.contracts.errors import ConflictError, RecordNotFoundError
-from flows.runtime.ledger import parties, referrals
+from flows.runtime.ledger import notes, parties, referrals
 from flows.runtime.ledger.applications import unpacked
 from flows.runtime.ledger.database import now
 from flows.runtime.ledger.runs import LIVE
@@ -76,7 +76,9 @@ def kept_for(connection: sa.Connection, kept_by: str) -> dict[str, int]:
 def erase(
     connection: sa.Connection, application_id: str, document_sha256: Callable[[bytes], str]
 ) -> str:
-    """Erase an application with its people, documents and restricted records; when that was done.
+    """Erase an application with all that is filed about it; when that was done.
+
+    That is its people, its documents, the notes on it, and the restricted records of its runs.
 
     `document_sha256` digests a document out of what is filed about it, as the audit pack does. An
     application that a batch has decided is not in the vault: its people are forgotten.
@@ -100,6 +102,7 @@ def erase(
     moment = now()
     connection.execute(applications.update().where(this).values(body=b"", erased_at=moment))
     parties.forget(connection, application_id)
+    notes.erase(connection, application_id)
     for filed in connection.execute(
         sa.select(documents).where(documents.c.application_id == application_id)
     ).all():

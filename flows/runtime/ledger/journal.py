@@ -34,6 +34,8 @@ _STATUS = {
     EventType.WAITING: EventStatus.WAITING,
     EventType.HITL_REMINDED: EventStatus.WAITING,
     EventType.HITL_ESCALATED: EventStatus.WAITING,
+    EventType.HITL_SNOOZED: EventStatus.WAITING,
+    EventType.HITL_WOKEN: EventStatus.WAITING,
     EventType.RUN_COMPLETED: EventStatus.DONE,
     EventType.RUN_CANCELLED: EventStatus.DONE,
     EventType.ERROR: EventStatus.ERROR,
@@ -61,10 +63,12 @@ class Draft:
     meta: Mapping[str, Any] = field(default_factory=dict)
     trace_id: str = ""
     span_id: str = ""
+    waits: bool = False
+    """Whether the run waits for a person when this happens."""
 
     @property
     def status(self) -> EventStatus:
-        return _STATUS.get(self.type, EventStatus.RUNNING)
+        return _STATUS.get(self.type, EventStatus.WAITING if self.waits else EventStatus.RUNNING)
 
 
 def current_trace() -> tuple[str, str]:
@@ -106,6 +110,7 @@ def draft_event(
         meta=meta,
         trace_id=trace_id,
         span_id=span_id if trace_id else "",
+        waits=run.status is RunStatus.WAITING,
     )
 
 

@@ -58,6 +58,20 @@ parties = sa.Table(
     sqlite_with_rowid=False,
 )
 
+notes = sa.Table(
+    "notes",  # what people write on a case
+    metadata,
+    sa.Column("note_id", _Id, primary_key=True),
+    sa.Column("application_id", _Id, nullable=False),
+    sa.Column("run_id", _Id, nullable=False),
+    sa.Column("author", sa.String(128), nullable=False),
+    sa.Column("author_principal", sa.String(128), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),  # empty when it was erased
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("written_at", _At, nullable=False),
+    sa.Index("ix_notes_of_application", "application_id", "written_at"),
+)
+
 runs = sa.Table(
     "runs",
     metadata,

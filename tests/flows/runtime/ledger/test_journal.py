@@ -192,6 +192,7 @@ async def test_an_event_is_kept_as_the_very_json_that_clients_get(any_ledger: Le
 @pytest.mark.parametrize("type", EventType)
 def test_the_status_follows_from_the_type(type: EventType) -> None:
     waits = {EventType.WAITING, EventType.HITL_REMINDED, EventType.HITL_ESCALATED}
+    waits |= {EventType.HITL_SNOOZED, EventType.HITL_WOKEN}
     bad = {EventType.ERROR, EventType.RUN_FAILED}
 
     status = draft("a", type=type).status
