@@ -43,6 +43,7 @@ _TOLD = frozenset(
         *(EventType.CHECKPOINT_SAVED, EventType.CHECKPOINT_MISSING, EventType.STAGE_SKIPPED),
         *(EventType.HITL_RESOLVED, EventType.HITL_REJECTED, EventType.HITL_REMINDED),
         *(EventType.HITL_ESCALATED, EventType.ERROR, EventType.RUN_RESUMED),
+        *(EventType.HITL_SNOOZED, EventType.HITL_WOKEN, EventType.NOTE_ADDED),
     }
 )
 """Steps that AG-UI has no word for. They travel as custom events under their own names."""
@@ -129,6 +130,7 @@ class Leg:
             case EventType.RUN_CANCELLED:
                 yield from self._finish(RunFinishedCancelledOutcome())
             case EventType.RUN_FAILED:
+                yield from self._close_steps()
                 self.is_closed = True
                 yield RunErrorEvent(message=event.message, code=event.meta.get("code"))
             case kind if kind in _TOLD:
@@ -181,6 +183,12 @@ class Leg:
             content=str(event.meta.get("outcome", "ok")),
         )
 
+    def _close_steps(self, *, keeps_steps: bool = False) -> Iterator[BaseEvent]:
+        for name in self._steps:
+            yield StepFinishedEvent(step_name=name)
+        if not keeps_steps:
+            self._steps.clear()
+
     def _finish(
         self,
         outcome: RunFinishedSuccessOutcome
@@ -189,10 +197,7 @@ class Leg:
         *,
         keeps_steps: bool = False,
     ) -> Iterator[BaseEvent]:
-        for name in self._steps:
-            yield StepFinishedEvent(step_name=name)
-        if not keeps_steps:
-            self._steps.clear()
+        yield from self._close_steps(keeps_steps=keeps_steps)
         self.is_closed = True
         yield RunFinishedEvent(thread_id=self.thread_id, run_id=self.run_id, outcome=outcome)
 
