@@ -3,7 +3,7 @@ const money = new Intl.NumberFormat('en-US', {style: 'currency', currency: 'USD'
 const percent = new Intl.NumberFormat('en-US', {style: 'percent', minimumFractionDigits: 2, maximumFractionDigits: 2});
 const moment = new Intl.DateTimeFormat('en-US', {dateStyle: 'medium', timeStyle: 'short'});
 
-const short = {pd: 'PD', dti: 'DTI', apr: 'APR', pti: 'PTI', kyc: 'KYC', ssn: 'SSN', id: 'ID', mla: 'MLA'};
+const short = {pd: 'PD', dti: 'DTI', apr: 'APR', pti: 'PTI', kyc: 'KYC', ssn: 'SSN', id: 'ID', mla: 'MLA', usd: 'USD'};
 
 export const asMoney = (value) => (value === null || value === undefined ? '–' : money.format(Number(value)));
 export const asPercent = (value) => (value === null || value === undefined ? '–' : percent.format(Number(value)));

@@ -258,6 +258,7 @@ async def test_a_dropped_portfolio_is_underwritten_and_its_results_are_shown(
 async def test_no_view_has_a_serious_barrier(desk: Desk, window: Page, theme: str) -> None:
     run, other = await _waiting(desk, "bora-borderline"), await desk.start("bora-borderline")
     await window.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+    await _start_canary(desk, f"page-{theme}")
     views = ["/", "/start", "/portfolios", "/operations", "/all-runs"]
     found = {}
     for view in [*views, f"/case/{run.run_id}", f"/run/{run.run_id}"]:
@@ -267,6 +268,8 @@ async def test_no_view_has_a_serious_barrier(desk: Desk, window: Page, theme: st
         if view.startswith("/case"):
             people = window.locator("section", has_text="Other applications of the same people")
             await expect(people.get_by_role("link", name=other.application_id)).to_be_visible()
+        if view == "/operations":
+            await window.get_by_role("button", name=f"Stop page-{theme}").click()
         await window.evaluate(_AXE)
         report = await window.evaluate("() => axe.run()")
         found[view] = [
@@ -274,8 +277,28 @@ async def test_no_view_has_a_serious_barrier(desk: Desk, window: Page, theme: st
             for barrier in report["violations"]
             if barrier["impact"] in _SERIOUS
         ]
+        if view == "/operations":
+            await _stop_canary(window, f"page-{theme}")
 
     assert {view: barriers for view, barriers in found.items() if barriers} == {}
+
+
+async def _start_canary(desk: Desk, bundle: str) -> None:
+    by = {"reviewer": "Olga"}
+    assert (await desk.http.post("/bundles", json={"name": bundle, **by})).status_code == 201
+    evidence = {"guards": [{"metric": "error_rate", "at_most": "0.05"}]}
+    body = {"challenger": bundle, "evidence": evidence, **by}
+    assert (await desk.http.post("/canaries", json=body)).status_code == 201
+
+
+async def _stop_canary(window: Page, bundle: str) -> None:
+    """Stop a canary whose form is open, with the keyboard in its first field."""
+    canary = window.get_by_role("article").filter(has_text=bundle)
+    await window.keyboard.type("Pia")
+    await canary.get_by_label("Why").fill("Enough seen")
+    await canary.get_by_role("button", name=f"Stop {bundle}").click()
+    await expect(canary.get_by_text("by Pia: Enough seen")).to_be_visible()
+    await expect(canary.get_by_role("button")).to_have_count(0)
 
 
 async def test_a_desk_with_keys_asks_for_one_and_keeps_it_out_of_reach_of_scripts(

@@ -145,7 +145,7 @@ export function SamePeople({others}) {
     ? html`<p class="quiet">None is known.</p>`
     : html`<div class="scroll" tabindex="0"><table class="list stack"><thead><tr><th scope="col">Application</th><th scope="col">Filed</th><th scope="col">Asked for</th><th scope="col">Outcome</th><th scope="col">In common</th></tr></thead>
     <tbody>${others.map((other) => html`<tr><th scope="row"><a href=${other.run_id ? `/run/${other.run_id}` : `/portfolio/${other.batch_id}`}>${other.application_id}</a></th>
-      <td>${asMoment(other.filed_at)}</td><td class="num">${asMoney(other.amount_requested)}</td><td><${Badge} of=${other.outcome ?? other.status ?? 'undecided'} /></td><td>${inCommon(other)}</td></tr>`)}</tbody></table></div>`}</section>`;
+      <td>${asMoment(other.filed_at)}</td><td class="num">${asMoney(other.amount_requested)}</td><td><${Badge} of=${other.outcome ?? other.status ?? 'undecided'} /></td><td class="wide">${inCommon(other)}</td></tr>`)}</tbody></table></div>`}</section>`;
 }
 
 /** Which applicants of this case, and by what; a name alone may be another person's. */

@@ -3,8 +3,8 @@ import {html} from '../vendor/htm-preact-3.1.1.js';
 import {asMoney, asPercent, inWords} from '../format.js';
 
 const tones = {
-  approve: 'good', counter_offer: 'good', completed: 'good', decline: 'bad', failed: 'bad',
-  refer: 'warn', waiting: 'warn', incomplete: 'warn', running: 'info', queued: 'info',
+  approve: 'good', counter_offer: 'good', completed: 'good', met: 'good', promoted: 'good', decline: 'bad', failed: 'bad', broken: 'bad',
+  refer: 'warn', waiting: 'warn', incomplete: 'warn', unclear: 'warn', running: 'info', queued: 'info',
 };
 
 export function Badge({of}) {

@@ -2,6 +2,7 @@
 import {html, useCallback, useEffect, useState} from '../vendor/htm-preact-3.1.1.js';
 import {get} from '../api.js';
 import {asDuration, asMoment, inWords} from '../format.js';
+import {Canaries} from '../parts/canaries.js';
 import {Badge, Facts, Meter} from '../parts/facts.js';
 import {Connection, Loading, Refusal} from '../parts/notice.js';
 import {useStream} from '../live.js';
@@ -11,15 +12,15 @@ const ages = [['Less than an hour', 3600], ['Less than a day', 86_400], ['Less t
 
 async function load() {
   const optional = (path) => get(path).catch(() => null);
-  const [health, inbox, agreement, recent, ...lists] = await Promise.all([
+  const [health, inbox, agreement, canaries, recent, ...lists] = await Promise.all([
     get('/health/ready').catch((refused) => ({ready: false, checks: {}, message: refused.message})),
-    get('/inbox?limit=200'), optional('/reviews/agreement'), get('/runs?status=completed&limit=200'),
+    get('/inbox?limit=200'), optional('/reviews/agreement'), optional('/canaries'), get('/runs?status=completed&limit=200'),
     ...under.map((status) => get(`/runs?status=${status}&limit=200`)),
   ]);
-  return {health, inbox, agreement, recent, lists};
+  return {health, inbox, agreement, canaries, recent, lists};
 }
 
-export function Operations() {
+export function Operations({session}) {
   const [known, setKnown] = useState(null);
   const [problem, setProblem] = useState(null);
   const read = useCallback(() => load().then(setKnown, setProblem), []);
@@ -29,7 +30,7 @@ export function Operations() {
   const connection = useStream('/inbox/events', read);
   document.title = 'Operations · Credit Desk';
   if (!known) return html`<h1>Operations</h1>${problem ? html`<${Refusal} problem=${problem} />` : html`<${Loading} what="the desk" />`}`;
-  const {health, inbox, agreement, recent, lists} = known;
+  const {health, inbox, agreement, canaries, recent, lists} = known;
   const most = Math.max(1, ...lists.map((list) => list.items.length));
   return html`<div class="title"><h1>Operations</h1><${Badge} of=${health.ready ? 'healthy' : 'failed'} />
       <button type="button" class="button plain" onClick=${read}>Look again</button></div>
@@ -44,7 +45,8 @@ export function Operations() {
       <${Days} runs=${recent.items} />
       ${agreement && html`<section class="card"><h2>People and the policy</h2><${Facts} rows=${Object.entries(agreement)
         .filter(([, value]) => ['number', 'string'].includes(typeof value)).map(([name, value]) => [inWords(name), value])} /></section>`}
-    </div>`;
+    </div>
+    <${Canaries} canaries=${canaries?.items ?? []} session=${session} onAct=${read} />`;
 }
 
 function Ageing({items, hasMore}) {

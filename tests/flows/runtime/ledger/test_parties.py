@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from flows.runtime.ledger import applications, erasures, parties, tables
-from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.database import Ledger, moment
 from flows.runtime.ledger.parties import Party
 
 
@@ -54,3 +54,17 @@ async def test_an_erasure_forgets_the_people_of_its_application_alone(any_ledger
         return list(connection.execute(sa.select(tables.parties.c.application_id)).scalars())
 
     assert await any_ledger.read(left) == ["app-2"]
+
+
+async def test_old_people_without_a_filed_application_are_forgotten(any_ledger: Ledger) -> None:
+    await any_ledger.write(applications.accept, "app-1", "a" * 64, b"{}")
+    await any_ledger.write(parties.enter, [party("app-1", b"1", b"a"), party("app-2", b"1", b"b")])
+
+    assert not await any_ledger.write(parties.forget_unfiled, moment(-60))
+    assert await any_ledger.write(parties.forget_unfiled, moment(60))
+    assert not await any_ledger.write(parties.forget_unfiled, moment(60))
+
+    assert await any_ledger.read(parties.others, "app-1", 10) == []
+    await any_ledger.write(parties.enter, [party("app-3", b"1", b"c")])
+    (found,) = await any_ledger.read(parties.others, "app-3", 10)
+    assert found.application_id == "app-1"
