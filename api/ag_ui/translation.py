@@ -40,7 +40,8 @@ from data.contracts.events import Event, EventType
 
 _TOLD = frozenset(
     {
-        *(EventType.CHECKPOINT_SAVED, EventType.CHECKPOINT_MISSING, EventType.STAGE_SKIPPED),
+        *(EventType.CHECKPOINT_SAVED, EventType.CHECKPOINT_MISSING),
+        *(EventType.STAGE_SKIPPED, EventType.STAGE_TAKEN_OVER),
         *(EventType.HITL_RESOLVED, EventType.HITL_REJECTED, EventType.HITL_REMINDED),
         *(EventType.HITL_ESCALATED, EventType.ERROR, EventType.RUN_RESUMED),
         *(EventType.HITL_SNOOZED, EventType.HITL_WOKEN, EventType.NOTE_ADDED),
@@ -200,6 +201,7 @@ class Leg:
         yield from self._close_steps(keeps_steps=keeps_steps)
         self.is_closed = True
         yield RunFinishedEvent(thread_id=self.thread_id, run_id=self.run_id, outcome=outcome)
+
 
 
 def _delta(operation: str, values: dict[str, Any]) -> StateDeltaEvent:

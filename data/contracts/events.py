@@ -18,6 +18,7 @@ class EventType(StrEnum):
     STAGE_STARTED = "stage.started"
     STAGE_COMPLETED = "stage.completed"
     STAGE_SKIPPED = "stage.skipped"
+    STAGE_TAKEN_OVER = "stage.taken_over"
     AGENT_STARTED = "agent.started"
     AGENT_DELTA = "agent.delta"
     AGENT_COMPLETED = "agent.completed"

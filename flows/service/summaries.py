@@ -216,6 +216,8 @@ def _statuses_from(event: Mapping[str, Any]) -> dict[str, NodeStatus]:
             return dict.fromkeys(nodes, NodeStatus.RUNNING)
         case EventType.STAGE_COMPLETED:
             return dict.fromkeys(nodes, NodeStatus.DONE)
+        case EventType.STAGE_TAKEN_OVER:
+            return dict.fromkeys(meta["nodes"], NodeStatus.TAKEN_OVER)
         case EventType.STAGE_SKIPPED:
             return dict.fromkeys(nodes, NodeStatus.SKIPPED)
         case EventType.AGENT_COMPLETED if meta["agent"] in nodes:

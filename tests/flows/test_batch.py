@@ -296,6 +296,9 @@ async def test_referred_cases_are_opened_a_few_at_a_time_and_decided_as_if_submi
         assert canonical_json(line["content"]) == expected
         assert decision["batch_id"] == batch_id
         assert (line["status"], line["outcome"]) == ("decided", "approve")
+    referred = await events_of(hasty_desk, line["run_id"], of="runs")
+    taken = [name for _, name in referred if name == EventType.STAGE_TAKEN_OVER]
+    assert len(taken) == len({"doc_intake", "verification", "bureau", "risk_ensemble", "policy"})
     journal = await events_of(hasty_desk, batch_id)
     assert [number for number, _ in journal] == list(range(1, len(journal) + 1))
     assert journal[-1][1] == EventType.RUN_COMPLETED
@@ -346,9 +349,9 @@ def drivers(desk: Desk) -> list[psutil.Process]:
     ]
 
 
-async def events_of(desk: Desk, batch_id: str) -> list[tuple[int, str]]:
-    """Numbers and names of the events of a batch that has ended."""
-    text = (await desk.http.get(f"/batches/{batch_id}/events")).text
+async def events_of(desk: Desk, journaled: str, of: str = "batches") -> list[tuple[int, str]]:
+    """Numbers and names of the events of a batch, or a run, that has ended."""
+    text = (await desk.http.get(f"/{of}/{journaled}/events")).text
     frames = [frame.splitlines() for frame in text.split("\n\n") if frame.startswith("id: ")]
     return [(int(frame[0][4:]), frame[1][7:]) for frame in frames]
 

@@ -21,6 +21,9 @@ _BORDER = {
     EventStatus.ERROR: "red",
 }
 
+_ENDS = frozenset({EventType.STAGE_COMPLETED, EventType.STAGE_SKIPPED, EventType.STAGE_TAKEN_OVER})
+"""Events after which a stage has nothing left to do."""
+
 _WIDTH = 42
 """Width of one run's panel in characters: three of them fit on a wide terminal."""
 
@@ -63,24 +66,12 @@ class Board:
         """Show the progress that an event reports."""
         self._message, self._status = event.message, event.status
         self._bars.update(self._overall, completed=event.progress)
-        if event.type is EventType.STAGE_STARTED:
-            self._complete_before(event.phase)
         bar = self._stages.get(event.phase)
         if bar is not None:
-            finished = event.type in {EventType.STAGE_COMPLETED, EventType.STAGE_SKIPPED}
-            self._bars.update(bar, completed=1.0 if finished else event.step_progress)
+            self._bars.update(bar, completed=1.0 if event.type in _ENDS else event.step_progress)
         if event.type is EventType.STAGE_SKIPPED and bar is not None:
             name = event.phase.replace("_", " ")
             self._bars.update(bar, description=f"[dim]{name}[/dim]")
-
-    def _complete_before(self, started: str) -> None:
-        """Fill the bars of earlier stages. A fork does not execute those of its parent again."""
-        if started not in self._stages:
-            return
-        for name, bar in self._stages.items():
-            if name == started:
-                break
-            self._bars.update(bar, completed=1.0)
 
     def completed(self, stage: str | None = None) -> float:
         """The progress that the bar of a stage, or of the whole run, shows; from 0 to 1."""

@@ -13,8 +13,8 @@ export function stagesOf(events) {
       const stage = {name: event.phase, from: at, seconds: 0, waited: 0, status: 'running'};
       stages.push(stage);
       open.set(event.phase, stage);
-    } else if (event.type === 'stage.skipped') {
-      stages.push({name: event.phase, from: at, seconds: 0, waited: 0, status: 'skipped'});
+    } else if (event.type === 'stage.skipped' || event.type === 'stage.taken_over') {
+      stages.push({name: event.phase, from: at, seconds: 0, waited: 0, status: event.type.slice(6)});
     } else if (event.type === 'waiting') {
       waitsSince = at;
       const stage = open.get(event.phase);

@@ -91,6 +91,8 @@ class LastCheckpoint(NamedTuple):
     checkpoint: Checkpoint
     is_shared: bool
     """Whether it is the parent's, of a fork that has saved none yet."""
+    is_taken_over: bool
+    """Whether the run has executed none of it: it is shared, or a batch has made it."""
 
 
 async def load_last(
@@ -103,7 +105,10 @@ async def load_last(
         shared = True
         if found is None:
             raise CheckpointNotFoundError(f"the parent has no checkpoint {fork.forked_at}")
-    return LastCheckpoint(await load(store, *found), shared) if found else None
+    if found is None:
+        return None
+    is_taken_over = shared or checkpoint_index.is_of_batch(found[0])
+    return LastCheckpoint(await load(store, *found), shared, is_taken_over)
 
 
 def migrate(body: Mapping[str, Any]) -> Checkpoint:

@@ -219,16 +219,14 @@ class RunContext(Generic[S]):
             for node in news:
                 self.progress.skip(node.id)
             if news and not any(node.id in self.walk.visits for node in self._stage(stage)):
-                drafts.append(
-                    self.draft(
-                        EventType.STAGE_SKIPPED,
-                        f"Skipped {stage.replace('_', ' ')}",
-                        key=f"skipped/{stage}",
-                        phase=stage,
-                    )
-                )
+                drafts.append(self.skipped(stage))
         if drafts:
             await self.record.write(Entry(lambda: drafts))
+
+    def skipped(self, stage: str) -> Draft:
+        """The event that the run does not come to a stage any more."""
+        message = f"Skipped {stage.replace('_', ' ')}"
+        return self.draft(EventType.STAGE_SKIPPED, message, key=f"skipped/{stage}", phase=stage)
 
     @property
     def current_visit(self) -> int:

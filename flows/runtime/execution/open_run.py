@@ -31,6 +31,7 @@ from flows.runtime.execution.flow_run import current_flow_run
 from flows.runtime.execution.gatekeeper import PreparedAnswers, SuspendingGatekeeper
 from flows.runtime.execution.recorder import Entry, LedgerRecord
 from flows.runtime.execution.surroundings import Execution, Inline, OpenRun, Pin, execution, inline
+from flows.runtime.execution.taken_over import taken_over
 from flows.runtime.graph.workflow import Workflow
 from flows.runtime.host.links import about_run
 from flows.runtime.ledger import (
@@ -252,15 +253,16 @@ async def _remember(
     """
     epoch = run.record.epoch
     unusable: CheckpointError | None = None
+    drafts: list[Draft] = []
     try:
-        await _restore(desk, store, run, fork)
+        drafts = await _restore(desk, store, run, fork)
     except (CheckpointNotFoundError, CheckpointCorruptError) as error:
         run.start_over(await desk.ledger.read(checkpoint_index.last_ordinal, run.run_id))
         unusable = error
     if not run.walk.frontier:
         run.walk.enter(run.workflow.start.id, run.state)
     # An execution that was killed before its first word leaves the beginning to be told.
-    drafts = [_beginning(run, fork)]
+    drafts.insert(0, _beginning(run, fork))
     if epoch > 1:
         again = {"execution": epoch, "workflow": run.workflow.verb}
         drafts.append(
@@ -285,11 +287,14 @@ async def _remember(
 
 async def _restore(
     desk: Desk, store: CheckpointStore, run: RunContext[Any], fork: Lineage | None
-) -> None:
+) -> list[Draft]:
+    """Restore the last checkpoint; the events of the stages that the run takes over with it."""
     found = await checkpoints.load_last(desk.ledger, store, run.run_id, fork)
-    if found is not None:
-        checkpoints.require_usable(found.checkpoint, run.workflow, type(run.state))
-        run.restore(found.checkpoint, shared=found.is_shared)
+    if found is None:
+        return []
+    checkpoints.require_usable(found.checkpoint, run.workflow, type(run.state))
+    run.restore(found.checkpoint, shared=found.is_shared)
+    return taken_over(run) if found.is_taken_over else []
 
 
 def _beginning(run: RunContext[Any], fork: Lineage | None) -> Draft:

@@ -13,10 +13,18 @@ from data.contracts.runs import CheckpointEntry
 from flows.runtime.ledger.database import now
 from flows.runtime.ledger.tables import checkpoints
 
+OF_BATCH = 0
+"""In the place of an epoch: what a batch has made for a run. The run's own epochs begin at 1."""
+
 
 def storage_key(run_id: str, label: str, version: int, epoch: int) -> str:
     """Never used twice: a second execution of a stage has a later lease epoch."""
     return f"checkpoints/{run_id}/{label}/v{version}-{epoch}.json"
+
+
+def is_of_batch(storage_key: str) -> bool:
+    """Whether a batch has made the checkpoint with this key, before the run was executed."""
+    return storage_key.endswith(f"-{OF_BATCH}.json")
 
 
 def index(

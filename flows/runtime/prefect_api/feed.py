@@ -33,6 +33,7 @@ _PROGRESS = frozenset(
         EventType.STAGE_STARTED,
         EventType.STAGE_COMPLETED,
         EventType.STAGE_SKIPPED,
+        EventType.STAGE_TAKEN_OVER,
         EventType.AGENT_STARTED,
         EventType.AGENT_DELTA,
         EventType.AGENT_COMPLETED,

@@ -153,7 +153,9 @@ async def _open_next(ledger: Ledger, settings: Settings, batch: Batch) -> list[s
     for referral in await ledger.read(referrals.pending, batch.batch_id, room):
         with states.isolate_errors(f"line {referral.line} of batch {batch.batch_id}"):
             saved = _of_the_run(referral)
-            key = checkpoint_index.storage_key(saved.run_id, saved.label, saved.version, epoch=0)
+            key = checkpoint_index.storage_key(
+                saved.run_id, saved.label, saved.version, checkpoint_index.OF_BATCH
+            )
             stored = await store.put(key, saved.model_dump(mode="json"))
             with _in_a_trace_of_its_own(batch, saved.run_id):
                 opened = await ledger.write(

@@ -51,6 +51,11 @@ async def test_a_fork_from_verification_with_another_amount_asks_no_earlier_agen
     assert events[0].type is EventType.RUN_STARTED
     came = {"parent_run_id": decided.run_id, "forked_at": "verification/1"}
     assert events[0].meta == {"workflow": "underwrite", **came}
+    taken = [event for event in events if event.type is EventType.STAGE_TAKEN_OVER]
+    assert [(event.phase, event.progress, event.step_progress) for event in taken] == [
+        ("doc_intake", 0.38, 1.0),
+        ("verification", 0.38, 1.0),
+    ]
     summary = await other.summary()
     assert summary.lineage is not None
     assert summary.lineage.parent_run_id == decided.run_id
@@ -143,8 +148,17 @@ async def test_a_what_if_ends_where_a_person_would_be_asked(desk: Desk) -> None:
 
     assert last.type is EventType.RUN_COMPLETED
     assert last.meta == {"ended_at": "underwriter"}
+    statuses = await node_statuses(other)
+    assert [statuses[name] for name in ("doc_intake", "kyc", "verified")] == ["taken_over"] * 3
+    assert (statuses["documents"], statuses["bureau"]) == ("pending", "done")
     assert (await run.summary()).status is RunStatus.WAITING
     assert (await desk.http.get(f"{other.url}/hitl")).status_code in {404, 409}
+
+
+async def node_statuses(run: StartedRun) -> dict[str, str]:
+    """The status of each node on the map of a run."""
+    answer = await run.desk.http.get("/workflow/graph.json", params={"run_id": run.run_id})
+    return {node["id"]: node["status"] for node in answer.raise_for_status().json()["nodes"]}
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ class NodeStatus(StrEnum):
     DONE = "done"
     SKIPPED = "skipped"
     FAILED = "failed"
+    TAKEN_OVER = "taken_over"
+    """Done by the run that it was forked from, or by a batch."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ _STATUSES = {
     NodeStatus.RUNNING: Look("#cfe3ff", "#1d5fd1", 2.6),
     NodeStatus.WAITING: Look("#ffd98a", "#a85a00", 2.8),
     NodeStatus.DONE: Look("#dff3e4", "#2f7d4f", 1.6),
+    NodeStatus.TAKEN_OVER: Look("#f1f8f3", "#2f7d4f", 1.4, dashed=True),
     NodeStatus.SKIPPED: Look("#fafafa", "#9aa5b1", 1.2, "#616e7c", dashed=True),
     NodeStatus.FAILED: Look("#fddedb", "#b42318", 2.6),
 }
@@ -113,7 +116,7 @@ def step_lines(node: Node) -> list[str]:
 
 def tooltip(node: Node, status: NodeStatus) -> str:
     """Screen readers read it aloud. Browsers show it while the pointer rests on the node."""
-    return f"{node.label}: {status}"
+    return f"{node.label}: {status.replace('_', ' ')}"
 
 
 def stylesheet() -> str:

@@ -55,8 +55,10 @@ def test_bars_follow_the_run_and_its_stage() -> None:
     assert board.completed("review") == 0.0
 
 
-@pytest.mark.parametrize("kind", [EventType.STAGE_COMPLETED, EventType.STAGE_SKIPPED])
-def test_a_stage_that_is_done_or_left_out_is_full(kind: EventType) -> None:
+@pytest.mark.parametrize(
+    "kind", [EventType.STAGE_COMPLETED, EventType.STAGE_SKIPPED, EventType.STAGE_TAKEN_OVER]
+)
+def test_a_stage_that_is_done_left_out_or_taken_over_is_full(kind: EventType) -> None:
     board = Board("ada-prime", STAGES)
 
     board.apply(event(kind, "review", 0.88, 0.0))
@@ -93,11 +95,3 @@ def test_no_bar_is_red_while_all_is_well() -> None:
     colours = set(re.findall(r"\x1b\[([0-9;]+)m", console.file.getvalue()))
     red = {code for code in colours if code in {"31", "91"} or code.startswith("38;2;249")}
     assert red == set()
-
-
-def test_a_fork_shows_the_stages_of_its_parent_as_done() -> None:
-    board = Board("ada-prime", STAGES)
-
-    board.apply(event(EventType.STAGE_STARTED, "review", 0.5, 0.0))
-
-    assert (board.completed("bureau"), board.completed("review")) == (1.0, 0.0)

@@ -53,7 +53,7 @@ async def test_a_fork_s_thread_and_state_begin_with_what_it_shares(ledger: Ledge
 
     run = await taken_up(ledger)
 
-    assert await kinds(ledger) == [EventType.RUN_STARTED]
+    assert await kinds(ledger) == [EventType.RUN_STARTED, EventType.STAGE_TAKEN_OVER]
     said = await ledger.read(messages.of_run, FORK)
     assert said == await ledger.read(messages.of_run, RUN) == run.memory != []
     assert (await ledger.read(runs.find, FORK)).state["check"] is not None

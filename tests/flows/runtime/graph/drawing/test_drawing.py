@@ -21,7 +21,7 @@ from tests.flows.runtime.maps import EDGES, NODES, editors_desk, is_clear
 
 SVG = "{http://www.w3.org/2000/svg}"
 EVERY_STATUS = dict(
-    zip(("start", "facts", "style", "editor", "lawyer", "offer"), NodeStatus, strict=True)
+    zip(("start", "facts", "style", "editor", "lawyer", "offer", "letter"), NodeStatus, strict=True)
 )
 
 
