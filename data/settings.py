@@ -256,13 +256,10 @@ class Settings(BaseSettings):
     otlp_endpoint: str = Field(default="", validation_alias="OTLP_ENDPOINT")
     trace_console: bool = False
     """Without a collector, write spans into the process's log instead of files beside it."""
-    trace_url: Annotated[str, AfterValidator(_with_places("trace_id"))] = (
-        "http://localhost:16686/trace/{trace_id}"
-    )
-    """Where people look at a trace. The default is Jaeger's UI."""
-    span_url: Annotated[str, AfterValidator(_with_places("trace_id", "span_id"))] = (
-        "http://localhost:16686/trace/{trace_id}?uiFind={span_id}"
-    )
+    trace_url: Annotated[str, AfterValidator(_with_places("trace_id"))] = ""
+    """Where people look at a trace. While this and `span_url` are empty: Jaeger's UI on this
+    machine, if the collector answers."""
+    span_url: Annotated[str, AfterValidator(_with_places("trace_id", "span_id"))] = ""
     """Where people look at one span of a trace."""
     log_level: str = "INFO"
     log_format: LogFormat = LogFormat.TEXT

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from api.cli.client import DeskClient
-from api.cli.output import event_line, trace_line
+from api.cli.output import event_line, trace_lines
 from data.contracts.batch import BatchSummary
 from data.contracts.errors import CreditDeskError
 from data.contracts.events import TERMINAL, Event, EventType
@@ -70,8 +70,7 @@ def result_lines(summary: dict[str, Any], out: Path) -> list[str]:
     waiting = reviews["pending"] + reviews["open"]
     if waiting:
         lines.append(f"  {waiting:,} cases wait for people: `credit-desk inbox`")
-    if summary["links"].get("trace"):
-        lines.append(f"  {trace_line(summary)}")
+    lines += [f"  {line}" for line in trace_lines(summary)]
     lines.append(f"  Results: {out}")
     return lines
 

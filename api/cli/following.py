@@ -14,7 +14,7 @@ from rich.live import Live
 
 from api.cli.client import DeskClient
 from api.cli.demo.board import Board, stages_of
-from api.cli.output import event_line, print_json, run_lines, trace_line, waiting_lines
+from api.cli.output import event_line, print_json, run_lines, trace_lines, waiting_lines
 from data.contracts.events import Event, EventType
 
 _GOOD_END = "completed"
@@ -51,7 +51,7 @@ async def follow_to_end(desk: DeskClient, run_id: str, *, as_json: bool) -> None
         raise
     run = await desk.get(f"/runs/{run_id}")
     if not as_json:
-        typer.echo("\n".join([*run_lines(run), trace_line(run, failed_in)]))
+        typer.echo("\n".join([*run_lines(run), *trace_lines(run, failed_in)]))
     if run["status"] != _GOOD_END:
         raise typer.Exit(1)
 

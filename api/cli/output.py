@@ -93,12 +93,12 @@ def event_line(event: Event) -> str:
     return f"{event.progress:>5.0%}  {event.phase:<14}{event.message}"
 
 
-def trace_line(run: Mapping[str, Any], span_id: str = "") -> str:
-    """Where to look at the trace of a run, or at one span of it."""
+def trace_lines(run: Mapping[str, Any], span_id: str = "") -> list[str]:
+    """Where to look at the trace of a run, or at one span of it; empty without a viewer."""
     links = run["links"]
-    if not span_id.strip("0"):  # an event that no span told of
-        return f"Trace: {links['trace']}"
-    return f"Trace: {links['span'].replace('{span_id}', span_id)}"
+    of_span = span_id.strip("0") and links["span"].replace("{span_id}", span_id)
+    target = of_span or links["trace"]  # an event may belong to no span
+    return [f"Trace: {target}"] if target else []
 
 
 def run_lines(run: Mapping[str, Any]) -> list[str]:

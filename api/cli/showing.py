@@ -46,13 +46,14 @@ def show(
 
 
 def _print(run: dict[str, Any], request: dict[str, Any] | None) -> None:
-    from api.cli.output import run_lines, trace_line
+    from api.cli.output import run_lines, trace_lines
 
     typer.echo("\n".join(run_lines(run)))
     if request is not None:
         _print_summary(request["review"]["request"]["summary"])
         typer.echo("\n".join(_field_lines(request["schema"])))
-    typer.echo(trace_line(run))
+    for line in trace_lines(run):
+        typer.echo(line)
 
 
 def _print_summary(summary: str) -> None:

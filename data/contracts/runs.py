@@ -150,8 +150,10 @@ class Links(Contract):
     state: str
     graph: str
     trace: str
+    """Empty while no viewer of traces is known: none is set, and no collector answers."""
     span: str
-    """The address of one span: put an event's `span_id` in the place of `{span_id}`."""
+    """The address of one span: put an event's `span_id` in the place of `{span_id}`. Empty as
+    `trace` is."""
     prefect: str
     decision: str | None = None
 

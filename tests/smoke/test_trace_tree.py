@@ -41,7 +41,9 @@ async def test_every_span_of_a_run_names_it_and_the_execution_leads_back_to_it(
     assert execution.attributes[traces.OPERATION] == "invoke_workflow"
     assert execution.attributes[traces.WORKFLOW_NAME] == "underwrite"
     assert execution.attributes[traces.RUN_URL] == f"{desk.api_url}/runs/{run.run_id}"
-    links = (await run.summary()).links
+    summary = await run.summary()
+    links = summary.links
+    assert summary.trace_id in links.trace
     assert links.trace in links.span.format(span_id=execution.span_id)
     assert not [span for span in spans if span.error or span.events]
 

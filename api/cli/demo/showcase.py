@@ -190,5 +190,7 @@ class Showcase:
             ("Graph", links["graph"]),
             ("Decision", file),
         ):
+            if not target:
+                continue
             # As plain text on one line: people copy the address.
             self._console.print(f"  {name:<10}{target}", markup=False, soft_wrap=True)

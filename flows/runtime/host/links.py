@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from data.settings import Settings
+from flows.runtime.host import collector
+
+_JAEGER = "http://localhost:16686/trace/{trace_id}"
+_JAEGER_SPAN = _JAEGER + "?uiFind={span_id}"
 
 
 def run_links(settings: Settings, run_id: str, flow_run_id: str) -> dict[str, str]:
@@ -16,10 +20,19 @@ def run_links(settings: Settings, run_id: str, flow_run_id: str) -> dict[str, st
 
 
 def trace_links(settings: Settings, trace_id: str) -> dict[str, str]:
-    """Where people look at a trace; in the address of a span, `{span_id}` stands for its id."""
+    """Where people look at a trace; in the address of a span, `{span_id}` stands for its id.
+
+    Without templates of the settings it is Jaeger, while the collector answers; otherwise the
+    addresses are empty, because they would lead nowhere.
+    """
+    if not trace_id:
+        return {"trace": "", "span": ""}
+    trace, span = settings.trace_url, settings.span_url
+    if not trace and not span and collector.answers():
+        trace, span = _JAEGER, _JAEGER_SPAN
     return {
-        "trace": settings.trace_url.format(trace_id=trace_id),
-        "span": settings.span_url.format(trace_id=trace_id, span_id="{span_id}"),
+        "trace": trace.format(trace_id=trace_id),
+        "span": span.format(trace_id=trace_id, span_id="{span_id}"),
     }
 
 
@@ -35,8 +48,7 @@ def batch_links(
 ) -> dict[str, str]:
     """Addresses of a batch: at the API, its run in the Prefect UI, its trace and a span of it."""
     batch = f"{settings.api_url}/batches/{batch_id}"
-    traced = trace_links(settings, trace_id) if trace_id else {"trace": "", "span": ""}
-    return traced | {
+    return trace_links(settings, trace_id) | {
         "self": batch,
         "events": f"{batch}/events",
         "decisions": f"{batch}/decisions",

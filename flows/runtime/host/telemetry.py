@@ -33,7 +33,7 @@ from opentelemetry.sdk.trace.export import (
 
 from data.metrics import Metric
 from data.settings import Settings, settings
-from flows.runtime.host import kept_spans, logs, promised_spans
+from flows.runtime.host import collector, kept_spans, logs, promised_spans
 from flows.runtime.host.kept_spans import KeptSpans
 from flows.runtime.host.run_spans import ChosenSpanIds, RunSpans
 
@@ -102,12 +102,12 @@ def kept(role: str, settings: Settings) -> KeptSpans:
     return KeptSpans(settings.folder / "logs" / f"spans-{role}.jsonl")
 
 
-def send_kept(settings: Settings, collector: str = "") -> tuple[int, int]:
+def send_kept(settings: Settings, receiver: str = "") -> tuple[int, int]:
     """Send what every role has kept, to the collector of the settings or to another one.
 
     Returns how many requests it took, and how many roles have some left.
     """
-    endpoint = f"{collector.rstrip('/')}/v1/traces" if collector else None
+    endpoint = f"{receiver.rstrip('/')}/v1/traces" if receiver else None
     send = kept_spans.sender(OTLPSpanExporter(endpoint=endpoint, timeout=_SEND_SECONDS))
     roles = KeptSpans.all_in(settings.folder / "logs")
     taken = sum(role.send(send) for role in roles)
@@ -135,7 +135,9 @@ class FallbackExporter(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         if time.monotonic() >= self._down_until:
-            if self._primary.export(spans) is SpanExportResult.SUCCESS:
+            has_answered = self._primary.export(spans) is SpanExportResult.SUCCESS
+            collector.note_answer(has_answered)
+            if has_answered:
                 self._down_until = 0.0
                 self._catch_up()
                 return SpanExportResult.SUCCESS

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from api.cli.output import offer_of, outcome_of, reasons_of, run_lines, table_of, trace_line
+from api.cli.output import offer_of, outcome_of, reasons_of, run_lines, table_of, trace_lines
 from tests.api.desks import RUN_ID, summary
 
 OFFER = {"amount": "12000.00", "term_months": 48, "rate": "0.2249", "payment": "381.27"}
@@ -93,8 +93,10 @@ def test_the_trace_is_shown_at_the_span_of_an_error_if_there_was_one() -> None:
     run = summary().model_dump(mode="json")
     span_id = "b7ad6b7169203331"
 
-    assert trace_line(run) == trace_line(run, "0" * 16) == "Trace: http://traces/1"
-    assert trace_line(run, span_id) == f"Trace: http://traces/1?uiFind={span_id}"
+    assert trace_lines(run) == trace_lines(run, "0" * 16) == ["Trace: http://traces/1"]
+    assert trace_lines(run, span_id) == [f"Trace: http://traces/1?uiFind={span_id}"]
+    run["links"] |= {"trace": "", "span": ""}
+    assert trace_lines(run) == trace_lines(run, span_id) == []
 
 
 def test_a_failed_run_shows_why_and_how_to_go_on() -> None:
