@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.trace import Span
+from starlette.datastructures import State
 
 from api import otlp_metrics, problems
 from api.docs_page import add_docs_page
@@ -161,9 +162,11 @@ def serve_api(settings: Settings) -> None:
     parent_pipe.exit_with_parent()
     telemetry.setup(role="api", settings=settings)
     allow_open_files(settings.api_max_connections + OTHER_OPEN_FILES)
+    app = create_app(settings)
     _Server(
+        app.state,
         uvicorn.Config(
-            OwnTrace(create_app(settings)),
+            OwnTrace(app),
             host=settings.api_host,
             port=settings.api_port,
             log_config=None,
@@ -172,7 +175,7 @@ def serve_api(settings: Settings) -> None:
             timeout_graceful_shutdown=CONNECTIONS_GRACE_SECONDS,
             limit_concurrency=settings.api_max_connections,
             backlog=settings.api_backlog,
-        )
+        ),
     ).run()
 
 
@@ -223,12 +226,22 @@ def _without_values(span: Span, _scope: dict[str, Any]) -> None:
 class _Server(uvicorn.Server):
     """Uvicorn that tells its supervisor when it listens, and that ends without raising."""
 
+    def __init__(self, desk: State, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._desk = desk
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             leave_out_loaded()
             logging.getLogger(__name__).info("the API is ready")
             parent_pipe.notify_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Otherwise Uvicorn would wait for the streams, cancel them and log a traceback for each.
+        self._desk.hub.disconnect_all()
+        await self._desk.inbox_watch.disconnect_all()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -80,6 +80,11 @@ class Hub:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._logs.clear()
 
+    def disconnect_all(self) -> None:
+        """End all streams and waits: the server stops. Clients come back, and lose nothing."""
+        for log in self._logs.values():
+            log.disconnect(lambda _: True)
+
     @property
     def followed(self) -> frozenset[str]:
         """The runs that at least one client follows now."""
@@ -170,7 +175,7 @@ class Hub:
             if not self._logs:
                 continue
             for log in self._logs.values():
-                log.disconnect_unauthorized()
+                log.disconnect(lambda follower: not follower.still_authorized())
             heads = await self._source.ledger.read(journal.heads, list(self._logs))
             # The logs may have changed during the query: a log without a head is read next time.
             for run_id, log in self._logs.items():
@@ -200,10 +205,10 @@ class _Log:
         self.news = asyncio.Event()
         self.reader = asyncio.create_task(self._read_on(), name=f"hub reads {run_id}")
 
-    def disconnect_unauthorized(self) -> None:
-        """End the streams of the clients that are not authorized any more."""
+    def disconnect(self, applies: Callable[[_Follower], bool]) -> None:
+        """End the streams of the clients to which this applies."""
         for follower in self.followers:
-            if not follower.still_authorized():
+            if applies(follower):
                 follower.is_disconnected = True
                 follower.woken.set()
 

@@ -30,6 +30,7 @@ class InboxWatch:
         self._reader: asyncio.Task[None] | None = None
         self._news = asyncio.Condition()
         self._frame = b""
+        self._is_over = False
 
     async def follow(self, still_authorized: Callable[[], bool]) -> AsyncGenerator[bytes]:
         """A frame `inbox` at once, and one whenever a request comes, goes, or changes hands.
@@ -41,7 +42,7 @@ class InboxWatch:
             self._reader = asyncio.create_task(self._look(), name="inbox watch looks")
         seen = b""
         try:
-            while still_authorized():
+            while still_authorized() and not self._is_over:
                 async with self._news:
                     if self._frame == seen:
                         await self._news.wait()
@@ -53,6 +54,12 @@ class InboxWatch:
             if not self._clients and self._reader is not None:
                 self._reader.cancel()
                 self._reader, self._frame = None, b""
+
+    async def disconnect_all(self) -> None:
+        """End all streams: the server stops."""
+        self._is_over = True
+        async with self._news:
+            self._news.notify_all()
 
     async def _look(self) -> None:
         while True:

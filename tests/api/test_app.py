@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -156,7 +157,7 @@ app.serve_api(Settings(api_port=int(sys.argv[2])))
 """
 
 
-def test_the_api_ends_upon_sigterm_although_a_stream_is_open(
+def test_the_api_ends_its_streams_and_waits_upon_sigterm_and_logs_no_error(
     tmp_path: Path,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -169,16 +170,28 @@ def test_the_api_ends_upon_sigterm_although_a_stream_is_open(
     )
     try:
         _wait_until_alive(port)
-        url = f"http://127.0.0.1:{port}/runs/{RUN_ID}/events"
-        with httpx.stream("GET", url, timeout=10) as stream:
-            assert next(stream.iter_bytes()) == b"retry: 1000\n\n"
+        url = f"http://127.0.0.1:{port}"
+        with (
+            ThreadPoolExecutor() as beside,
+            httpx.stream("GET", f"{url}/runs/{RUN_ID}/events", timeout=10) as run,
+            httpx.stream("GET", f"{url}/inbox/events", timeout=10) as inbox,
+        ):
+            decision = f"{url}/runs/{RUN_ID}/decision"
+            waiting = beside.submit(httpx.get, decision, params={"wait": 20}, timeout=30)
+            followed = [stream.iter_bytes() for stream in (run, inbox)]
+            assert [next(frames) for frames in followed] == [b"retry: 1000\n\n"] * 2
+            time.sleep(0.5)  # the third one only waits: nothing shows that it has arrived
             server.send_signal(signal.SIGTERM)
             _, log = server.communicate(timeout=10)
+            rest = [b"".join(frames) for frames in followed]  # raises if one is not complete
+            assert waiting.result().is_success
     finally:
         server.kill()
         server.wait()
 
     assert server.returncode == 0
+    assert b"event: inbox" in rest[1]
+    assert b"ERROR" not in log, log.decode()
     assert b"Traceback" not in log
 
 

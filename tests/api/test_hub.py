@@ -275,6 +275,17 @@ async def test_the_hub_outlives_an_event_stream_that_breaks(ledger: Ledger) -> N
         assert await asyncio.wait_for(following, 5) == [1]
 
 
+async def test_all_streams_end_when_the_server_stops(hub: Hub, ledger: Ledger) -> None:
+    await a_run(ledger)
+    async with asyncio.timeout(20):
+        followers = [asyncio.create_task(all_ids(hub)) for _ in range(2)]
+        await until(lambda: hub.clients == 2)
+        hub.disconnect_all()
+        await asyncio.gather(*followers)
+
+    assert hub.clients == 0
+
+
 async def test_a_follower_without_authorization_is_disconnected_and_others_stay(
     desk: FakeDesk, ledger: Ledger
 ) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Browser, Playwright, async_playwright
@@ -37,9 +38,12 @@ async def approver(browser: Browser, tmp_path: Path) -> AsyncIterator[Approver]:
     """A person with a window of their own. The last page is kept in a picture."""
     page = await browser.new_page(viewport={"width": 1280, "height": 720})
     page.set_default_timeout(20_000)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     yield Approver(page)
     await page.screenshot(path=tmp_path / "last.png")
     await page.close()
+    assert {urlsplit(url).hostname for url in asked} <= {"127.0.0.1", None}, "other hosts are asked"
 
 
 def _chromium(playwright: Playwright) -> str | None:

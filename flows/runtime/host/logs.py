@@ -1,4 +1,4 @@
-"""The log of a process: lines for people, or JSON by a setting, with the span under way."""
+"""The log of a process: lines for people, or JSON by a setting, with the run and span under way."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from opentelemetry import trace
 
 from data.settings import LogFormat, Settings
+from flows.runtime.host.run_spans import run_under_way
 
 LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _CHATTY = ("httpx", "httpcore", "mcp", "prefect", "uvicorn.access", "asyncio", "alembic")
@@ -41,10 +42,10 @@ def formatter(settings: Settings) -> type[logging.Formatter]:
 
 
 class TextLines(logging.Formatter):
-    """A line for people; inside of a span, its ids are at the end."""
+    """A line for people; the ids of the run and of the span under way are at its end."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        ids = "".join(f" {name}={value}" for name, value in _span_under_way().items())
+        ids = "".join(f" {name}={value}" for name, value in _under_way().items())
         return super().formatMessage(record) + ids
 
 
@@ -57,16 +58,17 @@ class JsonLines(logging.Formatter):
             "severity": record.levelname,
             "logger": record.name,
             "body": record.getMessage(),
-            **_span_under_way(),
+            **_under_way(),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line)
 
 
-def _span_under_way() -> dict[str, str]:
-    """The ids of the span under way; empty outside of any."""
+def _under_way() -> dict[str, str]:
+    """The ids of the run (or batch) and of the span under way; empty outside of both."""
+    ids = {"run_id": run_id} if (run_id := run_under_way()) else {}
     span = trace.get_current_span().get_span_context()
-    if not span.is_valid:
-        return {}
-    return {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
+    if span.is_valid:
+        ids |= {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
+    return ids

@@ -38,6 +38,12 @@ def spans_of(run_id: str) -> Iterator[None]:
         otel.detach(token)
 
 
+def run_under_way() -> str:
+    """The run, or batch, that the code inside `spans_of` works for; empty outside of it."""
+    run_id = otel.get_value(_RUN)
+    return run_id if isinstance(run_id, str) else ""
+
+
 @contextmanager
 def as_span(span_id: str) -> Iterator[None]:
     """Give this id to the span that begins inside the block: it was told under it."""

@@ -21,8 +21,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from importlib.metadata import version
+from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import uvicorn
@@ -40,6 +41,7 @@ from flows.runtime.host.environment import (
     require_services,
 )
 from flows.runtime.host.garbage import leave_out_loaded
+from flows.runtime.prefect_api.ui_files import OwnPictures, leave_out_statistics
 
 if TYPE_CHECKING:
     from prefect.server.database.configurations import AioSqliteConfiguration
@@ -81,10 +83,12 @@ def serve_prefect(settings: Settings) -> None:
             "Prefect was imported before the environment of this desk was applied"
         )
     app = create_app(webserver_only=not settings.prefect_services, final=True)
+    if pages := chosen.server.ui.static_directory:
+        leave_out_statistics(Path(pages))
     # Prefect's logging set-up has run by now and shows warnings only; ours would be among them.
     _log.setLevel(logging.INFO)
     own = chosen.server.api.cors_allowed_origins.split(",")
-    _PrefectServer(settings, AnswerLog(OwnPages(app, own))).run()
+    _PrefectServer(settings, AnswerLog(OwnPages(OwnPictures(app), own))).run()
 
 
 def require_supported_prefect(installed: str) -> None:
@@ -133,6 +137,35 @@ class OwnPages:
             await JSONResponse(refused, status_code=403)(scope, receive, send)
 
 
+class Websockets:
+    """Ends the open websockets with the server. Prefect's own would notice only when it sends."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._open: set[asyncio.Task[Any]] = set()
+        self._is_ending = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        task = asyncio.current_task()
+        if scope["type"] != "websocket" or task is None:
+            await self._app(scope, receive, send)
+            return
+        self._open.add(task)
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self._is_ending:
+                raise
+        finally:
+            self._open.discard(task)
+
+    def end(self) -> None:
+        """End all that are open. Uvicorn would wait for them, cancel them and log a traceback."""
+        self._is_ending = True
+        for task in self._open:
+            task.cancel()
+
+
 class AnswerLog:
     """One line for every HTTP answer of 500 and above: method, path, status, milliseconds.
 
@@ -168,9 +201,10 @@ class _PrefectServer(uvicorn.Server):
     """Uvicorn that tells when it really answers, and that ends on time."""
 
     def __init__(self, settings: Settings, app: ASGIApp) -> None:
+        self._websockets = Websockets(app)
         super().__init__(
             uvicorn.Config(
-                app,
+                self._websockets,
                 host=settings.prefect_host,
                 port=settings.prefect_port,
                 log_config=None,
@@ -191,6 +225,11 @@ class _PrefectServer(uvicorn.Server):
                     parent_pipe.notify_ready()
                     return
                 await asyncio.sleep(0.1)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # In the next turn of the loop: by then Uvicorn has sent each of them its goodbye.
+        asyncio.get_running_loop().call_soon(self._websockets.end)
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -36,6 +36,7 @@ from flows.runtime.execution.surroundings import Execution, execution
 from flows.runtime.execution.task_engine import require_installed
 from flows.runtime.host import parent_pipe, telemetry
 from flows.runtime.host.garbage import leave_out_loaded
+from flows.runtime.host.run_spans import spans_of
 from flows.runtime.ledger import cancellations, leases, retries, run_requests, runs
 from flows.runtime.ledger.runs import Run, RunRef
 from flows.runtime.prefect_api import cancel, deployments, feed, scheduled, states
@@ -299,11 +300,12 @@ class Worker:
     ) -> None:
         """Execute a run to its end, its next gate, or its cancellation."""
         left: State[Any] | None = None
-        try:
-            left = await engine.execute(self._flow, flow_run, accepted, parameters)
-        finally:
-            self._executions.pop(ours.run_id, None)  # from here on there is nothing to stop
-            await asyncio.shield(self._give_back(ours, left))
+        with spans_of(ours.run_id):  # Prefect's log lines about the run name it, too
+            try:
+                left = await engine.execute(self._flow, flow_run, accepted, parameters)
+            finally:
+                self._executions.pop(ours.run_id, None)  # from here on there is nothing to stop
+                await asyncio.shield(self._give_back(ours, left))
 
     async def _give_back(self, ours: Execution, ended: State[Any] | None) -> None:
         """Give the lease back, with the end of a run that could not write its own."""

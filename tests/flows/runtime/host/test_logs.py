@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from data.settings import Settings
 from flows.runtime.host.logs import LINE, JsonLines, TextLines, as_a_wait
+from flows.runtime.host.run_spans import spans_of
 from tests.desk import clean_environment
 
 SPAN = NonRecordingSpan(SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(1)))
@@ -39,6 +40,14 @@ def test_a_line_of_json_has_the_ids_of_the_span_under_way() -> None:
         "body": "lost 3 of them",
         **IDS,
     }
+
+
+def test_a_line_names_the_run_that_the_process_works_for() -> None:
+    with spans_of("run-1"):
+        text, line = TextLines(LINE).format(record()), json.loads(JsonLines().format(record()))
+
+    assert text.endswith("lost 3 of them run_id=run-1")
+    assert line["run_id"] == "run-1"
 
 
 def test_an_error_in_json_stays_on_one_line() -> None:

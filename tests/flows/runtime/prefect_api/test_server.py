@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import httpx
+import prefect
 import psutil
 import pytest
 import websockets
@@ -24,6 +25,7 @@ import flows.runtime
 from data.contracts.errors import CreditDeskError
 from flows.runtime.host.supervisor import Role, RoleState, Supervisor
 from flows.runtime.prefect_api.server import AnswerLog, require_supported_prefect
+from flows.runtime.prefect_api.ui_files import STATISTICS_KEY
 from tests.desk import unused_port
 
 ROOT = Path(flows.runtime.__file__).parents[2]
@@ -120,8 +122,11 @@ async def first_life(tmp_path_factory: pytest.TempPathFactory) -> Life:
         httpx.AsyncClient() as client,
         websockets.connect(
             f"ws://{address}/events/out", subprotocols=[websockets.Subprotocol("prefect")]
-        ),
+        ) as follower,
     ):
+        await follower.send('{"type": "auth", "token": ""}')
+        await follower.recv()
+        await follower.send('{"type": "filter", "filter": {}}')
         created = await client.post(f"http://{address}/flows/", json={"name": "first"})
         told = time.monotonic()
         await supervisor.stop()
@@ -140,6 +145,9 @@ async def second_life(first_life: Life) -> AsyncIterator[Life]:
 def test_a_server_ends_in_time_although_a_websocket_is_open(first_life: Life) -> None:
     assert first_life.stop_seconds < 10  # two by itself; a busy machine takes longer
     assert first_life.left == []
+    log = (first_life.folder / "logs" / "server.log").read_text()
+    assert "is ready" in log
+    assert " ERROR " not in log, log
 
 
 async def test_a_server_starts_again_on_its_folder_and_port_and_knows_what_it_knew(
@@ -163,6 +171,17 @@ async def test_a_server_serves_the_user_interface_from_its_folder(second_life: L
 
     assert told.json()["api_url"] == second_life.api
     assert (second_life.folder / "prefect" / "ui" / "v2" / "index.html").is_file()
+
+
+def test_a_server_s_pages_have_no_key_for_statistics_and_prefect_s_own_have_this_one(
+    first_life: Life,
+) -> None:
+    served = [*(first_life.folder / "prefect" / "ui").glob("*/assets/*.js")]
+    shipped = [*Path(prefect.__ui_v2_static_path__).glob("assets/index-*.js")]
+
+    assert served
+    assert not [file for file in served if STATISTICS_KEY in file.read_text(encoding="utf-8")]
+    assert any(STATISTICS_KEY in file.read_text(encoding="utf-8") for file in shipped)
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
