@@ -203,7 +203,6 @@ class Leg:
         yield RunFinishedEvent(thread_id=self.thread_id, run_id=self.run_id, outcome=outcome)
 
 
-
 def _delta(operation: str, values: dict[str, Any]) -> StateDeltaEvent:
     """Changes of the state as a JSON Patch (RFC 6902)."""
     patch = [{"op": operation, "path": path, "value": value} for path, value in values.items()]
