@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from agents.chat import ChatModel
 from agents.conversation import Conversation
 from data.contracts.base import sha256_of
-from data.contracts.wording import Degradation, KeptReply, ModelUse
+from data.contracts.wording import Degradation, KeptReply, ModelUse, total_cost
 
 if TYPE_CHECKING:
     from agent_framework import ChatContext, ChatMiddleware, ChatResponse
@@ -30,7 +30,7 @@ class Calls:
     """The version of the prompts."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    cost: Decimal = Decimal(0)
+    cost: Decimal | None = Decimal(0)
     seconds: float = 0.0
     answered: int = 0
     hits: int = 0
@@ -117,17 +117,17 @@ class Calls:
         used = self._use(prompt, completion, cost)
         self.conversation.settle(request.most_tokens, request.most_cost, used)
 
-    def _count(self, prompt: int, completion: int) -> Decimal:
+    def _count(self, prompt: int, completion: int) -> Decimal | None:
         cost = self._cost(prompt, completion)
         self.prompt_tokens += prompt
         self.completion_tokens += completion
-        self.cost += cost
+        self.cost = total_cost((self.cost, cost))
         return cost
 
-    def _cost(self, prompt: int, completion: int) -> Decimal:
+    def _cost(self, prompt: int, completion: int) -> Decimal | None:
         return self.model.prices.cost(self.model.name, prompt, completion)
 
-    def _use(self, prompt: int, completion: int, cost: Decimal) -> ModelUse:
+    def _use(self, prompt: int, completion: int, cost: Decimal | None) -> ModelUse:
         return ModelUse(
             model=self.model.name,
             prompt=self.prompt,
@@ -162,7 +162,7 @@ class _Request:
     prompt_tokens: int
     """Estimated."""
     most_tokens: int
-    most_cost: Decimal
+    most_cost: Decimal | None
     began: float
 
 

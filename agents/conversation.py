@@ -37,10 +37,10 @@ class Conversation:
         """Remember a reply before it is used."""
         self._replies[digest] = reply
 
-    def reserve(self, tokens: int, cost: Decimal) -> None:
+    def reserve(self, tokens: int, cost: Decimal | None) -> None:
         """Set aside the most that a request can use. Raises BudgetSpentError."""
 
-    def settle(self, tokens: int, cost: Decimal, used: ModelUse | None) -> None:
+    def settle(self, tokens: int, cost: Decimal | None, used: ModelUse | None) -> None:
         """Release a reservation, and book the actual use instead; None for no reply."""
 
     async def hear(self, text: str, attempt: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+import logging
+from datetime import UTC, date, datetime
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,8 @@ from data.contracts.errors import ContractViolationError, ExtraMissingError
 from data.contracts.wording import ModelPrices, Prompts
 from data.settings import AgentBackend, Settings
 from tools.versioned_data import load_versioned
+
+log = logging.getLogger(__name__)
 
 
 class Voice:
@@ -33,6 +36,11 @@ class ChatVoice(Voice):
         from agents.worded import WordingLimits
 
         require_chat(settings)
+        prices = load_prices(settings.data_dir)
+        if settings.chat_model not in prices.models:
+            log.warning(
+                "chat/prices.yaml has no price for %s: its cost is unknown", settings.chat_model
+            )
         self.prompts = load_prompts(settings.data_dir)
         self._chosen = _chosen(settings, self.prompts)
         self._limits = WordingLimits(settings.chat_seconds, settings.chat_repairs)
@@ -48,7 +56,7 @@ class ChatVoice(Voice):
                 max_tokens=settings.chat_max_tokens,
                 trace_content=settings.chat_trace_content,
             ),
-            load_prices(settings.data_dir),
+            prices,
         )
 
     def of(self, agent: Agent[Question, Finding]) -> Agent[Question, Finding]:
@@ -63,7 +71,8 @@ def require_chat(settings: Settings) -> None:
     """Check the settings of the chat model, without loading its packages.
 
     Raises ExtraMissingError without the extra `chat`, and ContractViolationError without the name
-    of a model, for an agent that has no prompt, and for a budget in dollars without a price.
+    of a model, for an agent that has no prompt, and for a budget in dollars without a price that
+    applies today. Raises RecordNotFoundError or RecordCorruptError for the files of `data/chat`.
     """
     if not settings.uses_chat:
         return
@@ -72,7 +81,7 @@ def require_chat(settings: Settings) -> None:
     if not settings.chat_model:
         raise ContractViolationError("name the chat model with CREDIT_DESK_CHAT_MODEL")
     _chosen(settings, load_prompts(settings.data_dir))
-    _require_price(settings, load_prices(settings.data_dir))
+    _require_price(settings, load_prices(settings.data_dir), datetime.now(UTC).date())
 
 
 @cache
@@ -104,9 +113,16 @@ def _chosen(settings: Settings, prompts: Prompts) -> frozenset[str]:
     return frozenset(label for label, backend in backends.items() if backend is AgentBackend.CHAT)
 
 
-def _require_price(settings: Settings, prices: ModelPrices) -> None:
-    limits: tuple[Decimal | None, ...] = (settings.chat_run_usd, settings.chat_stage_usd)
-    if any(limit is not None for limit in limits) and settings.chat_model not in prices.models:
-        raise ContractViolationError(
-            "a budget in dollars needs a price for CREDIT_DESK_CHAT_MODEL in chat/prices.yaml"
-        )
+def _require_price(settings: Settings, prices: ModelPrices, today: date) -> None:
+    if settings.chat_run_usd is None and settings.chat_stage_usd is None:
+        return
+    if settings.chat_model not in prices.models:
+        lack = f"chat/prices.yaml has no price for {settings.chat_model}"
+    elif prices.effective_from > today:
+        lack = f"the prices in chat/prices.yaml apply from {prices.effective_from} only"
+    else:
+        return
+    raise ContractViolationError(
+        f"a budget in dollars needs a price, and {lack}: add it there, or unset"
+        " CREDIT_DESK_CHAT_RUN_USD and CREDIT_DESK_CHAT_STAGE_USD"
+    )

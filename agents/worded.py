@@ -195,9 +195,10 @@ def _tell_span(wording: Wording) -> None:
             traces.COPY_PROMPT_TOKENS: use.prompt_tokens,
             traces.COPY_COMPLETION_TOKENS: use.completion_tokens,
             traces.COPY_CACHE_HIT: use.calls == 0 and use.cache_hits > 0,
-            traces.COST: float(use.cost_usd),
             traces.PROMPT_VERSION: use.prompt,
         }
     )
+    if use.cost_usd is not None:
+        span.set_attribute(traces.COST, float(use.cost_usd))
     if use.degraded is not None:
         span.set_attribute(traces.DEGRADED, use.degraded.value)

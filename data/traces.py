@@ -44,6 +44,7 @@ COPY_LATENCY = "genai.latency_ms"
 COPY_CACHE_HIT = "genai.cache_hit"
 
 COST = "desk.model.cost_usd"
+"""Absent when the model has no price."""
 PROMPT_VERSION = "desk.prompt.version"
 DEGRADED = "desk.model.degraded"
 """Why the rules' own text replaced that of a chat model."""

@@ -90,7 +90,7 @@ async def measured_attempt(
 
 
 def measured(
-    found: Judged, *, seconds: float | None = None, cost_usd: float = 0.0, **flags: bool
+    found: Judged, *, seconds: float | None = None, cost_usd: float | None = 0.0, **flags: bool
 ) -> Measured:
     """A judgement as a canary measures it. Cases about which people are asked have no time: it
     would be theirs."""

@@ -38,8 +38,13 @@ def _load(path: Path, contract: type[Contract], _changed: int, _size: int) -> Co
     try:
         return contract.model_validate(parsed(path))
     except ValidationError as error:
-        found = ContractViolationError.of(path.name, error)
+        found = ContractViolationError.of(path.name, error, _key)
         raise RecordCorruptError(found.message) from None
+
+
+def _key(part: int | str) -> str:
+    """A step of a pointer as the file has it: the lender has written it, and no applicant."""
+    return str(part).replace("~", "~0").replace("/", "~1")
 
 
 def parsed(path: Path) -> Any:

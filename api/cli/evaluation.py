@@ -11,6 +11,8 @@ import typer
 from api.cli import options
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from data.contracts.case import CaseFile
     from data.contracts.evaluation import Evaluation
     from data.settings import AgentBackend, Settings
@@ -97,7 +99,7 @@ def _print(report: Evaluation) -> None:
                 str(found.refusals),
                 ", ".join(f"{why} {count}" for why, count in found.fallbacks.items()),
                 str(found.use.tokens),
-                str(found.use.cost_usd),
+                "unknown" if found.use.cost_usd is None else str(found.use.cost_usd),
                 f"{found.latency_ms_median:.0f}",
             )
             for label, found in report.agents.items()
@@ -106,5 +108,9 @@ def _print(report: Evaluation) -> None:
     )
     typer.echo(
         f"{report.cases} cases, {len(report.differing)} differ; {report.total.tokens} tokens,"
-        f" {report.total.cost_usd} US dollars"
+        f" {_spent(report.total.cost_usd)}"
     )
+
+
+def _spent(cost: Decimal | None) -> str:
+    return "cost unknown" if cost is None else f"{cost} US dollars"

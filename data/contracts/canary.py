@@ -160,7 +160,8 @@ class Measured(Contract):
     rate: Rate | None = None
     loss_rate: Rate | None = None
     seconds: float | None = None
-    cost_usd: float = 0.0
+    cost_usd: float | None = 0.0
+    """None, not known, when a model of it has no price."""
     is_referred: Flag = False
     is_ruled: Flag = False
     """Whether people have ruled on it."""

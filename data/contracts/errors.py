@@ -46,7 +46,7 @@ repeats a value that a person typed in: texts end up in logs, spans and flow sta
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -165,11 +165,16 @@ class ContractViolationError(CreditDeskError, ValueError):
         self.problems = tuple(problems)
 
     @classmethod
-    def of(cls, subject: str, error: ValidationError) -> ContractViolationError:
-        """Say what Pydantic found, without the values it found it in."""
+    def of(
+        cls, subject: str, error: ValidationError, name: Callable[[int | str], str] = named
+    ) -> ContractViolationError:
+        """Say what Pydantic found, without the values it found it in.
+
+        `name` spells a step of a pointer; by default a key that is no name of a field is hidden.
+        """
         problems = tuple(
             Problem(
-                pointer="".join(f"/{named(part)}" for part in found["loc"]),
+                pointer="".join(f"/{name(part)}" for part in found["loc"]),
                 code=found["type"],
                 message=found["msg"],
             )

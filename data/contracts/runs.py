@@ -126,7 +126,8 @@ class RunModelUse(Contract):
 
     prompt_tokens: Count
     completion_tokens: Count
-    cost_usd: Decimal
+    cost_usd: Decimal | None
+    """None, not known, when one of the models has no price."""
     agents: dict[str, ModelUse]
     """By agent; an agent that was asked several times is added up."""
     stages: dict[str, ModelUse]

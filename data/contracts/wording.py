@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from data.contracts.base import Contract, Slug
+from data.contracts.base import Contract, Day, Rate, Slug
 from data.contracts.quantities import Count
 
 MODEL_DEGRADED = "model_degraded"
@@ -47,6 +48,16 @@ class Degradation(StrEnum):
     """The request would have contained personal data. It was not sent."""
 
 
+def total_cost(costs: Iterable[Decimal | None]) -> Decimal | None:
+    """The costs together; None, not known, as soon as one of them is not known."""
+    total = Decimal(0)
+    for cost in costs:
+        if cost is None:
+            return None
+        total += cost
+    return total
+
+
 class ModelUse(Contract):
     """What the answers of a chat model have used."""
 
@@ -55,8 +66,8 @@ class ModelUse(Contract):
     """The version of the prompts."""
     prompt_tokens: Count = 0
     completion_tokens: Count = 0
-    cost_usd: Annotated[Decimal, Field(ge=0)] = Decimal(0)
-    """By `data/chat/prices.yaml`; 0 for a model without a price there."""
+    cost_usd: Annotated[Decimal, Field(ge=0)] | None = Decimal(0)
+    """By `data/chat/prices.yaml`; None, not known, for a model without a price there."""
     latency_ms: Annotated[float, Field(ge=0)] = 0.0
     calls: Count = 0
     """Requests that a model has answered, without those that the desk had an answer to."""
@@ -71,12 +82,9 @@ class ModelUse(Contract):
 
     def __add__(self, other: ModelUse) -> ModelUse:
         """Both together. Of two models, prompts or reasons, the later one is named."""
-        sums = {
-            name: getattr(self, name) + getattr(other, name)
-            for name in ("prompt_tokens", "completion_tokens", "cost_usd", "latency_ms", "calls")
-        } | {
-            name: getattr(self, name) + getattr(other, name) for name in ("cache_hits", "refusals")
-        }
+        counted = ("prompt_tokens", "completion_tokens", "latency_ms", "calls", "cache_hits")
+        sums = {name: getattr(self, name) + getattr(other, name) for name in (*counted, "refusals")}
+        sums["cost_usd"] = total_cost((self.cost_usd, other.cost_usd))
         return other.model_copy(update=sums | {"degraded": other.degraded or self.degraded})
 
 
@@ -105,11 +113,16 @@ class Prompts(Contract):
     """The instruction of each agent by its label. Other agents always answer by rules."""
 
 
-class ModelPrice(Contract):
-    """US dollars for a million tokens."""
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
+TokenPrice = Annotated[Rate, Field(ge=0)]
+"""US dollars for a million tokens."""
 
-    input: Annotated[Decimal, Field(ge=0)]
-    output: Annotated[Decimal, Field(ge=0)]
+
+class ModelPrice(Contract):
+    """What one model costs. A local model that costs nothing has two zeros."""
+
+    input: TokenPrice
+    output: TokenPrice
 
 
 class ModelPrices(Contract):
@@ -117,12 +130,16 @@ class ModelPrices(Contract):
 
     prices: Slug
     version: str
-    models: dict[str, ModelPrice]
+    effective_from: Day
+    """The first day on which the provider bills them."""
+    currency: Literal["USD"]
+    """Budgets, records and metrics are in US dollars: convert a list in another currency."""
+    models: dict[ModelName, ModelPrice]
 
-    def cost(self, model: str, prompt_tokens: int, completion_tokens: int) -> Decimal:
-        """US dollars for one reply; 0 for a model without a price."""
+    def cost(self, model: str, prompt_tokens: int, completion_tokens: int) -> Decimal | None:
+        """US dollars for one reply; None, not known, for a model without a price."""
         price = self.models.get(model)
         if price is None:
-            return Decimal(0)
+            return None
         spent = price.input * prompt_tokens + price.output * completion_tokens
         return (spent / 1_000_000).quantize(Decimal("0.000001"))

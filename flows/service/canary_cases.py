@@ -86,10 +86,14 @@ def measured_run(connection: sa.Connection, run: Run) -> Measured | None:
     )
 
 
-def _cost(connection: sa.Connection, run_id: str) -> float:
-    """The cost of chat models in a run, as its events say."""
-    events = journal.with_text(connection, run_id, "cost_usd")
-    return sum(float(event.meta.get("cost_usd", 0)) for event in events)
+def _cost(connection: sa.Connection, run_id: str) -> float | None:
+    """The cost of chat models in a run, as its events say; None when one of them is not known."""
+    costs = [
+        event.meta["cost_usd"]
+        for event in journal.with_text(connection, run_id, "cost_usd")
+        if "cost_usd" in event.meta
+    ]
+    return None if None in costs else sum(map(float, costs))
 
 
 def judge_shadow(ledger: Ledger, case: CaseRow) -> CaseRow:

@@ -96,7 +96,7 @@ function Lineage({run}) {
   return html`<${Notice} kind="warn"><p>${decides ? 'A fork that may decide' : 'A what-if: it decides nothing'}, from <a href="/run/${parent}">another run</a> at ${at}${changed && `, with ${changed}`}.</p><//>`;
 }
 
-const modelUse = (use) => `${use.prompt_tokens + use.completion_tokens} tokens, $${use.cost_usd}`;
+const modelUse = (use) => `${use.prompt_tokens + use.completion_tokens} tokens, ${use.cost_usd === null ? 'cost unknown' : `$${use.cost_usd}`}`;
 
 function Cancel({onCancel}) {
   const [sure, setSure] = useState(false);

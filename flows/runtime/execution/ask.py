@@ -224,7 +224,7 @@ def _of_model(used: ModelUse) -> dict[str, Any]:
     """What an event says of the model that was asked."""
     return {
         "tokens": {"prompt": used.prompt_tokens, "completion": used.completion_tokens},
-        "cost_usd": str(used.cost_usd),
+        "cost_usd": None if used.cost_usd is None else str(used.cost_usd),
         "prompt": used.prompt,
         "model_calls": used.calls,
         "model_cache_hits": used.cache_hits,

@@ -50,10 +50,10 @@ class RunConversation(Conversation):
         await super().keep(digest, reply)
         await self._record.keep_answer(lambda: self._key(digest), reply)
 
-    def reserve(self, tokens: int, cost: Decimal) -> None:
+    def reserve(self, tokens: int, cost: Decimal | None) -> None:
         self._spending.reserve(self._stage, tokens, cost)
 
-    def settle(self, tokens: int, cost: Decimal, used: ModelUse | None) -> None:
+    def settle(self, tokens: int, cost: Decimal | None, used: ModelUse | None) -> None:
         self._spending.settle(self._stage, tokens, cost, used)
 
     async def hear(self, text: str, attempt: int) -> None:

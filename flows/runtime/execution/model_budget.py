@@ -9,6 +9,8 @@ from decimal import Decimal
 from agents.conversation import BudgetSpentError
 from data.contracts.wording import ModelUse
 
+_NOTHING = Decimal(0)
+
 
 @dataclass(frozen=True)
 class ModelBudget:
@@ -30,10 +32,11 @@ class _Account:
         self.usd += usd
 
     def has_room(
-        self, tokens: int, usd: Decimal, most_tokens: int | None, most_usd: Decimal | None
+        self, tokens: int, usd: Decimal | None, most_tokens: int | None, most_usd: Decimal | None
     ) -> bool:
+        """Whether a request fits. One of unknown cost does not fit into an amount of dollars."""
         return (most_tokens is None or self.tokens + tokens <= most_tokens) and (
-            most_usd is None or self.usd + usd <= most_usd
+            most_usd is None or (usd is not None and self.usd + usd <= most_usd)
         )
 
 
@@ -49,24 +52,24 @@ class Spending:
     _run: _Account = field(default_factory=_Account)
     _stages: defaultdict[str, _Account] = field(default_factory=lambda: defaultdict(_Account))
 
-    def reserve(self, stage: str, tokens: int, usd: Decimal) -> None:
+    def reserve(self, stage: str, tokens: int, usd: Decimal | None) -> None:
         """Set aside tokens and dollars. Raises BudgetSpentError, which names the account."""
         limits = self.budget
         if not self._run.has_room(tokens, usd, limits.run_tokens, limits.run_usd):
             raise BudgetSpentError("the run has used up its budget for chat models")
         if not self._stages[stage].has_room(tokens, usd, limits.stage_tokens, limits.stage_usd):
             raise BudgetSpentError("the stage has used up its budget for chat models")
-        self._add(stage, tokens, usd)
+        self._add(stage, tokens, usd or _NOTHING)
 
-    def settle(self, stage: str, tokens: int, usd: Decimal, used: ModelUse | None) -> None:
+    def settle(self, stage: str, tokens: int, usd: Decimal | None, used: ModelUse | None) -> None:
         """Release a reservation, and book the actual use instead."""
-        self._add(stage, -tokens, -usd)
+        self._add(stage, -tokens, -(usd or _NOTHING))
         if used is not None:
             self.book(stage, used)
 
     def book(self, stage: str, used: ModelUse) -> None:
         """Count what a model has answered, in this execution or in an earlier one."""
-        self._add(stage, used.tokens, used.cost_usd)
+        self._add(stage, used.tokens, used.cost_usd or _NOTHING)
 
     @property
     def tokens(self) -> int:

@@ -128,7 +128,7 @@ def _of_answer(event: Event) -> Iterator[Observation]:
     for kind, count in (("input", tokens.get("prompt")), ("output", tokens.get("completion"))):
         if count:
             yield _of(event, TOKEN_USAGE, (model, kind), count)
-    if cost := float(meta.get("cost_usd", 0)):
+    if cost := float(meta.get("cost_usd") or 0):
         yield _of(event, AGENT_COST, (agent, model), cost)
 
 

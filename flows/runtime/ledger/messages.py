@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
 
 import sqlalchemy as sa
 
 from data.contracts.runs import Message, RunModelUse
-from data.contracts.wording import ModelUse
+from data.contracts.wording import ModelUse, total_cost
 from flows.runtime.ledger.tables import messages
 
 
@@ -48,7 +47,7 @@ def model_use(connection: sa.Connection, run_id: str) -> RunModelUse | None:
     return RunModelUse(
         prompt_tokens=sum(use.prompt_tokens for use in by_agent.values()),
         completion_tokens=sum(use.completion_tokens for use in by_agent.values()),
-        cost_usd=sum((use.cost_usd for use in by_agent.values()), Decimal(0)),
+        cost_usd=total_cost(use.cost_usd for use in by_agent.values()),
         agents=by_agent,
         stages=by_stage,
     )
