@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from data.contracts.base import Contract
 from data.contracts.errors import AgentError
-from data.contracts.wording import ModelPrices, ModelText
+from data.contracts.wording import ModelPrices
 
 if TYPE_CHECKING:
     from agent_framework import ChatMiddleware
@@ -71,10 +72,11 @@ class ChatModel:
         self,
         instructions: str,
         turns: Sequence[Turn],
+        form: type[Contract],
         tools: Mapping[str, Callable[[], str]],
         middleware: ChatMiddleware,
     ) -> AsyncGenerator[str, None]:
-        """The pieces of an answer in the form of ModelText, as the model writes them.
+        """The pieces of an answer in the given form, as the model writes them.
 
         Tools that the model asks for are used on the way. Raises what `middleware` raises, and
         ModelUnavailableError.
@@ -88,7 +90,7 @@ class ChatModel:
             tools=[_function_tool(name, call) for name, call in tools.items()] or None,
         )
         messages = [Message(turn.role, [turn.text]) for turn in turns]
-        options: Any = {"response_format": ModelText, "max_tokens": self.access.max_tokens}
+        options: Any = {"response_format": form, "max_tokens": self.access.max_tokens}
         updates = agent.run(messages, stream=True, options=options)
         try:
             async for update in updates:

@@ -143,6 +143,7 @@ class Calls:
             "model": self.model.name,
             "prompt": self.prompt,
             "instructions": str(options.get("instructions", "")),
+            "form": _schema(options.get("response_format")),
             "tools": sorted(str(getattr(tool, "name", "")) for tool in options.get("tools") or ()),
             "messages": said,
         }
@@ -168,6 +169,10 @@ class _Request:
 
 def _estimate(text: str) -> int:
     return len(text) // _CHARACTERS_PER_TOKEN + 1
+
+
+def _schema(form: Any) -> Any:
+    return form.model_json_schema() if hasattr(form, "model_json_schema") else str(form)
 
 
 def _said(message: Any) -> dict[str, Any]:

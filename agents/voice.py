@@ -33,7 +33,7 @@ class ChatVoice(Voice):
 
     def __init__(self, settings: Settings) -> None:
         from agents.chat import ChatAccess, ChatModel
-        from agents.worded import WordingLimits
+        from agents.exchange import ExchangeLimits
 
         require_chat(settings)
         prices = load_prices(settings.data_dir)
@@ -43,7 +43,7 @@ class ChatVoice(Voice):
             )
         self.prompts = load_prompts(settings.data_dir)
         self._chosen = _chosen(settings, self.prompts)
-        self._limits = WordingLimits(settings.chat_seconds, settings.chat_repairs)
+        self._limits = ExchangeLimits(settings.chat_seconds, settings.chat_repairs)
         self._model = ChatModel(
             ChatAccess(
                 model=settings.chat_model,

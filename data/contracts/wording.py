@@ -112,6 +112,15 @@ class Prompts(Contract):
     agents: dict[str, str]
     """The instruction of each agent by its label. Other agents always answer by rules."""
 
+    @property
+    def name(self) -> str:
+        """The name with the version, as runs record it."""
+        return f"{self.prompts}.{self.version}"
+
+    def instructions(self, label: str) -> str:
+        """Everything that the model is told to do for one agent."""
+        return f"{self.common}\n\n{self.agents[label]}"
+
 
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
 TokenPrice = Annotated[Rate, Field(ge=0)]
