@@ -6,6 +6,7 @@ SDK below the framework retries 429 and 5xx with backoff, and honours `Retry-Aft
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -92,12 +93,19 @@ class ChatModel:
         messages = [Message(turn.role, [turn.text]) for turn in turns]
         options: Any = {"response_format": form, "max_tokens": self.access.max_tokens}
         updates = agent.run(messages, stream=True, options=options)
+        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        # A task of its own: its cancellation closes the response when the caller breaks off. The
+        # framework leaves it open until it is collected, and the provider writes on and bills it.
+        writing = asyncio.create_task(_pass_on(updates, pieces))
         try:
-            async for update in updates:
-                yield update.text
-            await updates.get_final_response()
+            while (piece := await pieces.get()) is not None:
+                yield piece
+            await writing
         except AgentFrameworkException as error:
             raise ModelUnavailableError(f"the chat model failed: {_kind_of(error)}") from None
+        finally:
+            writing.cancel()
+            await asyncio.wait([writing])
 
     def _chat_client(self, middleware: ChatMiddleware) -> Any:
         from agent_framework_openai import OpenAIChatCompletionClient
@@ -112,6 +120,16 @@ class ChatModel:
                 "max_consecutive_errors_per_request": 2,
             },
         )
+
+
+async def _pass_on(updates: Any, pieces: asyncio.Queue[str | None]) -> None:
+    """Put the text of each update into the queue, and None at the end, however it ends."""
+    try:
+        async for update in updates:
+            pieces.put_nowait(update.text)
+        await updates.get_final_response()
+    finally:
+        pieces.put_nowait(None)
 
 
 def _client(access: ChatAccess) -> AsyncOpenAI:

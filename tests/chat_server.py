@@ -50,6 +50,8 @@ class ChatServer:
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.times: list[float] = []
+        self.broken_off = threading.Event()
+        """Set when a client has not read a reply to its end."""
         self.script: Script = lambda body: None
         self.url = ""
         self._lock = threading.Lock()
@@ -69,6 +71,7 @@ class ChatServer:
     def forget(self) -> None:
         """Forget the requests so far, and the script."""
         self.bodies, self.headers, self.times = [], [], []
+        self.broken_off.clear()
         self.script = lambda body: None
 
     @property
@@ -88,6 +91,7 @@ def agent_of(body: dict[str, Any]) -> str:
         "credit report": "credit_risk.bureau",
         "Summarise the offers": "underwriter.pricing",
         "decision memo": "underwriter.decision",
+        "reword the points": "underwriter.letter",
     }
     return next(label for words, label in known.items() if words in system)
 
@@ -108,9 +112,11 @@ def worded(text: str, **statements: str) -> str:
 
 def careful(body: dict[str, Any]) -> Reply:
     """What a model answers that keeps to its evidence."""
-    plain = {
-        name: str(value) for name, value in evidence_in(body).items() if isinstance(value, str)
-    }
+    evidence = evidence_in(body)
+    if "points" in evidence:
+        same = [{"code": point["code"], "text": point["words"]} for point in evidence["points"]]
+        return Reply(json.dumps({"points": same}))
+    plain = {name: str(value) for name, value in evidence.items() if isinstance(value, str)}
     told = " ".join(f"The {name.replace('_', ' ')} is {value}." for name, value in plain.items())
     return Reply(worded(told or "There is nothing to tell.", **plain))
 
@@ -134,6 +140,7 @@ def chat_server() -> Iterator[ChatServer]:
             try:
                 self._answer(body, reply)
             except (BrokenPipeError, ConnectionResetError):
+                server.broken_off.set()
                 self.close_connection = True
 
         def _answer(self, body: dict[str, Any], reply: Reply) -> None:

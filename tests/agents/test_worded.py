@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from decimal import Decimal
@@ -111,6 +112,16 @@ async def test_a_wrong_answer_is_refused_and_asked_again_with_its_fault(
     assert said.text.startswith("The income is discrepant")
     assert (said.use.calls, said.use.refusals) == (2, 1)
     assert server.bodies[1]["messages"][-1]["content"].startswith("Refused, because:\n- ")
+
+
+async def test_a_refused_text_is_not_read_to_its_end(server: ChatServer) -> None:
+    text = "The income is 9999.00 a month. " + "The income is discrepant. " * 40
+    server.says(Reply(worded(text), pause=0.02), Reply(TRUE))
+
+    said = await worded_income(desk(server))
+
+    assert (said.use.calls, said.use.refusals) == (2, 1)
+    assert await asyncio.to_thread(server.broken_off.wait, 5)
 
 
 async def test_the_fault_names_what_is_not_in_the_evidence(server: ChatServer) -> None:
