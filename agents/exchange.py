@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from opentelemetry import trace
@@ -57,7 +58,7 @@ class Assignment(ABC, Generic[Answer]):
     """The form of the answer."""
     shown: ModelInput
     """Masks what the model gets to see."""
-    tools: Mapping[str, Callable[[], str]]
+    tools: Mapping[str, Callable[[], str]] = MappingProxyType({})
     is_heard: bool = False
     """Whether the text is told while the model writes it."""
 

@@ -9,7 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from agents.base import Agent, Finding, Question
+from data.contracts.decision import DecisionContent
 from data.contracts.errors import ContractViolationError, ExtraMissingError
+from data.contracts.notices import LetterWording
 from data.contracts.wording import ModelPrices, Prompts
 from data.settings import AgentBackend, Settings
 from tools.versioned_data import load_versioned
@@ -23,6 +25,10 @@ class Voice:
     def of(self, agent: Agent[Question, Finding]) -> Agent[Question, Finding]:
         """The agent as the desk asks it: alone, or with a chat model that words its findings."""
         return agent
+
+    def letter_worder(self) -> Agent[DecisionContent, LetterWording] | None:
+        """The agent that words letters once more; None when letters have the rules' words alone."""
+        return None
 
 
 NO_VOICE = Voice()
@@ -66,6 +72,13 @@ class ChatVoice(Voice):
             return agent
         return WordedAgent(agent, self._model, self.prompts, self._limits)
 
+    def letter_worder(self) -> Agent[DecisionContent, LetterWording] | None:
+        from agents.letter import LetterWorder
+
+        if "underwriter.letter" not in self._chosen:
+            return None
+        return LetterWorder(self._model, self.prompts, self._limits)
+
 
 def require_chat(settings: Settings) -> None:
     """Check the settings of the chat model, without loading its packages.
@@ -103,6 +116,7 @@ def load_prices(data_dir: Path) -> ModelPrices:
 def _chosen(settings: Settings, prompts: Prompts) -> frozenset[str]:
     """The labels of the agents that have a chat model."""
     backends = dict.fromkeys(prompts.agents, settings.agent_backend)
+    backends |= dict.fromkeys(prompts.on_request, AgentBackend.RULES)
     for label, backend in settings.agent_backends:
         if label not in backends:
             known = ", ".join(sorted(backends))

@@ -31,7 +31,7 @@ from data.contracts.findings import (
     KycFinding,
     PricingFinding,
 )
-from data.contracts.notices import NoticeTerms
+from data.contracts.notices import LetterWording, NoticeTerms
 from data.contracts.questions import DecisionQuestion, PricingQuestion
 from data.contracts.underwriting import Rulebook
 from data.version import code_version
@@ -55,6 +55,8 @@ class AgentRegistry:
     affordability: AffordabilityAnalyst
     pricer: Agent[PricingQuestion, PricingFinding]
     writer: Agent[DecisionQuestion, DecisionContent]
+    letter_worder: Agent[DecisionContent, LetterWording] | None
+    """None when letters have the rules' words alone."""
     letterhead: NoticeTerms
     """The lender's details for letters. They are not pinned: a letter has those of its day."""
 
@@ -84,6 +86,7 @@ class AgentRegistry:
             affordability=AffordabilityAnalyst(rulebook.policy.affordability),
             pricer=worded(Pricer(rulebook.policy, rulebook.prices)),
             writer=worded(DecisionWriter()),
+            letter_worder=voice.letter_worder(),
             letterhead=load_notice_terms(data_dir),
         )
 

@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
-from data.contracts.decision import Condition, ConditionStatus, DecisionContent, Offer
+from data.contracts.decision import (
+    Condition,
+    ConditionStatus,
+    DecisionContent,
+    Offer,
+    RequestedTerms,
+)
 from data.contracts.findings import AffordabilityFinding, RiskFinding
 from data.contracts.policy import RuleStatus
 
@@ -46,12 +52,15 @@ def with_article(name: str) -> str:
     return f"{'an' if name[:1] in 'aeiou' else 'a'} {_words(name)}"
 
 
+def requested_loan(asked: RequestedTerms) -> str:
+    """The request in words: `a personal loan of $12,000.00 over 36 months`."""
+    product = with_article(asked.product)
+    return f"{product} of {dollars(asked.amount)} over {asked.term_months} months"
+
+
 def _decision(content: DecisionContent) -> Iterator[str]:
-    asked = content.requested
-    yield (
-        f"Asked for, and judged as of {content.as_of_date}: {with_article(asked.product)} of "
-        f"{dollars(asked.amount)} over {asked.term_months} months."
-    )
+    asked = requested_loan(content.requested)
+    yield f"Asked for, and judged as of {content.as_of_date}: {asked}."
     if content.recommendation is not None:
         yield f"The policy recommends: {_words(content.recommendation)}."
     yield f"Outcome: **{_words(content.outcome)}**."

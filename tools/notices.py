@@ -18,9 +18,15 @@ from data.contracts.decision import (
     Offer,
     Outcome,
 )
-from data.contracts.notices import NOTICE_DAYS, Notice, NoticeKind, NoticeTerms
+from data.contracts.notices import (
+    NOTICE_DAYS,
+    LetterWording,
+    Notice,
+    NoticeKind,
+    NoticeTerms,
+)
 from tools.base import tool
-from tools.memo import dollars, percent, with_article
+from tools.memo import dollars, percent, requested_loan
 from tools.notice_layout import Block, Figures, Listing, Paragraph, as_page, as_text
 from tools.notice_rights import (
     after_adverse_action,
@@ -43,6 +49,7 @@ _TITLES = {
     NoticeKind.INCOMPLETENESS: "Your application for credit is incomplete",
 }
 _READERS = {ApplicantRole.PRIMARY: "the applicant", ApplicantRole.CO: "the co-applicant"}
+_IN_OTHER_WORDS = "The same in other words, which change nothing of the statements above:"
 _BEFORE_PAYOUT = "Before the loan is paid out, please note:"
 
 
@@ -53,24 +60,34 @@ def load_notice_terms(data_dir: Path) -> NoticeTerms:
 
 @tool()
 def compose_notices(
-    content: DecisionContent, terms: NoticeTerms, today: date
+    content: DecisionContent,
+    terms: NoticeTerms,
+    today: date,
+    wording: LetterWording | None = None,
 ) -> tuple[Notice, ...]:
     """The letters of a decision, one per applicant; none for a withdrawn application.
 
     A letter is dated `today`, or the as-of date where that is later. It depends on nothing but the
-    three arguments, so the letters of a decision that was not taken can be shown too.
+    arguments, so the letters of a decision that was not taken can be shown too. Sentences of a
+    `wording` stand below the rules' own text, which they do not change.
     """
     kind = _KINDS.get(content.outcome)
     if kind is None:
         return ()
     dated = max(today, content.as_of_date)
     return tuple(
-        _notice(kind, content, consumer, terms, dated) for consumer in _consumers(content, terms)
+        _notice(kind, content, consumer, terms, dated, wording)
+        for consumer in _consumers(content, terms)
     )
 
 
 def _notice(
-    kind: NoticeKind, content: DecisionContent, consumer: Consumer, terms: NoticeTerms, dated: date
+    kind: NoticeKind,
+    content: DecisionContent,
+    consumer: Consumer,
+    terms: NoticeTerms,
+    dated: date,
+    wording: LetterWording | None,
 ) -> Notice:
     title = _TITLES[kind]
     head = (
@@ -78,7 +95,7 @@ def _notice(
         Paragraph(f"Date: {dated}"),
         Paragraph(f"To {_READERS[consumer.applicant]}"),
     )
-    body = tuple(_BODIES[kind](content, consumer, terms, dated))
+    body = (*_BODIES[kind](content, consumer, terms, dated), *_in_other_words(wording))
     return Notice(
         kind=kind,
         applicant=consumer.applicant,
@@ -87,6 +104,7 @@ def _notice(
         text=as_text((*head, Paragraph(title), *body)),
         html=as_page(title, head, body),
         terms_version=f"{terms.id}/{terms.version}",
+        wording=wording,
     )
 
 
@@ -118,7 +136,7 @@ def _counter_offer(
 ) -> Iterator[Block]:
     yield Paragraph(
         "We are unable to offer you credit on the terms that you requested: "
-        f"{_requested(content)}. We can, however, offer you credit as follows."
+        f"{requested_loan(content.requested)}. We can, however, offer you credit as follows."
     )
     if content.offer is not None:
         yield _terms_of("Our offer", content.offer)
@@ -140,7 +158,8 @@ def _adverse_action(
 ) -> Iterator[Block]:
     yield Paragraph(
         "Thank you for applying to us for credit. We have given your request careful "
-        f"consideration, and regret that we are unable to grant {_requested(content)}."
+        "consideration, and regret that we are unable to grant "
+        f"{requested_loan(content.requested)}."
     )
     yield from _reasons("Principal reasons for our decision:", content)
     yield from after_adverse_action(content, consumer, terms)
@@ -152,8 +171,8 @@ def _incompleteness(
     """The notice of 12 CFR 1002.9(c)(2): the items, a time to send them, and what follows."""
     answer_by = dated + timedelta(days=terms.answer_due_days)
     yield Paragraph(
-        f"Thank you for applying to us for {_requested(content)}. Your application is incomplete, "
-        "and we cannot decide on it yet."
+        f"Thank you for applying to us for {requested_loan(content.requested)}. Your application "
+        "is incomplete, and we cannot decide on it yet."
     )
     yield from _conditions("We need the following from you:", content)
     yield Paragraph(
@@ -170,12 +189,6 @@ _BODIES: dict[
     NoticeKind.ADVERSE_ACTION: _adverse_action,
     NoticeKind.INCOMPLETENESS: _incompleteness,
 }
-
-
-def _requested(content: DecisionContent) -> str:
-    asked = content.requested
-    product = with_article(asked.product)
-    return f"{product} of {dollars(asked.amount)} over {asked.term_months} months"
 
 
 def _terms_of(title: str, offer: Offer) -> Figures:
@@ -200,6 +213,11 @@ def _terms_of(title: str, offer: Offer) -> Figures:
 def _reasons(title: str, content: DecisionContent) -> Iterator[Block]:
     if content.principal_reasons:
         yield Listing(title, tuple(reason.notice_text for reason in content.principal_reasons))
+
+
+def _in_other_words(wording: LetterWording | None) -> Iterator[Block]:
+    if wording is not None and wording.sentences:
+        yield Listing(_IN_OTHER_WORDS, wording.sentences)
 
 
 def _conditions(title: str, content: DecisionContent) -> Iterator[Block]:

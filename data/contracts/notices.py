@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from enum import StrEnum
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from pydantic import Field
 
 from data.contracts.application import ApplicantRole
 from data.contracts.base import Contract, Day, Moment, Sha256, Slug
+from data.contracts.wording import Degradation
 
 NOTICE_DAYS = 30
 """From the application to the last day for a letter about it (12 CFR 1002.9(a)(1))."""
@@ -20,6 +22,38 @@ class NoticeKind(StrEnum):
     """The combined form: an offer, and the reasons against the request."""
     ADVERSE_ACTION = "adverse_action"
     INCOMPLETENESS = "incompleteness"
+
+
+class LetterPoint(Contract):
+    """One thing that a letter says, in the rules' words."""
+
+    code: str
+    """`request`, the code of a reason, or that of a condition."""
+    words: str
+
+
+class PointText(Contract):
+    """One point in other words."""
+
+    code: str = Field(description="The code of the point, copied.")
+    text: str = Field(description="One plain sentence to the reader that says what the point says.")
+
+
+class LetterText(Contract):
+    """The form in which a chat model words a letter."""
+
+    points: tuple[PointText, ...] = Field(description="Every point, in the order of the letter.")
+
+
+class LetterWording(Contract):
+    """What a chat model has written below a letter: its points in other words."""
+
+    sentences: tuple[str, ...] = ()
+    """One for each point; none when the letter has the rules' words alone."""
+    model: str
+    prompt: str
+    degraded: Annotated[Degradation | None, Field(exclude_if=operator.not_)] = None
+    """Why the letter has the rules' words alone."""
 
 
 class Notice(Contract):
@@ -35,6 +69,8 @@ class Notice(Contract):
     """The same words as a page that prints on A4 and Letter, without outside resources."""
     terms_version: str
     """The version of the lender's details that it was written with."""
+    wording: Annotated[LetterWording | None, Field(exclude_if=operator.not_)] = None
+    """None for a letter that no chat model was asked about. It has the digest that it had."""
 
 
 class SentNotice(Notice):

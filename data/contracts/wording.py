@@ -111,6 +111,9 @@ class Prompts(Contract):
     """Instructions for every agent."""
     agents: dict[str, str]
     """The instruction of each agent by its label. Other agents always answer by rules."""
+    on_request: dict[str, str]
+    """Whole instructions, by label, of the agents that are asked only where the settings name them.
+    """
 
     @property
     def name(self) -> str:
@@ -119,6 +122,8 @@ class Prompts(Contract):
 
     def instructions(self, label: str) -> str:
         """Everything that the model is told to do for one agent."""
+        if label in self.on_request:
+            return self.on_request[label]
         return f"{self.common}\n\n{self.agents[label]}"
 
 

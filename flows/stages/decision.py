@@ -12,7 +12,7 @@ from data.contracts.decision import (
     Outcome,
     RequestedTerms,
 )
-from data.contracts.notices import NOTICE_DAYS, NoticeTerms
+from data.contracts.notices import NOTICE_DAYS, LetterWording, NoticeTerms
 from data.contracts.policy import PolicyResult
 from data.contracts.questions import DecisionQuestion
 from data.contracts.underwriting import Evidence, Intake, Pricing
@@ -22,6 +22,7 @@ from flows.runtime.execution.ask import ask
 from flows.runtime.execution.context import current_run
 from flows.runtime.execution.stage import stage
 from flows.runtime.ledger.letters import Letter
+from tools.letter_points import letter_points
 from tools.missing_documents import FURTHER, missing_documents
 from tools.notices import compose_notices
 
@@ -69,14 +70,24 @@ async def issue_decision(
     )
     run = current_run()
     today = application.day_of(datetime.now(UTC))
-    letterhead = agents().letterhead
-    decides = await run.record.decide(content, lambda: _letters(content, letterhead, today))
+    letterhead, wording = agents().letterhead, await _letter_wording(content)
+    decides = await run.record.decide(
+        content, lambda: _letters(content, letterhead, today, wording)
+    )
     memo = _with_summary(content.memo, run.texts.get(agents().writer.label, ""))
     await run.executor.publish("decision-memo" if decides else "what-if-memo", memo)
     return content
 
 
-def _letters(content: DecisionContent, letterhead: NoticeTerms, today: date) -> tuple[Letter, ...]:
+async def _letter_wording(content: DecisionContent) -> LetterWording | None:
+    """The points of the letter in other words; None when nothing is asked of a chat model."""
+    worder = agents().letter_worder
+    return await ask(worder, content) if worder and letter_points(content) else None
+
+
+def _letters(
+    content: DecisionContent, letterhead: NoticeTerms, today: date, wording: LetterWording | None
+) -> tuple[Letter, ...]:
     """The letters as they are sent, with the lender's details of today."""
     return tuple(
         Letter(
@@ -85,7 +96,7 @@ def _letters(content: DecisionContent, letterhead: NoticeTerms, today: date) -> 
             due_by=notice.due_by.isoformat(),
             body=notice.model_dump(mode="json"),
         )
-        for notice in compose_notices(content, letterhead, today)
+        for notice in compose_notices(content, letterhead, today, wording)
     )
 
 

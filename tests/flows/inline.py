@@ -127,6 +127,11 @@ class Underwritten:
         return self.record.decision
 
     @property
+    def letters(self) -> list[dict[str, Any]]:
+        """The letters as they are sent."""
+        return [letter.body for letter in self.record.letters()]
+
+    @property
     def is_decided(self) -> bool:
         return self.record.decision is not None
 
