@@ -9,9 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from agents.base import Agent, Finding, Question
+from data.contracts.case import CaseFile
 from data.contracts.decision import DecisionContent
 from data.contracts.errors import ContractViolationError, ExtraMissingError
 from data.contracts.notices import LetterWording
+from data.contracts.second_reading import SecondReading
 from data.contracts.wording import ModelPrices, Prompts
 from data.settings import AgentBackend, Settings
 from tools.versioned_data import load_versioned
@@ -28,6 +30,10 @@ class Voice:
 
     def letter_worder(self) -> Agent[DecisionContent, LetterWording] | None:
         """The agent that words letters once more; None when letters have the rules' words alone."""
+        return None
+
+    def document_reader(self) -> Agent[CaseFile, SecondReading] | None:
+        """The agent that reads documents a second time; None when only the parser reads them."""
         return None
 
 
@@ -78,6 +84,13 @@ class ChatVoice(Voice):
         if "underwriter.letter" not in self._chosen:
             return None
         return LetterWorder(self._model, self.prompts, self._limits)
+
+    def document_reader(self) -> Agent[CaseFile, SecondReading] | None:
+        from agents.document_reader import DocumentReader
+
+        if "doc_intake.reading" not in self._chosen:
+            return None
+        return DocumentReader(self._model, self.prompts, self._limits)
 
 
 def require_chat(settings: Settings) -> None:

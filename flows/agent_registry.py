@@ -33,6 +33,7 @@ from data.contracts.findings import (
 )
 from data.contracts.notices import LetterWording, NoticeTerms
 from data.contracts.questions import DecisionQuestion, PricingQuestion
+from data.contracts.second_reading import SecondReading
 from data.contracts.underwriting import Rulebook
 from data.version import code_version
 from tools.notices import load_notice_terms
@@ -55,6 +56,8 @@ class AgentRegistry:
     affordability: AffordabilityAnalyst
     pricer: Agent[PricingQuestion, PricingFinding]
     writer: Agent[DecisionQuestion, DecisionContent]
+    document_reader: Agent[CaseFile, SecondReading] | None
+    """None when only the parser reads documents."""
     letter_worder: Agent[DecisionContent, LetterWording] | None
     """None when letters have the rules' words alone."""
     letterhead: NoticeTerms
@@ -86,6 +89,7 @@ class AgentRegistry:
             affordability=AffordabilityAnalyst(rulebook.policy.affordability),
             pricer=worded(Pricer(rulebook.policy, rulebook.prices)),
             writer=worded(DecisionWriter()),
+            document_reader=voice.document_reader(),
             letter_worder=voice.letter_worder(),
             letterhead=load_notice_terms(data_dir),
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from data.contracts.case import CaseFile
 from data.contracts.decision import AdjustedTerms, Offer
@@ -102,8 +103,12 @@ def facts_of(rulebook: Rulebook, case: CaseFile, evidence: Evidence) -> PolicyFa
         evidence.bureau,
         evidence.risk,
     )
-    cleared = {"watchlist_status": WatchlistStatus.CLEAR} if evidence.cleared else {}
-    return facts.model_copy(update=cleared)
+    known: dict[str, Any] = {}
+    if evidence.cleared:
+        known["watchlist_status"] = WatchlistStatus.CLEAR
+    if evidence.second_reading is not None:
+        known["reading_differences"] = evidence.second_reading.differences
+    return facts.model_copy(update=known)
 
 
 def amounts(rulebook: Rulebook, case: CaseFile, evidence: Evidence) -> tuple[Decimal, Decimal]:

@@ -130,13 +130,15 @@ async def gather_evidence(case: CaseFile, intake: Intake) -> Evidence:
     if intake.stopped_by:
         return Evidence()
     verification = await verify_applicant(case, intake)
+    found = Evidence(verification=verification, second_reading=intake.second_reading)
     if verification.is_sanctioned:
-        return Evidence(verification=verification)
+        return found
     bureau = await pull_bureau(case, verification)
+    found = found.model_copy(update={"bureau": bureau})
     if bureau.is_frozen:
-        return Evidence(verification=verification, bureau=bureau)
+        return found
     risk = await assess_risk(case, verification, bureau)
-    return Evidence(verification=verification, bureau=bureau, risk=risk)
+    return found.model_copy(update={"risk": risk})
 
 
 def outcome_of(recommendation: Recommendation, review: Review | None) -> Outcome:

@@ -92,6 +92,7 @@ def agent_of(body: dict[str, Any]) -> str:
         "Summarise the offers": "underwriter.pricing",
         "decision memo": "underwriter.decision",
         "reword the points": "underwriter.letter",
+        "documents of a credit application a second time": "doc_intake.reading",
     }
     return next(label for words, label in known.items() if words in system)
 
@@ -116,9 +117,26 @@ def careful(body: dict[str, Any]) -> Reply:
     if "points" in evidence:
         same = [{"code": point["code"], "text": point["words"]} for point in evidence["points"]]
         return Reply(json.dumps({"points": same}))
+    if "documents" in evidence and "reading" in agent_of(body):
+        return Reply(json.dumps({"fields": fields_in(evidence["documents"])}))
     plain = {name: str(value) for name, value in evidence.items() if isinstance(value, str)}
     told = " ".join(f"The {name.replace('_', ' ')} is {value}." for name, value in plain.items())
     return Reply(worded(told or "There is nothing to tell.", **plain))
+
+
+def fields_in(documents: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """The wanted fields of documents, as they are written there."""
+    return [
+        {
+            "document_id": document["document_id"],
+            "field": name,
+            "value": document["text"][name],
+            "span": document["text"][name],
+        }
+        for document in documents
+        for name in document["wanted"]
+        if name in document["text"]
+    ]
 
 
 @contextmanager

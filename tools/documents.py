@@ -108,7 +108,7 @@ async def preread(case: CaseFile, compute: Compute = asyncio.to_thread) -> None:
 
 def parse(document: Document) -> Parsed:
     """The typed content of a document, or the code of the problem. Nothing is remembered."""
-    raw = _bytes_of(document)
+    raw = bytes_of(document)
     if isinstance(raw, str):
         return raw
     problem = _media_problem(document.media_type, raw)
@@ -227,7 +227,7 @@ def _age_problem(dated: date, as_of: date, limit: timedelta) -> str | None:
     return "document_stale" if as_of - dated > limit else None
 
 
-def _bytes_of(document: Document) -> bytes | str:
+def bytes_of(document: Document) -> bytes | str:
     """The decoded bytes, or how they differ from the size and the digest of the document."""
     try:
         raw = base64.b64decode(document.content_base64, validate=True)

@@ -52,6 +52,9 @@ class PolicyFacts(Contract):
     degraded_texts: Count | None = None
     """How many findings on identity, fraud, income and bureau have lost the text of their chat
     model. The findings are those of the rules in either case. 0 on a desk of rules."""
+    reading_differences: Count | None = None
+    """How many values a chat model has read otherwise than the parser, whose values count. None
+    when no chat model was asked to read the documents."""
 
     identity_status: IdentityStatus | None = None
     identity_document_expired: bool | None = None

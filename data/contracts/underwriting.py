@@ -25,6 +25,7 @@ from data.contracts.prices import PriceTable
 from data.contracts.quantities import Months
 from data.contracts.review import Person, ReviewRequest
 from data.contracts.scorecard import Ensemble, Scorecard
+from data.contracts.second_reading import SecondReading
 from data.settings import FanOutPolicy
 
 
@@ -53,6 +54,8 @@ class Intake(Contract):
     finding: DocIntakeFinding
     stopped_by: tuple[str, ...] = ()
     """Hard rules that the application breaks. The desk then asks no agent and pulls no report."""
+    second_reading: Annotated[SecondReading | None, Field(exclude_if=operator.not_)] = None
+    """None when no chat model has read the documents too."""
 
     @property
     def needs_documents(self) -> bool:
@@ -68,6 +71,8 @@ class Evidence(Contract):
     risk: RiskFinding | None = None
     cleared: bool = False
     """Compliance has found that the listed person is not the applicant."""
+    second_reading: Annotated[SecondReading | None, Field(exclude_if=operator.not_)] = None
+    """None when no chat model has read the documents too."""
 
 
 class DocumentsOutcome(StrEnum):
@@ -196,6 +201,7 @@ class Underwriting(Contract):
             verification=self.verification,
             bureau=self.bureau,
             risk=self.risk_ensemble,
+            second_reading=self.doc_intake.second_reading if self.doc_intake else None,
             cleared=asked and any(ruling.decision == Verdict.CLEAR for ruling in self.rulings),
         )
 

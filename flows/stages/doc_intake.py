@@ -31,7 +31,12 @@ async def take_in(case: CaseFile) -> Intake:
     broken = find_broken_hard_rules(pack, facts, case.application.as_of_date)
     stops = any(rule.outcome is RuleOutcome.DECLINE for rule in broken)
     finding = await ask(agents().doc_intake, case)
-    return Intake(finding=finding, stopped_by=tuple(rule.id for rule in broken) if stops else ())
+    reader = None if stops else agents().document_reader
+    return Intake(
+        finding=finding,
+        stopped_by=tuple(rule.id for rule in broken) if stops else (),
+        second_reading=await ask(reader, case) if reader else None,
+    )
 
 
 async def ask_for_documents(case: CaseFile, intake: Intake) -> DocumentsOutcome:

@@ -33,13 +33,14 @@ from tests.chat_server import (
     agent_of,
     chat_server,
     evidence_in,
+    fields_in,
     worded,
 )
 from tests.flows.inline import QUICK, Underwritten, persona, supplies, underwritten
 from tools.case_files import case_ids
 from tools.letter_points import letter_points
 
-ON_REQUEST = "underwriter.letter=chat"
+ON_REQUEST = "underwriter.letter=chat,doc_intake.reading=chat"
 PERSONAS = case_ids(Settings().data_dir)
 
 
@@ -134,7 +135,9 @@ async def test_every_persona_is_decided_as_by_rules(
 ) -> None:
     server.script = FAULTY[fault]
 
-    by_rules, by_chat = await both(persona(name), chat)
+    # The agents on request go the same way for every fault: two faults show it.
+    more: dict[str, Any] = {} if fault in {"careful", "contradicts"} else {"agent_backends": ""}
+    by_rules, by_chat = await both(persona(name), chat, **more)
 
     require_equal(by_rules, by_chat)
     assert server.bodies, "the model was asked"
@@ -144,7 +147,7 @@ async def test_every_persona_is_decided_as_by_rules(
         "refuses": {Degradation.UNAVAILABLE},
     }.get(fault, {Degradation.REFUSED})
     assert degraded == expected
-    if by_chat.is_decided and letter_points(by_chat.content):
+    if not more and by_chat.is_decided and letter_points(by_chat.content):
         marks = [letter["wording"].get("degraded") for letter in by_chat.letters]
         assert set(marks) == {why and why.value for why in expected}
 
@@ -157,7 +160,7 @@ async def test_a_run_says_which_model_spoke_and_what_it_has_used(
     answered = {draft.meta["agent"]: draft.meta for draft in done.said(EventType.AGENT_COMPLETED)}
     asked = Counter(agent_of(body) for body in server.bodies)
     assert set(asked) == {
-        *("doc_intake", "kyc", "fraud", "income"),
+        *("doc_intake", "doc_intake.reading", "kyc", "fraud", "income"),
         *("credit_risk.bureau", "underwriter.pricing", "underwriter.decision"),
     }
     for label in asked:
@@ -187,6 +190,27 @@ async def test_the_policy_sees_how_many_texts_were_replaced(
     book = current_rulebook(settings().data_dir)
     facts = facts_of(book, persona("ada-prime").case, done.run.state.evidence)
     assert facts.degraded_texts == 2
+
+
+async def test_a_value_that_is_read_otherwise_changes_no_number_and_the_policy_sees_it(
+    server: ChatServer, chat: Callable[..., None]
+) -> None:
+    def takes_net_for_gross(body: dict[str, Any]) -> Reply | None:
+        if agent_of(body) != "doc_intake.reading":
+            return None
+        documents = evidence_in(body)["documents"]
+        fields = {field["field"]: field for field in fields_in(documents)}
+        return Reply(json.dumps({"fields": [fields["net"] | {"field": "gross"}]}))
+
+    server.script = takes_net_for_gross
+
+    by_rules, done = await both(persona("ada-prime"), chat)
+
+    require_equal(by_rules, done)
+    book = current_rulebook(settings().data_dir)
+    facts = facts_of(book, persona("ada-prime").case, done.run.state.evidence)
+    assert facts.reading_differences == 1
+    assert "1 values read again, 1 differ" in {said.text for said in done.run.memory}
 
 
 async def test_a_rule_of_the_policy_can_refer_a_case_whose_texts_were_replaced(

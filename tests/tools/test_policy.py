@@ -246,6 +246,7 @@ OPTIONAL = sorted(
 )
 NOT_RULED_UPON = {
     "degraded_texts",
+    "reading_differences",
     "fraud_score",
     "verified_monthly_income",
     "garnishment",
