@@ -138,16 +138,22 @@ def _client(access: ChatAccess) -> AsyncOpenAI:
     limits: dict[str, Any] = {"timeout": access.request_seconds, "max_retries": access.retries}
     # A local server wants no key, and the SDK would look for one in the environment.
     key = access.api_key or "none"
+    client: AsyncOpenAI
     if access.azure_endpoint:
-        return AsyncAzureOpenAI(
+        client = AsyncAzureOpenAI(
             azure_endpoint=access.azure_endpoint,
             api_version=access.azure_api_version,
             api_key=key,
             **limits,
         )
-    return AsyncOpenAI(
-        base_url=access.base_url or "https://api.openai.com/v1", api_key=key, **limits
-    )
+        # A token of the environment would be sent in the place of the key.
+        client._azure_ad_token = None
+    else:
+        url = access.base_url or "https://api.openai.com/v1"
+        client = AsyncOpenAI(base_url=url, api_key=key, **limits)
+    # The SDK takes these from the environment, which may be about another program.
+    client.organization = client.project = None
+    return client
 
 
 def _function_tool(name: str, call: Callable[[], str]) -> Any:

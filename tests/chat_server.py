@@ -49,6 +49,7 @@ class ChatServer:
     def __init__(self) -> None:
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.paths: list[str] = []
         self.times: list[float] = []
         self.broken_off = threading.Event()
         """Set when a client has not read a reply to its end."""
@@ -61,8 +62,9 @@ class ChatServer:
         left = list(replies)
         self.script = lambda body: left.pop(0) if left else None
 
-    def take(self, body: dict[str, Any], headers: dict[str, str]) -> Reply:
+    def take(self, path: str, body: dict[str, Any], headers: dict[str, str]) -> Reply:
         with self._lock:
+            self.paths.append(path)
             self.bodies.append(body)
             self.headers.append(headers)
             self.times.append(time.monotonic())
@@ -70,7 +72,7 @@ class ChatServer:
 
     def forget(self) -> None:
         """Forget the requests so far, and the script."""
-        self.bodies, self.headers, self.times = [], [], []
+        self.bodies, self.headers, self.paths, self.times = [], [], [], []
         self.broken_off.clear()
         self.script = lambda body: None
 
@@ -154,7 +156,7 @@ def chat_server() -> Iterator[ChatServer]:
             length = int(self.headers["Content-Length"])
             body = json.loads(self.rfile.read(length))
             names = {name.lower(): value for name, value in self.headers.items()}
-            reply = server.take(body, names)
+            reply = server.take(self.path, body, names)
             try:
                 self._answer(body, reply)
             except (BrokenPipeError, ConnectionResetError):

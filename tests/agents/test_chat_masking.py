@@ -89,6 +89,36 @@ async def test_no_personal_data_of_a_persona_is_in_any_request(
     assert not found
 
 
+async def test_azure_gets_the_same_masked_request_under_its_deployment_with_its_key(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "AZURE_OPENAI_AD_TOKEN"):
+        monkeypatch.setenv(name, "of-another-program")
+    case = load_persona(DATA, "ada-prime").case
+    settings = desk(
+        server,
+        chat_base_url="",
+        chat_azure_endpoint=server.url.removesuffix("/v1"),
+        chat_azure_api_version="2024-10-21",
+    )
+    server.says(Reply(tool="read_documents"))
+
+    agent = voice_of(settings).of(DocIntakeAgent())
+    with holding(Conversation()) as held:
+        await agent.run(case)
+
+    assert agent.provider == "azure.ai.openai"
+    assert held.wording is not None
+    assert (held.wording.use.calls, held.wording.use.degraded) == (2, None)
+    path = "/openai/deployments/gpt-4.1-mini/chat/completions?api-version=2024-10-21"
+    assert server.paths == [path, path]
+    assert {headers["api-key"] for headers in server.headers} == {"secret-key"}
+    assert not any("authorization" in headers for headers in server.headers)
+    assert "of-another-program" not in str(server.headers)
+    assert "Prairie" in server.sent, "the documents were shown"
+    assert not [secret for secret in secrets_of(case) if secret in server.sent]
+
+
 def test_personal_data_that_got_past_the_masks_stops_the_request() -> None:
     case = load_persona(DATA, "ada-prime").case
     shown = ModelInput(case)
