@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -42,6 +43,15 @@ def start(
     min_cases: Annotated[
         int, typer.Option("--min-cases", help="Measured cases that each arm needs.")
     ] = 500,
+    fallbacks: Annotated[
+        str, typer.Option(metavar="SHARE", help="Need an evaluation with at most these fallbacks.")
+    ] = "",
+    agreement: Annotated[
+        str, typer.Option(metavar="SHARE", help="... and at least this agreement of every field.")
+    ] = "1",
+    cost_per_case: Annotated[
+        str, typer.Option(metavar="USD", help="... and at most this cost of one case.")
+    ] = "",
     reviewer: Reviewer = "",
     as_json: options.AsJson = False,
     api: options.Api = None,
@@ -55,7 +65,16 @@ def start(
         bounds = [Guard.read(text).model_dump(mode="json", exclude_none=True) for text in guards]
     except ValueError:
         raise ContractViolationError("--guard takes METRIC<=BOUND or METRIC>=BOUND") from None
-    evidence = {"min_cases": min_cases, "better": better or [], "guards": bounds}
+    evidence: dict[str, Any] = {
+        "min_cases": min_cases,
+        "better": better or [],
+        "guards": bounds,
+    }
+    if fallbacks:
+        terms = {"fallbacks": fallbacks, "agreement": agreement}
+        evidence["evaluation"] = terms | (
+            {"cost_per_case_usd": cost_per_case} if cost_per_case else {}
+        )
     body: dict[str, Any] = {
         "challenger": challenger,
         "mode": mode,
@@ -86,6 +105,31 @@ def report(
             raise RecordNotFoundError("there is no canary")
         found = items[0]
     _print(found, as_json)
+
+
+@app.command()
+def evaluation(
+    canary_id: CanaryId,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="What `credit-desk evaluate --json` has printed.")
+    ],
+    reviewer: Reviewer = "",
+    reason: Reason = "",
+    as_json: options.AsJson = False,
+    api: options.Api = None,
+    home: options.Home = None,
+) -> None:
+    """Give a canary the evaluation that its promotion needs."""
+    from data.contracts.errors import RecordNotFoundError
+    from data.strict_json import parse_json
+
+    try:
+        found = parse_json(file.read_bytes(), "the report")
+    except OSError:
+        raise RecordNotFoundError(f"there is no file {file.name}") from None
+    body = {"reviewer": reviewer, "reason": reason, "report": found}
+    path = f"/canaries/{canary_id}/evaluation"
+    _print(ask(api, home, lambda desk: desk.post(path, body)), as_json)
 
 
 @app.command()

@@ -10,7 +10,13 @@ from fastapi import APIRouter, Path
 from api.deps import CallerDep, DeskDep
 from api.json_route import JsonRoute
 from api.problems import answers
-from data.contracts.canary import CanaryAct, CanaryPage, CanaryReport, StartCanary
+from data.contracts.canary import (
+    CanaryAct,
+    CanaryPage,
+    CanaryReport,
+    ReportEvaluation,
+    StartCanary,
+)
 
 router = APIRouter(prefix="/canaries", tags=["canaries"], route_class=JsonRoute)
 
@@ -44,6 +50,14 @@ async def approve_canary(
 ) -> CanaryReport:
     """Approve the promotion as one person, on the figures of now."""
     return await desk.canaries.approve(canary_id, body, caller)
+
+
+@router.post("/{canary_id}/evaluation", responses=_ACT)
+async def evaluate_canary(
+    canary_id: CanaryId, body: ReportEvaluation, desk: DeskDep, caller: CallerDep
+) -> CanaryReport:
+    """Give it the report of `credit-desk evaluate --json`. Its record keeps figures and digest."""
+    return await desk.canaries.evaluate(canary_id, body, caller)
 
 
 @router.post("/{canary_id}/promote", responses=_ACT)

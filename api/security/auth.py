@@ -110,6 +110,9 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("POST", "/canaries/{canary_id}/approve"): frozenset(
         {Role.SENIOR_UNDERWRITER, Role.COMPLIANCE}
     ),
+    ("POST", "/canaries/{canary_id}/evaluation"): frozenset(
+        {Role.SENIOR_UNDERWRITER, Role.OPERATOR}
+    ),
     ("POST", "/canaries/{canary_id}/promote"): frozenset({Role.SENIOR_UNDERWRITER, Role.OPERATOR}),
     ("POST", "/canaries/{canary_id}/stop"): frozenset({Role.SENIOR_UNDERWRITER, Role.OPERATOR}),
     ("POST", "/housekeeping"): frozenset({Role.OPERATOR}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from decimal import Decimal
 from enum import StrEnum
@@ -9,8 +10,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from data.contracts.base import Contract, Flag, Moment, Rate, Slug
-from data.contracts.quantities import Count
+from data.contracts.base import Contract, Flag, Moment, Rate, Sha256, Slug
+from data.contracts.evaluation import Evaluation
+from data.contracts.quantities import Count, Share
 from data.contracts.what_if import Verdict
 
 
@@ -94,6 +96,42 @@ class Guard(Contract):
         return f"{self.metric}>={self.at_least:f}"
 
 
+class EvaluationTerms(Contract):
+    """What a report of `credit-desk evaluate` must show before a promotion."""
+
+    model: str = ""
+    """The chat model that the report is about; empty for any."""
+    min_cases: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 20
+    agreement: Share = Decimal(1)
+    """In how many of the cases at least each field has the value that rules give it."""
+    fallbacks: Share
+    """How many of the texts at most the rules' own words have replaced."""
+    cost_per_case_usd: Annotated[Rate, Field(ge=0)] | None = None
+    """The most US dollars for one case. An unknown cost is above every limit."""
+
+
+class EvaluationSeen(Contract):
+    """The figures of one report, as a canary's record keeps them."""
+
+    sha256: Sha256
+    """Of the canonical JSON of the report."""
+    policy_sha256: Sha256
+    backend: str
+    model: str
+    prompt: str
+    cases: Count
+    texts: Count
+    """How often a chat model was asked for a text."""
+    least_agreed: str
+    """The field that agrees least often."""
+    agreement: Share
+    """Of that field."""
+    fallbacks: Share
+    """Of the texts."""
+    cost_per_case_usd: Rate | None
+    """None when it is not known."""
+
+
 class Evidence(Contract):
     """What a promotion needs, declared before the first case."""
 
@@ -108,7 +146,9 @@ class Evidence(Contract):
     guard_cases: Annotated[int, Field(strict=True, ge=2, le=1_000_000)] = 50
     """Measured cases in each arm before a guard may stop a live canary."""
     approvals: Annotated[int, Field(strict=True, ge=2, le=10)] = 2
-    """Different people who have to approve the promotion."""
+    """Different people who have to approve the promotion, after the last evaluation."""
+    evaluation: Annotated[EvaluationTerms | None, Field(exclude_if=operator.not_)] = None
+    """For a change of the chat model or of its prompts. None asks for no evaluation."""
 
     @model_validator(mode="after")
     def _better_has_a_direction(self) -> Self:
@@ -151,6 +191,12 @@ class CanaryAct(Contract):
     reviewer: Annotated[str, Field(max_length=100)] = ""
     """Who it is, where no API key says so."""
     reason: Annotated[str, Field(max_length=300)] = ""
+
+
+class ReportEvaluation(CanaryAct):
+    """Give a canary the report of `credit-desk evaluate --json`."""
+
+    report: Evaluation
 
 
 class Measured(Contract):
@@ -229,6 +275,8 @@ class CanaryReport(Contract):
     """Cases that are under way, or not measured yet."""
     comparisons: tuple[Comparison, ...]
     guards: tuple[GuardResult, ...]
+    evaluation: EvaluationSeen | None = None
+    """The last evaluation that it was given."""
     missing: tuple[str, ...]
     """What a promotion still needs, in words; empty when it can be promoted."""
     acts: tuple[Act, ...]

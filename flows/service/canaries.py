@@ -11,9 +11,7 @@ import logging
 from collections.abc import Sequence
 
 import sqlalchemy as sa
-from opentelemetry import trace
 
-from data import traces
 from data.contracts.canary import (
     Act,
     CanaryAct,
@@ -23,6 +21,7 @@ from data.contracts.canary import (
     Evidence,
     GuardState,
     Measured,
+    ReportEvaluation,
     StartCanary,
 )
 from data.contracts.errors import (
@@ -39,15 +38,17 @@ from flows.rulebook import rulebook_in_force
 from flows.runtime.ledger import bundles, canaries, pinned
 from flows.runtime.ledger.canaries import CanaryRow, CaseRow
 from flows.runtime.ledger.database import Ledger
+from flows.service import canary_evaluations
 from flows.service.bundles import person_of
 from flows.service.canary_cases import measure_all
+from flows.service.canary_spans import tell
 from flows.service.requests import Caller
 from flows.workflow import WORKFLOW
 from tools.canary import compare, guard_results, missing_evidence
+from tools.evaluation_terms import missing_evaluation
 
 _APPROVED = "approved"
 
-_tracer = trace.get_tracer("credit_desk.canary")
 log = logging.getLogger(__name__)
 
 
@@ -103,9 +104,7 @@ class CanaryDesk:
         Raises ConflictError when the canary has ended, has too few cases, or has the approval of
         this person; AuthorityError without a proven identity on a desk with keys.
         """
-        by = self._person(caller, act.reviewer)
-        if self._settings.requires_identity and not caller.proven:
-            raise AuthorityError("an approval needs a proven identity: a key, or a sign-in")
+        by = self._proven(caller, act.reviewer)
 
         def enter(connection: sa.Connection) -> CanaryReport:
             row = canaries.require_running(connection, canary_id)
@@ -116,6 +115,25 @@ class CanaryDesk:
                 raise ConflictError("this person has approved already")
             body = {"reason": act.reason, **_figures(seen)}
             canaries.note(connection, canary_id, _APPROVED, by, body)
+            return report(connection, row)
+
+        return await self._ledger.write(enter)
+
+    async def evaluate(
+        self, canary_id: str, request: ReportEvaluation, caller: Caller
+    ) -> CanaryReport:
+        """Give a canary an evaluation. Approvals that came before it do not count any more.
+
+        Raises ConflictError when the canary has ended, or has declared that it needs none;
+        AuthorityError without a proven identity on a desk with keys.
+        """
+        by = self._proven(caller, request.reviewer)
+
+        def enter(connection: sa.Connection) -> CanaryReport:
+            row = canaries.require_running(connection, canary_id)
+            if report(connection, row).evidence.evaluation is None:
+                raise ConflictError("this canary was started without the need of an evaluation")
+            canary_evaluations.enter(connection, canary_id, request, by)
             return report(connection, row)
 
         return await self._ledger.write(enter)
@@ -145,7 +163,7 @@ class CanaryDesk:
             return report_of(connection, canary_id)
 
         promoted = await self._ledger.write(enter)
-        _tell(promoted)
+        tell(promoted)
         return promoted
 
     async def stop(self, canary_id: str, act: CanaryAct, caller: Caller) -> CanaryReport:
@@ -159,7 +177,7 @@ class CanaryDesk:
             return report_of(connection, canary_id)
 
         stopped = await self._ledger.write(enter)
-        _tell(stopped)
+        tell(stopped)
         return stopped
 
     async def look(self) -> None:
@@ -167,10 +185,16 @@ class CanaryDesk:
         await measure_all(self._ledger)
         found = await self._ledger.write(_look)
         if found is not None:
-            _tell(found)
+            tell(found)
 
     def _in_force(self, connection: sa.Connection) -> Rulebook:
         return rulebook_in_force(connection, self._settings.data_dir, None)
+
+    def _proven(self, caller: Caller, reviewer: str) -> Person:
+        by = self._person(caller, reviewer)
+        if self._settings.requires_identity and not caller.proven:
+            raise AuthorityError("this needs a proven identity: a key, or a sign-in")
+        return by
 
     def _person(self, caller: Caller, reviewer: str) -> Person:
         """Who asks. Raises ContractViolationError for a caller without a name."""
@@ -196,6 +220,7 @@ def report(connection: sa.Connection, row: CanaryRow) -> CanaryReport:
         Act.model_validate({name: act[name] for name in Act.model_fields})
         for act in canaries.acts(connection, row.canary_id)
     )
+    evaluation = canary_evaluations.last(acts)
     counts = {"champion": len(champion), "challenger": len(challenger)}
     return CanaryReport(
         canary_id=row.canary_id,
@@ -209,8 +234,12 @@ def report(connection: sa.Connection, row: CanaryRow) -> CanaryReport:
         waiting=sum(not case.is_settled for case in cases),
         comparisons=comparisons,
         guards=guard_results(evidence, comparisons),
+        evaluation=evaluation,
         missing=missing_evidence(
             evidence, tuple(counts.values()), comparisons, len(_approvers(acts))
+        )
+        + missing_evaluation(
+            evidence.evaluation, evaluation, canary_evaluations.policy_of(connection, row)
         ),
         acts=acts,
         started_at=row.started_at,
@@ -241,9 +270,11 @@ def _arm(cases: Sequence[CaseRow], side: str) -> list[Measured]:
 
 
 def _approvers(acts: Sequence[Act]) -> list[Person]:
-    """The different people who have approved."""
+    """The different people who have approved, knowing the last evaluation."""
     people: list[Person] = []
     for act in acts:
+        if act.act == canary_evaluations.EVALUATED:
+            people.clear()
         person = Person(name=act.by, principal=act.by_principal)
         if act.act == _APPROVED and not any(person.is_same_as(known) for known in people):
             people.append(person)
@@ -252,29 +283,8 @@ def _approvers(acts: Sequence[Act]) -> list[Person]:
 
 def _figures(found: CanaryReport) -> dict[str, object]:
     """The evidence as an entry of the record keeps it."""
-    kept = {"cases", "comparisons", "guards", "missing", "evidence"}
+    kept = {"cases", "comparisons", "guards", "missing", "evidence", "evaluation"}
     return found.model_dump(mode="json", include=kept)
-
-
-def _tell(found: CanaryReport) -> None:
-    """Tell the figures of a canary as a span with an event for each metric."""
-    states = {guard.guard.partition("<")[0].partition(">")[0]: guard for guard in found.guards}
-    with _tracer.start_as_current_span(traces.EVALUATE) as span:
-        span.set_attribute(traces.CANARY, found.canary_id)
-        span.set_attribute(traces.CANARY_CASES, sum(found.cases.values()))
-        for one in found.comparisons:
-            if one.difference.value is None:
-                continue
-            guard = states.get(one.metric.value)
-            told = {
-                traces.EVALUATION_NAME: one.metric.value,
-                traces.EVALUATION_SCORE: one.difference.value,
-                traces.EVALUATION_EXPLANATION: f"challenger {one.challenger.value},"
-                f" champion {one.champion.value}, n {one.difference.n}",
-            }
-            if guard is not None:
-                told[traces.EVALUATION_LABEL] = guard.state.value
-            span.add_event(traces.EVALUATION, told)
 
 
 def _json(body: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,21 @@ from uuid import UUID
 
 import pytest
 
+from data.contracts.base import sha256_of
 from data.contracts.bundle import BundleParts, CreateBundle
 from data.contracts.canary import (
     CanaryAct,
     CanaryMetric,
     CanaryMode,
     CanaryReport,
+    EvaluationTerms,
     Evidence,
     Guard,
+    ReportEvaluation,
     StartCanary,
 )
 from data.contracts.errors import ConflictError, ContractViolationError, EvidenceMissingError
+from data.contracts.evaluation import Evaluation
 from data.contracts.review import Channel, Person, Role
 from data.contracts.runs import RunStatus
 from data.contracts.underwriting import Rulebook
@@ -35,13 +40,16 @@ from flows.runtime.ledger.tables import runs as run_rows
 from flows.service.bundles import BundleDesk
 from flows.service.canaries import CanaryDesk
 from flows.service.requests import Caller, StartRun
+from flows.service.stored_cases import rulebook_of
 from flows.service.submissions import submit
 from flows.workflow import WORKFLOW
 from tests.flows.inline import persona, underwritten
 from tests.flows.other_versions import STRICT, with_other_versions
 from tests.flows.portfolio.conftest import fresh_caches
 from tests.flows.portfolio.portfolios import cases, done, lines_of, write_portfolio
+from tests.tools.test_evaluation_terms import evaluation
 from tools.modelling.synthesize import APPLICATIONS, Recipe, synthesize
+from tools.policy import pack_sha256
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -147,25 +155,53 @@ async def test_a_challenger_that_loses_less_within_its_guards_is_promoted_on_rec
     desk: CanaryDesk, ledger: Ledger, portfolio: Path
 ) -> None:
     guards = (NO_MORE_LOSS, Guard.read("approval_rate>=-0.25"), FEW_ERRORS)
-    evidence = Evidence(better=(CanaryMetric.LOSS_RATE,), guards=guards)
+    terms = EvaluationTerms(fallbacks=Decimal("0.1"))
+    evidence = Evidence(better=(CanaryMetric.LOSS_RATE,), guards=guards, evaluation=terms)
     canary = await started(desk, STRICT, evidence=evidence)
     await asyncio.to_thread(done, ledger, portfolio)
     await desk.look()
+    await approved(desk, canary.canary_id)
+    with pytest.raises(EvidenceMissingError, match=r"^evaluation: no report of `credit-desk eval"):
+        await desk.promote(canary.canary_id, by("Rosa"), CALLER)
+    evaluation = evaluation_of(ledger, STRICT)
+    given = ReportEvaluation(reviewer="Nora", report=evaluation)
+    seen = await desk.evaluate(canary.canary_id, given, CALLER)
+    assert seen.missing == ("approvals: 0 of 2 people",), "approvals from before it do not count"
     await approved(desk, canary.canary_id)
 
     promoted = await desk.promote(canary.canary_id, by("Rosa"), CALLER)
 
     assert (promoted.status, promoted.missing) == ("promoted", ())
+    approvals = [("approved", "Olga"), ("approved", "Pia")]
     assert [(act.act, act.by) for act in promoted.acts] == [
-        *(("started", "Olga"), ("approved", "Olga"), ("approved", "Pia"), ("promoted", "Rosa")),
+        *(("started", "Olga"), *approvals, ("evaluated", "Nora"), *approvals),
+        ("promoted", "Rosa"),
     ]
     bundle = await BundleDesk(settings(), ledger).show(STRICT)
     (record,) = bundle.promotions
     assert bundle.is_in_force
     assert (record["promoted_by"], record["canary_id"]) == ("Rosa", canary.canary_id)
     assert record["evidence"]["cases"] == promoted.cases
+    assert record["evidence"]["evaluation"]["sha256"] == sha256_of(evaluation)
     with pytest.raises(ConflictError, match="has ended"):
         await desk.promote(canary.canary_id, by("Rosa"), CALLER)
+
+
+def evaluation_of(ledger: Ledger, bundle: str) -> Evaluation:
+    """A report in which a chat model has agreed with the rules of a bundle on 20 cases."""
+    with ledger.reading() as connection:
+        rulebook = rulebook_of(connection, rows.find(connection, bundle).pinned)
+    return evaluation(pack_sha256(rulebook.policy))
+
+
+async def test_a_canary_that_needs_no_evaluation_takes_none(
+    desk: CanaryDesk, ledger: Ledger
+) -> None:
+    canary = await started(desk, STRICT)
+    given = ReportEvaluation(reviewer="Nora", report=evaluation_of(ledger, STRICT))
+
+    with pytest.raises(ConflictError, match="without the need of an evaluation"):
+        await desk.evaluate(canary.canary_id, given, CALLER)
 
 
 def small(ledger: Ledger, folder: Path, name: str) -> dict[str, dict[str, Any]]:
