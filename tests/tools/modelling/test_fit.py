@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,10 @@ from tests.tools.modelling.tables import HEADER, lines, table
 from tools.modelling.binning import bin_column
 from tools.modelling.evaluate import bin_of, probability, score_of, scorecard_log_odds
 from tools.modelling.fit import Wanted, fit_scorecard, provenance_of, take_sample
+from tools.modelling.model_files import read_scorecard
 from tools.modelling.roles import Role
+from tools.modelling.score import score_table
+from tools.modelling.session import fit_model
 from tools.modelling.table import Table
 
 pytest.importorskip("numpy")
@@ -153,3 +157,46 @@ def test_rows_without_an_answer_are_left_out_and_counted(tmp_path: Path) -> None
     card = fitted(table(tmp_path, made))
 
     assert (card.provenance.rows, card.provenance.rows_without_target) == (999, 1)
+
+
+def _with_column(name: str, cell_of: Callable[[int], str]) -> list[str]:
+    head, *rows = lines()
+    return [f"{name},{head}", *(f"{cell_of(at)},{row}" for at, row in enumerate(rows))]
+
+
+def _rare() -> list[str]:
+    head, *rows = lines(3000)
+    bad = [row for row in rows if row.endswith(",1")][:21]
+    return [head, *bad, *(row for row in rows if row.endswith(",0"))]
+
+
+@pytest.mark.parametrize(
+    ("made", "left_out"),
+    [
+        pytest.param([line.replace(",", ";") for line in lines()], None, id="semicolons"),
+        pytest.param([line.replace(",,", ",?,") for line in lines()], None, id="question-marks"),
+        pytest.param(
+            [line.replace("car,", "A40,").replace("holiday,", "A410,") for line in lines()],
+            None,
+            id="codes",
+        ),
+        pytest.param(_with_column("branch", lambda _: "7"), "one value", id="constant"),
+        pytest.param(_with_column("gone", lambda at: "?" * (at % 2)), "empty", id="all-missing"),
+        pytest.param(_with_column("label", lambda at: f"s-{at}"), "unique key", id="all-different"),
+        pytest.param(lines(200), None, id="200-rows"),
+        pytest.param(_rare(), None, id="one-in-a-hundred"),
+    ],
+)
+def test_a_file_that_it_has_never_seen_is_fitted_and_scored(
+    tmp_path: Path, made: list[str], left_out: str | None
+) -> None:
+    rows = table(tmp_path, made)
+    summary = fit_model(rows, WANTED, tmp_path / "model", with_challenger=False)
+
+    card = read_scorecard(tmp_path / "model")
+    extra = {column.name: column.why for column in summary.left_out}.get(made[0].split(",")[0], "")
+    assert set(summary.attributes) <= {"debt", "late", "purpose"}
+    assert {"late", "purpose"} & set(summary.attributes)
+    assert (left_out or "") in extra
+    pds = [float(row[0]) for row in score_table(rows, card)]
+    assert math.fsum(pds) == pytest.approx(summary.bad_rows, rel=1e-3)
