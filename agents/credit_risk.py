@@ -32,6 +32,7 @@ from data.contracts.policy import AffordabilityTerms, ReasonCode
 from data.contracts.prices import PriceTable
 from data.contracts.questions import AffordabilityQuestion, ScoringQuestion
 from data.contracts.scorecard import Ensemble, Scorecard
+from data.contracts.tree_card import TreeCard
 from data.rounding import four_places, rate
 from tools.affordability import assess_affordability, with_other_terms
 from tools.attributes import derive_attributes, joint_attributes, record_reasons
@@ -119,7 +120,7 @@ class _Card(Agent[ScoringQuestion, MemberFinding]):
 
     name = "credit_risk"
 
-    def __init__(self, card: Scorecard) -> None:
+    def __init__(self, card: Scorecard | TreeCard) -> None:
         self.card = card
 
     async def answer(self, question: ScoringQuestion) -> MemberFinding:

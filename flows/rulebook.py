@@ -18,7 +18,7 @@ from tools.authority import load_authority
 from tools.ensemble import load_ensemble
 from tools.policy import load_policy
 from tools.pricing import load_prices
-from tools.scorecard import load_scorecard
+from tools.scorecard import load_challenger, load_scorecard
 
 
 def current_rulebook(data_dir: Path) -> Rulebook:
@@ -31,7 +31,7 @@ def current_rulebook(data_dir: Path) -> Rulebook:
         policy=load_policy(data_dir),
         prices=load_prices(data_dir),
         scorecard=load_scorecard(models / "scorecard-v1.json"),
-        challenger=load_scorecard(models / "challenger-v1.json"),
+        challenger=load_challenger(models / "challenger-v1.json"),
         ensemble=load_ensemble(data_dir),
         authority=load_authority(data_dir),
     )
@@ -63,7 +63,7 @@ def with_versions(rulebook: Rulebook, given: Overrides, data_dir: Path) -> Ruleb
         "policy": lambda name: load_policy(data_dir, name),
         "prices": lambda name: load_prices(data_dir, name),
         "scorecard": lambda name: load_scorecard(data_dir / "models" / f"{name}.json"),
-        "challenger": lambda name: load_scorecard(data_dir / "models" / f"{name}.json"),
+        "challenger": lambda name: load_challenger(data_dir / "models" / f"{name}.json"),
     }
     parts: dict[str, Any] = {}
     for part, load in loaders.items():

@@ -7,7 +7,7 @@ opened after the day are ignored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -28,11 +28,13 @@ from data.rounding import ratio
 from tools.base import tool
 from tools.obligations import DEFERRED_STUDENT_SHARE, owed_each_month
 
-VERSION = "1.1.0"
+VERSION = "1.2.0"
 
 _ZERO = Decimal(0)
 _THIN_TRADES = 3
 _THIN_MONTHS = 12
+_RECENT, _REMEMBERED = 6, 24
+"""Months: the window of the data that the cards were fitted on, and the longest one."""
 _BANKRUPTCIES = {PublicRecordType.BANKRUPTCY_CHAPTER_7, PublicRecordType.BANKRUPTCY_CHAPTER_13}
 _RECORD_REASONS = {
     PublicRecordType.BANKRUPTCY_CHAPTER_7: ReasonCode.BANKRUPTCY,
@@ -99,6 +101,7 @@ def derive_attributes(
         monthly_obligations=owed.without_mortgages,
         mortgage_payment_monthly=owed.mortgages,
         thin_file=len(own) < _THIN_TRADES or oldest is None or oldest < _THIN_MONTHS,
+        **_payment_behaviour(own, still_open, as_of),
     )
 
 
@@ -111,10 +114,12 @@ def joint_attributes(first: BureauAttributes, second: BureauAttributes) -> Burea
 
     worst_is_most = (
         "utilization_revolving worst_dpd_12m worst_dpd_24m current_dpd inquiries_6m "
-        "collections_open_amount public_record_24m bankruptcy_open authorized_user_share thin_file"
+        "collections_open_amount public_record_24m bankruptcy_open authorized_user_share thin_file "
+        "current_dpd_class worst_dpd_class_6m months_30_dpd_6m months_60_dpd_6m older_dpd_class_24m"
     )
     worst_is_least = (
-        "trades_open oldest_trade_months months_since_delinquency months_since_bankruptcy_discharge"
+        "trades_open oldest_trade_months months_since_delinquency months_since_30_dpd_6m "
+        "months_since_bankruptcy_discharge"
     )
     return BureauAttributes(
         version=VERSION,
@@ -126,6 +131,53 @@ def joint_attributes(first: BureauAttributes, second: BureauAttributes) -> Burea
         **{name: weaker(name, max) for name in worst_is_most.split()},
         **{name: weaker(name, min) for name in worst_is_least.split()},
     )
+
+
+def _payment_behaviour(
+    own: Sequence[Tradeline], still_open: Iterable[Tradeline], as_of: date
+) -> dict[str, int]:
+    """The attributes that the fitted cards read: classes and months of delinquency.
+
+    A bureau counts over the life of an account and dates its last delinquency. So the counts of an
+    account that was late in the window are taken in full, up to the length of the window.
+    """
+    ages = [(trade, since) for trade in own if (since := _since_late(trade, as_of)) is not None]
+    late = [(trade, since) for trade, since in ages if since < _RECENT]
+    older = [trade for trade, since in ages if _RECENT <= since < _REMEMBERED]
+    return {
+        "current_dpd_class": max((_class(trade.days_past_due) for trade in still_open), default=0),
+        "worst_dpd_class_6m": max((_worst_class(trade) for trade, _ in late), default=0),
+        "months_since_30_dpd_6m": min((since for _, since in late), default=_RECENT),
+        "months_30_dpd_6m": max((_months_late(trade, 30) for trade, _ in late), default=0),
+        "months_60_dpd_6m": max((_months_late(trade, 60) for trade, _ in late), default=0),
+        "older_dpd_class_24m": max(map(_worst_class, older), default=0),
+    }
+
+
+def _since_late(trade: Tradeline, as_of: date) -> int | None:
+    """Months since an account was 30 days late; None when it never was, 0 when no date is known."""
+    if trade.days_past_due >= 30:
+        return 0
+    when = trade.last_delinquency or (trade.closed_on if trade.status in _LOST else None)
+    if when is None:
+        return 0 if _worst_ever(trade) else None
+    return _months(when, as_of)
+
+
+def _class(days: int) -> int:
+    return min(days // 30 * 30, 90)
+
+
+def _worst_class(trade: Tradeline) -> int:
+    """The worst class of an account. The date of a delinquency alone says 30 days."""
+    dated = 30 if trade.last_delinquency else 0
+    return max(_class(trade.days_past_due), _worst_ever(trade), dated)
+
+
+def _months_late(trade: Tradeline, days: int) -> int:
+    counts = {30: trade.dpd_30_count, 60: trade.dpd_60_count, 90: trade.dpd_90_count}
+    months = sum(count for least, count in counts.items() if least >= days)
+    return min(max(months, int(_worst_class(trade) >= days)), _RECENT)
 
 
 def record_reasons(kinds: Iterable[PublicRecordType]) -> tuple[ReasonCode, ...]:
@@ -168,15 +220,19 @@ def _worst_dpd(trade: Tradeline, as_of: date, months: int) -> int:
     an account that was late within the window counts with its worst class. A delinquency without
     a date counts as within the window.
     """
+    when = trade.last_delinquency or (trade.closed_on if trade.status in _LOST else None)
+    recent = _worst_ever(trade) if when is None or _within(when, as_of, months) else 0
+    return max(recent, trade.days_past_due)
+
+
+def _worst_ever(trade: Tradeline) -> int:
+    """The worst class that the bureau counted for an account, whenever that was."""
     classes = (
         (90, trade.dpd_90_count or trade.status in _LOST),
         (60, trade.dpd_60_count),
         (30, trade.dpd_30_count),
     )
-    ever = next((days for days, happened in classes if happened), 0)
-    when = trade.last_delinquency or (trade.closed_on if trade.status in _LOST else None)
-    recent = ever if when is None or _within(when, as_of, months) else 0
-    return max(recent, trade.days_past_due)
+    return next((days for days, happened in classes if happened), 0)
 
 
 def _since_delinquency(trade: Tradeline, as_of: date) -> int | None:

@@ -16,7 +16,7 @@ from data.contracts.watchlist import ScreeningTerms
 from tools.deadlines import DeadlinePolicy
 from tools.policy_pack import load_pack
 from tools.pricing import load_price_table
-from tools.scorecard import load_scorecard
+from tools.scorecard import load_challenger, load_scorecard
 from tools.versioned_data import load_versioned, parsed
 
 
@@ -43,6 +43,7 @@ _KINDS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "table": ("prices", load_price_table),
     "max_list_age_days": ("screening", _contract(ScreeningTerms)),
     "attributes": ("scorecard", load_scorecard),
+    "trees": ("challenger", load_challenger),
     "bands": ("ensemble", _contract(Ensemble)),
 }
 """The kind of a file and its loader, by a field that only files of this kind have."""

@@ -18,6 +18,7 @@ from data.contracts.errors import PackProblem
 from data.contracts.facts import axis_of
 from data.contracts.policy import ReasonCode, Rule, RuleOutcome, RulePack, Severity
 from data.contracts.scorecard import CardAttribute, Scorecard
+from data.contracts.tree_card import TreeCard
 from tools.policy_bands import Interval, covered, days_of_change, is_in_force
 from tools.policy_expressions import comparisons, holds_by
 
@@ -78,7 +79,21 @@ def forbidden_in_rule(rule: Rule) -> Iterator[PackProblem]:
 
 def forbidden_in_card(card: Scorecard) -> Iterator[PackProblem]:
     """The attributes of a scorecard that the law forbids, and reasons that say nothing."""
-    for attribute in card.attributes:
+    yield from _forbidden(card.scored)
+
+
+def forbidden_in_trees(card: TreeCard) -> Iterator[PackProblem]:
+    """The same for boosted trees. They have no bins that would show what age does: none may."""
+    yield from _forbidden(card.overlay)
+    for found in card.inputs:
+        if (ground := ground_against(found.name)) is not None:
+            yield PackProblem(found.name, "name", ground.value)
+        if found.reason is ReasonCode.OTHER:
+            yield PackProblem(found.name, "reason", TEXTLESS)
+
+
+def _forbidden(attributes: Sequence[CardAttribute]) -> Iterator[PackProblem]:
+    for attribute in attributes:
         ground = ground_against(attribute.name)
         if ground is Ground.PROHIBITED:
             yield PackProblem(attribute.name, "name", ground.value)

@@ -109,3 +109,23 @@ def report(
 
     for path in write_report(out or model, read_scorecard(model), read_validation(model)):
         typer.echo(str(path))
+
+
+@app.command()
+def publish(
+    model: Model,
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="The suffix, such as v3.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="The folder `models` of the desk's data.")
+    ],
+    overlay: Annotated[
+        Path | None,
+        typer.Option("--overlay", metavar="FILE", help="YAML: points that an expert sets."),
+    ] = None,
+) -> None:
+    """Make a fit over the attributes of bureau reports the desk's own, for a bundle to name."""
+    from tools.modelling.publish import NO_OVERLAY, load_overlay, publish_model
+
+    judgement = load_overlay(overlay) if overlay else NO_OVERLAY
+    for path in publish_model(model, name, out, judgement):
+        typer.echo(str(path))

@@ -247,6 +247,18 @@ class BureauAttributes(Contract):
     """Payments on the applicant's own open accounts, without mortgages."""
     mortgage_payment_monthly: Money = Decimal("0.00")
     thin_file: bool
+    current_dpd_class: Count | None = None
+    """Days past due today as a bureau's class: 0, 30, 60 or 90. Attributes that were derived before
+    version 1.2.0 have None here and below."""
+    worst_dpd_class_6m: Count | None = None
+    """The worst class of the last six months."""
+    months_since_30_dpd_6m: Months | None = None
+    """Months since an account was last 30 days late; 6 when none was in six months."""
+    months_30_dpd_6m: Count | None = None
+    """Months of the last six in which the worst account was 30 or more days late."""
+    months_60_dpd_6m: Count | None = None
+    older_dpd_class_24m: Count | None = None
+    """The worst class of accounts that were last late 6 to 23 months ago."""
 
 
 class ReportRead(Contract):

@@ -5,6 +5,7 @@ A model of these contracts is evaluated without the libraries that fitted it.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -98,6 +99,12 @@ class Tree(Contract):
     left: tuple[int, ...]
     right: tuple[int, ...]
     value: tuple[float, ...]
+
+    @cached_property
+    def nodes(self) -> tuple[tuple[int, float, bool, int, int, float], ...]:
+        """Node by node: feature, threshold, missing_left, left, right, value."""
+        columns = (self.threshold, self.missing_left, self.left, self.right, self.value)
+        return tuple(zip(self.feature, *columns, strict=True))
 
     @model_validator(mode="after")
     def _columns_agree(self) -> Self:

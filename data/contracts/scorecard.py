@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from itertools import pairwise
 from typing import Annotated, Self
 
@@ -52,6 +53,8 @@ class CardAttribute(Contract):
     """The points when the value is not known."""
     sign_off: SignOff | None = Field(default=None, exclude_if=_is_none)
     """Needed for a place. Cards of older runs are hashed without it."""
+    expert: Annotated[str, Field(min_length=1)] | None = Field(default=None, exclude_if=_is_none)
+    """In an overlay: why an expert gave these points, which the data could not teach."""
 
     @property
     def is_categorical(self) -> bool:
@@ -101,10 +104,17 @@ class Scorecard(Contract):
     base_points: Number = 0.0
     """The points with which every score begins."""
     attributes: Annotated[tuple[CardAttribute, ...], Field(min_length=1)]
+    overlay: tuple[CardAttribute, ...] = Field(default=(), exclude_if=operator.not_)
+    """On a fitted card: the attributes whose points an expert set, with the grounds."""
+
+    @property
+    def scored(self) -> tuple[CardAttribute, ...]:
+        """All attributes that give points."""
+        return (*self.attributes, *self.overlay)
 
     @model_validator(mode="after")
     def _attributes_are_distinct(self) -> Self:
-        names = [attribute.name for attribute in self.attributes]
+        names = [attribute.name for attribute in self.scored]
         if len(set(names)) < len(names):
             raise ValueError("an attribute is scored twice")
         return self

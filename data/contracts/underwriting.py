@@ -26,6 +26,7 @@ from data.contracts.quantities import Months
 from data.contracts.review import Person, ReviewRequest
 from data.contracts.scorecard import Ensemble, Scorecard
 from data.contracts.second_reading import SecondReading
+from data.contracts.tree_card import TreeCard
 from data.settings import FanOutPolicy
 
 
@@ -36,7 +37,7 @@ class Rulebook(Contract):
     policy: RulePack
     prices: PriceTable
     scorecard: Scorecard
-    challenger: Scorecard
+    challenger: Scorecard | TreeCard
     ensemble: Ensemble
     authority: AuthorityMatrix
     bundle: Annotated[str, Field(exclude_if=operator.not_)] = ""

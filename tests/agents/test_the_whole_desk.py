@@ -42,15 +42,20 @@ from tools.facts import policy_facts
 from tools.notices import compose_notices, load_notice_terms
 from tools.policy import evaluate_policy, hard_stop, load_policy, principal_reasons
 from tools.pricing import load_prices
-from tools.scorecard import load_scorecard
+from tools.scorecard import load_challenger, load_scorecard
 from tools.watchlist import Watchlists
 
 DATA = Settings().data_dir
 PACK = load_policy(DATA)
 PRICES = load_prices(DATA)
 ENSEMBLE = load_ensemble(DATA)
-CARD = load_scorecard(DATA / "models" / "scorecard-v1.json")
-CHALLENGER = load_scorecard(DATA / "models" / "challenger-v1.json")
+MODELS = {
+    name: (
+        load_scorecard(DATA / "models" / f"scorecard-{name}.json"),
+        load_challenger(DATA / "models" / f"challenger-{name}.json"),
+    )
+    for name in ("v1", "v2")
+}
 LISTS = Watchlists.shipped(DATA)
 
 OUTCOMES = {
@@ -75,7 +80,7 @@ class Judged:
     content: DecisionContent
 
 
-async def decide(case: CaseFile) -> Judged:
+async def decide(case: CaseFile, models: str = "v1") -> Judged:
     """All stages in their order, without gates."""
     application = case.application
     intake = await DocIntakeAgent().run(case)
@@ -92,7 +97,7 @@ async def decide(case: CaseFile) -> Judged:
             bureau = await BureauReader().run(case)
         except ToolUnavailableError:
             bureau = None
-        risk = await _risk(case, verification, bureau)
+        risk = await _risk(case, verification, bureau, models)
         facts = policy_facts(application, PACK, PRICES, verification, bureau, risk)
     factors = risk.key_factors if risk else ()
     policy = evaluate_policy(PACK, facts, application.as_of_date, factors)
@@ -125,14 +130,15 @@ async def decide(case: CaseFile) -> Judged:
 
 
 async def _risk(
-    case: CaseFile, verification: Verification, bureau: BureauFinding | None
+    case: CaseFile, verification: Verification, bureau: BureauFinding | None, models: str
 ) -> RiskFinding:
     members, ability = [], None
+    card, challenger = MODELS[models]
     if bureau is not None and bureau.attributes is not None:
         scoring = ScoringQuestion(attributes=bureau.attributes)
         members = [
-            await ScorecardMember(CARD).run(scoring),
-            await ChallengerMember(CHALLENGER).run(scoring),
+            await ScorecardMember(card).run(scoring),
+            await ChallengerMember(challenger).run(scoring),
         ]
     question = affordability_question(
         case.application,
@@ -168,12 +174,15 @@ def _completed(persona: Persona) -> CaseFile:
 IDS = case_ids(DATA)
 
 
+@pytest.mark.parametrize("models", MODELS)
 @pytest.mark.parametrize("persona_id", IDS)
-async def test_every_persona_gets_the_recommendation_it_was_made_for(persona_id: str) -> None:
+async def test_every_persona_gets_the_recommendation_it_was_made_for(
+    persona_id: str, models: str
+) -> None:
     persona = load_persona(DATA, persona_id)
     expected = persona.expected
 
-    judged = await decide(_completed(persona))
+    judged = await decide(_completed(persona), models)
 
     assert judged.policy.recommendation is expected.recommendation
     if expected.outcome is not None:

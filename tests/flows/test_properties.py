@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -17,13 +17,14 @@ from data.contracts.decision import Outcome
 from data.contracts.documents import DocumentKind
 from data.contracts.findings import AffordabilityFinding
 from data.contracts.scorecard import Scorecard
+from data.contracts.tree_card import TreeCard
 from data.settings import settings as desk_settings
 from data.synthetic.builder import card, loan
 from flows.rulebook import current_rulebook
 from tests.flows.cases import without
 from tests.flows.inline import Underwritten, persona, underwritten
 from tools.affordability import with_other_terms
-from tools.scorecard import score_applicant
+from tools.scorecard import load_challenger, score_applicant
 
 BOOK = current_rulebook(desk_settings().data_dir)
 ADA = persona("ada-prime").case
@@ -97,29 +98,47 @@ _WORSE_WHEN_MORE = {
     "public_record_24m": st.integers(0, 5),
     "authorized_user_share": st.floats(0, 1),
     "thin_file": st.booleans(),
+    "current_dpd_class": st.sampled_from([0, 30, 60, 90]),
+    "worst_dpd_class_6m": st.sampled_from([0, 30, 60, 90]),
+    "months_30_dpd_6m": st.integers(0, 6),
+    "months_60_dpd_6m": st.integers(0, 6),
+    "older_dpd_class_24m": st.sampled_from([0, 30, 60, 90]),
 }
 _WORSE_WHEN_LESS = {
     "months_since_delinquency": st.integers(0, 240),
     "oldest_trade_months": st.integers(0, 480),
     "trades_open": st.integers(0, 40),
+    "months_since_30_dpd_6m": st.integers(0, 6),
 }
+_SHIPPED: dict[str, Scorecard | TreeCard] = {
+    path.stem: load_challenger(path)
+    for path in sorted((desk_settings().data_dir / "models").glob("*-v?.json"))
+    if not path.stem.startswith("ensemble")
+}
+
+
+def _read_by(card: Scorecard | TreeCard) -> Sequence[str]:
+    return card.read if isinstance(card, TreeCard) else [found.name for found in card.scored]
+
+
 _FIGURES = st.fixed_dictionaries(_WORSE_WHEN_MORE | _WORSE_WHEN_LESS)
 
 
 def test_the_direction_of_every_attribute_is_known() -> None:
-    scored = {
-        found.name for shipped in (BOOK.scorecard, BOOK.challenger) for found in shipped.attributes
-    }
+    scored = {name for shipped in _SHIPPED.values() for name in _read_by(shipped)}
 
     assert scored == (_WORSE_WHEN_MORE | _WORSE_WHEN_LESS).keys()
 
 
-@pytest.mark.parametrize("shipped", [BOOK.scorecard, BOOK.challenger], ids=lambda found: found.name)
+@pytest.mark.parametrize("shipped", _SHIPPED.values(), ids=_SHIPPED)
 @given(_FIGURES, _FIGURES, st.data())
 def test_a_worse_attribute_never_raises_the_score(
-    shipped: Scorecard, first: dict[str, Any], second: dict[str, Any], data: st.DataObject
+    shipped: Scorecard | TreeCard,
+    first: dict[str, Any],
+    second: dict[str, Any],
+    data: st.DataObject,
 ) -> None:
-    name = data.draw(st.sampled_from([found.name for found in shipped.attributes]))
+    name = data.draw(st.sampled_from(_read_by(shipped)))
     worst: Callable[..., Any] = max if name in _WORSE_WHEN_MORE else min
     worse = first | {name: worst(first[name], second[name])}
 

@@ -303,3 +303,33 @@ def test_an_empty_report_has_no_attributes_to_guess_from() -> None:
     assert found.utilization_revolving is None
     assert found.authorized_user_share is None
     assert found.thin_file
+
+
+@pytest.mark.parametrize(
+    ("late", "expected"),
+    [
+        ({}, (0, 6, 0, 0)),
+        ({"days_past_due": 29}, (0, 6, 0, 0)),
+        ({"days_past_due": 65}, (60, 0, 1, 0)),
+        ({"dpd_30_count": 9, "last_delinquency": date(2026, 6, 1)}, (30, 5, 6, 0)),
+        ({"dpd_60_count": 2, "last_delinquency": date(2026, 5, 2)}, (0, 6, 0, 60)),
+        ({"last_delinquency": date(2024, 12, 1)}, (0, 6, 0, 30)),
+        ({"dpd_90_count": 1, "last_delinquency": date(2024, 11, 2)}, (0, 6, 0, 0)),
+        ({"dpd_90_count": 1}, (90, 0, 1, 0)),
+        (
+            {"status": TradelineStatus.CHARGED_OFF, "closed_on": date(2026, 1, 5)},
+            (0, 6, 0, 90),
+        ),
+    ],
+)
+def test_a_delinquency_counts_in_the_window_in_which_it_was(
+    late: dict[str, Any], expected: tuple[int, int, int, int]
+) -> None:
+    found = _derive(_trade(), _trade(**late))
+
+    assert (
+        found.worst_dpd_class_6m,
+        found.months_since_30_dpd_6m,
+        found.months_30_dpd_6m,
+        found.older_dpd_class_24m,
+    ) == expected

@@ -11,7 +11,7 @@ from data.contracts.errors import RecordCorruptError, ToolError
 from data.contracts.policy import ReasonCode
 from data.contracts.scorecard import Scorecard
 from data.settings import Settings
-from tools.scorecard import load_scorecard, pd_of, score_applicant
+from tools.scorecard import load_challenger, load_scorecard, pd_of, score_applicant
 
 MODELS = Settings().data_dir / "models"
 
@@ -156,13 +156,31 @@ def test_the_shipped_cards_say_that_they_were_not_fitted(name: str) -> None:
     assert "not fitted" in load_scorecard(MODELS / name).provenance
 
 
-@pytest.mark.parametrize("name", ["scorecard-v1.json", "challenger-v1.json"])
+@pytest.mark.parametrize("name", ["scorecard-v2.json", "challenger-v2.json"])
+def test_the_shipped_models_name_their_data_and_its_licence(name: str) -> None:
+    card = load_challenger(MODELS / name)
+
+    for told in ("taiwan_card_default_train.csv", "no. 350", "Yeh", "CC BY 4.0", "3.00%"):
+        assert told in card.provenance
+    assert all(found.expert for found in card.overlay)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["scorecard-v1.json", "challenger-v1.json", "scorecard-v2.json", "challenger-v2.json"],
+)
 def test_a_spotless_file_is_a_low_risk_on_the_shipped_cards(name: str) -> None:
     spotless = {
         "worst_dpd_12m": 0,
         "worst_dpd_24m": 0,
         "months_since_delinquency": None,
-        "utilization_revolving": 0.05,
+        "current_dpd_class": 0,
+        "worst_dpd_class_6m": 0,
+        "months_since_30_dpd_6m": 6,
+        "months_30_dpd_6m": 0,
+        "months_60_dpd_6m": 0,
+        "older_dpd_class_24m": 0,
+        "utilization_revolving": 0.02,
         "inquiries_6m": 0,
         "oldest_trade_months": 150,
         "trades_open": 6,
@@ -172,7 +190,7 @@ def test_a_spotless_file_is_a_low_risk_on_the_shipped_cards(name: str) -> None:
         "authorized_user_share": 0.0,
     }
 
-    scored = score_applicant(load_scorecard(MODELS / name), spotless)
+    scored = score_applicant(load_challenger(MODELS / name), spotless)
 
     assert scored.pd < 0.015
     assert scored.factors == ()

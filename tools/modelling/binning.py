@@ -19,7 +19,9 @@ from tools.modelling.roles import Chosen
 from tools.modelling.table import number_in
 
 _NARROW, _MOST_BINS = 40, 12
-_LEAST_SHARE, _LEAST_ROWS = 0.015, 15
+_LEAST_SHARE = 0.015
+LEAST_ROWS = 15
+"""With fewer missing cells the fit does not learn what a missing one means."""
 _ALIKE = 2.7
 """Chi-square with one degree of freedom: 10 % of equal neighbours differ more."""
 
@@ -99,14 +101,14 @@ def _numbers(
 
 def _missing(bins: Sequence[FittedBin], rows: int, bad: int, totals: Totals) -> FittedBin:
     """The bin of missing cells. Where too few rows teach it, it counts as the worst bin."""
-    if rows >= _LEAST_ROWS:
+    if rows >= LEAST_ROWS:
         return totals.bin(rows, bad)
     worst = min(part.woe for part in bins)
     return FittedBin(rows=rows, bad=bad, woe=worst)
 
 
 def _least(rows: int) -> int:
-    return max(_LEAST_ROWS, int(rows * _LEAST_SHARE))
+    return max(LEAST_ROWS, int(rows * _LEAST_SHARE))
 
 
 def _narrow(known: Sequence[tuple[float, bool]]) -> list[_Part]:

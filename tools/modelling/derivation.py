@@ -36,7 +36,21 @@ class Derived(Contract):
     """The divisors of a ratio, one for all or one for each of `of`."""
     bound: float = 0.0
     """The number that `at_least` and `first_at_least` compare with."""
+    otherwise: float | None = None
+    """The value where the function finds none."""
+    lowest: float | None = None
+    highest: float | None = None
+    """The range that the result is brought into, before it is multiplied by `times`."""
+    times: float = 1.0
     role: Role = Role()
+
+
+class Exclusion(Contract):
+    """Rows that a fit leaves out. They are scored all the same."""
+
+    attribute: str
+    below: float
+    why: Annotated[str, Field(min_length=1)]
 
 
 class Derivation(Contract):
@@ -46,7 +60,12 @@ class Derivation(Contract):
     version: str
     source: str
     licence: str
+    event: str = ""
+    """What a bad row stands for, in words."""
     attributes: Annotated[tuple[Derived, ...], Field(min_length=1)]
+    exclusions: tuple[Exclusion, ...] = ()
+    remarks: tuple[str, ...] = ()
+    """What the reader of a model report should know about the data."""
 
     @property
     def roles(self) -> dict[str, Role]:
@@ -93,9 +112,34 @@ def derive_table(table: Table, derivation: Derivation) -> Table:
     return replace(table, columns=table.columns | texts)
 
 
+def without_excluded(table: Table, derivation: Derivation) -> tuple[Table, tuple[str, ...]]:
+    """The rows of a derived table that the fit takes, and a remark for each exclusion.
+
+    Raises ContractViolationError, which names an attribute that is not there.
+    """
+    remarks = []
+    for exclusion in derivation.exclusions:
+        cells = table.column(exclusion.attribute)
+        kept = [at for at, cell in enumerate(cells) if not number_in(cell) < exclusion.below]
+        remarks.append(
+            f"{table.rows - len(kept):,} rows with {exclusion.attribute} below"
+            f" {exclusion.below:g} are left out: {exclusion.why}"
+        )
+        table = table.only(kept)
+    return table, tuple(remarks)
+
+
 def value_of(attribute: Derived, of: Numbers, over: Numbers) -> float | None:
     """The value of one row; None when it is not known."""
-    return _FUNCTIONS[attribute.function](of, over, attribute.bound)
+    found = _FUNCTIONS[attribute.function](of, over, attribute.bound)
+    found = attribute.otherwise if found is None else found
+    if found is None:
+        return None
+    if attribute.lowest is not None:
+        found = max(found, attribute.lowest)
+    if attribute.highest is not None:
+        found = min(found, attribute.highest)
+    return found * attribute.times
 
 
 def _known(numbers: Numbers) -> list[float]:

@@ -11,10 +11,10 @@ from data.contracts.fitted import (
     FittedBin,
     FittedChallenger,
     FittedScorecard,
-    Tree,
     TreeFeature,
 )
 from tools.modelling.table import number_in
+from tools.trees import leaf_of
 
 Row = Mapping[str, str | None]
 _PRINCIPAL_REASONS = 4
@@ -61,7 +61,7 @@ def reasons_of(card: FittedScorecard, row: Row) -> tuple[str, ...]:
 def challenger_log_odds(model: FittedChallenger, row: Row) -> float:
     """The log-odds of bad by the trees."""
     numbers = [_number(feature, row[feature.name]) for feature in model.features]
-    return model.baseline + math.fsum(_leaf(tree, numbers) for tree in model.trees)
+    return model.baseline + math.fsum(leaf_of(tree, numbers) for tree in model.trees)
 
 
 def blend_log_odds(scorecard: float, challenger: float) -> float:
@@ -78,12 +78,3 @@ def _number(feature: TreeFeature, cell: str | None) -> float:
     if feature.codes is None:
         return number_in(cell)
     return math.nan if cell is None else feature.codes.get(cell, math.nan)
-
-
-def _leaf(tree: Tree, numbers: list[float]) -> float:
-    node = 0
-    while (feature := tree.feature[node]) >= 0:
-        number = numbers[feature]
-        left = tree.missing_left[node] if math.isnan(number) else number <= tree.threshold[node]
-        node = tree.left[node] if left else tree.right[node]
-    return tree.value[node]

@@ -15,11 +15,11 @@ SCORECARD, CHALLENGER = "scorecard.json", "challenger.json"
 VALIDATION, ATTRIBUTES = "validation.json", "attributes.json"
 
 
-def write_model(folder: Path, name: str, model: Contract) -> Path:
+def write_model(folder: Path, name: str, model: Contract, indent: int | None = 1) -> Path:
     """Write a model, and make the folder when it is not there."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
-    path.write_text(model.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    path.write_text(model.model_dump_json(indent=indent) + "\n", encoding="utf-8")
     return path
 
 

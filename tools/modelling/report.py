@@ -31,13 +31,24 @@ class Plot:
     svg: str
 
 
+_BEFORE_PERFORMANCE = 5
 Block = str | Rows | Plot
 Section = tuple[str, list[Block]]
 
 
-def write_report(folder: Path, card: FittedScorecard, validation: Validation) -> list[Path]:
-    """Write `report.md`, `report.html` and the plots into a folder."""
+def write_report(
+    folder: Path,
+    card: FittedScorecard,
+    validation: Validation,
+    judgement: Sequence[tuple[str, str]] = (),
+) -> list[Path]:
+    """Write `report.md`, `report.html` and the plots into a folder.
+
+    `judgement` is an expert overlay: attributes with the grounds for their points.
+    """
     sections = list(_sections(card, validation))
+    if judgement:
+        sections.insert(_BEFORE_PERFORMANCE, _overlay(judgement))
     plots = [block for _, blocks in sections for block in blocks if isinstance(block, Plot)]
     files = {plot.file: plot.svg for plot in plots}
     files |= {"report.md": _markdown(sections), "report.html": _html(sections)}
@@ -107,6 +118,17 @@ def _sections(card: FittedScorecard, validation: Validation) -> Iterator[Section
         ],
     )
     yield "Approval", [Rows(("Role", "Name", "Date"), (("Owner", "", ""), ("Validator", "", "")))]
+
+
+def _overlay(judgement: Sequence[tuple[str, str]]) -> Section:
+    return (
+        "Expert overlay",
+        [
+            "The desk adds the points of these attributes to both models. No data taught them, so"
+            " no figure of this report holds for them; the model file has the points.",
+            Rows(("Attribute", "Grounds"), tuple(judgement)),
+        ],
+    )
 
 
 def _data_rows(card: FittedScorecard) -> Iterator[tuple[str, str]]:

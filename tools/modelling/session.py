@@ -12,7 +12,7 @@ from data.contracts.base import Contract
 from data.contracts.errors import ExtraMissingError
 from data.contracts.fitted import LeftOut
 from tools.modelling.boosting import fit_challenger
-from tools.modelling.derivation import Derivation, derive_table
+from tools.modelling.derivation import Derivation, derive_table, without_excluded
 from tools.modelling.fit import Wanted, fit_scorecard, provenance_of, take_sample
 from tools.modelling.model_files import (
     ATTRIBUTES,
@@ -63,8 +63,9 @@ def fit_model(
     Raises ContractViolationError, and ExtraMissingError without the extra.
     """
     libraries = _libraries(("numpy", "scikit-learn") if with_challenger else ("numpy",))
+    excluded: tuple[str, ...] = ()
     if derivation is not None:
-        table = derive_table(table, derivation)
+        table, excluded = without_excluded(derive_table(table, derivation), derivation)
         features = tuple(dict.fromkeys((*derivation.roles, *(wanted.features or ()))))
         roles = derivation.roles | dict(wanted.roles or {})
         wanted = replace(wanted, features=features, roles=roles)
@@ -75,6 +76,7 @@ def fit_model(
             "derivation": f"{derivation.id} {derivation.version}",
             "source": derivation.source,
             "licence": derivation.licence,
+            "remarks": (*derivation.remarks, *excluded, *provenance.remarks),
         }
         provenance = provenance.model_copy(update=declared)
     card = fit_scorecard(sample, provenance, wanted.version)

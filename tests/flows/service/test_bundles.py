@@ -71,6 +71,22 @@ async def test_files_that_change_later_change_no_bundle(desk: BundleDesk, ledger
         await desk.create(strict(), CALLER)
 
 
+@pytest.mark.parametrize("version", ["v1", "v2"])
+async def test_a_bundle_decides_by_the_models_that_it_names(
+    desk: BundleDesk, ledger: Ledger, version: str
+) -> None:
+    parts = BundleParts(scorecard=f"scorecard-{version}", challenger=f"challenger-{version}")
+    made, _ = await desk.create(CreateBundle(name="models", parts=parts), CALLER)
+
+    book = await ledger.read(rulebook_in_force, settings().data_dir, "models")
+    decided = await underwrite_inline(persona("ada-prime").case, book)
+
+    assert pinned.digest_of(book) == made.pinned
+    assert isinstance(decided, Decided)
+    assert decided.content.versions.scorecard == f"scorecard/{version[1]}.0.0"
+    assert decided.content.versions.challenger == f"challenger/{version[1]}.0.0"
+
+
 @pytest.mark.parametrize(
     ("parts", "pointer"),
     [
