@@ -142,8 +142,28 @@ PSI = Metric(
     ("attribute",),
 )
 
+CANARY_SHARE = Metric(
+    "credit_desk.canary.share",
+    Kind.GAUGE,
+    "The challenger's share of the traffic in the newest canary; 0 when it has ended",
+    ("canary",),
+)
+CANARY_CASES = Metric(
+    "credit_desk.canary.cases",
+    Kind.GAUGE,
+    "Cases of the canary that is running, by arm",
+    ("canary", "arm"),
+)
+CANARY_STATE = Metric(
+    "credit_desk.canary.state",
+    Kind.GAUGE,
+    "1 for the state of the newest canary, 0 for the other states",
+    ("canary", "state"),
+)
+
 METRICS = (
     *(RUNS, QUEUE_AGE, RUNS_ENDED, DECISIONS, HITL_OPEN, HITL_OPEN_AGE, HITL_WAIT),
     *(STAGE_DURATION, AGENT_DURATION, TOKEN_USAGE, AGENT_COST),
     *(LEASES_LOST, OUTBOX_SIZE, OUTBOX_AGE, SSE_CLIENTS, PSI),
+    *(CANARY_SHARE, CANARY_CASES, CANARY_STATE),
 )

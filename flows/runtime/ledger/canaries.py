@@ -25,6 +25,7 @@ from flows.runtime.ledger.runs import Run
 from flows.runtime.ledger.tables import UNMEASURED, canaries, canary_acts, canary_cases, runs
 
 RUNNING, PROMOTED, STOPPED = "running", "promoted", "stopped"
+STATES = (RUNNING, PROMOTED, STOPPED)
 LIVE, SHADOW = "live", "shadow"
 CHAMPION, CHALLENGER = "champion", "challenger"
 SYSTEM = Person(name="system")

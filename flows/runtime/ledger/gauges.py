@@ -14,6 +14,9 @@ import sqlalchemy as sa
 from data.contracts.review import ReviewStatus
 from data.contracts.runs import RunStatus
 from data.metrics import (
+    CANARY_CASES,
+    CANARY_SHARE,
+    CANARY_STATE,
     HITL_OPEN,
     HITL_OPEN_AGE,
     OUTBOX_AGE,
@@ -24,8 +27,11 @@ from data.metrics import (
     Metric,
 )
 from flows.runtime.ledger import measurements
+from flows.runtime.ledger.canaries import CHALLENGER, CHAMPION, RUNNING, SHADOW, STATES
 from flows.runtime.ledger.runs import LIVE
-from flows.runtime.ledger.tables import outbox, reviews, runs
+from flows.runtime.ledger.tables import canaries, canary_cases, outbox, reviews, runs
+
+_ARMS = (CHAMPION, CHALLENGER)
 
 
 @dataclass(frozen=True)
@@ -38,13 +44,15 @@ class Gauge:
 
 
 def gauges(connection: sa.Connection) -> list[Gauge]:
-    """Runs that have not ended, the queue, open requests, notifications, what a job measured."""
+    """Runs that have not ended, the queue, open requests, notifications, what a job measured, and
+    the newest canary."""
     moment = datetime.now(UTC)
     return [
         *_runs(connection, moment),
         *_hitl(connection, moment),
         *_outbox(connection, moment),
         *(Gauge(PSI, labels, value) for labels, value in measurements.last(connection, PSI)),
+        *_canary(connection),
     ]
 
 
@@ -72,6 +80,26 @@ def _outbox(connection: sa.Connection, moment: datetime) -> Iterator[Gauge]:
     count, oldest = connection.execute(query).one()
     yield Gauge(OUTBOX_SIZE, (), count)
     yield Gauge(OUTBOX_AGE, (), _age(oldest, moment))
+
+
+def _canary(connection: sa.Connection) -> Iterator[Gauge]:
+    columns = (canaries.c.canary_id, canaries.c.status, canaries.c.mode, canaries.c.share)
+    newest = sa.select(*columns).order_by(canaries.c.started_at.desc()).limit(1)
+    for name, status, mode, share in connection.execute(newest):
+        is_running = status == RUNNING
+        yield Gauge(CANARY_SHARE, (name,), share if is_running else 0.0)
+        for state in STATES:
+            yield Gauge(CANARY_STATE, (name, state), float(status == state))
+        if is_running:  # each scrape would count the cases of an ended one again, for years
+            yield from _cases(connection, name, (SHADOW,) if mode == SHADOW else _ARMS)
+
+
+def _cases(connection: sa.Connection, canary: str, arms: tuple[str, ...]) -> Iterator[Gauge]:
+    by_arm = sa.select(canary_cases.c.arm, sa.func.count()).group_by(canary_cases.c.arm)
+    rows = connection.execute(by_arm.where(canary_cases.c.canary_id == canary))
+    found = {row[0]: row[1] for row in rows}
+    for arm in arms:
+        yield Gauge(CANARY_CASES, (canary, arm), found.get(arm, 0))
 
 
 def _age(since: str | None, moment: datetime) -> float:

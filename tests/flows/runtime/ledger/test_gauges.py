@@ -8,10 +8,21 @@ import pytest
 import sqlalchemy as sa
 
 from data.contracts.events import EventType
-from data.contracts.review import ReviewRequest, Role
+from data.contracts.review import Person, ReviewRequest, Role
 from data.contracts.runs import RunStatus
-from data.metrics import HITL_OPEN, HITL_OPEN_AGE, OUTBOX_AGE, OUTBOX_SIZE, QUEUE_AGE, RUNS
-from flows.runtime.ledger import gauges, journal, leases, outbox, reviews, runs, tables
+from data.metrics import (
+    CANARY_CASES,
+    CANARY_SHARE,
+    CANARY_STATE,
+    HITL_OPEN,
+    HITL_OPEN_AGE,
+    OUTBOX_AGE,
+    OUTBOX_SIZE,
+    QUEUE_AGE,
+    RUNS,
+)
+from flows.runtime.ledger import canaries, gauges, journal, leases, outbox, reviews, runs, tables
+from flows.runtime.ledger.bundles import BundleRow
 from flows.runtime.ledger.database import Ledger, moment
 from tests.flows.runtime.entries import a_run, draft
 
@@ -134,3 +145,58 @@ async def test_no_query_reads_a_large_table_from_end_to_end(any_ledger: Ledger) 
     plan = await any_ledger.read(plans)
 
     assert (plan.count("ix_runs_by_status"), plan.count("ix_reviews_by_due")) == (2, 1), plan
+
+
+async def a_canary(ledger: Ledger, mode: str, **arms: int) -> str:
+    bundle = BundleRow("autumn", {}, "b" * 64, "1", "Olga", "", moment(0))
+    terms: dict[str, Any] = {"mode": mode, "share": 0.25, "evidence": {}, "by": Person(name="Olga")}
+    started = await ledger.write(canaries.start, bundle, "a" * 64, **terms)
+    cases = [
+        canaries.CaseRow(started.canary_id, f"{arm}-{number}", arm)
+        for arm, count in arms.items()
+        for number in range(count)
+    ]
+    await ledger.write(canaries.enter, cases)
+    return started.canary_id
+
+
+async def told_of(ledger: Ledger) -> Values:
+    """The gauges of canaries."""
+    names = {CANARY_SHARE.name, CANARY_CASES.name, CANARY_STATE.name}
+    found = await values(ledger)
+    return {key: value for key, value in found.items() if key[0] in names}
+
+
+async def test_a_running_canary_shows_its_share_and_the_cases_of_each_arm(
+    any_ledger: Ledger,
+) -> None:
+    name = await a_canary(any_ledger, canaries.LIVE, champion=3)
+
+    assert await told_of(any_ledger) == {
+        (CANARY_SHARE.name, (name,)): 0.25,
+        (CANARY_STATE.name, (name, "running")): 1,
+        (CANARY_STATE.name, (name, "promoted")): 0,
+        (CANARY_STATE.name, (name, "stopped")): 0,
+        (CANARY_CASES.name, (name, "champion")): 3,
+        (CANARY_CASES.name, (name, "challenger")): 0,
+    }
+
+
+async def test_a_canary_that_has_ended_shows_its_state_until_the_next_one(
+    any_ledger: Ledger,
+) -> None:
+    ended = await a_canary(any_ledger, canaries.LIVE, challenger=2)
+    await any_ledger.write(canaries.end, ended, canaries.STOPPED, canaries.SYSTEM)
+
+    assert await told_of(any_ledger) == {
+        (CANARY_SHARE.name, (ended,)): 0,
+        (CANARY_STATE.name, (ended, "running")): 0,
+        (CANARY_STATE.name, (ended, "promoted")): 0,
+        (CANARY_STATE.name, (ended, "stopped")): 1,
+    }
+
+    following = await a_canary(any_ledger, canaries.SHADOW, shadow=1)
+
+    found = await told_of(any_ledger)
+    assert {labels[0] for _, labels in found} == {following}
+    assert found[CANARY_CASES.name, (following, "shadow")] == 1
