@@ -101,7 +101,10 @@ def counted(desk: Desk) -> Counted:
                 (): ledger.execute("select count(*) from outbox").fetchone()[0]
             },
         }
-        events = [json.loads(body) for (body,) in ledger.execute("select body from events")]
+        of_runs = ledger.execute(
+            "select body from events where run_id in (select run_id from runs)"
+        )
+        events = [json.loads(body) for (body,) in of_runs]
         told = ledger.execute("select traceparent from runs")
         trace_ids = {traceparent.split("-")[1] for (traceparent,) in told if traceparent}
     ends = Counter(event["type"].removeprefix("run.") for event in events)
