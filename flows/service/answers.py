@@ -188,7 +188,7 @@ async def snooze(
 async def wake(ledger: Ledger, run_id: str, request: ClaimRequest, caller: Caller) -> list[Event]:
     """Take a snoozed request back into the inbox, and tell of it. Raises as `claim` does.
 
-    One that is not put aside stays as it is, and one that comes back by its time is not told of.
+    One that is not put aside stays as it is. One that comes back by its time is told of by a sweep.
     """
     reviewer = await ledger.read(_reviewer, run_id, request, caller)
 

@@ -270,15 +270,30 @@ def expire(connection: sa.Connection, review: Review) -> bool:
 
 
 def out_of_time(connection: sa.Connection) -> list[Review]:
-    """Open requests that are due, or should have been reminded of or passed on by now."""
+    """Open requests that are due, back from a snooze, to be reminded of, or to be passed on."""
     moment = now()
     behind = sa.or_(
         reviews.c.due_at < moment,
         (reviews.c.remind_at < moment) & reviews.c.reminded_at.is_(None),
         (reviews.c.escalate_at < moment) & reviews.c.escalated_at.is_(None),
+        _slept_until(moment),
     )
     found = sa.select(reviews).where(_OPEN, behind)
     return [_review(row) for row in connection.execute(found.order_by(reviews.c.due_at))]
+
+
+def _slept_until(moment: str) -> sa.ColumnElement[bool]:
+    return (reviews.c.snoozed_until != "") & (reviews.c.snoozed_until <= moment)
+
+
+def end_snooze(connection: sa.Connection, review: Review) -> bool:
+    """Note that a request has come back by its time; False when that is noted, or it sleeps."""
+    woken = connection.execute(
+        reviews.update()
+        .where(_this(review), _OPEN, _slept_until(now()))
+        .values(snoozed_until="", snoozed_by="", snooze_reason="")
+    )
+    return bool(woken.rowcount)
 
 
 def note_reminder(connection: sa.Connection, review: Review) -> bool:

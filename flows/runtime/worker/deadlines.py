@@ -58,6 +58,11 @@ def _enforce(
     if reviews.expire(connection, review):
         return [], True  # the run itself tells how it ended, when it wakes
     drafts: list[Draft] = []
+    if reviews.end_snooze(connection, review):
+        said = f"Back in the inbox: {review.request.title}"
+        key = f"{EventType.HITL_WOKEN.value}/{review.request_id}/{run.last_event_id}"
+        meta = {"gate": review.gate}
+        drafts.append(journal.draft_event(run, key, EventType.HITL_WOKEN, said, meta))
     about = about_run(settings, run.run_id, run.flow_run_id, run.application_id)
     passed = reviews.pass_on(connection, review)
     if passed is not None:

@@ -460,6 +460,7 @@ def test_following_an_unknown_run_is_bad_input(url: str) -> None:
     [
         *(["follow"], ["show"], ["cancel"], ["resume"], ["checkpoints"], ["memory"], ["decision"]),
         *(["notice"], ["answer", *ANSWER], ["claim", "--reviewer", "u"], ["graph", "--run"]),
+        ["note", "a note", "--reviewer", "u"],
         *(["diff", RUN_ID, "policy", "risk", "--other"],),
     ],
     ids=lambda command: command[0],

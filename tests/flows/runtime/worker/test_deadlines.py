@@ -12,7 +12,15 @@ import sqlalchemy as sa
 
 from data.contracts.errors import ReviewTimeoutError
 from data.contracts.events import EventType
-from data.contracts.review import Answerer, Channel, Review, ReviewRequest, ReviewStatus, Role
+from data.contracts.review import (
+    Answerer,
+    Channel,
+    Review,
+    ReviewRequest,
+    ReviewStatus,
+    Role,
+    Snooze,
+)
 from data.contracts.runs import RunStatus
 from data.settings import Settings
 from flows.runtime.ledger import journal, retries, reviews, runs
@@ -118,6 +126,20 @@ async def test_a_sweep_that_looks_again_or_at_the_same_moment_reminds_no_role_tw
     assert sum(enforced.reminded for enforced in done) == 1
     assert [event["type"] for event in await written(any_ledger)] == ["hitl.reminded"]
     assert [event.type for event in told] == [EventType.HITL_REMINDED]
+
+
+async def test_a_request_that_comes_back_from_a_snooze_is_told_of_once(any_ledger: Ledger) -> None:
+    review = await asked(any_ledger, HOUR)
+    aside = Snooze(by="Mona", until=datetime.now(UTC), reason="a call")
+    await any_ledger.write(reviews.snooze, review, aside)
+
+    for _ in range(2):
+        assert await enforce_deadlines(any_ledger, CHOSEN) == Enforced()
+
+    (event,) = await written(any_ledger)
+    assert (event["type"], event["status"]) == ("hitl.woken", "waiting")
+    assert event["meta"] == {"gate": "manager"}
+    assert await any_ledger.read(reviews.out_of_time) == []
 
 
 async def test_an_escalated_request_lies_with_the_next_role_and_is_claimed_by_no_reviewer(
