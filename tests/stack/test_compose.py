@@ -151,7 +151,7 @@ def test_each_service_that_listens_is_checked_or_its_health_can_be_asked_from_ou
     assert "127.0.0.1:13133:13133" in SERVICES["otel-collector"]["ports"]
 
 
-def test_portfolios_and_watchlists_that_the_api_takes_lie_where_the_worker_reads_them() -> None:
+def test_what_the_api_takes_or_makes_lies_where_the_worker_reads_it() -> None:
     home = Path("/desk")
     desk = Settings(home=home)
     shared = set(SERVICES["worker"]["volumes"])
@@ -161,6 +161,7 @@ def test_portfolios_and_watchlists_that_the_api_takes_lie_where_the_worker_reads
         f"uploads:{home / 'uploads'}",
         f"inbox:{desk.inbox}",
         f"watchlists:{desk.imported_watchlists}",
+        f"parties:{desk.parties_secret.parent}",
     }
     assert shared < set(SERVICES["api"]["volumes"])
     # A new volume belongs to the owner of the image's folder, and to root where there is none.
