@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,7 @@ def _people(
     """The people of the applications that were decided or referred here."""
     digests = PartyDigests.known(secret_file)
     if digests is None:
-        log.warning("this machine has no %s: other applications are not found", secret_file)
+        _warn_of_missing(secret_file)
         return ()
     return [
         person
@@ -167,6 +167,12 @@ def _people(
             found.content.outcome.value if isinstance(found, Decided) else "",
         )
     ]
+
+
+@cache
+def _warn_of_missing(secret_file: Path) -> None:
+    """Once in a process, and not with each chunk."""
+    log.warning("no %s here: the people of this batch are not found later", secret_file)
 
 
 def _earliest(options: RunOptions, cases: Iterable[CaseFile]) -> date:
