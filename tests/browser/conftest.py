@@ -9,9 +9,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, Playwright, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, Playwright, async_playwright, expect
 
 from tests.browser.approver import Approver
+
+expect.set_options(timeout=20_000)  # a busy machine takes seconds for a run
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -44,6 +46,25 @@ async def approver(browser: Browser, tmp_path: Path) -> AsyncIterator[Approver]:
     await page.screenshot(path=tmp_path / "last.png")
     await page.close()
     assert {urlsplit(url).hostname for url in asked} <= {"127.0.0.1", None}, "other hosts are asked"
+
+
+@pytest.fixture
+async def window(browser: Browser) -> AsyncIterator[Page]:
+    """A window whose page complains of nothing: no error, and nothing that its policy blocks."""
+    page = await browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(20_000)
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if _is_grave(said) else None)
+    yield page
+    await page.close()
+    assert complaints == []
+
+
+def _is_grave(said: ConsoleMessage) -> bool:
+    """A browser writes a line for each refused request, too: the page shows those in its words."""
+    is_refusal = said.text.startswith("Failed to load resource")
+    return said.type in {"error", "warning"} and not is_refusal
 
 
 def _chromium(playwright: Playwright) -> str | None:

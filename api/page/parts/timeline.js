@@ -2,6 +2,9 @@
 import {html} from '../vendor/htm-preact-3.1.1.js';
 import {asDuration, inWords} from '../format.js';
 
+/** What an event makes of a stage that is under way. A what-if completes where it would ask a person. */
+const ends = {error: 'failed', 'run.failed': 'failed', 'run.cancelled': 'cancelled', 'run.completed': 'ends_here'};
+
 /** The stages in the order in which the run came to them, with seconds at work and waiting. */
 export function stagesOf(events) {
   const stages = [];
@@ -30,8 +33,8 @@ export function stagesOf(events) {
       const stage = open.get(event.phase);
       if (stage) Object.assign(stage, {seconds: Math.max(0, at - stage.from - stage.waited), status: 'done'});
       open.delete(event.phase);
-    } else if (['error', 'run.failed', 'run.cancelled'].includes(event.type)) {
-      for (const stage of open.values()) stage.status = event.type === 'run.cancelled' ? 'cancelled' : 'failed';
+    } else if (event.type in ends) {
+      for (const stage of open.values()) stage.status = ends[event.type];
     }
   }
   return stages;

@@ -79,7 +79,7 @@ export function Run({id}) {
     <p class="actions">
       ${run.status === 'failed' && html`<button type="button" class="button" onClick=${act(`/runs/${id}/resume`)}>Resume</button>`}
       ${!hasEnded && html`<${Cancel} onCancel=${act(`/runs/${id}/cancel`)} />`}
-      ${run.status === 'completed' && html`<a class="button plain" href="/runs/${id}/notice" target="_blank" rel="noopener">Letter</a>
+      ${run.links.decision && html`<a class="button plain" href="/runs/${id}/notice" target="_blank" rel="noopener">Letter</a>
         <a class="button plain" href="/runs/${id}/decision" target="_blank" rel="noopener">Decision</a>`}
       <a class="button plain" href="/runs/${id}/audit" target="_blank" rel="noopener">Audit pack</a>
       ${run.links.trace && html`<a class="button plain" href=${run.links.trace} target="_blank" rel="noopener">Trace</a>`}
