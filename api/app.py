@@ -209,7 +209,9 @@ def _add_middleware(app: FastAPI, settings: Settings, ring: KeyRing) -> None:
             expose_headers=["Allow", "ETag", "Location", "Retry-After", "WWW-Authenticate"],
         )
     app.add_middleware(HeadRequests)
-    app.add_middleware(headers.SecurityHeaders)
+    app.add_middleware(
+        headers.SecurityHeaders, is_https=settings.public_api_url.startswith("https://")
+    )
 
 
 def _without_values(span: Span, _scope: dict[str, Any]) -> None:

@@ -12,6 +12,8 @@ _ALWAYS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+_HTTPS_ONLY = "max-age=63072000"
+"""Two years, for a desk whose public address is HTTPS: browsers ask it by no other way."""
 _NOTHING = "default-src 'none'; frame-ancestors 'none'"
 STYLED_PAGE = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 """For drawings and letters, which have their styles in themselves and load nothing."""
@@ -24,8 +26,9 @@ _PAGE = (
 class SecurityHeaders:
     """Middleware that adds the headers that an answer, errors included, does not set itself."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, is_https: bool = False) -> None:
         self._app = app
+        self._always = _ALWAYS | ({"Strict-Transport-Security": _HTTPS_ONLY} if is_https else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -35,7 +38,7 @@ class SecurityHeaders:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _ALWAYS.items():
+                for name, value in self._always.items():
                     headers.setdefault(name, value)
                 policy = _policy(headers.get("content-type", ""))
                 headers.setdefault("Content-Security-Policy", policy)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import httpx
 
-from tests.api.desks import RUN_ID
+from data.settings import Settings
+from tests.api.desks import RUN_ID, FakeDesk, app_of, client_of
 from tests.api.security.conftest import Guarded
 
 
@@ -17,6 +18,17 @@ async def test_every_answer_tells_a_browser_to_be_careful(client: httpx.AsyncCli
         assert headers["referrer-policy"] == "no-referrer", path
         assert "frame-ancestors 'none'" in headers["content-security-policy"], path
         assert headers["cache-control"] == "no-store", path
+
+
+async def test_only_a_desk_with_a_public_https_address_asks_for_https_alone(
+    desk: FakeDesk, client: httpx.AsyncClient
+) -> None:
+    public = app_of(desk, Settings(public_api_url="https://desk.example"))
+    async with client_of(public) as behind_proxy:
+        age = (await behind_proxy.get("/runs")).headers["strict-transport-security"]
+
+    assert int(age.removeprefix("max-age=")) > 366 * 24 * 3600
+    assert "strict-transport-security" not in (await client.get("/runs")).headers
 
 
 async def test_data_may_load_nothing_and_the_api_page_only_what_is_here(
