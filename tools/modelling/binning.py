@@ -89,8 +89,9 @@ def _information(part: FittedBin, totals: Totals) -> float:
 def _numbers(
     cells: Sequence[str | None], bad: Sequence[bool], totals: Totals, direction: Direction
 ) -> tuple[tuple[FittedBin, ...], FittedBin]:
-    pairs = sorted((number_in(cell), flag) for cell, flag in zip(cells, bad, strict=True))
-    known = [pair for pair in pairs if not math.isnan(pair[0])]
+    pairs = [(number_in(cell), flag) for cell, flag in zip(cells, bad, strict=True)]
+    # NaN has no place in an order: with it among them, sorted() leaves numbers in disorder.
+    known = sorted(pair for pair in pairs if not math.isnan(pair[0]))
     parts = _merged(_narrow(known), direction, _least(len(bad)))
     bins = tuple(
         totals.bin(part.rows, part.bad, None if part is parts[-1] else part.bound) for part in parts
