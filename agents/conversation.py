@@ -37,6 +37,9 @@ class Conversation:
         """Remember a reply before it is used."""
         self._replies[digest] = reply
 
+    async def share(self) -> None:
+        """Let other runs use the replies: the exchange came to an answer without faults."""
+
     def reserve(self, tokens: int, cost: Decimal | None) -> None:
         """Set aside the most that a request can use. Raises BudgetSpentError."""
 

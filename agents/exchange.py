@@ -92,6 +92,8 @@ class Exchange:
         try:
             async with asyncio.timeout(self.limits.seconds):
                 answer = await self._accepted(task, calls)
+                if answer is not None and task.shown.is_masked:
+                    await self.held.share()
         except tuple(_DEGRADATIONS) as error:
             why = next(why for kind, why in _DEGRADATIONS.items() if isinstance(error, kind))
             return None, calls.use(why)

@@ -167,6 +167,8 @@ class Settings(BaseSettings):
     chat_run_usd: Annotated[Decimal, Field(gt=0)] | None = None
     """How much one run may cost. The model then needs a price in `data/chat/prices.yaml`."""
     chat_stage_usd: Annotated[Decimal, Field(gt=0)] | None = None
+    chat_cache_days: Annotated[int, Field(ge=0, le=3650)] = 30
+    """How long an accepted answer serves other runs with an equal masked request; 0 for none."""
     chat_trace_content: bool = False
     """Write the masked content of messages into spans. For development only."""
     max_active_runs: Annotated[int, Field(ge=1)] = 4

@@ -26,6 +26,7 @@ from flows.runtime.checkpoints.retention import (
     purge,
 )
 from flows.runtime.checkpoints.store import CheckpointStore
+from flows.runtime.ledger import model_answers
 from flows.runtime.ledger.database import Ledger, shared_ledger
 from flows.runtime.prefect_api import wake
 from flows.runtime.worker.deadlines import enforce_deadlines
@@ -44,6 +45,8 @@ class HousekeepingReport(Contract):
     """By class of records: how many are due, how many are kept for longer, and by which rule."""
     uploads: int = 0
     """Uploaded portfolios of failed or cancelled batches that were removed, their time being up."""
+    model_answers: int = 0
+    """Answers of chat models that serve no other run any more, and were removed."""
     storage: PurgeReport
     audit: StorageAudit | None = None
     """Index and storage compared after the round; only a thorough one does."""
@@ -93,7 +96,15 @@ async def keep_house(
         erased=retained.erased,
         records=retained.records,
         uploads=await asyncio.to_thread(uploads.purge, ledger, chosen, dry_run=dry_run),
+        model_answers=await _old_answers(ledger, chosen.chat_cache_days, dry_run=dry_run),
         storage=purged,
         audit=await audit_storage(ledger, store) if thorough else None,
         **deadlines,
     )
+
+
+async def _old_answers(ledger: Ledger, days: int, *, dry_run: bool) -> int:
+    """Remove the answers that are too old for other runs, or count them."""
+    if dry_run:
+        return await ledger.read(model_answers.count_old, days)
+    return await ledger.write(model_answers.purge, days)

@@ -33,6 +33,9 @@ class ModelInput:
         case = question if isinstance(question, CaseFile) else None
         self._filter = PersonalDataFilter(case) if case else None
         self._names = _pattern_of_names(case) if case else None
+        self.is_masked = case is not None or not isinstance(question, PersonalRecord)
+        """Whether nothing personal can be in the requests: the desk knows what to look for, or the
+        question has none. Answers to other questions serve no other run."""
 
     def of_tool(self, result: Any) -> Any:
         """The result of a tool as plain values: personal fields masked, names in texts too."""

@@ -92,6 +92,8 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
         lines.append(f"Kept, because the storage cannot delete: {len(storage['kept'])}")
     if report["erased"]:
         lines.append(f"Applications whose personal data {was} erased: {report['erased']}")
+    if report["model_answers"]:
+        lines.append(f"Answers of chat models {would}removed: {report['model_answers']}")
     if report["uploads"]:
         lines.append(f"Uploaded portfolios {would}removed: {report['uploads']}")
     lines += [

@@ -151,9 +151,9 @@ class ModelPrices(Contract):
     models: dict[ModelName, ModelPrice]
 
     def cost(self, model: str, prompt_tokens: int, completion_tokens: int) -> Decimal | None:
-        """US dollars for one reply; None, not known, for a model without a price."""
+        """US dollars for one reply; None, not known, for tokens of a model without a price."""
         price = self.models.get(model)
         if price is None:
-            return None
+            return None if prompt_tokens or completion_tokens else Decimal(0)
         spent = price.input * prompt_tokens + price.output * completion_tokens
         return (spent / 1_000_000).quantize(Decimal("0.000001"))

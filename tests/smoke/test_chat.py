@@ -38,6 +38,7 @@ async def chat_desk(
         CREDIT_DESK_AGENT_BACKEND="chat",
         CREDIT_DESK_CHAT_MODEL="gpt-4.1-mini",
         CREDIT_DESK_CHAT_BASE_URL=server.url,
+        CREDIT_DESK_CHAT_CACHE_DAYS="0",  # each test counts the requests of its own run
     ) as running:
         yield running
 

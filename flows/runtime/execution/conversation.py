@@ -34,21 +34,40 @@ class RunConversation(Conversation):
         self._place, self._tell = place, tell
         self._heard, self._attempt, self._told = "", 0, 0
         self._last_told = time.monotonic()
+        self._asked: dict[str, KeptReply] = {}
+        """What the model has answered in this exchange."""
 
     async def recall(self, digest: str) -> KeptReply | None:
         if (own := await super().recall(digest)) is not None:
             return own  # of this execution: its use is booked
         kept = await self._record.kept_answer(lambda: self._key(digest))
         if kept is None:
-            return None
+            return await self._recall_shared(digest)
         reply = KeptReply.model_validate(kept)
         await super().keep(digest, reply)
         self._spending.book(self._stage, reply.use)
         return reply
 
-    async def keep(self, digest: str, reply: KeptReply) -> None:
+    async def _recall_shared(self, digest: str) -> KeptReply | None:
+        """The reply that another run has got and paid for. It is kept with this run too: the next
+        execution finds the same one, also when no other run has it any more."""
+        shared = await self._record.shared_reply(digest)
+        if shared is None:
+            return None
+        reply = KeptReply.model_validate(shared)
+        free = {"prompt_tokens": 0, "completion_tokens": 0, "cost_usd": Decimal(0)}
+        reply = reply.model_copy(update={"use": reply.use.model_copy(update=free)})
         await super().keep(digest, reply)
         await self._record.keep_answer(lambda: self._key(digest), reply)
+        return reply
+
+    async def keep(self, digest: str, reply: KeptReply) -> None:
+        self._asked[digest] = reply
+        await super().keep(digest, reply)
+        await self._record.keep_answer(lambda: self._key(digest), reply)
+
+    async def share(self) -> None:
+        await self._record.share_replies(self._asked)
 
     def reserve(self, tokens: int, cost: Decimal | None) -> None:
         self._spending.reserve(self._stage, tokens, cost)

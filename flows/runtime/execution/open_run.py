@@ -200,7 +200,14 @@ def _context(
     """The live context of a run; a what-if asks no person and enters no decision."""
     row, settings = entered.row, desk.settings
     decides = entered.fork is None or entered.fork.may_decide
-    record = LedgerRecord(desk.ledger, store, row.run_id, epoch, decides=decides)
+    record = LedgerRecord(
+        desk.ledger,
+        store,
+        row.run_id,
+        epoch,
+        decides=decides,
+        reply_days=settings.chat_cache_days,
+    )
     gatekeeper = (
         SuspendingGatekeeper(
             desk.ledger,

@@ -26,6 +26,7 @@ from flows.runtime.ledger import (
     journal,
     leases,
     messages,
+    model_answers,
     restricted,
     retries,
 )
@@ -110,6 +111,12 @@ class Record(Protocol):
     async def kept_answer(self, key: Callable[[], str]) -> dict[str, Any] | None:
         """The answer that an earlier execution got, if one did."""
 
+    async def share_replies(self, replies: Mapping[str, Contract]) -> None:
+        """Let other runs use replies of a chat model, by the digest of their request."""
+
+    async def shared_reply(self, digest: str) -> dict[str, Any] | None:
+        """The reply that another run has got to an equal request, if it is young enough."""
+
     async def cleared(self, subjects: Collection[str], day: date) -> Mapping[str, str]:
         """What two people have cleared and is valid on a day: ids of clearances by subject."""
 
@@ -125,8 +132,11 @@ class LedgerRecord:
         epoch: int,
         *,
         decides: bool = True,
+        reply_days: int = 0,
     ) -> None:
+        """`reply_days` is how long a reply of a chat model serves other runs; 0 shares none."""
         self._decides = decides
+        self._reply_days = reply_days
         self._ledger = ledger
         self._store = store
         self._run_id = run_id
@@ -196,6 +206,15 @@ class LedgerRecord:
         except CheckpointError:
             return None  # asking the agent again gives the same answer
 
+    async def share_replies(self, replies: Mapping[str, Contract]) -> None:
+        if self._reply_days and replies:
+            await self._ledger.write(model_answers.keep, self._run_id, dict(replies))
+
+    async def shared_reply(self, digest: str) -> dict[str, Any] | None:
+        if not self._reply_days:
+            return None
+        return await self._ledger.read(model_answers.find, digest, self._reply_days)
+
     async def cleared(self, subjects: Collection[str], day: date) -> Mapping[str, str]:
         found = await self._ledger.read(clearances.confirmed, day, subjects)
         return found.valid(subjects, day)
@@ -235,6 +254,12 @@ class ResultRecord:
         """Nothing to keep: an inline run is not taken up again."""
 
     async def kept_answer(self, key: Callable[[], str]) -> dict[str, Any] | None:
+        return None
+
+    async def share_replies(self, replies: Mapping[str, Contract]) -> None:
+        """Nothing to share: an inline run has no ledger."""
+
+    async def shared_reply(self, digest: str) -> dict[str, Any] | None:
         return None
 
     async def cleared(self, subjects: Collection[str], day: date) -> Mapping[str, str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 
 from data.contracts.errors import ConflictError, RecordNotFoundError
-from flows.runtime.ledger import notes, parties, referrals
+from flows.runtime.ledger import model_answers, notes, parties, referrals
 from flows.runtime.ledger.applications import unpacked
 from flows.runtime.ledger.database import now
 from flows.runtime.ledger.runs import LIVE
@@ -121,6 +121,7 @@ def erase(
         )
     of_application = sa.select(runs.c.run_id).where(runs.c.application_id == application_id)
     connection.execute(restricted.delete().where(restricted.c.run_id.in_(of_application)))
+    model_answers.erase(connection, application_id)
     return moment
 
 

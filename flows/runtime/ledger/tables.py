@@ -152,6 +152,17 @@ messages = sa.Table(
     sa.Column("model_use", sa.JSON(none_as_null=True), nullable=True),
 )
 
+model_answers = sa.Table(
+    "model_answers",  # replies of chat models that other runs may use
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),  # of the masked request
+    sa.Column("run_id", _Id, nullable=False),  # which got it first
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("kept_at", _At, nullable=False),
+    sa.Index("ix_model_answers_by_run", "run_id"),
+    sa.Index("ix_model_answers_by_age", "kept_at"),
+)
+
 restricted = sa.Table(
     "restricted",  # what not everybody may read
     metadata,

@@ -36,6 +36,7 @@ def report(*, dry_run: bool = False, **parts: Any) -> dict[str, Any]:
         "erased": parts.get("erased", 0),
         "records": parts.get("records", []),
         "uploads": parts.get("uploads", 0),
+        "model_answers": parts.get("model_answers", 0),
         "storage": storage | parts.get("storage", {}),
         "audit": audit | parts.get("audit", {}),
     }
@@ -50,6 +51,12 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=90,
         check=False,
     )
+
+
+def test_a_round_says_how_many_answers_of_chat_models_went() -> None:
+    said = "Answers of chat models removed: 3"
+    assert said in report_lines(report(model_answers=3))
+    assert said not in report_lines(report())
 
 
 def test_a_round_says_what_went_and_what_was_due() -> None:
