@@ -7,7 +7,7 @@ SDK below the framework retries 429 and 5xx with backoff, and honours `Retry-Aft
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,8 @@ class ChatAccess:
     azure_api_version: str = "2024-10-21"
     request_seconds: float = 15.0
     retries: int = 3
+    patience_seconds: float = 20.0
+    """A server that asks for a longer pause (`Retry-After`) is not asked again."""
     max_tokens: int = 800
     trace_content: bool = False
 
@@ -133,9 +135,14 @@ async def _pass_on(updates: Any, pieces: asyncio.Queue[str | None]) -> None:
 
 
 def _client(access: ChatAccess) -> AsyncOpenAI:
-    from openai import AsyncAzureOpenAI, AsyncOpenAI
+    from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAsyncHttpxClient
 
-    limits: dict[str, Any] = {"timeout": access.request_seconds, "max_retries": access.retries}
+    hooks: Any = {"response": [_gives_up_after(access.patience_seconds)]}
+    limits: dict[str, Any] = {
+        "timeout": access.request_seconds,
+        "max_retries": access.retries,
+        "http_client": DefaultAsyncHttpxClient(event_hooks=hooks),
+    }
     # A local server wants no key, and the SDK would look for one in the environment.
     key = access.api_key or "none"
     client: AsyncOpenAI
@@ -154,6 +161,23 @@ def _client(access: ChatAccess) -> AsyncOpenAI:
     # The SDK takes these from the environment, which may be about another program.
     client.organization = client.project = None
     return client
+
+
+def _gives_up_after(seconds: float) -> Callable[[Any], Awaitable[None]]:
+    """Refuse to wait longer than a text may take: the SDK would sleep through the agent's time.
+
+    The SDK obeys the header `x-should-retry`. A date in `Retry-After` is left to it.
+    """
+
+    async def look(response: Any) -> None:
+        try:
+            pause = float(response.headers.get("retry-after", "0"))
+        except ValueError:
+            return
+        if pause >= seconds:
+            response.headers["x-should-retry"] = "false"
+
+    return look
 
 
 def _function_tool(name: str, call: Callable[[], str]) -> Any:

@@ -65,6 +65,7 @@ class ChatVoice(Voice):
                 azure_api_version=settings.chat_azure_api_version,
                 request_seconds=settings.chat_request_seconds,
                 retries=settings.chat_retries,
+                patience_seconds=settings.chat_seconds,
                 max_tokens=settings.chat_max_tokens,
                 trace_content=settings.chat_trace_content,
             ),

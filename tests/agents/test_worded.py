@@ -166,6 +166,16 @@ async def test_429_is_retried_after_the_time_that_the_server_names(server: ChatS
     assert 0.95 <= server.times[1] - server.times[0] < 5
 
 
+async def test_a_longer_pause_than_a_text_may_take_is_not_waited_for(server: ChatServer) -> None:
+    server.script = lambda body: Reply(status=429, headers={"Retry-After": "45"})
+
+    async with asyncio.timeout(10):
+        said = await worded_income(desk(server, chat_seconds=20))
+
+    assert said.use.degraded is Degradation.UNAVAILABLE
+    assert len(server.bodies) == 1
+
+
 async def test_500_is_retried_with_a_pause(server: ChatServer) -> None:
     server.says(Reply(status=500), Reply(TRUE))
 
