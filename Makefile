@@ -2,7 +2,7 @@
 # Each word builds .venv on first use and again when requirements.lock has changed.
 
 .POSIX:
-.PHONY: help install demo up test check bench soak drawing clean
+.PHONY: help install demo up test check bench soak oracle drawing clean
 
 PYTHONS = python3.13 python3.12 python3.11 python3
 BIN = .venv/bin
@@ -41,6 +41,12 @@ soak: $(INSTALLED) ## Run fault, browser, batch, job, API, metric, stack, price 
 	  tests/api/mcp/test_conformance.py tests/flows/test_ag_ui.py \
 	  tests/smoke/test_metrics.py tests/stack tests/tools/test_apr_against_curo.py \
 	  tests/flows/test_properties.py --soak -o faulthandler_timeout=0 $(ARGS)
+
+oracle: $(INSTALLED) ## Compare the bins of a scorecard with those of optbinning
+	@place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && $(BIN)/python -m venv "$$place" && \
+	  "$$place/bin/pip" install --quiet --upgrade pip && \
+	  "$$place/bin/pip" install --quiet -e ".[modelling]" --group dev --group oracle && \
+	  "$$place/bin/python" -m pytest tests/tools/modelling/test_bins_against_optbinning.py --soak
 
 drawing: $(INSTALLED) ## Draw flows/workflow.svg again after a change of the map; needs Graphviz
 	$(BIN)/python -m flows.runtime.graph.drawing.redraw flows.workflow:WORKFLOW flows/workflow.svg
