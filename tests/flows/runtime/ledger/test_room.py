@@ -20,6 +20,7 @@ PURE = {
     "chunks.decision_id_of",
     "referrals.is_pending",
     "referrals.run_id_of",
+    "checkpoint_index.is_of_batch",
     "checkpoint_index.storage_key",
     "database.moment",
     "database.now",
