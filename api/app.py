@@ -248,6 +248,6 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Handle signals to the end; Uvicorn would raise them again after its shutdown."""
-        for handled in (signal.SIGTERM, signal.SIGINT):
+        for handled in parent_pipe.ending_signals():
             signal.signal(handled, self.handle_exit)
         yield

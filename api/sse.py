@@ -14,6 +14,8 @@ from data.contracts.events import EventType
 
 PING_SECONDS = 15
 SEND_SECONDS = 20
+END_SECONDS = 0.5
+"""How long a stream may take to end by itself when the server stops. Then it is cut off."""
 RETRY = b"retry: 1000\n\n"
 """Asks browsers to come back after a second when the connection breaks."""
 ERROR_FRAME = "run.error"
@@ -31,7 +33,12 @@ class EventStream(EventSourceResponse):
 
 def stream(frames: AsyncGenerator[bytes]) -> EventStream:
     """Frames as an answer. It ends when the frames end, or when the client does not read."""
-    return EventStream(_begun(frames), ping=PING_SECONDS, send_timeout=SEND_SECONDS)
+    return EventStream(
+        _begun(frames),
+        ping=PING_SECONDS,
+        send_timeout=SEND_SECONDS,
+        shutdown_grace_period=END_SECONDS,
+    )
 
 
 def to_frame(entry: str) -> bytes:

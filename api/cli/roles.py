@@ -60,9 +60,11 @@ def _begin() -> Settings:
 
     from data.contracts.errors import ContractViolationError
     from data.settings import settings
+    from flows.runtime.host import parent_pipe
     from flows.runtime.host.environment import apply_prefect_environment
     from flows.runtime.host.private_folder import make_private
 
+    parent_pipe.exit_with_parent()  # before the imports, which take seconds
     try:
         chosen = settings()
     except ValidationError as error:

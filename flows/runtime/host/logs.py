@@ -13,6 +13,15 @@ from data.settings import LogFormat, Settings
 from flows.runtime.host.run_spans import run_under_way
 
 LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_EXPECTED = (
+    *("Finished in state Suspended", "Finished in state Paused"),
+    # The worker stops in good order: the run, or the job, goes on with another one.
+    *(
+        f"{said}Execution was {how}"
+        for said in ("Crash detected! ", "Finished in state Crashed('")
+        for how in ("cancelled by the runtime environment", "aborted by a termination signal")
+    ),
+)
 _CHATTY = ("httpx", "httpcore", "mcp", "prefect", "uvicorn.access", "asyncio", "alembic")
 
 
@@ -23,15 +32,15 @@ def setup(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level, handlers=[handler])
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("prefect.flow_runs").addFilter(as_a_wait)
+    logging.getLogger("prefect.flow_runs").addFilter(as_expected)
 
 
-def as_a_wait(record: logging.LogRecord) -> bool:
-    """Let Prefect's line about a run that waits for a person be no error.
+def as_expected(record: logging.LogRecord) -> bool:
+    """Let Prefect's line about a run that waits for a person, or goes on later, be no error.
 
     Prefect logs every end of an execution but `Completed` as an error, also on the run's page.
     """
-    if record.getMessage().startswith(("Finished in state Suspended", "Finished in state Paused")):
+    if record.getMessage().startswith(_EXPECTED):
         record.levelno, record.levelname = logging.INFO, "INFO"
     return True
 

@@ -36,6 +36,9 @@ _ready_fd: int | None = None
 def exit_with_parent(*, at_once: bool = False) -> None:
     """End this process when its supervisor ends: SIGTERM first, a forced exit 4 s later.
 
+    Ctrl-C reaches the whole process group. The supervisor ends its children in order then, so that
+    the server ends last: here SIGINT is ignored.
+
     With `at_once` the forced exit comes first, as if this process had been killed too.
     Call it early and before any fork: the thread that watches the pipe does not exist in a
     forked process. A second call does nothing.
@@ -45,10 +48,17 @@ def exit_with_parent(*, at_once: bool = False) -> None:
     if _ready_fd is None:
         _ready_fd = _take(READY_FD)
     if parent_pipe_fd is not None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         # A daemon thread: it must not keep the process alive when the work is done.
         threading.Thread(
             target=_watch, args=(parent_pipe_fd, at_once), name="parent-pipe", daemon=True
         ).start()
+
+
+def ending_signals() -> tuple[signal.Signals, ...]:
+    """The signals that end this process in good order. A SIGINT that is ignored stays ignored."""
+    is_ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    return (signal.SIGTERM,) if is_ignored else (signal.SIGTERM, signal.SIGINT)
 
 
 def notify_ready() -> None:

@@ -234,7 +234,7 @@ class _PrefectServer(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Handle signals to the end; Uvicorn would raise them again when all is done."""
-        for handled in (signal.SIGTERM, signal.SIGINT):
+        for handled in parent_pipe.ending_signals():
             signal.signal(handled, self.handle_exit)
         yield
 

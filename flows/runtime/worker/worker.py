@@ -391,7 +391,7 @@ def serve_worker(settings: Settings) -> NoReturn:
     parent_pipe.exit_with_parent()
     telemetry.setup("worker", settings)
     told = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in parent_pipe.ending_signals():
         signal.signal(number, lambda *_: told.set())
     failures: list[BaseException] = []
 

@@ -14,7 +14,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from pydantic import ValidationError
 
 from data.settings import Settings
-from flows.runtime.host.logs import LINE, JsonLines, TextLines, as_a_wait
+from flows.runtime.host.logs import LINE, JsonLines, TextLines, as_expected
 from flows.runtime.host.run_spans import spans_of
 from tests.desk import clean_environment
 
@@ -117,11 +117,15 @@ def test_prefect_s_lines_are_written_like_those_of_the_desk(setting: str, tmp_pa
     ("line", "level"),
     [
         ("Finished in state Suspended(type=PAUSED)", "INFO"),
+        ("Crash detected! Execution was aborted by a termination signal.", "INFO"),
+        ("Finished in state Crashed('Execution was cancelled by the runtime environ", "ERROR"),
+        ("Finished in state Crashed('Execution was cancelled by the runtime environment')", "INFO"),
+        ("Crash detected! Execution was interrupted by an unexpected exception: x", "ERROR"),
         ("Finished in state Failed('it broke')", "ERROR"),
     ],
 )
-def test_a_wait_for_a_person_is_no_error(line: str, level: str) -> None:
+def test_a_wait_for_a_person_or_for_another_worker_is_no_error(line: str, level: str) -> None:
     told = logging.LogRecord("prefect.flow_runs", logging.ERROR, __file__, 1, line, (), None)
 
-    assert as_a_wait(told)
+    assert as_expected(told)
     assert told.levelname == level

@@ -118,6 +118,18 @@ def test_a_child_ends_when_its_supervisor_is_gone(tie: list[Tied]) -> None:
     assert tied.child.wait(timeout=3) == -signal.SIGTERM
 
 
+def test_a_child_leaves_ctrl_c_to_its_supervisor(tie: list[Tied]) -> None:
+    tied = started(WAITS, tie)
+    tied.says_ready()
+
+    tied.child.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        tied.child.wait(timeout=0.5)
+    os.close(tied.held)
+
+    assert tied.child.wait(timeout=3) == -signal.SIGTERM
+
+
 def test_a_child_may_end_in_good_order_when_its_supervisor_is_gone(tie: list[Tied]) -> None:
     tied = started(ENDS_IN_GOOD_ORDER, tie)
     tied.says_ready()
