@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -16,9 +17,10 @@ from data.settings import Settings
 from tests.agents.test_chat_masking import secrets_of
 from tests.agents.test_worded import desk
 from tests.chat_server import ChatServer, Reply, evidence_in, fields_in
-from tools.case_files import load_persona
+from tools.case_files import case_ids, load_persona
 
-ADA = load_persona(Settings().data_dir, "ada-prime").case
+DATA = Settings().data_dir
+ADA = load_persona(DATA, "ada-prime").case
 
 
 async def second_reading(server: ChatServer, case: CaseFile = ADA) -> SecondReading:
@@ -39,12 +41,24 @@ async def test_a_careful_model_agrees_with_the_parser_on_every_wanted_field(
     assert (found.differences, found.warnings) == (0, ())
 
 
-async def test_no_personal_data_is_in_the_request(server: ChatServer) -> None:
-    await second_reading(server)
+async def test_no_personal_data_of_any_persona_is_in_a_request(server: ChatServer) -> None:
+    asked = set()
+    for persona_id in case_ids(DATA):
+        server.forget()
+        case = load_persona(DATA, persona_id).case
+        found = await second_reading(server, case)
 
-    sent = server.sent
-    assert len(server.bodies) == 1
-    assert not [secret for secret in secrets_of(ADA) if secret in sent]
+        asked.add(len(server.bodies))
+        assert found.warnings == (), persona_id
+        assert found.differences == 0
+        leaked = [secret for secret in secrets_of(case) if is_in(secret, server.sent)]
+        assert not leaked, persona_id
+
+    assert 1 in asked
+
+
+def is_in(secret: str, sent: str) -> bool:
+    return bool(re.search(rf"(?<!\w){re.escape(secret)}(?!\w)", sent, re.IGNORECASE))
 
 
 @pytest.mark.parametrize("wrong", ["1.00", "soon"])
