@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
+from data.contracts.base import sha256_of
 from data.contracts.decision import Outcome
 from tests.command_line import credit_desk
 from tests.desk import Desk
 from tests.otlp import Receiver, SeenSpan
+from tests.tools.test_evaluation_terms import evaluation
 
 IDS = tuple(f"shadowed-{letter}" for letter in "abcdef")
 
@@ -32,7 +35,7 @@ async def measured(desk: Desk, canary_id: str) -> dict[str, Any]:
 
 
 async def test_a_bundle_decides_under_its_name_and_a_shadow_of_it_decides_nothing(
-    desk: Desk, otlp: Receiver
+    desk: Desk, otlp: Receiver, tmp_path: Path
 ) -> None:
     made = await told(desk, "bundle", "create", "desk-autumn", "--reviewer", "Olga")
     assert made["created_by"] == "Olga"
@@ -45,6 +48,7 @@ async def test_a_bundle_decides_under_its_name_and_a_shadow_of_it_decides_nothin
         desk,
         *("canary", "start", "--challenger", "desk-autumn", "--share", "0.5"),
         *("--guard", "error_rate<=0.05", "--min-cases", "2", "--reviewer", "Olga"),
+        *("--fallbacks", "0.1", "--agreement", "0.95", "--cost-per-case", "0.001"),
     )
     canary_id = started["canary_id"]
     runs = [await desk.start("ada-prime", **{"as": name}) for name in IDS]
@@ -57,6 +61,12 @@ async def test_a_bundle_decides_under_its_name_and_a_shadow_of_it_decides_nothin
     assert report["cases"]["challenger"] == arms.count("shadow") > 0
     rates = next(one for one in report["comparisons"] if one["metric"] == "approval_rate")
     assert (rates["champion"]["value"], rates["challenger"]["value"]) == (1.0, 1.0)
+    assert "evaluation: no report of `credit-desk evaluate`" in report["missing"]
+    file = tmp_path / "evaluation.json"
+    file.write_text(evaluation().model_dump_json())
+    given = await told(desk, "canary", "evaluation", canary_id, str(file), "--reviewer", "Olga")
+    assert given["evaluation"]["sha256"] == sha256_of(evaluation())
+    assert "evaluation: cost per case is 0.005, at most 0.001" in given["missing"]
     code, _, errors = await credit_desk(desk, "canary", "promote", canary_id, "--reviewer", "Pia")
     assert code == 1
     assert "approvals: 0 of 2 people" in errors
