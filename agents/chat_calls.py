@@ -86,6 +86,9 @@ class Calls:
             return
         self.conversation.reserve(request.most_tokens, request.most_cost)
         self._open.append(request)
+        completion = self.model.access.max_tokens
+        most = self._use(request.prompt_tokens, completion, request.most_cost)
+        await self.conversation.begin(request.digest, most)
 
         async def arrived(reply: ChatResponse[Any]) -> ChatResponse[Any]:
             await self._arrived(request, reply)

@@ -33,6 +33,9 @@ class Conversation:
         """The reply to an equal request, if there was one."""
         return self._replies.get(digest)
 
+    async def begin(self, digest: str, most: ModelUse) -> None:
+        """Note that a request is about to be sent, and the most that it can use."""
+
     async def keep(self, digest: str, reply: KeptReply) -> None:
         """Remember a reply before it is used."""
         self._replies[digest] = reply

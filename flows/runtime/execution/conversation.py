@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from functools import partial
 
 from agents.conversation import Conversation
 from data.contracts.wording import KeptReply, ModelUse
@@ -42,11 +43,23 @@ class RunConversation(Conversation):
             return own  # of this execution: its use is booked
         kept = await self._record.kept_answer(lambda: self._key(digest))
         if kept is None:
+            await self._book_lost(digest)
             return await self._recall_shared(digest)
         reply = KeptReply.model_validate(kept)
         await super().keep(digest, reply)
         self._spending.book(self._stage, reply.use)
         return reply
+
+    async def begin(self, digest: str, most: ModelUse) -> None:
+        await self._record.keep_answer(partial(self._begun, digest, self._record.epoch), most)
+
+    async def _book_lost(self, digest: str) -> None:
+        """Count what earlier executions have sent and got no reply to: they died in the call, and
+        the provider bills it. What it has used is not known, so the most counts in the budget."""
+        for epoch in range(1, self._record.epoch):
+            begun = await self._record.kept_answer(partial(self._begun, digest, epoch))
+            if begun is not None:
+                self._spending.book(self._stage, ModelUse.model_validate(begun))
 
     async def _recall_shared(self, digest: str) -> KeptReply | None:
         """The reply that another run has got and paid for. It is kept with this run too: the next
@@ -92,6 +105,9 @@ class RunConversation(Conversation):
         self._told += 1
         self._last_told = time.monotonic()
         await self._tell(heard, self._attempt, self._told)
+
+    def _begun(self, digest: str, epoch: int) -> str:
+        return f"{self._key(digest)}/begun-{epoch}"
 
     def _key(self, digest: str) -> str:
         return f"{self._place}/model-{digest[:32]}"

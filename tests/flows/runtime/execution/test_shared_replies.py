@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ from agents.voice import voice_of
 from agents.worded import WordedAgent
 from data.contracts.personal import PersonalRecord, PersonName
 from data.contracts.wording import ModelUse
+from data.settings import Settings
 from flows.runtime.checkpoints.store import CheckpointStore
 from flows.runtime.execution.conversation import RunConversation
 from flows.runtime.execution.model_budget import Spending
@@ -49,10 +52,12 @@ async def use_in(
     *,
     days: int = 30,
     epoch: int = 1,
+    spending: Spending | None = None,
 ) -> ModelUse:
     """What an agent's text has used in one execution of a run."""
     record = LedgerRecord(ledger, CheckpointStore(), run_id, epoch, reply_days=days)
-    held = RunConversation(record, Spending(), "check", f"check/1/{agent.label}", silent)
+    place = f"check/1/{agent.label}"
+    held = RunConversation(record, spending or Spending(), "check", place, silent)
     with holding(held):
         await agent.run(question)
     assert held.wording is not None
@@ -91,6 +96,29 @@ async def test_an_execution_that_goes_on_has_the_answer_when_no_other_run_has_it
     again = await use_in(ledger, "run-2", agent, epoch=2)
 
     assert (len(server.bodies), again.cache_hits, again.tokens) == (1, 1, 0)
+
+
+async def test_a_call_in_which_an_execution_died_counts_in_the_budget_of_the_next(
+    server: ChatServer, ledger: Ledger
+) -> None:
+    sent = threading.Event()
+
+    def hangs(body: dict[str, Any]) -> Reply:
+        sent.set()
+        return Reply(TRUE, wait=30)
+
+    server.script = hangs
+    agent, spent = income(server), Spending()
+    dying = asyncio.create_task(use_in(ledger, "run-1", agent))
+    assert await asyncio.to_thread(sent.wait, 10)
+    dying.cancel()
+    await asyncio.wait([dying])
+    server.script = lambda body: Reply(TRUE)
+
+    use = await use_in(ledger, "run-1", agent, epoch=2, spending=spent)
+
+    assert (use.calls, use.tokens) == (1, 150)
+    assert spent.tokens > 150 + Settings().chat_max_tokens, "the most that the lost call can use"
 
 
 @pytest.mark.parametrize(
