@@ -35,7 +35,7 @@ from data.contracts.scorecard import Ensemble, Scorecard
 from data.contracts.tree_card import TreeCard
 from data.rounding import four_places, rate
 from tools.affordability import assess_affordability, with_other_terms
-from tools.attributes import derive_attributes, joint_attributes, record_reasons
+from tools.attributes import ALWAYS_DERIVED, derive_attributes, joint_attributes, record_reasons
 from tools.bureau import (
     fetch_bureau_report,
     report_problem,
@@ -243,9 +243,14 @@ def _lower_score(reports: Sequence[BureauReport]) -> BureauScore | None:
 
 
 def _as_numbers(attributes: BureauAttributes) -> dict[str, bool | int | float | str | None]:
-    """The attributes as a scorecard reads them: decimals become floats."""
+    """The attributes as a scorecard reads them: decimals become floats.
+
+    Those that an older desk has not derived are absent, so that no card takes them for unknown.
+    """
     return {
         name: float(value) if isinstance(value, Decimal) else value
         for name, value in attributes
-        if name != "version" and not isinstance(value, tuple)
+        if name != "version"
+        and not isinstance(value, tuple)
+        and not (value is None and name in ALWAYS_DERIVED)
     }

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from data.contracts.base import Contract
+from data.contracts.bundle import BundleParts
 from data.contracts.errors import ContractViolationError, CreditDeskError, Problem
 from data.contracts.underwriting import Overrides, Rulebook
 from data.settings import settings
@@ -26,12 +27,12 @@ def current_rulebook(data_dir: Path) -> Rulebook:
 
     Raises RecordNotFoundError or RecordCorruptError naming the file that is missing or bad.
     """
-    models = data_dir / "models"
+    models, parts = data_dir / "models", BundleParts()
     return Rulebook(
         policy=load_policy(data_dir),
         prices=load_prices(data_dir),
-        scorecard=load_scorecard(models / "scorecard-v1.json"),
-        challenger=load_challenger(models / "challenger-v1.json"),
+        scorecard=load_scorecard(models / f"{parts.scorecard}.json"),
+        challenger=load_challenger(models / f"{parts.challenger}.json"),
         ensemble=load_ensemble(data_dir),
         authority=load_authority(data_dir),
     )

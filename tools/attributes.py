@@ -30,6 +30,14 @@ from tools.obligations import DEFERRED_STUDENT_SHARE, owed_each_month
 
 VERSION = "1.2.0"
 
+ALWAYS_DERIVED = frozenset(
+    {
+        *("current_dpd_class", "worst_dpd_class_6m", "months_since_30_dpd_6m"),
+        *("months_30_dpd_6m", "months_60_dpd_6m", "older_dpd_class_24m"),
+    }
+)
+"""Attributes without a value only where a version before 1.2.0 derived them."""
+
 _ZERO = Decimal(0)
 _THIN_TRADES = 3
 _THIN_MONTHS = 12

@@ -30,13 +30,13 @@ from tools.case_files import load_case
 from tools.ensemble import load_ensemble
 from tools.policy import load_policy
 from tools.pricing import load_prices
-from tools.scorecard import load_scorecard
+from tools.scorecard import load_challenger, load_scorecard
 
 DATA = Settings().data_dir
 TERMS = load_policy(DATA).affordability
 PRICES = load_prices(DATA)
 ENSEMBLE = load_ensemble(DATA)
-CARD = load_scorecard(DATA / "models" / "scorecard-v1.json")
+CARD = load_scorecard(DATA / "models" / "scorecard-v2.json")
 
 
 def _with_report(case_id: str, **changes: Any) -> CaseFile:
@@ -151,6 +151,12 @@ def _attributes(**changes: Any) -> BureauAttributes:
             "authorized_user_share": "0",
             "monthly_obligations": "300",
             "thin_file": False,
+            "current_dpd_class": 0,
+            "worst_dpd_class_6m": 0,
+            "months_since_30_dpd_6m": 6,
+            "months_30_dpd_6m": 0,
+            "months_60_dpd_6m": 0,
+            "older_dpd_class_24m": 0,
         }
         | changes
     )
@@ -162,24 +168,37 @@ async def test_factors_are_told_by_reason_and_ranked_by_points() -> None:
     )
 
     assert [factor.code for factor in found.top_factors] == [
-        ReasonCode.REVOLVING_UTILIZATION_HIGH,
         ReasonCode.RECENT_INQUIRIES,
+        ReasonCode.REVOLVING_UTILIZATION_HIGH,
     ]
     assert found.agent == "credit_risk.scorecard"
 
 
 async def test_a_worse_file_is_a_higher_risk_on_both_cards() -> None:
-    challenger = load_scorecard(DATA / "models" / "challenger-v1.json")
+    challenger = load_challenger(DATA / "models" / "challenger-v2.json")
     good = ScoringQuestion(attributes=_attributes())
     bad = ScoringQuestion(
         attributes=_attributes(
-            utilization_revolving="0.95", worst_dpd_12m=90, worst_dpd_24m=90, inquiries_6m=8
+            utilization_revolving="0.95",
+            worst_dpd_class_6m=90,
+            older_dpd_class_24m=90,
+            months_since_30_dpd_6m=2,
+            months_30_dpd_6m=3,
+            months_60_dpd_6m=2,
+            inquiries_6m=8,
         )
     )
 
     for agent in (ScorecardMember(CARD), ChallengerMember(challenger)):
         assert (await agent.run(good)).pd < Decimal("0.02")
         assert (await agent.run(bad)).pd > Decimal("0.12")
+
+
+async def test_attributes_of_an_older_desk_are_not_scored_by_a_card_that_needs_more() -> None:
+    older = _attributes(current_dpd_class=None)
+
+    with pytest.raises(ToolError, match="current_dpd_class is missing"):
+        await ScorecardMember(CARD).run(ScoringQuestion(attributes=older))
 
 
 async def test_a_card_that_asks_for_an_unknown_attribute_fails_closed() -> None:

@@ -80,7 +80,7 @@ class Judged:
     content: DecisionContent
 
 
-async def decide(case: CaseFile, models: str = "v1") -> Judged:
+async def decide(case: CaseFile, models: str = "v2") -> Judged:
     """All stages in their order, without gates."""
     application = case.application
     intake = await DocIntakeAgent().run(case)

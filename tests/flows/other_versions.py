@@ -21,9 +21,7 @@ def with_other_versions(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDIT_DESK_DATA_DIR", str(data_dir))
     settings.cache_clear()
     policy = (data_dir / "policy" / "personal-loan.yaml").read_text()
-    strict = policy.replace("value: 0.12}", "value: 0.025}").replace(
-        "value: 0.06}", "value: 0.015}"
-    )
+    strict = policy.replace("value: 0.12}", "value: 0.025}").replace("value: 0.06}", "value: 0.02}")
     prices = (data_dir / "policy" / "prices.yaml").read_text()
     dear = prices.replace("A: {12: 0.0749", "A: {12: 0.0799").replace("0.0899,", "0.0949,")
     for name, shipped, changed in ((STRICT, policy, strict), (DEAR, prices, dear)):

@@ -148,7 +148,7 @@ async def test_without_an_answer_the_desk_reminds_then_escalates_then_declines(
 
     decision = await run.decision()
     assert decision.outcome is Outcome.DECLINE
-    assert decision.principal_reasons[0] is ReasonCode.REVOLVING_UTILIZATION_HIGH
+    assert decision.principal_reasons[0] is ReasonCode.RECENT_INQUIRIES
     assert ReasonCode.APPLICATION_INCOMPLETE not in decision.principal_reasons
     (ruling,) = decision.rulings
     assert (ruling.gate, ruling.role, ruling.reviewer) == ("underwriter", "system", "system")

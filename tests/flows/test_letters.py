@@ -14,6 +14,7 @@ from data.contracts.errors import AnswerRejectedError
 from data.contracts.notices import Notice, NoticeKind
 from data.contracts.policy import ReasonCode, Recommendation
 from data.settings import settings
+from data.synthetic.builder import inquiries
 from tests.flows.cases import changed
 from tests.flows.inline import Says, Silence, Step, Underwritten, persona, underwritten
 from tools.notices import compose_notices, load_notice_terms
@@ -193,11 +194,22 @@ async def test_a_page_of_a_letter_loads_nothing_and_escapes_what_it_names() -> N
 
 
 async def test_a_decline_by_the_probability_of_default_gives_the_reasons_of_the_blend() -> None:
-    done = await underwritten(persona("syd-synthetic"))
+    report = persona("bora-borderline").case.bureau_report
+    assert report is not None
+    accounts = [account.model_dump(mode="json") for account in report.tradelines]
+    asked = [found.model_dump(mode="json") for found in inquiries(5)]
+    done = await underwritten(
+        changed(
+            "bora-borderline",
+            bureau_report__tradelines=[accounts[0], accounts[2]],
+            bureau_report__inquiries=asked,
+        )
+    )
 
     # The scorecard alone would name the number of accounts before the utilization.
-    assert done.content.principal_reasons[1:] == (
-        ReasonCode.LIMITED_CREDIT_EXPERIENCE,
+    assert done.content.principal_reasons == (
+        ReasonCode.RECENT_INQUIRIES,
+        ReasonCode.DELINQUENT_OBLIGATIONS,
         ReasonCode.REVOLVING_UTILIZATION_HIGH,
         ReasonCode.INSUFFICIENT_CREDIT_REFERENCES,
     )

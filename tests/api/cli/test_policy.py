@@ -44,6 +44,7 @@ def test_the_shipped_files_are_sound(data: Path) -> None:
     assert (done.exit_code, done.stderr) == (0, "")
     assert f"personal-loan.yaml\tpolicy\t{load_policy(DATA).version}\t0\n" in done.stdout
     assert "scorecard-v1.json\tscorecard\t1.0.0\t0\n" in done.stdout
+    assert "challenger-v2.json\tchallenger\t2.0.0\t0\n" in done.stdout
     assert "unknown" not in done.stdout
 
 

@@ -57,7 +57,7 @@ def _first_attribute(**differs: Any) -> Attempt:
 
 
 async def _pd_that_is_no_number(place: Place) -> None:
-    path = place.own_data() / "models" / "scorecard-v1.json"
+    path = place.own_data() / "models" / "scorecard-v2.json"
     card = json.loads(path.read_text()) | {"base_points": float("nan")}
     path.write_text(json.dumps(card))
 

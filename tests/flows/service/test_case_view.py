@@ -34,7 +34,7 @@ async def test_the_rules_that_were_hit_come_first_in_the_words_of_the_policy(
     assert {rule.status for rule in others} == {RuleStatus.NOT_HIT}
     lost = [Decimal(factor.points_lost) for factor in view.factors]
     assert lost == sorted(lost, reverse=True)
-    assert view.factors[0].reason.startswith("Balances on revolving accounts")
+    assert view.factors[0].reason.startswith("Number of recent inquiries")
 
 
 async def test_the_case_has_the_price_of_what_is_asked_and_the_documents_without_content(
