@@ -42,17 +42,17 @@ soak: $(INSTALLED) ## Run fault, browser, batch, job, API, metric, stack, price 
 	  tests/smoke/test_metrics.py tests/stack tests/tools/test_apr_against_curo.py \
 	  tests/flows/test_properties.py --soak -o faulthandler_timeout=0 $(ARGS)
 
-oracle: $(INSTALLED) ## Compare the bins of a scorecard with those of optbinning
-	@place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && $(BIN)/python -m venv "$$place" && \
-	  "$$place/bin/pip" install --quiet --upgrade pip && \
-	  "$$place/bin/pip" install --quiet -e ".[modelling]" --group dev --group oracle && \
-	  "$$place/bin/python" -m pytest tests/tools/modelling/test_bins_against_optbinning.py --soak
+oracle: $(INSTALLED) ## Let optbinning judge the bins of scorecards, in an environment of its own
+	$(BIN)/python -m venv .venv-oracle
+	.venv-oracle/bin/python -m pip --quiet install --upgrade "pip>=25.1"
+	.venv-oracle/bin/python -m pip --quiet install -e ".[modelling,postgres]" --group dev --group oracle
+	.venv-oracle/bin/python -m pytest tests/tools/modelling/test_bins_against_optbinning.py --soak $(ARGS)
 
 drawing: $(INSTALLED) ## Draw flows/workflow.svg again after a change of the map; needs Graphviz
 	$(BIN)/python -m flows.runtime.graph.drawing.redraw flows.workflow:WORKFLOW flows/workflow.svg
 
-clean: ## Remove .venv and every cache; a desk's folder stays
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+clean: ## Remove the environments and every cache; a desk's folder stays
+	rm -rf .venv .venv-oracle .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
 	find api flows agents tools data tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # `python -m venv` on a .venv that is there keeps its packages and mends a missing pip.
