@@ -19,7 +19,7 @@ from data.contracts.scorecard import AttributeValue, CardAttribute, Scorecard
 from data.contracts.tree_card import TreeCard, TreeInput
 from tools.base import tool
 from tools.policy_law import forbidden_in_card, forbidden_in_trees
-from tools.trees import costs, trees_log_odds
+from tools.trees import read_trees
 from tools.versioned_data import load_versioned, parsed
 
 _NO_POINTS = 1e-6
@@ -117,13 +117,13 @@ def _of_trees(
     card: TreeCard, attributes: Mapping[str, AttributeValue]
 ) -> tuple[float, list[ScoreFactor]]:
     factor, offset = _scale(card)
-    numbers = [_number_for(found, attributes) for found in card.inputs]
+    read = read_trees(card, [_number_for(found, attributes) for found in card.inputs])
     lost = [
         ScoreFactor(card.inputs[at].name, card.inputs[at].reason, round(points, 6))
-        for at, log_odds in costs(card, numbers)
+        for at, log_odds in read.costs
         if (points := factor * log_odds) > _NO_POINTS
     ]
-    return offset - factor * trees_log_odds(card, numbers), lost
+    return offset - factor * read.log_odds, lost
 
 
 def _number_for(found: TreeInput, values: Mapping[str, AttributeValue]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -55,14 +55,19 @@ class TreeCard(Contract):
         return (*inputs, *(found.name for found in self.overlay))
 
     @cached_property
-    def reach(self) -> tuple[tuple[float, float], ...]:
-        """The lowest and the highest threshold of each input: beyond them nothing changes."""
-        found: list[list[float]] = [[] for _ in self.inputs]
+    def thresholds(self) -> tuple[tuple[float, ...], ...]:
+        """The thresholds of each input in order. Between two of them a number changes nothing."""
+        found: list[set[float]] = [set() for _ in self.inputs]
         for tree in self.trees:
             for feature, threshold in zip(tree.feature, tree.threshold, strict=True):
                 if feature >= 0:
-                    found[feature].append(threshold)
-        return tuple((min(part, default=0.0), max(part, default=0.0)) for part in found)
+                    found[feature].add(threshold)
+        return tuple(tuple(sorted(part)) for part in found)
+
+    @cached_property
+    def readings(self) -> dict[tuple[int, ...], Any]:
+        """What the trees said, by the places of the numbers between the thresholds."""
+        return {}
 
     @model_validator(mode="after")
     def _trees_read_the_inputs(self) -> Self:
