@@ -42,8 +42,8 @@ _CONTENT: dict[str, Any] = {
     "versions": {
         "workflow": "1",
         "policy": "personal-loan/2026.11.3/3015113698b6",
-        "scorecard": "scorecard/1.0.0",
-        "challenger": "challenger/1.0.0",
+        "scorecard": "scorecard/2.0.0",
+        "challenger": "challenger/2.0.0",
         "price_table": "personal-loan-prices/2026-11-15",
         "authority": "credit-authority/2026-11-01",
         "watchlist": "synthetic-sanctions/2026-10-26",
