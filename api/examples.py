@@ -52,7 +52,7 @@ _CONTENT: dict[str, Any] = {
     "requested": {"product": "personal_loan", "amount": "10000.00", "term_months": 36},
     "recommendation": "approve",
     "outcome": "approve",
-    "pd": "0.010247",
+    "pd": "0.009802",
     "grade": "A",
     "dti_after": "0.24106",
     "rule_results": [
