@@ -8,7 +8,7 @@ import re
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 PAGE, FILES = "/docs", "/docs/files"
@@ -38,6 +38,10 @@ def add_docs_page(app: FastAPI) -> None:
     @app.get(PAGE, include_in_schema=False)
     async def show_docs() -> HTMLResponse:
         return page
+
+    @app.get("/redoc", include_in_schema=False)
+    async def show_the_same_docs() -> RedirectResponse:
+        return RedirectResponse(PAGE)
 
     app.mount(FILES, StaticFiles(packages=[("fastapi_offline", "static")]))
 

@@ -3,10 +3,18 @@ const money = new Intl.NumberFormat('en-US', {style: 'currency', currency: 'USD'
 const percent = new Intl.NumberFormat('en-US', {style: 'percent', minimumFractionDigits: 2, maximumFractionDigits: 2});
 const moment = new Intl.DateTimeFormat('en-US', {dateStyle: 'medium', timeStyle: 'short'});
 
-const short = {pd: 'PD', dti: 'DTI', apr: 'APR', pti: 'PTI', kyc: 'KYC', ssn: 'SSN', id: 'ID', mla: 'MLA', usd: 'USD'};
+const short = {pd: 'PD', dti: 'DTI', apr: 'APR', pti: 'PTI', kyc: 'KYC', ssn: 'SSN', id: 'ID', mla: 'MLA', usd: 'USD', dob: 'birth date'};
 
 export const asMoney = (value) => (value === null || value === undefined ? '–' : money.format(Number(value)));
 export const asPercent = (value) => (value === null || value === undefined ? '–' : percent.format(Number(value)));
+const dollars = /amount|income|payment$|principal|obligations|balance/;
+const shares = /^(pd|dti|pti)(_|$)|utilization|_rate$|_share$/;
+/** A fact of a rule, by its name: dollars, a share, or the value as it is. */
+export function asFact(name, value) {
+  if (value === null || value === undefined) return 'unknown';
+  if (Number.isNaN(Number(value)) || typeof value === 'boolean') return inWords(value);
+  return shares.test(name) ? asPercent(value) : dollars.test(name) ? asMoney(value) : value;
+}
 /** A share without decimals: progress needs none. */
 export const asShare = (value) => `${Math.round(Number(value) * 100)} %`;
 export const asMoment = (value) => (value ? moment.format(new Date(value)) : '–');

@@ -12,10 +12,10 @@ export function Risk({risk, factors}) {
       ['PD of the ensemble', asPercent(risk.pd_ensemble)],
       ['Expected loss', asMoney(risk.expected_loss)],
       ['Disagreement of the models', asPercent(risk.disagreement)],
-      ...risk.members.map((member) => [inWords(member.model), `${asPercent(member.pd)}, score ${member.score}`]),
+      ...risk.members.map((member) => [inWords(member.model), `${asPercent(member.pd)}, score ${Math.round(member.score)}`]),
     ]} />
     <h3>What cost points</h3>
-    <div class="meters">${factors.map((factor) => html`<${Meter} label=${factor.reason} value=${Number(factor.points_lost)} max=${most} text=${`−${factor.points_lost}`} />`)}</div>
+    <div class="meters">${factors.map((factor) => html`<${Meter} label=${factor.reason} value=${Number(factor.points_lost)} max=${most} text=${`−${Number(factor.points_lost).toFixed(1)}`} />`)}</div>
   </section>`;
 }
 

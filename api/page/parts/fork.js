@@ -1,14 +1,14 @@
 // A fork: the same case from one of its checkpoints with one input changed, and what that changes.
-import {html, useEffect, useState} from '../vendor/htm-preact-3.1.1.js';
+import {html, useCallback, useEffect, useState} from '../vendor/htm-preact-3.1.1.js';
 import {get, post} from '../api.js';
 import {inWords} from '../format.js';
 import {Difference} from './diff.js';
 import {Notice, Refusal} from './notice.js';
 import {Source} from './source.js';
+import {useStream} from '../live.js';
 
 const inputs = ['amount_requested', 'term_months', 'as_of_date', 'policy', 'prices', 'scorecard', 'challenger', 'fan_out_policy'];
 const numbers = new Set(['amount_requested', 'term_months']);
-const LOOK = 1000;
 
 export function Fork({run, entries}) {
   const [from, setFrom] = useState('start');
@@ -42,23 +42,18 @@ export function Fork({run, entries}) {
 function Compared({parent, forkId}) {
   const [fork, setFork] = useState(null);
   const [found, setFound] = useState(null);
+  const look = useCallback(async () => {
+    const now = await get(`/runs/${forkId}`).catch(() => null);
+    if (now) setFork(now);
+    if (!now || ['queued', 'running'].includes(now.status)) return;
+    const saved = await get(`/runs/${forkId}/checkpoints`);
+    const label = saved.filter((entry) => !entry.purged_at).at(-1)?.label;
+    if (label) setFound(await get(`/runs/${parent.run_id}/diff?from=${label}&to=${label}&other=${forkId}`).catch(() => null));
+  }, [forkId, parent.run_id]);
   useEffect(() => {
-    let timer = 0;
-    const look = async () => {
-      const now = await get(`/runs/${forkId}`).catch(() => null);
-      setFork(now);
-      if (now && !['queued', 'running'].includes(now.status)) {
-        const saved = await get(`/runs/${forkId}/checkpoints`);
-        const last = saved.filter((entry) => !entry.purged_at).at(-1);
-        const label = last && `${last.label}`;
-        if (label) setFound(await get(`/runs/${parent.run_id}/diff?from=${label}&to=${label}&other=${forkId}`).catch(() => null));
-        return;
-      }
-      timer = setTimeout(look, LOOK);
-    };
     look();
-    return () => clearTimeout(timer);
-  }, [forkId]);
+  }, [look]);
+  useStream(`/runs/${forkId}/events`, look);
   const outcome = (run) => inWords(run?.decision?.outcome ?? run?.decision?.recommendation ?? run?.status ?? 'queued');
   return html`<${Notice}><p>The <a href="/run/${forkId}">what-if</a>: <strong>${outcome(fork)}</strong>. This run: <strong>${outcome(parent)}</strong>.</p><//>
     ${found && html`<${Difference} found=${found} />`}`;

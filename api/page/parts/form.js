@@ -35,9 +35,10 @@ function Field({field, value, choices, error, onChange}) {
   const shared = {id, 'aria-describedby': about || undefined, 'aria-invalid': error ? 'true' : undefined};
   const isGroup = field.type === 'array' || (field.enum && field.isRequired);
   const title = html`${field.title ?? inWords(field.name)}${field.isRequired ? '' : html`<span class="quiet"> (optional)</span>`}`;
+  const help = (field.enum ?? []).filter(Boolean).reduce((text, one) => text.replaceAll(`${one}:`, `${inWords(one)}:`), field.description ?? '');
   const below = html`
     ${error && html`<p class="error" id="${id}-error">${error}</p>`}
-    ${field.description && html`<p class="help" id="${id}-help">${field.description}</p>`}`;
+    ${help && html`<p class="help" id="${id}-help">${help}</p>`}`;
   if (isGroup) {
     return html`<fieldset class="field" aria-describedby=${about || undefined}><legend>${title}</legend>
       ${field.type === 'array'

@@ -1,11 +1,14 @@
 // What the policy said, in the words of its owner: the rules that were hit, and the others on demand.
 import {html, useState} from '../vendor/htm-preact-3.1.1.js';
-import {inWords} from '../format.js';
+import {asFact, inWords} from '../format.js';
 import {Badge} from './facts.js';
 
-export function Rules({rules, reasons}) {
+export function Rules({rules, reasons, asked}) {
   const [all, setAll] = useState(false);
-  if (!rules.length) return html`<p class="quiet">The policy has not judged this case yet.</p>`;
+  if (!rules.length) {
+    return html`<ul>${asked.map((reason) => html`<li><strong>${inWords(reason)}</strong></li>`)}</ul>
+      <p class="quiet">The policy has not judged this case yet.</p>`;
+  }
   const hit = rules.filter((rule) => rule.status !== 'not_hit');
   return html`
     ${hit.length === 0 && html`<p>No rule was hit.</p>`}
@@ -20,7 +23,7 @@ function Rule({rule, reasons}) {
     <p><strong>${rule.label}</strong> ${rule.status === 'not_hit' ? html`<span class="badge">Not hit</span>` : html`<${Badge} of=${rule.outcome} />`}
       ${rule.severity === 'hard' && html`<span class="badge">Hard rule</span>`}
       ${rule.status === 'not_evaluable' && html`<span class="badge warn">A fact is missing</span>`}</p>
-    <p class="quiet">${facts.map(([name, value]) => `${inWords(name)}: ${value ?? 'unknown'}`).join(' · ')}</p>
+    <p class="quiet">${facts.map(([name, value]) => `${inWords(name)}: ${asFact(name, value)}`).join(' · ')}</p>
     <p class="quiet"><code>${rule.rule_id}</code> · ${rule.condition} · ${reasons[rule.reason] ?? 'Internal: a letter never names it'}${rule.source ? ` · ${rule.source}` : ''}</p>
   </li>`;
 }

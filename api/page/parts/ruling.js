@@ -1,7 +1,7 @@
 // The gate's form, with a preview of what the ruling would bring. The preview stores nothing.
 import {html, useEffect, useMemo, useState} from '../vendor/htm-preact-3.1.1.js';
 import {post} from '../api.js';
-import {asMoment, inWords, untilDue} from '../format.js';
+import {asMoment, asMoney, asPercent, inWords, untilDue} from '../format.js';
 import {savedName, saveName} from '../person.js';
 import {asAnswer, Fields, fieldsOf} from './form.js';
 import {Badge, Offer} from './facts.js';
@@ -50,7 +50,8 @@ export function Ruling({run, request, view, session, hasSigns, onAnswered}) {
       ${isGone
         ? html`<${Notice} kind="warn"><p>${problem.message}</p><button type="button" class="button" onClick=${onAnswered}>Show the case as it is now</button><//>`
         : html`<${Refusal} problem=${problem} />`}
-      <button type="submit" class="button" disabled=${isSending || !values.decision}>${values.decision ? `Give the ruling: ${inWords(values.decision).toLowerCase()}` : 'Choose a decision'}</button>
+      <div class="send">${preview?.offer && html`<span><strong>${asMoney(preview.offer.payment)}</strong> a month, APR ${asPercent(preview.offer.apr)}</span>`}
+        <button type="submit" class="button" disabled=${isSending || !values.decision}>${values.decision ? `Give the ruling: ${inWords(values.decision).toLowerCase()}` : 'Choose a decision'}</button></div>
     </form>
     <${Snooze} run=${run} review=${review} values=${values} session=${session} onSnoozed=${onAnswered} />
     <${Preview} preview=${preview} refusal=${problem ? null : refusal} />

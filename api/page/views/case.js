@@ -72,7 +72,7 @@ export function Case({id, session}) {
       <button type="button" class="button" onClick=${read}>Show the case as it is now</button><//>`}
     <div class="case">
       <div class="evidence">
-        ${view && html`<section class="card"><h2>Why a person is asked</h2><${Rules} rules=${view.rules} reasons=${view.decline_reasons} /></section>`}
+        ${view && html`<section class="card"><h2>Why a person is asked</h2><${Rules} rules=${view.rules} reasons=${view.decline_reasons} asked=${request?.review.request.reasons ?? []} /></section>`}
         <${Risk} risk=${known.state.risk_ensemble} factors=${view?.factors ?? []} />
         <${Affordability} ability=${known.state.risk_ensemble?.ability} />
         <${Income} income=${known.state.verification?.income} />
