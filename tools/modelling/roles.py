@@ -19,6 +19,7 @@ from tools.versioned_data import parsed
 
 _SHARE_OF_NUMBERS = 0.95
 _MOST_CATEGORIES = 50
+_KEY = "a unique key"
 _KEY_NAME = re.compile(
     r"(^|_|\s)(id|key|uuid|guid|index|row|no|nr|number|ref)$|^unnamed|^column_1$"
 )
@@ -87,12 +88,13 @@ def choose_columns(
 ) -> Choice:
     """Decide about every column.
 
-    Raises ContractViolationError when a prohibited column is asked for, or none is left.
+    Raises ContractViolationError when a prohibited column or a key is asked for, or no column is
+    left.
     """
     roles, wanted = dict(roles or {}), None if features is None else list(features)
     for name in (*roles, *(wanted or ())):
-        table.column(name)
-        if (ground := legal_ground(name)) and roles.get(name, Role()).use:
+        ground = _never_a_feature(name, table.column(name))
+        if ground and roles.get(name, Role()).use:
             raise ContractViolationError(f"column {name!r} may not be a feature: {ground}")
         if name == target:
             raise ContractViolationError(f"column {name!r} is the target and no feature")
@@ -131,17 +133,23 @@ def _why_left_out(name: str, cells: Cells, role: Role, *, named: bool) -> str | 
         return None
     if _PROXY.search(name.lower()):
         return "a known proxy of prohibited bases: name it in --roles to use it"
-    if _is_key(name, filled, different):
-        return "a unique key"
+    if _is_key(name, cells):
+        return _KEY
     return _unreadable(filled, different) if _kind(cells) == "category" else None
 
 
-def _is_key(name: str, filled: list[str], different: set[str]) -> bool:
-    if len(different) < len(filled) or len(filled) < 20:
+def _never_a_feature(name: str, cells: Cells) -> str | None:
+    """Why a column stays out even when the analyst names it."""
+    return legal_ground(name) or (_KEY if _is_key(name, cells) else None)
+
+
+def _is_key(name: str, cells: Cells) -> bool:
+    filled = [cell for cell in cells if cell is not None]
+    if len(set(filled)) < len(filled) or len(filled) < 20:
         return False
-    numbers = [number_in(cell) for cell in filled]
-    if any(math.isnan(number) for number in numbers):
+    if _kind(cells) == "category":
         return True
+    numbers = [number for cell in filled if not math.isnan(number := number_in(cell))]
     whole = all(number.is_integer() for number in numbers)
     consecutive = max(numbers) - min(numbers) == len(numbers) - 1
     named_so = bool(_KEY_NAME.search(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()))

@@ -79,6 +79,7 @@ def test_a_file_without_a_column_of_the_model_is_bad_input(tmp_path: Path) -> No
 def test_a_prohibited_feature_and_an_unknown_target_are_bad_input(tmp_path: Path) -> None:
     assert "may not be a feature" in fit(tmp_path, "--features", "sex,debt")[2]
     assert fit(tmp_path, "--features", "sex,debt")[0] == 2
+    assert fit(tmp_path, "--features", "key,debt")[0] == 2
 
     code, _, errors = fit(tmp_path, "--target", "nothing")
     assert code == 2

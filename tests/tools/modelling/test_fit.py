@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,6 +57,28 @@ def test_a_prohibited_column_that_is_asked_for_is_an_error(
 
     with pytest.raises(ContractViolationError, match="may not be a feature"):
         take_sample(table(tmp_path, made), wanted)
+
+
+@pytest.mark.parametrize("wanted", [{"features": ["key", "debt"]}, {"roles": {"key": Role()}}])
+def test_a_key_that_is_asked_for_is_an_error(tmp_path: Path, wanted: dict[str, Any]) -> None:
+    with pytest.raises(ContractViolationError, match="'key' may not be a feature: a unique key"):
+        take_sample(table(tmp_path), Wanted("answer", **wanted))
+
+
+@pytest.mark.parametrize(
+    "cell_of",
+    [
+        pytest.param(lambda at: f"{1000 + at * 7}", id="whole"),
+        pytest.param(lambda at: f"{at}.25", id="continuous"),
+        pytest.param(lambda at: f"{at}.25" if at else "unknown", id="one-text"),
+    ],
+)
+def test_amounts_that_all_differ_are_no_key(tmp_path: Path, cell_of: Callable[[int], str]) -> None:
+    rows = table(tmp_path, _with_column("income", cell_of))
+
+    sample = take_sample(rows, Wanted("answer", features=["income"]))
+
+    assert [column.name for column in sample.choice.chosen] == ["income"]
 
 
 @pytest.mark.parametrize("pair", [("+", "-"), ("1", "2"), ("no", "yes"), ("good", "bad")])
