@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from enum import Enum
 from functools import lru_cache
@@ -39,15 +40,29 @@ def _words(listed: str) -> frozenset[str]:
 
 _PROHIBITED = _words(
     """
-    race racial color colour ethnic ethnicity religion religious creed national nationality
-    ancestry birthplace immigrant sex sexual gender male female pregnancy pregnant childbearing
-    marital marriage married spouse divorced widowed welfare assistance ccpa surname language
+    race racial color colour ethnic ethnicity hispanic latino religion religious creed faith
+    national nationality ancestry birthplace immigrant immigration alien foreign foreigner
+    foreigners sex sexual gender male female pregnancy pregnant childbearing marital marriage
+    married spouse divorced widowed welfare assistance ssi tanf ccpa surname language
+    geschlecht familienstand zivilstand staatsangehoerigkeit staatsbuergerschaft nationalitaet
+    auslaender muttersprache konfession geburtsort geburtsland herkunft hautfarbe
     """
 )
+_PROHIBITED_TOGETHER = tuple(
+    map(
+        _words,
+        (
+            "country birth", "birth place", "residency status", "visa type", "visa status",
+            "green card", "mother tongue", "civil status", "food stamps", "food stamp",
+            "benefits recipient", "benefit recipient", "public benefits", "social benefits",
+        ),
+    )
+)  # fmt: skip
+"""Words that are free alone, and together name a prohibited basis."""
 _PLACES = _words(
     "zip zipcode zip3 zip5 zip9 postal postcode tract census county neighborhood neighbourhood"
 )
-_AGES = _words("age dob birth birthdate birthday born")
+_AGES = _words("age dob birth birthdate birthday born alter geburtsdatum")
 _OF_THINGS = _words(
     """
     report file account accounts trade trades device email mail phone document credit list vehicle
@@ -55,18 +70,45 @@ _OF_THINGS = _words(
     """
 )
 """With one of these words an age is not the age of a person."""
+_OF_LOANS = _words("mortgage mortgages loan loans average avg oldest")
+_PERSONS = _words(
+    """
+    applicant applicants borrower borrowers coborrower customer customers client clients person
+    people member members household holder owner guarantor debtor dependent dependents child
+    children
+    """
+)
+"""With one of these words an age of loans is the age of a person all the same."""
+_UMLAUTS = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "AE", "Ö": "OE", "Ü": "UE", "ß": "ss"}
+)
 
 
 @lru_cache(maxsize=512)
 def ground_against(name: str) -> Ground | None:
     """Why the law looks at an attribute of this name; None for an attribute that it leaves free."""
-    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", without_accents(name))
     words = set(re.findall(r"[a-z]+[0-9]*", parted.lower()))
-    if words & _PROHIBITED:
+    if words & _PROHIBITED or any(words >= together for together in _PROHIBITED_TOGETHER):
         return Ground.PROHIBITED
-    if words & _AGES and not words & _OF_THINGS:
+    if _is_age_of_a_person(words):
         return Ground.AGE
     return Ground.PLACE if words & _PLACES else None
+
+
+def without_accents(name: str) -> str:
+    """A name in plain letters, with German umlauts as two: `ö` is `oe`."""
+    plain = unicodedata.normalize("NFKC", name).translate(_UMLAUTS)
+    return "".join(
+        sign for sign in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(sign)
+    )
+
+
+def _is_age_of_a_person(words: set[str]) -> bool:
+    ages = words & _AGES
+    if not ages or words & _OF_THINGS:
+        return False
+    return ages != {"age"} or not words & _OF_LOANS or bool(words & _PERSONS)
 
 
 def forbidden_in_rule(rule: Rule) -> Iterator[PackProblem]:

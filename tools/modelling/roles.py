@@ -14,7 +14,7 @@ from data.contracts.base import Contract
 from data.contracts.errors import ContractViolationError
 from data.contracts.fitted import LeftOut
 from tools.modelling.table import Cells, Table, number_in
-from tools.policy_law import ground_against
+from tools.policy_law import ground_against, without_accents
 from tools.versioned_data import parsed
 
 _SHARE_OF_NUMBERS = 0.95
@@ -26,7 +26,9 @@ _KEY_NAME = re.compile(
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}([ T].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
 _STANDS_FOR_PROHIBITED = re.compile(
     "citizen|foreignworker|guestworker|nationalorigin|maritalstatus|personalstatus|familystatus"
-    "|publicassistance|countryofbirth|nationality|gender|ethnic|religio|immigra|ismale|isfemale"
+    "|publicassistance|countryofbirth|birthcountry|placeofbirth|residencystatus|visatype|greencard"
+    "|civilstatus|mothertongue|foodstamp|nationality|gender|ethnic|religio|immigra|ismale|isfemale"
+    "|geschlecht|familienstand|staatsangehoerig"
 )
 _PROXY = re.compile("education|schooling|degree|university")
 
@@ -74,7 +76,7 @@ def legal_ground(name: str) -> str | None:
     """Why a column may not be used by its name; None for a free one."""
     if ground := ground_against(name):
         return ground.value
-    squeezed = re.sub("[^a-z]", "", name.lower())
+    squeezed = re.sub("[^a-z]", "", without_accents(name).lower())
     if _STANDS_FOR_PROHIBITED.search(squeezed):
         return "a prohibited basis, or what stands for one (12 CFR 1002.4)"
     return None
