@@ -18,7 +18,7 @@ from data.contracts.fitted import (
 from tools.modelling.binning import bin_column
 from tools.modelling.evaluate import bin_of
 from tools.modelling.logistic import fit_weights, load_numpy
-from tools.modelling.roles import Choice, Role, choose_columns
+from tools.modelling.roles import Choice, Chosen, Role, choose_columns
 from tools.modelling.table import Table
 from tools.modelling.target import Target, read_target
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _LEAST_IV = 0.01
 _LIKE_THE_TARGET = 6.0
 """An information value that no attribute known before the outcome reaches."""
+_WRONG_SIGN = "the scorecard drops it: beside the other columns its weight contradicts its evidence"
 _DIGITS = 12
 
 
@@ -87,13 +88,21 @@ def take_sample(table: Table, wanted: Wanted) -> Sample:
 def fit_scorecard(
     sample: Sample, provenance: Provenance, version: str = "1.0.0"
 ) -> FittedScorecard:
-    """Bins, weights and points. Raises ContractViolationError when no column tells anything."""
+    """Bins, weights and points. The record of the card names the columns that it drops, too.
+
+    Raises ContractViolationError when no column tells anything.
+    """
     numpy = load_numpy()
     binned = [
-        bin_column(column, sample.table.columns[column.name], sample.bad)
+        (column, bin_column(column, sample.table.columns[column.name], sample.bad))
         for column in sample.choice.chosen
     ]
-    useful = [attribute for attribute in binned if attribute.iv >= _LEAST_IV]
+    useful = [attribute for _, attribute in binned if attribute.iv >= _LEAST_IV]
+    dropped = [
+        LeftOut(name=column.name, why=_why_uninformative(column, sample))
+        for column, attribute in binned
+        if attribute.iv < _LEAST_IV
+    ]
     if not useful:
         raise ContractViolationError(
             f"no column tells the bad rows from the good (information value below {_LEAST_IV}):"
@@ -105,13 +114,31 @@ def fit_scorecard(
         useful[at].model_copy(update={"coefficient": _rounded(weight)})
         for at, weight in weights.coefficients.items()
     ]
+    dropped += [
+        LeftOut(name=attribute.name, why=_WRONG_SIGN)
+        for at, attribute in enumerate(useful)
+        if at not in weights.coefficients
+    ]
+    left_out = (*provenance.left_out, *dropped)
     card = FittedScorecard(
         version=version,
         intercept=_rounded(weights.intercept + provenance.shift),
         attributes=tuple(weighted),
-        provenance=provenance,
+        provenance=provenance.model_copy(update={"left_out": left_out}),
     )
     return card.model_copy(update={"attributes": tuple(_with_points(a, card) for a in weighted)})
+
+
+def _why_uninformative(column: Chosen, sample: Sample) -> str:
+    """Whether a column tells nothing, or the opposite of what the analyst declares."""
+    if column.kind == "number" and column.role.direction != "any":
+        free = column.model_copy(update={"role": Role()})
+        if bin_column(free, sample.table.columns[column.name], sample.bad).iv >= _LEAST_IV:
+            return (
+                "the scorecard drops it: the data contradict the declared direction"
+                f" ({column.role.direction})"
+            )
+    return f"the scorecard drops it: no information (information value below {_LEAST_IV})"
 
 
 def provenance_of(sample: Sample, wanted: Wanted, libraries: Mapping[str, str]) -> Provenance:

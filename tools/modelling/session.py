@@ -93,7 +93,7 @@ def fit_model(
         rows=provenance.rows,
         bad_rows=provenance.bad_rows,
         attributes=tuple(attribute.name for attribute in card.attributes),
-        left_out=provenance.left_out,
+        left_out=card.provenance.left_out,
         remarks=_remarks(provenance.remarks, wanted, provenance.bad_value, sample.target.left_out),
         cross_validated={name: found.overall for name, found in validation.models.items()},
     )

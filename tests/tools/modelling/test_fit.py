@@ -135,6 +135,19 @@ def test_the_bins_keep_the_direction_of_the_role(tmp_path: Path, direction: str,
     assert len(bins) == (1 if direction == "falling" else 4)
 
 
+def test_a_column_that_the_card_drops_is_named_with_the_reason(tmp_path: Path) -> None:
+    rows = table(tmp_path, _with_column("noise", lambda at: str(at % 2)))
+    wanted = Wanted("answer", roles={"late": Role(direction="falling")})
+
+    summary = fit_model(rows, wanted, tmp_path / "model", with_challenger=False)
+
+    why = {column.name: column.why for column in summary.left_out}
+    report = (tmp_path / "model" / "report.md").read_text()
+    assert "contradict the declared direction (falling)" in why["late"]
+    assert "no information" in why["noise"]
+    assert f"| late | {why['late']} |" in report
+
+
 def test_a_column_that_repeats_the_target_is_left_out(tmp_path: Path) -> None:
     made = [line + "," + line.rsplit(",", 1)[1] for line in lines()]
     made[0] = ",".join((*HEADER, "written_off"))
