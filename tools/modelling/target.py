@@ -11,12 +11,9 @@ FEWEST_OF_A_CLASS = 20
 _BAD_OF_PAIR = {
     frozenset({"0", "1"}): "1",
     frozenset({"1", "2"}): "2",
-    frozenset({"-1", "1"}): "1",
     frozenset({"+", "-"}): "-",
     frozenset({"yes", "no"}): "yes",
-    frozenset({"y", "n"}): "y",
     frozenset({"true", "false"}): "true",
-    frozenset({"t", "f"}): "t",
     frozenset({"bad", "good"}): "bad",
     frozenset({"b", "g"}): "b",
     frozenset({"charged off", "fully paid"}): "charged off",
@@ -53,7 +50,8 @@ def read_target(table: Table, name: str, bad_value: str | None = None) -> Target
     bad = _plain(bad_value) if bad_value else _BAD_OF_PAIR.get(frozenset(values))
     if bad not in values:
         raise ContractViolationError(
-            f"target {name!r}: which of its two values is bad is not known; say it with --bad"
+            f"target {name!r}: which of {values[0]!r} and {values[1]!r} is bad is not known; say"
+            " it with --bad"
         )
     flags = [cells[at] == bad for at in rows]
     if min(sum(flags), len(flags) - sum(flags)) < FEWEST_OF_A_CLASS:

@@ -91,13 +91,19 @@ def test_other_encodings_of_bad_give_the_same_card(tmp_path: Path, pair: tuple[s
     assert other.attributes == plain.attributes
 
 
-def test_a_pair_that_says_nothing_needs_the_bad_value(tmp_path: Path) -> None:
-    rows = table(tmp_path, lines(good_and_bad=("kept", "lost")))
+@pytest.mark.parametrize("pair", [("kept", "lost"), ("N", "Y"), ("f", "t"), ("-1", "1")])
+def test_a_pair_that_says_nothing_needs_the_bad_value(
+    tmp_path: Path, pair: tuple[str, str]
+) -> None:
+    rows = table(tmp_path, lines(good_and_bad=pair))
 
-    with pytest.raises(ContractViolationError, match="--bad"):
+    with pytest.raises(ContractViolationError, match="--bad") as refused:
         take_sample(rows, WANTED)
 
-    assert fitted(rows, Wanted("answer", bad_value="lost")).provenance.bad_rows > 100
+    assert all(repr(value.lower()) in str(refused.value) for value in pair)
+    assert (
+        take_sample(rows, Wanted("answer", bad_value=pair[1])).target.bad_value == pair[1].lower()
+    )
 
 
 def test_the_mean_probability_is_the_share_of_bad_and_a_base_rate_moves_it(tmp_path: Path) -> None:
