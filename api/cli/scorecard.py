@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -62,10 +64,10 @@ def fit(
     wanted = Wanted(
         target, bad, load_roles(roles) if roles else None, named, seed, version, base_rate
     )
-    derivation = load_derivation(attributes) if attributes else None
-    summary = fit_model(
-        read_table(data), wanted, out, derivation=derivation, with_challenger=challenger
-    )
+    derivation, table = load_derivation(attributes) if attributes else None, read_table(data)
+    if derivation is None:
+        _tell_derivations(table.columns)
+    summary = fit_model(table, wanted, out, derivation=derivation, with_challenger=challenger)
     for column in summary.left_out:
         typer.echo(f"credit-desk: left out {column.name}: {column.why}", err=True)
     for remark in summary.remarks:
@@ -75,6 +77,20 @@ def fit(
         return
     for line in summary.lines(out):
         typer.echo(line)
+
+
+def _tell_derivations(columns: Iterable[str]) -> None:
+    """Name the derivations of the desk's data that read these columns, as options to paste."""
+    from data.settings import Settings
+    from tools.modelling.derivation import derivations_for
+
+    for path in derivations_for(columns, Settings().data_dir / "modelling"):
+        shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        typer.echo(
+            "credit-desk: attributes of these columns are declared; to fit on them, add"
+            f" --attributes {quote(str(shown))}",
+            err=True,
+        )
 
 
 @app.command()

@@ -7,7 +7,7 @@ latest month first. A function gives None where its value is not known.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -85,6 +85,20 @@ def load_derivation(path: Path) -> Derivation:
             if ground := legal_ground(name):
                 raise ContractViolationError(f"{path.name}: {name!r} may not be used: {ground}")
     return derivation
+
+
+def derivations_for(columns: Iterable[str], folder: Path) -> list[Path]:
+    """The derivations in a folder that find all the columns that they read."""
+    there, fitting = set(columns), []
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            derivation = Derivation.model_validate(parsed(path))
+        except ValidationError:
+            continue  # The folder also holds other declarations, such as overlays.
+        read = {name for part in derivation.attributes for name in (*part.of, *part.over)}
+        if read <= there:
+            fitting.append(path)
+    return fitting
 
 
 def derive_table(table: Table, derivation: Derivation) -> Table:

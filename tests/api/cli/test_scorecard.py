@@ -34,6 +34,21 @@ def test_a_fit_names_on_stderr_what_it_leaves_out(tmp_path: Path) -> None:
     assert "'1' is bad" in errors
 
 
+def test_a_file_with_the_columns_of_a_shipped_derivation_is_told_of_it(tmp_path: Path) -> None:
+    months = (1, 2, 3, 4, 5, 6)
+    names = ["LIMIT_BAL", *(f"PAY_{at}" for at in (0, 2, 3, 4, 5, 6))]
+    names += [f"{kind}{month}" for kind in ("BILL_AMT", "PAY_AMT") for month in months]
+    data = written(tmp_path, [",".join((*names, "answer")), ",".join(["1"] * 20)])
+
+    words = ("fit", "--data", str(data), "--target", "answer", "--out", str(tmp_path / "model"))
+    _, _, errors = run(*words)
+
+    (told,) = (line for line in errors.splitlines() if "taiwan-card-default.yaml" in line)
+    path = Path(told.split("--attributes ")[1])
+    assert path.is_file()
+    assert "are declared" not in run(*words, "--attributes", str(path))[2]
+
+
 def test_the_same_fit_gives_the_same_bytes(tmp_path: Path) -> None:
     fit(tmp_path, out="first")
     fit(tmp_path, out="second")
