@@ -59,7 +59,7 @@ class FairnessTerms(Contract):
     """The four-fifths rule of 29 CFR 1607.4(D), which is about employment."""
     smd_from: Annotated[float, Field(gt=0)] = 0.3
     price_gap_from: Annotated[float, Field(ge=0)] = 0.001
-    """As a fraction: 0.001 is 10 basis points."""
+    """Either way. As a fraction: 0.001 is 10 basis points."""
     risk_tolerance: Annotated[float, Field(ge=0)] = 0.005
     """How much higher the expected default rate of a less discriminatory cut-off may be."""
     significance: Annotated[float, Field(gt=0, lt=1)] = 0.05
@@ -109,7 +109,8 @@ class GroupFigures(Contract):
     """Approved cases with a price."""
     price_mean: float | None = None
     price_gap: float | None = None
-    """Mean price less that of the reference group, as a fraction."""
+    """Mean price less that of the reference group, as a fraction: below zero the reference group
+    pays more."""
     price_interval: Interval | None = None
     """By bootstrap."""
     judgement: Judgement

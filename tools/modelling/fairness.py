@@ -279,8 +279,8 @@ class _Figures:
                 found[f"smd:{measure}"] = mean_test(smd, *sizes) < terms.significance
         priced = min(figures.price_n, len(reference.prices(self.price)))
         gap, interval = figures.price_gap, figures.price_interval
-        if priced >= terms.min_n and gap is not None and gap >= terms.price_gap_from:
-            found["price"] = interval is not None and interval.low > 0
+        if priced >= terms.min_n and gap is not None and abs(gap) >= terms.price_gap_from:
+            found["price"] = interval is not None and not interval.low <= 0 <= interval.high
         return found
 
 

@@ -77,8 +77,8 @@ def rule_line(report: FairLendingReport) -> str:
         f"Approved and denied cases count, and {counter_offers}. Incomplete, withdrawn and open"
         " cases do not count: see how many each group has. A group is judged from"
         f" {terms.min_n} cases on. It is flagged for an AIR below {terms.air_below:g} with p below"
-        f" {terms.significance:g}, an SMD of {terms.smd_from:g} or more either way, or a price that"
-        f" is higher by {terms.price_gap_from:.2%} or more; `watch` where chance may explain it."
+        f" {terms.significance:g}, an SMD of {terms.smd_from:g} or more, or a price gap of"
+        f" {terms.price_gap_from:.2%} or more, either way; `watch` where chance may explain it."
     )
 
 
@@ -129,7 +129,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[st
 def _row(comparison: Comparison, figures: GroupFigures) -> tuple[str, ...]:
     rate = "" if figures.approval_rate is None else f"{figures.approval_rate:.1%}"
     gap = "" if figures.price_gap is None else f"{figures.price_gap:+.2%}"
-    found = f" ({', '.join(figures.findings)})" if figures.findings else ""
+    findings = ", ".join(_finding(comparison, figures, name) for name in figures.findings)
     return (
         _title(comparison),
         _name(figures),
@@ -140,8 +140,16 @@ def _row(comparison: Comparison, figures: GroupFigures) -> tuple[str, ...]:
         _with_interval(figures.odds_ratio, figures.odds_interval),
         ", ".join(f"{measure} {smd:+.2f}" for measure, smd in figures.smd.items()),
         gap + _percents(figures.price_interval),
-        f"{_words(figures.judgement.value)}{found}",
+        _words(figures.judgement.value) + (f" ({findings})" if findings else ""),
     )
+
+
+def _finding(comparison: Comparison, figures: GroupFigures, name: str) -> str:
+    """A finding; of prices also which of the two groups pays more."""
+    if name != "price" or figures.price_gap is None:
+        return name
+    dearer = figures.group if figures.price_gap > 0 else comparison.reference
+    return f"price: {dearer} pays more"
 
 
 def _cut_off_row(cut_off: CutOff) -> tuple[str, ...]:

@@ -246,6 +246,30 @@ def test_scores_and_prices_are_compared_and_flagged() -> None:
     assert (found.judgement, found.findings) == (Judgement.FLAGGED, ("air", "smd:pd", "price"))
 
 
+@pytest.mark.parametrize(
+    ("prices", "gap", "dearer"),
+    [((0.125, 0.115), -0.01, "F"), ((0.115, 0.125), 0.01, "M"), ((0.125, 0.1245), -0.0005, None)],
+)
+def test_a_price_gap_is_flagged_either_way_and_the_page_says_which_group_pays_more(
+    prices: tuple[float, float], gap: float, dearer: str | None
+) -> None:
+    """All are approved, so that the first group, F, is the reference."""
+    members = [
+        (Case(f"{group}{number}", A, apr=price), group)
+        for group, price in zip("FM", prices, strict=True)
+        for number in range(40)
+    ]
+    report = fair_lending_report(*joined(members), FairnessTerms())
+
+    found, said = figures(report, "M"), fair_lending_page(report)
+    assert report.comparisons[0].reference == "F"
+    assert found.price_gap == pytest.approx(gap)
+    assert found.findings == (("price",) if dearer else ())
+    assert found.judgement is (Judgement.FLAGGED if dearer else Judgement.CLEAR)
+    assert said.count("pays more") == (1 if dearer else 0)
+    assert dearer is None or f"flagged (price: {dearer} pays more)" in said
+
+
 def test_the_search_shows_the_cut_off_of_today_and_marks_fairer_ones_that_cost_little() -> None:
     chance = random.Random(2)
     cases, groups = joined(scored(chance, 0.6, 1_000, "F") + scored(chance, 0.0, 1_000, "M"))
