@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 def fair_lending(
     decisions: Annotated[
         Path,
-        typer.Option("--decisions", metavar="FILE", help="CSV or JSON Lines; decisions.jsonl."),
+        typer.Option(
+            "--decisions",
+            metavar="FILE",
+            help="CSV or JSON Lines; decisions.jsonl. PD, APR and rate as shares: 0.125 is 12.5 %.",
+        ),
     ],
     groups: Annotated[
         Path,

@@ -41,7 +41,8 @@ _STANDINGS = {
     "referred": Standing.OPEN,
     "pending": Standing.OPEN,
 }
-_NUMBERS = ("pd", "score", "apr", "rate")
+_SHARES = ("pd", "apr", "rate")
+_NUMBERS = (*_SHARES, "score")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def read_decisions(path: Path) -> list[Case]:
     """Every decision of a file. JSON Lines begin with `{`, all else is read as CSV.
 
     Raises ContractViolationError when the file cannot be read, has no decision, names an
-    application twice, or has an outcome or a number that is unknown.
+    application twice, or has an outcome or a number that is unknown. PD, APR and rate are shares:
+    one above 1 is refused, because a percentage would be read as a hundred times as much.
     """
     records = _json_lines(path) if _first_byte(path) == b"{" else csv_rows(path, (ID, "outcome"))
     cases: list[Case] = []
@@ -215,11 +217,10 @@ def _number(record: Mapping[str, Any], column: str, where: str) -> float | None:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
         number = math.nan
-    if not math.isfinite(number) or (column == "pd" and not 0 <= number <= 1):
-        form = "a share from 0 to 1" if column == "pd" else "a plain number"
-        raise ContractViolationError(
-            f"{where}, column {column}: not {form}: write it so, or leave it empty"
-        )
+    is_share = column in _SHARES
+    if not math.isfinite(number) or (is_share and not 0 <= number <= 1):
+        form = "a share from 0 to 1: write 0.125 for 12.5 %" if is_share else "a plain number"
+        raise ContractViolationError(f"{where}, column {column}: not {form}, or leave it empty")
     return number
 
 

@@ -103,7 +103,12 @@ def test_the_lines_of_the_desk_are_read_with_their_prices(tmp_path: Path) -> Non
         ('application_id,outcome\n"a,approve\n', "not CSV"),
         ("application_id,outcome,outcome\na,approve,approve\n", "name each column once"),
         ("application_id,outcome,pd\na,approve,1.5\n", "column pd: not a share from 0 to 1"),
-        ("application_id,outcome,apr\na,approve,S3CRET\n", "column apr: not a plain number"),
+        ("application_id,outcome,apr\na,approve,S3CRET\n", "column apr: not a share from 0 to 1"),
+        (
+            "application_id,outcome,apr\na,approve,0.125\nb,approve,12.5\n",
+            "line 3, column apr: not a share from 0 to 1: write 0.125 for 12.5 %",
+        ),
+        ("application_id,outcome,rate\na,approve,11.5\n", "line 2, column rate: not a share"),
         ("application_id,outcome,score\na,approve,nan\n", "column score: not a plain number"),
         (b"application_id,outcome\n\xff,approve\n", "is not UTF-8"),
         ('{"application_id":"S3CRET"', "line 1: not a JSON object"),
