@@ -101,6 +101,7 @@ def _show(report: FairLendingReport) -> None:
         cut_off_rows,
         rule_line,
         table_rows,
+        title_of,
     )
 
     rows = [row for comparison in report.comparisons for row in table_rows(comparison)]
@@ -108,7 +109,7 @@ def _show(report: FairLendingReport) -> None:
     for search in report.searches:
         typer.echo(f"\nCut-offs of {search.measure}, in search of a less discriminatory one:")
         print_table(cut_off_columns(search), cut_off_rows(search), empty="No cut-offs")
-    notes = {f"{found.attribute}: {found.note}" for found in report.comparisons if found.note}
-    typer.echo("\n" + "\n".join([counted_line(report), *sorted(notes), rule_line(report)]))
+    notes = [f"{title_of(found)}: {found.note}" for found in report.comparisons if found.note]
+    typer.echo("\n" + "\n".join([counted_line(report), *notes, rule_line(report)]))
     typer.echo("\n".join(report.statement[:2]))
     typer.echo(f"{report.flagged} groups are flagged over all cases")

@@ -67,7 +67,8 @@ class FairnessTerms(Contract):
     resamples: Annotated[int, Field(ge=100, le=100_000)] = 1_000
     seed: int = 1
     references: dict[str, str] = Field(default_factory=dict)
-    """The group that others are compared with, by attribute."""
+    """The group that others are compared with, by attribute; otherwise the one with the highest
+    approval rate over all cases."""
 
 
 class Interval(Contract):
@@ -127,7 +128,7 @@ class Comparison(Contract):
     value: str = ""
     """The product or the period."""
     reference: str | None
-    """None where no group has enough cases."""
+    """The same for all cases and each part; None where it has too few cases here."""
     groups: tuple[GroupFigures, ...]
     note: str = ""
     """Why groups were not compared, if they were not."""

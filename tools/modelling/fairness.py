@@ -11,7 +11,6 @@ from statistics import fmean, pstdev
 from data.contracts.errors import ContractViolationError, named
 from data.contracts.fairness import (
     Comparison,
-    CounterOfferAs,
     FairLendingReport,
     FairnessTerms,
     GroupFigures,
@@ -20,19 +19,16 @@ from data.contracts.fairness import (
     Standing,
 )
 from tools.modelling.fairness_files import Case, Groups
+from tools.modelling.fairness_groups import Group, Member, grouped, reference_name
 from tools.modelling.fairness_page import STATEMENT
 from tools.modelling.fairness_search import search_cut_offs
 from tools.modelling.fairness_statistics import (
-    Counts,
     equal_rates_test,
     gap_interval,
     mean_test,
     odds_ratio,
     ratio_interval,
 )
-
-Member = tuple[Case, str]
-"""A case and its group in one attribute."""
 
 
 def fair_lending_report(
@@ -61,23 +57,17 @@ def fair_lending_report(
         groups_without_decision=len(groups.of) - len(known),
         standings=_counted(case.standing for case in matched),
         comparisons=tuple(
-            _compared(attribute, part, value, members, terms, chance)
+            comparison
             for column, attribute in enumerate(groups.attributes)
-            for part, value, members in _parts(
-                [(case, groups.of[case.application_id][column]) for case in matched]
+            for comparison in _comparisons(
+                attribute,
+                [(case, groups.of[case.application_id][column]) for case in matched],
+                terms,
+                chance,
             )
         ),
         searches=search_cut_offs(matched, groups, terms),
     )
-
-
-def counts_as(standing: Standing, terms: FairnessTerms) -> Standing:
-    """What a standing counts as: a counter-offer counts as the terms say."""
-    if standing is not Standing.COUNTER_OFFER:
-        return standing
-    if terms.counter_offers is CounterOfferAs.LEFT_OUT:
-        return standing
-    return Standing(terms.counter_offers.value)
 
 
 def _refuse_unknown_references(groups: Groups, terms: FairnessTerms) -> None:
@@ -92,6 +82,16 @@ def _refuse_unknown_references(groups: Groups, terms: FairnessTerms) -> None:
                 f"--reference {named(attribute)}: no application is in this group: write it as the"
                 " file does"
             )
+
+
+def _comparisons(
+    attribute: str, members: list[Member], terms: FairnessTerms, chance: random.Random
+) -> Iterator[Comparison]:
+    """One comparison over all cases and one for each part, all with the same reference group."""
+    reference = reference_name(attribute, grouped(members, terms), terms)
+    for part, value, found in _parts(members):
+        compared = _compared(attribute, grouped(found, terms), reference, terms, chance)
+        yield compared.model_copy(update={"part": part, "value": value})
 
 
 def _parts(members: list[Member]) -> Iterator[tuple[str, str, list[Member]]]:
@@ -109,91 +109,41 @@ def _parts(members: list[Member]) -> Iterator[tuple[str, str, list[Member]]]:
             yield from ((part, value, found[value]) for value in sorted(found) if value)
 
 
-@dataclass(frozen=True)
-class _Group:
-    """The cases of one group, sorted by what they count as."""
-
-    name: str
-    judged: Sequence[Case]
-    approved: Sequence[Case]
-    left_out: dict[str, int]
-
-    @property
-    def counts(self) -> Counts:
-        return len(self.approved), len(self.judged) - len(self.approved)
-
-    @property
-    def rate(self) -> float:
-        return len(self.approved) / len(self.judged) if self.judged else 0.0
-
-    def values(self, measure: str) -> list[float]:
-        """The known values of a measure among the judged cases."""
-        return [value for case in self.judged if (value := getattr(case, measure)) is not None]
-
-    def prices(self, price: str) -> list[float]:
-        return [value for case in self.approved if (value := getattr(case, price)) is not None]
-
-
 def _compared(
     attribute: str,
-    part: str,
-    value: str,
-    members: Iterable[Member],
+    groups: Sequence[Group],
+    chosen: str | None,
     terms: FairnessTerms,
     chance: random.Random,
 ) -> Comparison:
-    found = _grouped(members, terms)
-    reference = _reference(attribute, found, terms)
-    spreads = {measure: _spread(found, measure) for measure in ("score", "pd")}
-    has_apr = any(group.prices("apr") for group in found)
+    fit = (group for group in groups if group.name == chosen and group.fits(terms))
+    reference = next(fit, None)
+    spreads = {measure: _spread(groups, measure) for measure in ("score", "pd")}
+    has_apr = any(group.prices("apr") for group in groups)
     figures = _Figures(reference, spreads, "apr" if has_apr else "rate", terms, chance)
-    others = [group for group in found if group.name and group is not reference]
-    note = ""
-    if reference is None:
-        note = f"no group has {terms.min_n} judged cases and an approval: nothing is compared"
-    elif not others:
-        note = "there is one group only: nothing is compared"
     return Comparison(
         attribute=attribute,
-        part=part,
-        value=value,
         reference=reference.name if reference else None,
-        groups=tuple(figures.of(group) for group in found),
-        note=note,
+        groups=tuple(figures.of(group) for group in groups),
+        note=_note(groups, chosen, reference, terms),
     )
 
 
-def _grouped(members: Iterable[Member], terms: FairnessTerms) -> list[_Group]:
-    found: defaultdict[str, list[Case]] = defaultdict(list)
-    for case, name in members:
-        found[name].append(case)
-    groups = []
-    for name in sorted(found, key=lambda name: (not name, name)):
-        by_standing: defaultdict[Standing, list[Case]] = defaultdict(list)
-        for case in found[name]:
-            by_standing[counts_as(case.standing, terms)].append(case)
-        approved = by_standing.pop(Standing.APPROVED, [])
-        judged = approved + by_standing.pop(Standing.DENIED, [])
-        left_out = {standing.value: len(cases) for standing, cases in sorted(by_standing.items())}
-        groups.append(_Group(name, judged, approved, left_out))
-    return groups
+def _note(
+    groups: Iterable[Group], chosen: str | None, reference: Group | None, terms: FairnessTerms
+) -> str:
+    """Why nothing is compared; empty where groups are."""
+    enough = f"{terms.min_n} judged cases and an approval"
+    if chosen is None:
+        return f"no group has {enough}: nothing is compared"
+    if reference is None:
+        return f"too few cases of the reference group {chosen}, which needs {enough}"
+    if not any(group.name and group is not reference for group in groups):
+        return "there is one group only: nothing is compared"
+    return ""
 
 
-def _reference(attribute: str, groups: Sequence[_Group], terms: FairnessTerms) -> _Group | None:
-    """The named group, or the one with the highest approval rate; None if it has too few cases."""
-    named_one = terms.references.get(attribute)
-    fit = [
-        group
-        for group in groups
-        if group.name
-        and len(group.judged) >= terms.min_n
-        and group.approved
-        and named_one in {None, group.name}
-    ]
-    return max(fit, key=lambda group: (group.rate, len(group.judged)), default=None)
-
-
-def _spread(groups: Iterable[_Group], measure: str) -> float:
+def _spread(groups: Iterable[Group], measure: str) -> float:
     """The standard deviation of a measure over the cases of all groups; 0 without any."""
     values = [value for group in groups for value in group.values(measure)]
     return pstdev(values) if values else 0.0
@@ -203,13 +153,13 @@ def _spread(groups: Iterable[_Group], measure: str) -> float:
 class _Figures:
     """Computes the figures of groups against one reference group."""
 
-    reference: _Group | None
+    reference: Group | None
     spreads: Mapping[str, float]
     price: str
     terms: FairnessTerms
     chance: random.Random
 
-    def of(self, group: _Group) -> GroupFigures:
+    def of(self, group: Group) -> GroupFigures:
         counts, prices = group.counts, group.prices(self.price)
         figures = GroupFigures(
             group=group.name,
@@ -237,7 +187,7 @@ class _Figures:
             judgement = Judgement.FLAGGED if any(findings.values()) else Judgement.WATCH
         return figures.model_copy(update={"judgement": judgement, "findings": tuple(findings)})
 
-    def _rates(self, group: _Group, reference: _Group) -> dict[str, object]:
+    def _rates(self, group: Group, reference: Group) -> dict[str, object]:
         ratio, odds = odds_ratio(group.counts, reference.counts)
         test, p_value = equal_rates_test(group.counts, reference.counts)
         air = ratio_interval(self.chance, group.counts, reference.counts, self.terms.resamples)
@@ -250,7 +200,7 @@ class _Figures:
             "p_value": _rounded(p_value),
         }
 
-    def _means(self, group: _Group, reference: _Group) -> dict[str, object]:
+    def _means(self, group: Group, reference: Group) -> dict[str, object]:
         smd = {
             measure: _rounded((fmean(values) - fmean(others)) / spread)
             for measure, spread in self.spreads.items()
@@ -267,7 +217,7 @@ class _Figures:
             )
         return found
 
-    def _findings(self, figures: GroupFigures, group: _Group, reference: _Group) -> dict[str, bool]:
+    def _findings(self, figures: GroupFigures, group: Group, reference: Group) -> dict[str, bool]:
         """The measures beyond their thresholds, and whether chance rarely explains each."""
         terms = self.terms
         found: dict[str, bool] = {}

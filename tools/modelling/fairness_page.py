@@ -23,7 +23,8 @@ STATEMENT = (
     "Groups differ in what they ask for and in what decides. No figure here is adjusted for that,"
     " except by the part of the cases that it is taken over.",
     "With many groups some figures are beyond a threshold by chance. The reference group is the one"
-    " with the highest approval rate unless it is named, which makes such figures more frequent.",
+    " with the highest approval rate over all cases unless it is named, which makes such figures"
+    " more frequent.",
     "The groups come from a file that this report alone has read. They are in no decision, model,"
     " price or log.",
 )
@@ -87,9 +88,9 @@ def _page(report: FairLendingReport) -> Iterator[str]:
     yield from ("## What this report is, and what it is not", "")
     yield from (f"- {sentence}" for sentence in report.statement)
     for comparison in report.comparisons:
-        yield from ("", f"## {_title(comparison)}", "")
+        yield from ("", f"## {title_of(comparison)}", "")
         if comparison.note:
-            yield from (f"{comparison.note.capitalize()}.", "")
+            yield from (f"{_cell(comparison.note[0].upper() + comparison.note[1:])}.", "")
         yield from _table(COLUMNS[1:], [row[1:] for row in table_rows(comparison)])
         yield from _left_out(comparison)
     for search in report.searches:
@@ -131,7 +132,7 @@ def _row(comparison: Comparison, figures: GroupFigures) -> tuple[str, ...]:
     gap = "" if figures.price_gap is None else f"{figures.price_gap:+.2%}"
     findings = ", ".join(_finding(comparison, figures, name) for name in figures.findings)
     return (
-        _title(comparison),
+        title_of(comparison),
         _name(figures),
         f"{figures.n:,}",
         rate,
@@ -164,7 +165,8 @@ def _cut_off_row(cut_off: CutOff) -> tuple[str, ...]:
     )
 
 
-def _title(comparison: Comparison) -> str:
+def title_of(comparison: Comparison) -> str:
+    """The attribute, and the product or period that a comparison is about."""
     return (
         f"{comparison.attribute}, {comparison.value}" if comparison.part else comparison.attribute
     )

@@ -312,6 +312,30 @@ def test_products_and_periods_are_compared_where_there_are_several() -> None:
     ]
 
 
+def test_the_reference_of_all_cases_is_that_of_each_period_or_there_are_too_few_of_it() -> None:
+    """M leads over all, F in January; in March there are ten of M."""
+    counts = {
+        "2026-01": (("F", 35, 5), ("M", 30, 10)),
+        "2026-02": (("F", 5, 35), ("M", 40, 0)),
+        "2026-03": (("F", 20, 20), ("M", 9, 1)),
+    }
+    members = [
+        (Case(f"{period}{group}{standing}{number}", standing, period=period), group)
+        for period, found in counts.items()
+        for group, approved, denied in found
+        for standing, count in ((A, approved), (D, denied))
+        for number in range(count)
+    ]
+
+    report = fair_lending_report(*joined(members), FairnessTerms())
+
+    assert [found.reference for found in report.comparisons] == ["M", "M", "M", None]
+    assert figures(report, "F", at=1).air == pytest.approx(35 / 30, abs=1e-6)
+    assert figures(report, "F", at=3).judgement is Judgement.NOT_JUDGED
+    assert report.comparisons[3].note.startswith("too few cases of the reference group M")
+    assert "Too few cases of the reference group M, which needs 30" in fair_lending_page(report)
+
+
 def test_the_same_seed_gives_the_same_report_and_another_one_other_intervals() -> None:
     counts = ("F", 90, 60), ("M", 120, 30)
 
