@@ -33,11 +33,19 @@ export function Case({id, session}) {
   const [problem, setProblem] = useState(null);
   const [stale, setStale] = useState('');
   const asked = useRef('');
-  const read = useCallback(() => load(id).then((found) => {
-    asked.current = found.request?.request_id ?? '';
-    setStale('');
-    setKnown(found);
-  }, setProblem), [id]);
+  const heard = useRef(0);
+  const read = useCallback(async () => {
+    const before = heard.current;
+    try {
+      const found = await load(id);
+      asked.current = found.request?.request_id ?? '';
+      setStale('');
+      setKnown(found);
+    } catch (refused) {
+      setProblem(refused);
+    }
+    if (heard.current !== before) await read();  // the run went on while the case was read
+  }, [id]);
   useEffect(() => {
     read();
   }, [read]);
@@ -49,6 +57,7 @@ export function Case({id, session}) {
   const happened = useCallback((frames) => {
     if (frames.some((frame) => told.has(frame.event))) refresh();
     if (!frames.some((frame) => news.has(frame.event))) return;
+    heard.current += 1;
     get(`/runs/${id}`).then(async (run) => {
       const request = run.status === 'waiting' ? await get(`/runs/${id}/hitl`).catch(() => null) : null;
       const now = request?.request_id ?? '';
