@@ -6,45 +6,29 @@ a document that the parser cannot use is kept, and the desk asks for the documen
 
 from __future__ import annotations
 
-from agents.base import Agent
-from agents.chat import ChatModel
 from agents.conversation import conversation
-from agents.exchange import Assignment, Exchange, ExchangeLimits, tell_span
+from agents.exchange import Assignment
+from agents.model_agent import ModelAgent
 from data.contracts.case import CaseFile
 from data.contracts.findings import FindingStatus
 from data.contracts.second_reading import ReadingText, SecondReading
-from data.contracts.wording import MODEL_DEGRADED, Prompts, Wording
+from data.contracts.wording import MODEL_DEGRADED, Wording
 from tools.model_input import ModelInput, as_data
 from tools.second_reading import LegibleDocument, legible, reading_faults, readings
 
 
-class DocumentReader(Agent[CaseFile, SecondReading]):
+class DocumentReader(ModelAgent[CaseFile, SecondReading]):
     """Reads amounts, dates and counts of documents once more. Its findings are those of a model."""
 
     name = "doc_intake"
     task = "reading"
 
-    def __init__(self, model: ChatModel, prompts: Prompts, limits: ExchangeLimits) -> None:
-        self._model, self._prompts, self._limits = model, prompts, limits
-        self.version = f"{type(self).version}-{prompts.name}"
-
-    @property
-    def model(self) -> str:
-        return self._model.name
-
-    @property
-    def provider(self) -> str:
-        return self._model.provider
-
     async def answer(self, question: CaseFile) -> SecondReading:
         documents = legible(question.documents)
         if not documents:
             return self._finding()
-        held = conversation()
-        task = _Reading(self.label, question, documents)
-        answer, use = await Exchange(self._model, self._prompts, self._limits, held).ask(task)
-        held.wording = Wording(text="", use=use)
-        tell_span(use)
+        answer, use = await self._ask(_Reading(self.label, question, documents))
+        conversation().wording = Wording(text="", use=use)
         if answer is None:
             return self._finding(status=FindingStatus.DEGRADED, warnings=(MODEL_DEGRADED,))
         return self._finding(

@@ -7,10 +7,12 @@ mended once, and then left out; the letter carries the mark why.
 
 from __future__ import annotations
 
-from agents.base import Agent
+from dataclasses import replace
+
 from agents.chat import ChatModel
 from agents.conversation import conversation
-from agents.exchange import Assignment, Exchange, ExchangeLimits, tell_span
+from agents.exchange import Assignment, ExchangeLimits
+from agents.model_agent import ModelAgent
 from data.contracts.decision import DecisionContent
 from data.contracts.notices import LetterPoint, LetterText, LetterWording
 from data.contracts.wording import Prompts, Wording
@@ -21,7 +23,7 @@ _REPAIRS = 1
 """A letter is due: one more attempt, and then the rules' words."""
 
 
-class LetterWorder(Agent[DecisionContent, LetterWording]):
+class LetterWorder(ModelAgent[DecisionContent, LetterWording]):
     """Words the points of a letter. Ask it only about a decision whose letter has points.
 
     Its findings are those of a model: they are in the letter, and in no decision.
@@ -31,25 +33,13 @@ class LetterWorder(Agent[DecisionContent, LetterWording]):
     task = "letter"
 
     def __init__(self, model: ChatModel, prompts: Prompts, limits: ExchangeLimits) -> None:
-        self._model, self._prompts = model, prompts
-        self._limits = ExchangeLimits(limits.seconds, min(limits.repairs, _REPAIRS))
-        self.version = f"{type(self).version}-{prompts.name}"
-
-    @property
-    def model(self) -> str:
-        return self._model.name
-
-    @property
-    def provider(self) -> str:
-        return self._model.provider
+        super().__init__(model, prompts, replace(limits, repairs=min(limits.repairs, _REPAIRS)))
 
     async def answer(self, question: DecisionContent) -> LetterWording:
-        held = conversation()
         task = _PointTexts(self.label, question, letter_points(question))
-        answer, use = await Exchange(self._model, self._prompts, self._limits, held).ask(task)
+        answer, use = await self._ask(task)
         sentences = tuple(point.text.strip() for point in answer.points) if answer else ()
-        held.wording = Wording(text=" ".join(sentences), use=use)
-        tell_span(use)
+        conversation().wording = Wording(text=" ".join(sentences), use=use)
         return LetterWording(
             sentences=sentences, model=use.model, prompt=use.prompt, degraded=use.degraded
         )

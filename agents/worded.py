@@ -13,14 +13,15 @@ from typing import Any, Generic
 from agents.base import Agent, ChatTool, Finding, Question
 from agents.chat import ChatModel
 from agents.conversation import conversation
-from agents.exchange import Assignment, Exchange, ExchangeLimits, tell_span
+from agents.exchange import Assignment, ExchangeLimits
+from agents.model_agent import ModelAgent
 from data.contracts.wording import MODEL_DEGRADED, ModelText, Prompts, Wording
 from tools.base import untraced_call
 from tools.claims import chosen_values, contradictions, plain_values, text_contradictions
 from tools.model_input import ModelInput, as_data, facts_of
 
 
-class WordedAgent(Agent[Question, Finding], Generic[Question, Finding]):
+class WordedAgent(ModelAgent[Question, Finding], Generic[Question, Finding]):
     """The same agent with a voice: equal questions give equal findings, whatever the model says."""
 
     def __init__(
@@ -30,28 +31,17 @@ class WordedAgent(Agent[Question, Finding], Generic[Question, Finding]):
         prompts: Prompts,
         limits: ExchangeLimits | None = None,
     ) -> None:
-        self._rules, self._model, self._prompts = rules, model, prompts
-        self._limits = limits or ExchangeLimits()
+        super().__init__(model, prompts, limits or ExchangeLimits())
+        self._rules = rules
         self.name, self.task = rules.name, rules.task
         self.version = f"{rules.version}-{prompts.name}"
         self.question_type, self.finding_type = rules.question_type, rules.finding_type
 
-    @property
-    def model(self) -> str:
-        return self._model.name
-
-    @property
-    def provider(self) -> str:
-        return self._model.provider
-
     async def answer(self, question: Question) -> Finding:
         finding = await self._rules.answer(question)
-        held = conversation()
-        exchange = Exchange(self._model, self._prompts, self._limits, held)
-        answer, use = await exchange.ask(_FindingText(self._rules, question, finding))
-        held.wording = Wording(text=answer.text.strip() if answer else "", use=use)
-        tell_span(use)
-        return finding if use.degraded is None else degraded(finding)
+        answer, use = await self._ask(_FindingText(self._rules, question, finding))
+        conversation().wording = Wording(text=answer.text.strip() if answer else "", use=use)
+        return finding if use.degraded is None else _degraded(finding)
 
     def describe(self, finding: Finding) -> str:
         return self._rules.describe(finding)
@@ -93,7 +83,7 @@ class _FindingText(Assignment[ModelText]):
         return use
 
 
-def degraded(finding: Finding) -> Finding:
+def _degraded(finding: Finding) -> Finding:
     """The finding with the mark that no text of the model was accepted."""
     warnings = getattr(finding, "warnings", None)
     if warnings is None:

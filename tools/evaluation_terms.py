@@ -33,14 +33,12 @@ def seen(report: Evaluation) -> EvaluationSeen:
 
 
 def missing_evaluation(
-    terms: EvaluationTerms | None, found: EvaluationSeen | None, policy_sha256: str
+    terms: EvaluationTerms, found: EvaluationSeen | None, policy_sha256: str
 ) -> tuple[str, ...]:
     """What a promotion still needs of an evaluation, in words.
 
     `policy_sha256` is the digest of the challenger's rule pack.
     """
-    if terms is None:
-        return ()
     if found is None:
         return ("evaluation: no report of `credit-desk evaluate`",)
     missing = []

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise, zip_longest
 
-from data.contracts.decision import ConditionStatus, DecisionContent, Outcome
+from data.contracts.decision import DecisionContent, Outcome
 from data.contracts.notices import LetterPoint, PointText
 from tools.memo import requested_loan
 
@@ -36,7 +36,6 @@ _NEGATIONS = frozenset({"not", "no", "never", "unable", "cannot", "without"})
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _WITH_DIGIT = re.compile(r"\S*\d\S*")
 _ENDING = re.compile(r"(?:ing|ed|es|s)$")
-_STILL_ASKED = frozenset({ConditionStatus.OPEN, ConditionStatus.FAILED})
 
 
 def letter_points(content: DecisionContent) -> tuple[LetterPoint, ...]:
@@ -54,7 +53,7 @@ def letter_points(content: DecisionContent) -> tuple[LetterPoint, ...]:
             points = [
                 LetterPoint(code=found.code, words=found.text)
                 for found in content.conditions
-                if found.status in _STILL_ASKED
+                if found.is_asked
             ]
         case _:
             points = []

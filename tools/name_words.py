@@ -19,11 +19,26 @@ SAME_CONSONANTS = 0.91
 INITIAL = 0.9
 """The similarity of two words by what they have in common."""
 
-_ICAO = str.maketrans(
-    {"ä": "ae", "å": "aa", "æ": "ae", "ö": "oe", "ø": "oe", "ü": "ue", "þ": "th", "ß": "ss"}
-    | {"œ": "oe", "ĳ": "ij", "ð": "d", "đ": "d", "ł": "l", "ı": "i", "ŋ": "n", "ə": "e"}
-)
+ICAO_LETTERS = {
+    "ä": "ae",
+    "å": "aa",
+    "æ": "ae",
+    "ö": "oe",
+    "ø": "oe",
+    "ü": "ue",
+    "þ": "th",
+    "ß": "ss",
+    "œ": "oe",
+    "ĳ": "ij",
+    "ð": "d",
+    "đ": "d",
+    "ł": "l",
+    "ı": "i",
+    "ŋ": "n",
+    "ə": "e",
+}
 """Letters that passports write with two letters, or that have no accent to drop (ICAO 9303-3)."""
+_ICAO = str.maketrans(ICAO_LETTERS)
 
 _WITHOUT_VOWELS = (
     *("ARABIC", "HEBREW", "HANGUL"),

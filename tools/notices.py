@@ -12,7 +12,6 @@ from pathlib import Path
 
 from data.contracts.application import ApplicantRole
 from data.contracts.decision import (
-    ConditionStatus,
     Consumer,
     DecisionContent,
     Offer,
@@ -222,7 +221,6 @@ def _in_other_words(wording: LetterWording | None) -> Iterator[Block]:
 
 def _conditions(title: str, content: DecisionContent) -> Iterator[Block]:
     """What the applicant still has to do. Conditions that are met or waived need no answer."""
-    still = {ConditionStatus.OPEN, ConditionStatus.FAILED}
-    texts = tuple(found.text for found in content.conditions if found.status in still)
+    texts = tuple(found.text for found in content.conditions if found.is_asked)
     if texts:
         yield Listing(title, texts)

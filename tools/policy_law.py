@@ -20,6 +20,7 @@ from data.contracts.facts import axis_of
 from data.contracts.policy import ReasonCode, Rule, RuleOutcome, RulePack, Severity
 from data.contracts.scorecard import CardAttribute, Scorecard
 from data.contracts.tree_card import TreeCard
+from tools.name_words import ICAO_LETTERS
 from tools.policy_bands import Interval, covered, days_of_change, is_in_force
 from tools.policy_expressions import comparisons, holds_by
 
@@ -79,8 +80,9 @@ _PERSONS = _words(
     """
 )
 """With one of these words an age of loans is the age of a person all the same."""
-_UMLAUTS = str.maketrans(
-    {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "AE", "Ö": "OE", "Ü": "UE", "ß": "ss"}
+_CAPITALS = {letter.upper(): plain.upper() for letter, plain in ICAO_LETTERS.items()}
+_LETTERS = str.maketrans(
+    ICAO_LETTERS | {big: two for big, two in _CAPITALS.items() if len(big) == 1}
 )
 
 
@@ -97,8 +99,8 @@ def ground_against(name: str) -> Ground | None:
 
 
 def without_accents(name: str) -> str:
-    """A name in plain letters, with German umlauts as two: `ö` is `oe`."""
-    plain = unicodedata.normalize("NFKC", name).translate(_UMLAUTS)
+    """A name in plain letters, as passports write them: `ö` is `oe`."""
+    plain = unicodedata.normalize("NFKC", name).translate(_LETTERS)
     return "".join(
         sign for sign in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(sign)
     )

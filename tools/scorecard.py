@@ -15,7 +15,7 @@ from pathlib import Path
 
 from data.contracts.errors import PolicyRefusedError, RecordNotFoundError, ToolError
 from data.contracts.policy import ReasonCode
-from data.contracts.scorecard import AttributeValue, CardAttribute, Scorecard
+from data.contracts.scorecard import AttributeValue, CardAttribute, Scorecard, ScoreModel
 from data.contracts.tree_card import TreeCard, TreeInput
 from tools.base import tool
 from tools.policy_law import forbidden_in_card, forbidden_in_trees
@@ -102,13 +102,13 @@ def score_applicant(
     return CardScore(score, pd_of(score, card), tuple(lost))
 
 
-def pd_of(score: float, card: Scorecard | TreeCard) -> float:
+def pd_of(score: float, card: ScoreModel) -> float:
     """The probability of default for a score on the card's scale."""
     factor, offset = _scale(card)
     return 1 / (1 + math.exp((score - offset) / factor))
 
 
-def _scale(card: Scorecard | TreeCard) -> tuple[float, float]:
+def _scale(card: ScoreModel) -> tuple[float, float]:
     factor = card.pdo / math.log(2)
     return factor, card.base_score - factor * math.log(card.base_odds)
 

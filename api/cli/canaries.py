@@ -48,7 +48,7 @@ def start(
     ] = "",
     agreement: Annotated[
         str, typer.Option(metavar="SHARE", help="... and at least this agreement of every field.")
-    ] = "1",
+    ] = "",
     cost_per_case: Annotated[
         str, typer.Option(metavar="USD", help="... and at most this cost of one case.")
     ] = "",
@@ -65,16 +65,16 @@ def start(
         bounds = [Guard.read(text).model_dump(mode="json", exclude_none=True) for text in guards]
     except ValueError:
         raise ContractViolationError("--guard takes METRIC<=BOUND or METRIC>=BOUND") from None
+    given = {"fallbacks": fallbacks, "agreement": agreement, "cost_per_case_usd": cost_per_case}
+    terms = {name: value for name, value in given.items() if value}
+    if terms and not fallbacks:
+        raise ContractViolationError("--agreement and --cost-per-case need --fallbacks")
     evidence: dict[str, Any] = {
         "min_cases": min_cases,
         "better": better or [],
         "guards": bounds,
+        **({"evaluation": terms} if terms else {}),
     }
-    if fallbacks:
-        terms = {"fallbacks": fallbacks, "agreement": agreement}
-        evidence["evaluation"] = terms | (
-            {"cost_per_case_usd": cost_per_case} if cost_per_case else {}
-        )
     body: dict[str, Any] = {
         "challenger": challenger,
         "mode": mode,

@@ -79,6 +79,11 @@ class Condition(Contract):
     status: ConditionStatus = ConditionStatus.OPEN
     waived_by: str | None = None
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether the applicant still has to meet it."""
+        return self.status in {ConditionStatus.OPEN, ConditionStatus.FAILED}
+
 
 class AdjustedTerms(Contract):
     """Terms that a reviewer changed; None keeps the requested term."""

@@ -89,18 +89,23 @@ class CardAttribute(Contract):
         return self
 
 
-class Scorecard(Contract):
-    """A card and its scale: `base_score` at `base_odds` to one, doubling every `pdo` points."""
+class ScoreModel(Contract):
+    """A model and its scale: `base_score` at `base_odds` to one, doubling every `pdo` points."""
 
     name: Slug
     version: str
     provenance: Annotated[str, Field(min_length=1)]
     """The source of the points: the data and method of a fit, or the expert who set them."""
     target: str
-    """The event whose probability the card gives."""
+    """The event whose probability the model gives."""
     pdo: Annotated[Number, Field(gt=0)]
     base_score: Number
     base_odds: Annotated[Number, Field(gt=0)]
+
+
+class Scorecard(ScoreModel):
+    """A card: the points of its attributes are added up."""
+
     base_points: Number = 0.0
     """The points with which every score begins."""
     attributes: Annotated[tuple[CardAttribute, ...], Field(min_length=1)]

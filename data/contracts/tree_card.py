@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from data.contracts.base import Contract, Slug
+from data.contracts.base import Contract
 from data.contracts.fitted import Tree
 from data.contracts.policy import ReasonCode
-from data.contracts.scorecard import CardAttribute, Number
+from data.contracts.scorecard import CardAttribute, Number, ScoreModel
 
 
 class TreeInput(Contract):
@@ -28,20 +28,12 @@ class TreeInput(Contract):
         return float("-inf" if self.direction == "rising" else "inf")
 
 
-class TreeCard(Contract):
+class TreeCard(ScoreModel):
     """Log-odds of bad = baseline + the sum of the leaves, on the scale of a scorecard.
 
     The points of the overlay are added to the score.
     """
 
-    name: Slug
-    version: str
-    provenance: Annotated[str, Field(min_length=1)]
-    """The source of the trees: the data and the method of the fit."""
-    target: str
-    pdo: Annotated[Number, Field(gt=0)]
-    base_score: Number
-    base_odds: Annotated[Number, Field(gt=0)]
     baseline: Number
     inputs: Annotated[tuple[TreeInput, ...], Field(min_length=1)]
     trees: Annotated[tuple[Tree, ...], Field(min_length=1)]

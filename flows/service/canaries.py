@@ -45,7 +45,6 @@ from flows.service.canary_spans import tell
 from flows.service.requests import Caller
 from flows.workflow import WORKFLOW
 from tools.canary import compare, guard_results, missing_evidence
-from tools.evaluation_terms import missing_evaluation
 
 _APPROVED = "approved"
 
@@ -131,7 +130,7 @@ class CanaryDesk:
 
         def enter(connection: sa.Connection) -> CanaryReport:
             row = canaries.require_running(connection, canary_id)
-            if report(connection, row).evidence.evaluation is None:
+            if _evidence_of(row).evaluation is None:
                 raise ConflictError("this canary was started without the need of an evaluation")
             canary_evaluations.enter(connection, canary_id, request, by)
             return report(connection, row)
@@ -212,7 +211,7 @@ def report_of(connection: sa.Connection, canary_id: str) -> CanaryReport:
 
 def report(connection: sa.Connection, row: CanaryRow) -> CanaryReport:
     """A canary with both arms compared, and what a promotion still needs."""
-    evidence = Evidence.model_validate_json(_json(row.evidence))
+    evidence = _evidence_of(row)
     cases = canaries.cases(connection, row.canary_id)
     champion, challenger = _arm(cases, "champion"), _arm(cases, "challenger")
     comparisons = compare(champion, challenger)
@@ -238,13 +237,16 @@ def report(connection: sa.Connection, row: CanaryRow) -> CanaryReport:
         missing=missing_evidence(
             evidence, tuple(counts.values()), comparisons, len(_approvers(acts))
         )
-        + missing_evaluation(
-            evidence.evaluation, evaluation, canary_evaluations.policy_of(connection, row)
-        ),
+        + canary_evaluations.missing(connection, row, evidence.evaluation, evaluation),
         acts=acts,
         started_at=row.started_at,
         ended_at=row.ended_at or None,
     )
+
+
+def _evidence_of(row: CanaryRow) -> Evidence:
+    """The evidence that the start has declared."""
+    return Evidence.model_validate_json(_json(row.evidence))
 
 
 def _look(connection: sa.Connection) -> CanaryReport | None:

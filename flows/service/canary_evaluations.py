@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from data.contracts.canary import Act, EvaluationSeen, ReportEvaluation
+from data.contracts.canary import Act, EvaluationSeen, EvaluationTerms, ReportEvaluation
 from data.contracts.review import Person
 from flows.runtime.ledger import canaries
 from flows.runtime.ledger.canaries import CanaryRow
 from flows.service.stored_cases import rulebook_of
-from tools.evaluation_terms import seen
+from tools.evaluation_terms import missing_evaluation, seen
 from tools.policy import pack_sha256
 
 EVALUATED = "evaluated"
@@ -33,6 +33,14 @@ def last(acts: Iterable[Act]) -> EvaluationSeen | None:
     return found
 
 
-def policy_of(connection: sa.Connection, row: CanaryRow) -> str:
-    """The digest of the challenger's rule pack."""
-    return pack_sha256(rulebook_of(connection, row.challenger).policy)
+def missing(
+    connection: sa.Connection,
+    row: CanaryRow,
+    terms: EvaluationTerms | None,
+    found: EvaluationSeen | None,
+) -> tuple[str, ...]:
+    """What a promotion still needs of an evaluation; nothing where none was declared."""
+    if terms is None:
+        return ()
+    policy = pack_sha256(rulebook_of(connection, row.challenger).policy)
+    return missing_evaluation(terms, found, policy)

@@ -27,12 +27,13 @@ def other_applications(
     own = runs.own_runs(connection, names)
     decided_by = [decider.run_id for decider in deciders.values() if decider.run_id]
     contents = decisions.of_runs(connection, decided_by)
+    outcomes = {run_id: content["outcome"] for run_id, content in contents.items()}
     return tuple(
         _told(
             shared,
             deciders.get(shared.application_id),
             own.get(shared.application_id),
-            {run_id: content["outcome"] for run_id, content in contents.items()},
+            outcomes,
         )
         for shared in found
     )

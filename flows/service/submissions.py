@@ -26,6 +26,7 @@ from flows.runtime.host.promised_spans import promise
 from flows.runtime.ledger import applications, bundles, decisions, parties, run_requests
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.journal import promised_traceparent
+from flows.runtime.ledger.parties import Party
 from flows.runtime.ledger.run_requests import RunRequest
 from flows.runtime.ledger.runs import Run
 from flows.service.requests import Caller, StartRun
@@ -53,13 +54,13 @@ async def submit(
         options=options, submitted_by=caller.person, traceparent=promised_traceparent()
     )
 
+    digest, body, people = await asyncio.to_thread(_prepared, case, settings.parties_secret)
+
     def enter(connection: sa.Connection) -> tuple[Run, bool]:
         require_not_decided_by_batch(connection, application_id)
-        digest, body = case.inputs_sha256(), canonical_json(case)
         run, is_new = run_requests.submit(connection, application_id, digest, body, asked)
         if is_new:
-            digests = PartyDigests.of_desk(settings.parties_secret)
-            parties.enter(connection, list(digests.parties(case.application)))
+            parties.enter(connection, people)
         return run, is_new
 
     run, is_new = await ledger.write(enter)
@@ -69,6 +70,12 @@ async def submit(
             f"{application_id} is underwritten with other options: submit it under another id"
         )
     return run, is_new
+
+
+def _prepared(case: CaseFile, secret_file: Path) -> tuple[str, bytes, list[Party]]:
+    """Digest, content and people of a case, before the ledger is locked for them."""
+    people = PartyDigests.of_desk(secret_file).parties(case.application)
+    return case.inputs_sha256(), canonical_json(case), list(people)
 
 
 def require_not_decided_by_batch(connection: sa.Connection, application_id: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.conversation import BudgetSpentError
 from agents.voice import load_prices, require_chat
 from data.contracts.errors import ContractViolationError, RecordCorruptError
 from data.contracts.wording import ModelUse
@@ -112,5 +113,5 @@ def test_an_unknown_cost_makes_a_sum_unknown_and_fits_no_budget_in_dollars() -> 
     assert (known + unknown).cost_usd is None
     assert (unknown + known).cost_usd is None
     account.reserve("kyc", 10, Decimal("0.10"))
-    with pytest.raises(Exception, match="used up its budget"):
+    with pytest.raises(BudgetSpentError, match="used up its budget"):
         account.reserve("kyc", 10, None)

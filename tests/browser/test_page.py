@@ -48,11 +48,7 @@ async def test_an_underwriter_claims_a_case_sees_the_price_rules_and_reads_the_l
     await expect(window).to_have_title(re.compile(r"^\(\d+\) Inbox"))
     await window.get_by_role("link", name=run.application_id).click()
     await expect(window.get_by_text("The probability of default is 6 to 12 %")).to_be_visible()
-    await (
-        window.get_by_role("complementary", name="The ruling")
-        .get_by_text("Approve", exact=True)
-        .click()
-    )
+    await window.get_by_role("radio", name="Approve").check()
     brings = window.get_by_role("region", name="The offer")
     await expect(brings.get_by_text("$381.27")).to_be_visible()
     await window.get_by_label("Reason", exact=True).fill("Long tenure, savings of six payments")
@@ -118,11 +114,7 @@ async def test_terms_are_previewed_while_they_are_typed_and_an_error_stands_besi
     run = await _waiting(desk, "bora-borderline")
     await window.goto(f"{desk.api_url}/case/{run.run_id}")
 
-    await (
-        window.get_by_role("complementary", name="The ruling")
-        .get_by_text("Adjust", exact=True)
-        .click()
-    )
+    await window.get_by_role("radio", name="Adjust").check()
     await window.get_by_label("Adjusted amount").fill("9000")
     brings = window.get_by_role("region", name="The offer")
     await expect(brings.get_by_text("$9,000.00")).to_be_visible()

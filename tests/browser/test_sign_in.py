@@ -46,11 +46,7 @@ async def _signs_in_by_key(window: Page, desk: Desk) -> None:
     await window.get_by_role("button", name="Sign in").click()
     await expect(window.get_by_role("heading", name=run.application_id)).to_be_visible()
     await expect(window.get_by_label("Your name")).to_have_count(0)
-    await (
-        window.get_by_role("complementary", name="The ruling")
-        .get_by_text("Approve", exact=True)
-        .click()
-    )
+    await window.get_by_role("radio", name="Approve").check()
     await window.get_by_label("Reason", exact=True).fill("Long tenure")
     await window.get_by_role("button", name="Give the ruling: approve").click()
     await expect(window.get_by_role("heading", name="Decided")).to_be_visible()
@@ -70,11 +66,7 @@ async def _signs_in_by_company_login(window: Page, desk: Desk) -> None:
     await expect(window.get_by_role("heading", name=run.application_id)).to_be_visible()
     await expect(window.get_by_text("Una Writer").first).to_be_visible()
 
-    await (
-        window.get_by_role("complementary", name="The ruling")
-        .get_by_text("Approve", exact=True)
-        .click()
-    )
+    await window.get_by_role("radio", name="Approve").check()
     await window.get_by_label("Reason", exact=True).fill("Long tenure")
     await window.get_by_role("button", name="Give the ruling: approve").click()
     await expect(window.get_by_role("heading", name="Decided")).to_be_visible()

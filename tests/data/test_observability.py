@@ -188,6 +188,8 @@ def test_a_rule_says_how_urgent_it_is_and_architecture_says_what_to_do(name: str
 
 
 def test_the_alert_about_streams_comes_before_streams_are_refused() -> None:
-    threshold = parsed(RULES["CreditDeskManyStreams"]["expr"]).rhs.val  # type: ignore[attr-defined]
+    rule = parsed(RULES["CreditDeskManyStreams"]["expr"])
 
-    assert threshold < Settings().streams_per_process
+    assert isinstance(rule, promql.BinaryExpr)
+    assert isinstance(rule.rhs, promql.NumberLiteral)
+    assert rule.rhs.val < Settings().streams_per_process

@@ -25,3 +25,6 @@ def test_a_reading_that_is_kept_is_what_the_trees_say_of_these_numbers() -> None
         assert read_trees(card, numbers).log_odds == walked
 
     assert len(card.readings) < len({str(numbers) for numbers in rows})
+    kept = [read_trees(card, numbers) for numbers in rows[-40:]]
+    card.readings.clear()
+    assert [read_trees(card, numbers) for numbers in rows[-40:]] == kept

@@ -12,7 +12,7 @@ import pytest
 from agents.base import Agent
 from agents.conversation import holding
 from agents.income import IncomeAgent
-from agents.voice import voice_of
+from agents.voice import ChatVoice, voice_of
 from agents.worded import WordedAgent
 from data.contracts.personal import PersonalRecord, PersonName
 from data.contracts.wording import ModelUse
@@ -170,9 +170,8 @@ async def test_an_answer_to_a_question_with_unmasked_personal_data_serves_no_oth
 ) -> None:
     server.script = lambda body: Reply(worded("The days left is 3.", days_left="3"))
     settings = desk(server)
-    voiced = income(server)
-    assert isinstance(voiced, WordedAgent)
-    agent = WordedAgent(NamedAgent(), voiced._model, voice_of(settings).prompts)  # type: ignore[attr-defined]
+    voice = ChatVoice(settings)
+    agent = WordedAgent(NamedAgent(), voice._model, voice.prompts)
 
     for run_id in ("run-1", "run-2"):
         assert (await use_in(ledger, run_id, agent, Named(name="Ada"))).calls == 1
