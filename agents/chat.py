@@ -142,6 +142,9 @@ def _client(access: ChatAccess) -> AsyncOpenAI:
         "timeout": access.request_seconds,
         "max_retries": access.retries,
         "http_client": DefaultAsyncHttpxClient(event_hooks=hooks),
+        # A process keeps its model over many event loops, and a connection belongs to one: none
+        # is kept for the next request.
+        "default_headers": {"Connection": "close"},
     }
     # A local server wants no key, and the SDK would look for one in the environment.
     key = access.api_key or "none"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,17 @@ async def test_a_text_that_agrees_with_the_evidence_is_taken(server: ChatServer)
     micro_usd = PROMPT_TOKENS * 4 + COMPLETION_TOKENS * 16
     assert said.use.cost_usd == Decimal(micro_usd) / 10_000_000
     assert said.use.prompt == "credit-desk.1"
+
+
+def test_a_process_asks_its_model_on_one_event_loop_after_the_other(server: ChatServer) -> None:
+    server.script = lambda body: Reply(TRUE)
+    settings = desk(server, chat_retries=0)
+
+    with ThreadPoolExecutor(1) as elsewhere:
+        texts = [elsewhere.submit(asyncio.run, worded_income(settings)).result() for _ in range(3)]
+
+    assert [said.use.degraded for said in texts] == [None] * 3
+    assert len(server.bodies) == 3
 
 
 async def test_the_model_is_asked_for_the_desks_form_with_the_key_of_the_settings(
