@@ -21,7 +21,8 @@ from data.contracts.documents import Document
 from data.contracts.errors import ContractViolationError
 from data.contracts.runs import RunOptions
 from data.contracts.underwriting import Evidence, Intake, Rulebook, Underwriting
-from flows.runtime.ledger import applications, pinned
+from flows.rulebook import rulebook_of
+from flows.runtime.ledger import applications
 from flows.runtime.ledger.applications import Filed
 from flows.runtime.ledger.runs import Run
 
@@ -98,5 +99,5 @@ def review_case(connection: sa.Connection, run: Run) -> ReviewCase:
             overrides_of(run),
         ),
         evidence=Underwriting.model_validate(run.state).evidence,
-        rulebook=pinned.migrate(Rulebook, pinned.pinned_body(connection, run.versions["pinned"])),
+        rulebook=rulebook_of(connection, run.versions["pinned"]),
     )

@@ -51,7 +51,18 @@ def rulebook_in_force(connection: sa.Connection, data_dir: Path, bundle: str | N
         digest = force.pinned
     if not digest:
         return current_rulebook(data_dir)
-    return pinned.migrate(Rulebook, pinned.pinned_body(connection, digest))
+    return rulebook_of(connection, digest)
+
+
+_read: dict[str, Rulebook] = {}
+"""The pinned rulebooks that this process has read, by digest: there are few of them."""
+
+
+def rulebook_of(connection: sa.Connection, digest: str) -> Rulebook:
+    """A pinned rulebook. Raises ConflictError when this version cannot read it."""
+    if digest not in _read:
+        _read[digest] = pinned.migrate(Rulebook, pinned.pinned_body(connection, digest))
+    return _read[digest]
 
 
 def with_versions(rulebook: Rulebook, given: Overrides, data_dir: Path) -> Rulebook:

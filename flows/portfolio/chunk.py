@@ -33,7 +33,7 @@ from flows.inline import Decided, Underwritten, underwrite_inline
 from flows.parties import PartyDigests
 from flows.portfolio.canary_rows import CanaryRows
 from flows.portfolio.sheet import Attempt, Sheet
-from flows.rulebook import current_rulebook
+from flows.rulebook import current_rulebook, rulebook_of
 from flows.runtime.execution.desk import Desk, this_desk
 from flows.runtime.ledger import batch_ends, batches, canaries, chunks, clearances, pinned
 from flows.runtime.ledger.batches import Batch
@@ -86,7 +86,7 @@ def _rulebook(ledger: Ledger, digest: str) -> Rulebook:
     if pinned.digest_of(today) == digest:
         return today  # the very object: to compare an equal one costs time for every application
     with ledger.reading() as connection:
-        return pinned.migrate(Rulebook, pinned.pinned_body(connection, digest))
+        return rulebook_of(connection, digest)
 
 
 def _canary(connection: sa.Connection, batch: Batch) -> CanaryRow | None:

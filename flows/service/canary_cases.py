@@ -24,12 +24,12 @@ from data.contracts.what_if import Judged, Verdict
 from flows.case import case_in_run
 from flows.inline import underwrite_inline
 from flows.judging import judged, judged_at_gate, measured, measured_attempt
+from flows.rulebook import rulebook_of
 from flows.runtime.execution.desk import this_desk
 from flows.runtime.ledger import applications, canaries, clearances, decisions, journal, runs
 from flows.runtime.ledger.canaries import CHALLENGER, SHADOW, CaseRow
 from flows.runtime.ledger.database import Ledger
 from flows.runtime.ledger.runs import Run
-from flows.service.stored_cases import rulebook_of
 
 _AT_A_TIME = 20
 """How many shadows one look judges."""

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from data.contracts.canary import Act, EvaluationSeen, EvaluationTerms, ReportEvaluation
 from data.contracts.review import Person
+from flows.rulebook import rulebook_of
 from flows.runtime.ledger import canaries
 from flows.runtime.ledger.canaries import CanaryRow
-from flows.service.stored_cases import rulebook_of
 from tools.evaluation_terms import missing_evaluation, seen
 from tools.policy import pack_sha256
 

@@ -31,7 +31,7 @@ from data.contracts.runs import CheckpointEntry, Lineage, RunOptions, RunStatus
 from data.contracts.underwriting import Overrides, Rulebook, Underwriting
 from data.settings import FanOutPolicy, Settings
 from flows.case import case_on_file, overrides_of, with_overrides
-from flows.rulebook import current_rulebook, with_versions
+from flows.rulebook import current_rulebook, rulebook_of, with_versions
 from flows.runtime.checkpoints import checkpoint as checkpoints
 from flows.runtime.checkpoints.checkpoint import START, Checkpoint
 from flows.runtime.checkpoints.store import CheckpointStore
@@ -212,8 +212,7 @@ async def pinned_rulebook(ledger: Ledger, run: Run) -> Rulebook:
     """The rulebook that a run has pinned. Raises ConflictError when it cannot be read."""
     if "pinned" not in run.versions:
         raise ConflictError(f"run {run.run_id} was never executed: it has pinned no rulebook")
-    body = await ledger.read(pinned.pinned_body, run.versions["pinned"])
-    return pinned.migrate(Rulebook, body)
+    return await ledger.read(rulebook_of, run.versions["pinned"])
 
 
 def require_unchanged(saved: Checkpoint) -> None:

@@ -29,13 +29,13 @@ from data.contracts.errors import (
 from data.contracts.portfolio import PortfolioChunk, PortfolioRow
 from data.contracts.runs import RunOptions
 from data.contracts.scorecard import Ensemble
-from data.contracts.underwriting import Rulebook
 from data.contracts.what_if import Judged, Verdict
 from data.settings import Settings
 from flows.case import case_in_run, overrides_of
 from flows.judging import judged
 from flows.portfolio.inbox import digest_of
-from flows.runtime.ledger import applications, batches, chunks, decisions, pinned, runs
+from flows.rulebook import rulebook_of
+from flows.runtime.ledger import applications, batches, chunks, decisions, runs
 from flows.runtime.ledger.batches import Batch
 from tools.portfolio.reader import read_chunk
 
@@ -241,14 +241,3 @@ def _judged_line(line: dict[str, Any], ensemble: Ensemble) -> Judged | None:
 
 def _ensemble(connection: sa.Connection, digest: str) -> Ensemble:
     return rulebook_of(connection, digest).ensemble
-
-
-_rulebooks: dict[str, Rulebook] = {}
-"""The pinned rulebooks that this process has read, by digest: there are few of them."""
-
-
-def rulebook_of(connection: sa.Connection, digest: str) -> Rulebook:
-    """A pinned rulebook. Raises ConflictError when this version cannot read it."""
-    if digest not in _rulebooks:
-        _rulebooks[digest] = pinned.migrate(Rulebook, pinned.pinned_body(connection, digest))
-    return _rulebooks[digest]

@@ -24,12 +24,12 @@ from data.contracts.what_if import Judgement, WhatIfReport
 from data.settings import settings
 from flows.inline import Underwritten, underwrite_inline
 from flows.judging import judged_attempt
-from flows.rulebook import current_rulebook, with_versions
+from flows.rulebook import current_rulebook, rulebook_of, with_versions
 from flows.runtime.execution.desk import this_desk
 from flows.runtime.execution.warm_processes import WarmProcesses
 from flows.runtime.ledger import clearances
 from flows.runtime.ledger.database import Ledger
-from flows.service.stored_cases import Portion, StoredCase, read_portion, rulebook_of
+from flows.service.stored_cases import Portion, StoredCase, read_portion
 from tools.swap_set import add_up
 
 _TOGETHER = 8

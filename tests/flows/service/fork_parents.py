@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from data.contracts.base import canonical_json
+from data.contracts.base import canonical_json, sha256_of
 from data.contracts.runs import Lineage
 from data.contracts.underwriting import Underwriting
 from data.settings import settings
@@ -16,7 +17,8 @@ from flows.runtime.checkpoints import checkpoint as checkpoints
 from flows.runtime.checkpoints.checkpoint import Checkpoint
 from flows.runtime.checkpoints.store import CheckpointStore
 from flows.runtime.ledger import applications, pinned, runs
-from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.database import Ledger, now
+from flows.runtime.ledger.runs import Run
 from flows.runtime.ledger.tables import blobs
 from flows.workflow import WORKFLOW
 from tests.flows.inline import persona
@@ -117,8 +119,9 @@ async def forked(ledger: Ledger, lineage: Lineage, *kept: Checkpoint) -> runs.Ru
     return await ledger.write(enter)
 
 
-def spoil_the_pin(connection: Any) -> None:
-    """Replace every pinned rulebook by one of a schema that no desk can read."""
-    pins_only = blobs.c.path.startswith("pins/")
-    body = zlib.compress(json.dumps({"schema_version": 99}).encode())
-    connection.execute(blobs.update().where(pins_only).values(body=body))
+def spoil_the_pin(connection: Any, run: Run) -> Run:
+    """The run, as if it had pinned a rulebook of a schema that no desk can read."""
+    document = {"schema_version": 99}
+    digest, body = sha256_of(document), zlib.compress(json.dumps(document).encode())
+    connection.execute(blobs.insert().values(path=f"pins/{digest}", body=body, written_at=now()))
+    return replace(run, versions={"pinned": digest})

@@ -26,8 +26,7 @@ async def test_a_run_with_a_sound_past_may_go_on(ledger: Ledger) -> None:
 
 
 async def test_a_run_whose_rulebook_cannot_be_read_may_not_go_on(ledger: Ledger) -> None:
-    run = await a_parent(ledger, saved(), status="waiting")
-    await ledger.write(spoil_the_pin)
+    run = await ledger.write(spoil_the_pin, await a_parent(ledger, saved(), status="waiting"))
 
     with pytest.raises(ConflictError, match="schema 99"):
         await require_able_to_go_on(ledger, settings(), run)

@@ -32,7 +32,7 @@ from data.contracts.review import Channel, Person, Role
 from data.contracts.runs import RunStatus
 from data.contracts.underwriting import Rulebook
 from data.settings import settings
-from flows.rulebook import current_rulebook
+from flows.rulebook import current_rulebook, rulebook_of
 from flows.runtime.ledger import bundles as rows
 from flows.runtime.ledger import canaries, decisions, pinned, runs
 from flows.runtime.ledger.database import Ledger, shared_ledger
@@ -40,7 +40,6 @@ from flows.runtime.ledger.tables import runs as run_rows
 from flows.service.bundles import BundleDesk
 from flows.service.canaries import CanaryDesk
 from flows.service.requests import Caller, StartRun
-from flows.service.stored_cases import rulebook_of
 from flows.service.submissions import submit
 from flows.workflow import WORKFLOW
 from tests.flows.inline import persona, underwritten

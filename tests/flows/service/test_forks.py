@@ -248,8 +248,7 @@ async def test_a_fork_that_decides_is_the_same_by_its_key_also_after_the_decisio
 async def test_a_run_whose_rulebook_cannot_be_read_is_forked_from_the_start_only(
     ledger: Ledger,
 ) -> None:
-    parent = await a_parent(ledger, saved())
-    await ledger.write(spoil_the_pin)
+    parent = await ledger.write(spoil_the_pin, await a_parent(ledger, saved()))
 
     with pytest.raises(ConflictError, match=r"run: schema 99, desk: schema.*fork from 'start'"):
         await prepare_fork(ledger, settings(), parent, "intake", {}, may_decide=False)

@@ -25,7 +25,7 @@ from data.settings import settings
 from flows.case import case_in_run
 from flows.inline import Decided, underwrite_inline
 from flows.judging import judged_attempt
-from flows.rulebook import current_rulebook
+from flows.rulebook import current_rulebook, rulebook_of
 from flows.runtime.ledger import applications, decisions, pinned, runs
 from flows.runtime.ledger.batches import Batch
 from flows.runtime.ledger.database import Ledger, shared_ledger
@@ -36,7 +36,6 @@ from flows.service.stored_cases import (
     RunPortion,
     RunQuery,
     row_portions,
-    rulebook_of,
     run_portions,
 )
 from flows.service.what_if import SegmentBy, WhatIf, decide_all, decide_portion
