@@ -157,10 +157,9 @@ async def _open_next(ledger: Ledger, settings: Settings, batch: Batch) -> list[s
                 saved.run_id, saved.label, saved.version, checkpoint_index.OF_BATCH
             )
             stored = await store.put(key, saved.model_dump(mode="json"))
-            with _in_a_trace_of_its_own(batch, saved.run_id):
-                opened = await ledger.write(
-                    _open, settings.batch_open_reviews, batch, referral, saved, key, stored
-                )
+            opened = await ledger.write(
+                _open, settings.batch_open_reviews, batch, referral, saved, key, stored
+            )
             feed.publish(opened)
             made += [event.run_id for event in opened]
     return made
@@ -195,7 +194,7 @@ def _open(
     key: str,
     stored: Stored,
 ) -> list[Event]:
-    """Make the run of a referred case, which begins at its gate.
+    """Make the run of a referred case, which begins at its gate, unless another worker did.
 
     A run that the application has by now, because it was submitted by itself, is taken instead.
     """
@@ -208,24 +207,25 @@ def _open(
         return []
     by_itself = f"application:{referral.application_id}"
     origin = by_itself if own is None else f"batch:{batch.batch_id}:{referral.line}"
-    runs.register(
-        connection,
-        run_id,
-        origin,
-        application_id=referral.application_id,
-        options=dict(batch.options),
-        workflow_version=saved.workflow_version,
-        versions=saved.versions,
-        state=saved.state,
-        traceparent=promised_traceparent(),
-        submitted_by=batch.submitted_by,
-        submitted_by_principal=batch.submitted_by_principal,
-    )
-    checkpoints.index(connection, saved, key, stored)
-    messages.keep(connection, run_id, saved.memory)
-    for name, document in referral.restricted.items():
-        restricted.keep(connection, run_id, name, document)
-    return journal.append(connection, run_id, [_beginning(batch, saved)])
+    with _in_a_trace_of_its_own(batch, run_id):
+        runs.register(
+            connection,
+            run_id,
+            origin,
+            application_id=referral.application_id,
+            options=dict(batch.options),
+            workflow_version=saved.workflow_version,
+            versions=saved.versions,
+            state=saved.state,
+            traceparent=promised_traceparent(),
+            submitted_by=batch.submitted_by,
+            submitted_by_principal=batch.submitted_by_principal,
+        )
+        checkpoints.index(connection, saved, key, stored)
+        messages.keep(connection, run_id, saved.memory)
+        for name, document in referral.restricted.items():
+            restricted.keep(connection, run_id, name, document)
+        return journal.append(connection, run_id, [_beginning(batch, saved)])
 
 
 def _beginning(batch: Batch, saved: Checkpoint) -> Draft:
