@@ -1,4 +1,4 @@
-"""Checks every file of a policy folder, and the scorecards beside it, before a desk uses them."""
+"""Checks policies, scorecards, prompts and prices before a desk uses them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from data.contracts.notices import NoticeTerms
 from data.contracts.retention import RetentionRules
 from data.contracts.scorecard import Ensemble
 from data.contracts.watchlist import ScreeningTerms
+from data.contracts.wording import ModelPrices, Prompts
 from tools.deadlines import DeadlinePolicy
 from tools.policy_pack import load_pack
 from tools.pricing import load_price_table
@@ -45,6 +46,8 @@ _KINDS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "attributes": ("scorecard", load_scorecard),
     "trees": ("challenger", load_challenger),
     "bands": ("ensemble", _contract(Ensemble)),
+    "prices": ("model prices", _contract(ModelPrices)),
+    "prompts": ("prompts", _contract(Prompts)),
 }
 """The kind of a file and its loader, by a field that only files of this kind have."""
 
@@ -58,26 +61,29 @@ _UNKNOWN = ("unknown", _refuse)
 
 
 def check_folder(folder: Path) -> tuple[CheckedFile, ...]:
-    """Every file of a policy folder, or of `policy` and `models` in a data folder, checked."""
+    """Every file of a policy folder, or of those for policies, models and chat in a data folder."""
     root = folder if (folder / "policy").is_dir() else None
     policies = sorted((root / "policy" if root else folder).glob("*.yaml"))
     cards = sorted((root / "models").glob("*.json")) if root else []
-    found = tuple(_checked(path) for path in (*policies, *cards))
+    found = tuple(_checked(path, path.name) for path in (*policies, *cards))
+    # The prices of chat models are in a file of the same name as those of the policy.
+    chat = sorted((root / "chat").glob("*.yaml")) if root else []
+    found += tuple(_checked(path, f"chat/{path.name}") for path in chat)
     if any(checked.kind == "policy" for checked in found):
         return found
     missing = PackProblem("", "rules", "there is no rule pack in this folder")
     return (*found, CheckedFile(str(folder), "policy", "", (missing,)))
 
 
-def _checked(path: Path) -> CheckedFile:
+def _checked(path: Path, file: str) -> CheckedFile:
     try:
         content = parsed(path)
     except RecordCorruptError as error:
-        return CheckedFile(path.name, "unknown", "", (_as_problem(path, error),))
+        return CheckedFile(file, "unknown", "", (_as_problem(path, error),))
     fields = content if isinstance(content, dict) else {}
     kind, load = next((_KINDS[field] for field in _KINDS if field in fields), _UNKNOWN)
     version = str(fields.get("version", ""))
-    return CheckedFile(path.name, kind, version, tuple(_problems(path, load)))
+    return CheckedFile(file, kind, version, tuple(_problems(path, load)))
 
 
 def _problems(path: Path, load: Callable[[Path], Any]) -> Iterator[PackProblem]:

@@ -26,7 +26,8 @@ Folder = Annotated[
 
 @app.command()
 def check(folder: Folder = None, as_json: options.AsJson = False) -> None:
-    """Check policies, prices and scorecards. Exit code 2 when the desk would refuse one."""
+    """Check policies, prices, scorecards and the files of chat models. Exit code 2 when the desk
+    would refuse one."""
     from api.cli.output import print_json, print_table
     from data.settings import settings
     from tools.policy_folder import check_folder

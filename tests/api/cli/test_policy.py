@@ -26,8 +26,8 @@ def run(*words: str) -> Any:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A copy of the shipped policies and models."""
-    for folder in ("policy", "models"):
+    """A copy of the shipped policies, models, and files of chat models."""
+    for folder in ("policy", "models", "chat"):
         shutil.copytree(DATA / folder, tmp_path / folder)
     return tmp_path
 
@@ -45,6 +45,8 @@ def test_the_shipped_files_are_sound(data: Path) -> None:
     assert f"personal-loan.yaml\tpolicy\t{load_policy(DATA).version}\t0\n" in done.stdout
     assert "scorecard-v1.json\tscorecard\t1.0.0\t0\n" in done.stdout
     assert "challenger-v2.json\tchallenger\t2.0.0\t0\n" in done.stdout
+    assert "chat/prices.yaml\tmodel prices\t2026-11-01\t0\n" in done.stdout
+    assert "chat/prompts.yaml\tprompts\t1\t0\n" in done.stdout
     assert "unknown" not in done.stdout
 
 
@@ -87,6 +89,9 @@ def test_a_gap_is_refused_with_file_rule_and_field(data: Path, place: str) -> No
             "",
             ("below-legal-age", "owner"),
         ),
+        ("chat/prices.yaml", 'output: "1.60"', 'output: "-1"', ("", "models/gpt-4.1-mini/output")),
+        ("chat/prices.yaml", "currency: USD", "currency: EUR", ("", "currency")),
+        ("chat/prompts.yaml", "prompts: credit-desk", "prompts: 1", ("", "prompts")),
     ],
 )
 def test_json_names_every_problem(
@@ -99,8 +104,9 @@ def test_json_names_every_problem(
     told = json.loads(done.stdout)
     refused = {found["file"]: found["problems"] for found in told["files"] if found["problems"]}
     assert (done.exit_code, told["ok"]) == (2, False)
-    assert list(refused) == [Path(file).name]
-    assert [(found["rule"], found["field"]) for found in refused[Path(file).name]] == [where]
+    name = file.removeprefix("policy/").removeprefix("models/")
+    assert list(refused) == [name]
+    assert [(found["rule"], found["field"]) for found in refused[name]] == [where]
 
 
 def test_a_folder_without_a_policy_is_refused(tmp_path: Path) -> None:
