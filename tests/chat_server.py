@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
+
 PROMPT_TOKENS, COMPLETION_TOKENS = 120, 30
 
 
@@ -139,6 +141,20 @@ def fields_in(documents: list[dict[str, Any]]) -> list[dict[str, str]]:
         for name in document["wanted"]
         if name in document["text"]
     ]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[ChatServer]:
+    """A server for one test file."""
+    with chat_server() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: ChatServer) -> ChatServer:
+    """The same server, fresh for each test."""
+    running.forget()
+    return running
 
 
 @contextmanager

@@ -1,21 +1,7 @@
-"""The chat server of the tests, started once per file and fresh for each test."""
+"""The chat server of the tests, for all agents."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from tests.chat_server import running, server
 
-import pytest
-
-from tests.chat_server import ChatServer, chat_server
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[ChatServer]:
-    with chat_server() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: ChatServer) -> ChatServer:
-    running.forget()
-    return running
+__all__ = ["running", "server"]

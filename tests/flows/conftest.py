@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.chat_server import running, server
 from tests.desk import ROOT, Desk, desk_in
 from tests.otlp import Receiver
+
+__all__ = ["running", "server"]
 
 TIMEOUT_SECONDS = 21
 """A reminder comes after 6 seconds then, the next role after 12; a sweep comes every 5."""

@@ -31,7 +31,6 @@ from tests.chat_server import (
     Reply,
     Script,
     agent_of,
-    chat_server,
     evidence_in,
     fields_in,
     worded,
@@ -44,17 +43,10 @@ ON_REQUEST = "underwriter.letter=chat,doc_intake.reading=chat"
 PERSONAS = case_ids(Settings().data_dir)
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[ChatServer]:
-    with chat_server() as server:
-        yield server
-
-
 @pytest.fixture
-def server(running: ChatServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
+def server(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
     """A server that no desk uses yet."""
-    running.forget()
-    yield running
+    yield server
     monkeypatch.undo()
     settings.cache_clear()
 

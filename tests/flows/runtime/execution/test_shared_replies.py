@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,20 +23,8 @@ from flows.runtime.execution.recorder import LedgerRecord
 from flows.runtime.ledger import model_answers
 from flows.runtime.ledger.database import Ledger
 from tests.agents.test_worded import FALSE, MISMATCH, TRUE, desk
-from tests.chat_server import ChatServer, Reply, chat_server, worded
+from tests.chat_server import ChatServer, Reply, worded
 from tests.flows.runtime.vacation_workflow import Balance
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[ChatServer]:
-    with chat_server() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: ChatServer) -> ChatServer:
-    running.forget()
-    return running
 
 
 async def silent(text: str, attempt: int, number: int) -> None:
