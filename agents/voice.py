@@ -20,6 +20,8 @@ from tools.versioned_data import load_versioned
 
 log = logging.getLogger(__name__)
 
+_RULES = AgentBackend.RULES
+
 
 class Voice:
     """Gives no agent a chat model: all of them answer by rules alone."""
@@ -94,12 +96,26 @@ class ChatVoice(Voice):
         return DocumentReader(self._model, self.prompts, self._limits)
 
 
+class LostVoice(Voice):
+    """Marks the findings of the agents that a bundle wants worded, where no model can be asked."""
+
+    def __init__(self, settings: Settings) -> None:
+        by_rules = {label for label, backend in settings.agent_backends if backend is _RULES}
+        self._chosen = load_prompts(settings.data_dir).agents.keys() - by_rules
+
+    def of(self, agent: Agent[Question, Finding]) -> Agent[Question, Finding]:
+        from agents.worded import UnwordedAgent
+
+        return UnwordedAgent(agent) if agent.label in self._chosen else agent
+
+
 def require_chat(settings: Settings) -> None:
     """Check the settings of the chat model, without loading its packages.
 
     Raises ExtraMissingError without the extra `chat`, and ContractViolationError without the name
-    of a model, for an agent that has no prompt, and for a budget in dollars without a price that
-    applies today. Raises RecordNotFoundError or RecordCorruptError for the files of `data/chat`.
+    of a model, for an agent that has no prompt, for an agent that would time out before its text,
+    and for a budget in dollars without a price that applies today. Raises RecordNotFoundError or
+    RecordCorruptError for the files of `data/chat`.
     """
     if not settings.uses_chat:
         return
@@ -107,6 +123,10 @@ def require_chat(settings: Settings) -> None:
         raise ExtraMissingError("chat", "Agents on a chat model")
     if not settings.chat_model:
         raise ContractViolationError("name the chat model with CREDIT_DESK_CHAT_MODEL")
+    if settings.chat_seconds >= settings.agent_timeout_seconds:
+        raise ContractViolationError(
+            "chat_seconds must be below agent_timeout_seconds: set CREDIT_DESK_CHAT_SECONDS"
+        )
     _chosen(settings, load_prompts(settings.data_dir))
     _require_price(settings, load_prices(settings.data_dir), datetime.now(UTC).date())
 
@@ -115,6 +135,26 @@ def require_chat(settings: Settings) -> None:
 def voice_of(settings: Settings) -> Voice:
     """The voice that the settings ask for, made once per process. Raises as ChatVoice does."""
     return ChatVoice(settings) if settings.uses_chat else NO_VOICE
+
+
+def with_backend(settings: Settings, backend: AgentBackend) -> Settings:
+    """The settings of a run whose bundle names a backend. Agents with a setting keep theirs."""
+    return settings.model_copy(update={"agent_backend": backend})
+
+
+def voice_named(settings: Settings, backend: AgentBackend) -> Voice:
+    """The voice of a run whose bundle names a backend.
+
+    Where the desk cannot ask a chat model any more, the agents answer by rules, and the findings
+    carry the mark that the policy sees. Raises RecordNotFoundError or RecordCorruptError for the
+    files of `data/chat`.
+    """
+    chosen = with_backend(settings, backend)
+    try:
+        return voice_of(chosen)
+    except (ExtraMissingError, ContractViolationError) as error:
+        log.warning("the run's bundle names a chat model that cannot be asked: %s", error.message)
+        return LostVoice(chosen)
 
 
 def load_prompts(data_dir: Path) -> Prompts:
@@ -130,7 +170,7 @@ def load_prices(data_dir: Path) -> ModelPrices:
 def _chosen(settings: Settings, prompts: Prompts) -> frozenset[str]:
     """The labels of the agents that have a chat model."""
     backends = dict.fromkeys(prompts.agents, settings.agent_backend)
-    backends |= dict.fromkeys(prompts.on_request, AgentBackend.RULES)
+    backends |= dict.fromkeys(prompts.on_request, _RULES)
     for label, backend in settings.agent_backends:
         if label not in backends:
             known = ", ".join(sorted(backends))

@@ -15,7 +15,14 @@ from agents.chat import ChatModel
 from agents.conversation import conversation
 from agents.exchange import Assignment, ExchangeLimits
 from agents.model_agent import ModelAgent
-from data.contracts.wording import MODEL_DEGRADED, ModelText, Prompts, Wording
+from data.contracts.wording import (
+    MODEL_DEGRADED,
+    Degradation,
+    ModelText,
+    ModelUse,
+    Prompts,
+    Wording,
+)
 from tools.base import untraced_call
 from tools.claims import chosen_values, contradictions, plain_values, text_contradictions
 from tools.model_input import ModelInput, as_data, facts_of
@@ -42,6 +49,23 @@ class WordedAgent(ModelAgent[Question, Finding], Generic[Question, Finding]):
         answer, use = await self._ask(_FindingText(self._rules, question, finding))
         conversation().wording = Wording(text=answer.text.strip() if answer else "", use=use)
         return finding if use.degraded is None else _degraded(finding)
+
+    def describe(self, finding: Finding) -> str:
+        return self._rules.describe(finding)
+
+
+class UnwordedAgent(Agent[Question, Finding], Generic[Question, Finding]):
+    """An agent that should have a voice on a desk without a chat model: its own words, marked."""
+
+    def __init__(self, rules: Agent[Question, Finding]) -> None:
+        self._rules = rules
+        self.name, self.task, self.version = rules.name, rules.task, rules.version
+        self.question_type, self.finding_type = rules.question_type, rules.finding_type
+
+    async def answer(self, question: Question) -> Finding:
+        use = ModelUse(model=self.model, degraded=Degradation.SWITCHED_OFF)
+        conversation().wording = Wording(text="", use=use)
+        return _degraded(await self._rules.answer(question))
 
     def describe(self, finding: Finding) -> str:
         return self._rules.describe(finding)

@@ -137,7 +137,8 @@ class Settings(BaseSettings):
     agent_backoff_seconds: Annotated[float, Field(ge=0)] = 0.2
     """Pause before the second try. It doubles with every further try."""
     agent_backend: AgentBackend = AgentBackend.RULES
-    """`chat` needs the extra `chat`. It words single runs; batches and previews stay on rules."""
+    """`chat` needs the extra `chat`. It words single runs whose bundle names no backend; batches
+    and previews stay on rules."""
     agent_backends: Annotated[
         tuple[tuple[str, AgentBackend], ...], NoDecode, BeforeValidator(_by_agent)
     ] = ()
@@ -273,15 +274,6 @@ class Settings(BaseSettings):
                 "engine_needs_postgresql",
                 "batch_engine names a scheduler of other machines, which cannot write to SQLite:"
                 " name a PostgreSQL ledger with CREDIT_DESK_LEDGER_URL",
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _text_comes_before_the_agent_times_out(self) -> Self:
-        if self.uses_chat and self.chat_seconds >= self.agent_timeout_seconds:
-            raise PydanticCustomError(
-                "chat_seconds_too_long",
-                "chat_seconds must be below agent_timeout_seconds: set CREDIT_DESK_CHAT_SECONDS",
             )
         return self
 

@@ -79,7 +79,7 @@ async def underwrite_inline(
     hold the answers that were given before it. `confirmed` are the clearances that the caller has
     read from the ledger: without them, every doubt about a listed name comes to the gate.
     A caller that wants more than the result passes a `record` of its own. A `voice` words the
-    findings; batches and previews have none.
+    findings; batches, previews and shadows have none, whatever the rulebook's bundle names.
 
     Raises the CreditDeskError that ends the run, with the stage, agent and tool that it came from.
     """
@@ -100,7 +100,7 @@ async def underwrite_inline(
                 rulebook,
                 run_id=run_id,
                 options=options,
-                voice=voice,
+                voice=lambda _: voice,
             )
     except WaitingForReviewError as waiting:
         assert record.last_checkpoint is not None, "a gate follows a stage"

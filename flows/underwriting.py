@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from prefect import flow
 
-from agents.voice import NO_VOICE, Voice, voice_of
+from agents.voice import NO_VOICE, Voice, voice_named, voice_of
 from data.contracts.case import CaseFile
 from data.contracts.decision import Outcome
 from data.contracts.policy import Recommendation
@@ -48,10 +49,15 @@ async def underwrite(
     application_id: str, run_id: str = "", options: RunOptions | None = None
 ) -> Any:
     """Underwrite one application."""
-    rulebook = current_rulebook(settings().data_dir)
-    run = await carry_out(
-        application_id, rulebook, run_id=run_id, options=options, voice=voice_of(settings())
-    )
+    desk = settings()
+    own = voice_of(desk)
+
+    def voice(pinned: Rulebook) -> Voice:
+        named = pinned.agent_backend
+        return own if named is None else voice_named(desk, named)
+
+    rulebook = current_rulebook(desk.data_dir)
+    run = await carry_out(application_id, rulebook, run_id=run_id, options=options, voice=voice)
     return run.conclusion
 
 
@@ -61,17 +67,20 @@ async def carry_out(
     *,
     run_id: str = "",
     options: RunOptions | None = None,
-    voice: Voice = NO_VOICE,
+    voice: Callable[[Rulebook], Voice] = lambda _: NO_VOICE,
 ) -> OpenRun[Rulebook]:
     """Execute the run of an application, by the rulebook that it has pinned or pins now.
 
-    A `voice` words the findings of the agents. No finding and no decision depends on it.
+    A `voice` words the findings of the agents, chosen by what the run has pinned. No finding and
+    no decision depends on it.
     """
     async with open_run(
         WORKFLOW, Underwriting(), application_id, run_id=run_id, options=options, pin=rulebook
     ) as run:
         lists = Watchlists.of(settings())
-        registry = AgentRegistry.with_rulebook(run.pinned, settings().data_dir, lists, voice)
+        registry = AgentRegistry.with_rulebook(
+            run.pinned, settings().data_dir, lists, voice(run.pinned)
+        )
         with use_agents(registry):
             await decide(run)
     return run

@@ -1,4 +1,4 @@
-"""Bundles: versions of policy, prices, scorecards and workflow under one name."""
+"""Bundles: policy, prices, scorecards, workflow and agent backend under one name."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def create(
         typer.Option(
             "--set",
             metavar="PART=VERSION",
-            help="policy, prices, scorecard or challenger, by file name; may be repeated.",
+            help="policy, prices, scorecard or challenger, by file name; or agent_backend,"
+            " rules or chat. May be repeated.",
         ),
     ] = None,
     reviewer: Reviewer = "",

@@ -1,4 +1,4 @@
-"""Bundles: versions of policy, prices, scorecards and workflow under one name."""
+"""Bundles: policy, prices, scorecards, workflow and agent backend under one name."""
 
 from __future__ import annotations
 

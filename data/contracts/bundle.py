@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from data.contracts.base import Contract, Moment, Sha256, Slug
+from data.settings import AgentBackend
 
 
 class BundleParts(Contract):
@@ -20,8 +21,9 @@ class BundleParts(Contract):
     challenger: Slug = "challenger-v2"
     workflow: str = ""
     """The version of the workflow; empty for that of this desk. A desk has one."""
-    agent_backend: Literal["rules"] = "rules"
-    """What agents word memos with."""
+    agent_backend: AgentBackend | None = None
+    """Who words the findings of the agents; None for the desk's own setting. Agents that
+    `CREDIT_DESK_AGENT_BACKENDS` names keep theirs."""
 
 
 class CreateBundle(Contract):
@@ -35,6 +37,14 @@ class CreateBundle(Contract):
     parts: BundleParts = BundleParts()
     reviewer: Annotated[str, Field(max_length=100)] = ""
     """Who creates it, where no API key says so."""
+
+
+class BundleBody(Contract):
+    """What the ledger stores of a bundle beside the rulebook."""
+
+    schema_version: Literal[2] = 2
+    parts: BundleParts
+    versions: dict[str, str]
 
 
 class Bundle(Contract):

@@ -27,7 +27,7 @@ from data.contracts.review import Person, ReviewRequest
 from data.contracts.scorecard import Ensemble, Scorecard
 from data.contracts.second_reading import SecondReading
 from data.contracts.tree_card import TreeCard
-from data.settings import FanOutPolicy
+from data.settings import AgentBackend, FanOutPolicy
 
 
 class Rulebook(Contract):
@@ -43,6 +43,8 @@ class Rulebook(Contract):
     bundle: Annotated[str, Field(exclude_if=operator.not_)] = ""
     """The bundle that names these versions; empty for the files of the data folder. Rulebooks
     without one have the digest that they had."""
+    agent_backend: Annotated[AgentBackend | None, Field(exclude_if=operator.not_)] = None
+    """Who words the findings of the agents, as the bundle says; None for the desk's own setting."""
 
     def __hash__(self) -> int:
         """By its policy's name: caches look the rulebook up in every run."""

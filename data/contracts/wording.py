@@ -44,6 +44,8 @@ class Degradation(StrEnum):
     TIMEOUT = "timeout"
     BUDGET = "budget"
     """The tokens or dollars of the run or the stage are used up."""
+    SWITCHED_OFF = "switched_off"
+    """The run's bundle names the chat model, and the desk cannot ask one any more."""
     PERSONAL_DATA = "personal_data"
     """The request would have contained personal data. It was not sent."""
 

@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
-from data.contracts.bundle import Bundle, BundlePage, BundleParts, CreateBundle
-from data.contracts.errors import ConflictError, ContractViolationError, Problem
+from agents.voice import require_chat, with_backend
+from data.contracts.bundle import Bundle, BundleBody, BundlePage, CreateBundle
+from data.contracts.errors import (
+    ConflictError,
+    ContractViolationError,
+    CreditDeskError,
+    Problem,
+)
 from data.contracts.review import Person
 from data.contracts.underwriting import Overrides, Rulebook
-from data.settings import Settings
+from data.settings import AgentBackend, Settings
 from flows.rulebook import current_rulebook, with_versions
-from flows.runtime.ledger import bundles
+from flows.runtime.ledger import bundles, schemas
 from flows.runtime.ledger.bundles import BundleRow
 from flows.runtime.ledger.database import Ledger
 from flows.service.requests import Caller
 from flows.workflow import WORKFLOW
 
+_DESKS_OWN = "the desk's own"
+"""The version of a part that the bundle does not name."""
 
-def bundled(data_dir: Path, request: CreateBundle) -> Rulebook:
+
+def bundled(settings: Settings, request: CreateBundle) -> Rulebook:
     """The rulebook of a new bundle, from the files of today.
 
-    Raises ContractViolationError naming each part that is missing, that the desk refuses, or that
-    is of another workflow than this desk's.
+    Raises ContractViolationError naming each part that is missing, that the desk refuses or cannot
+    use, or that is of another workflow than this desk's.
     """
-    parts = request.parts
+    parts, data_dir = request.parts, settings.data_dir
     if parts.workflow not in {"", WORKFLOW.version}:
         message = f"this desk has workflow {WORKFLOW.version} and no other"
         problem = Problem("/parts/workflow", "unknown_version", message)
         raise ContractViolationError(message, [problem])
+    _require_backend(settings, parts.agent_backend)
     named = Overrides(
         policy=parts.policy,
         prices=parts.prices,
@@ -47,7 +57,20 @@ def bundled(data_dir: Path, request: CreateBundle) -> Rulebook:
                 for found in error.problems
             ],
         ) from None
-    return rulebook.model_copy(update={"bundle": request.name})
+    return rulebook.model_copy(
+        update={"bundle": request.name, "agent_backend": parts.agent_backend}
+    )
+
+
+def _require_backend(settings: Settings, named: AgentBackend | None) -> None:
+    """Refuse a bundle that names a chat model on a desk that cannot ask one."""
+    if named is not AgentBackend.CHAT:
+        return
+    try:
+        require_chat(with_backend(settings, named))
+    except CreditDeskError as error:
+        problem = Problem("/parts/agent_backend", error.code, error.message)
+        raise ContractViolationError(f"agent_backend: {error.message}", [problem]) from None
 
 
 def create(
@@ -56,7 +79,7 @@ def create(
     """Enter a bundle; True when this call entered it. Raises ConflictError for a name that has
     other versions."""
     parts = request.parts.model_copy(update={"workflow": WORKFLOW.version})
-    body = {"parts": parts.model_dump(mode="json"), "versions": _versions(rulebook)}
+    body = BundleBody(parts=parts, versions=_versions(rulebook)).model_dump(mode="json")
     row, is_new = bundles.create(connection, request.name, body, rulebook, WORKFLOW.version, by)
     return _shown(connection, row), is_new
 
@@ -77,10 +100,11 @@ def page(connection: sa.Connection) -> BundlePage:
 
 def _shown(connection: sa.Connection, row: BundleRow) -> Bundle:
     force = bundles.in_force(connection)
+    body = BundleBody.model_validate(schemas.migrate(BundleBody, row.body))
     return Bundle(
         name=row.name,
-        parts=BundleParts.model_validate(row.body["parts"]),
-        versions=row.body["versions"],
+        parts=body.parts,
+        versions=body.versions,
         pinned=row.pinned,
         is_in_force=force is not None and force.bundle == row.name,
         created_by=row.created_by,
@@ -98,7 +122,16 @@ def _versions(rulebook: Rulebook) -> dict[str, str]:
         "ensemble": f"{rulebook.ensemble.name}/{rulebook.ensemble.version}",
         "authority": f"{rulebook.authority.matrix}/{rulebook.authority.version}",
         "workflow": WORKFLOW.version,
-        "agent_backend": "rules",
+        "agent_backend": rulebook.agent_backend or _DESKS_OWN,
+    }
+
+
+@schemas.migrates_from(BundleBody, 1)
+def _by_the_desks_setting(body: dict[str, Any]) -> dict[str, Any]:
+    """Bundles of schema 1 say `rules`, but their runs had the backend of the desk."""
+    return {
+        "parts": body["parts"] | {"agent_backend": None},
+        "versions": body["versions"] | {"agent_backend": _DESKS_OWN},
     }
 
 
@@ -112,7 +145,7 @@ class BundleDesk:
     async def create(self, request: CreateBundle, caller: Caller) -> tuple[Bundle, bool]:
         """Name versions; True when this call entered the bundle. Raises as `bundled` and
         `create` do."""
-        rulebook = await asyncio.to_thread(bundled, self._settings.data_dir, request)
+        rulebook = await asyncio.to_thread(bundled, self._settings, request)
         by = person_of(caller, request.reviewer)
         return await self._ledger.write(create, request, rulebook, by)
 

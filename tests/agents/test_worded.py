@@ -14,12 +14,13 @@ import pytest
 
 from agents.base import Agent
 from agents.conversation import Conversation, holding
+from agents.doc_intake import DocIntakeAgent
 from agents.fraud import FraudAgent
 from agents.income import IncomeAgent
-from agents.voice import ChatVoice, voice_of
+from agents.voice import ChatVoice, voice_named, voice_of
 from data.contracts.errors import ContractViolationError
 from data.contracts.wording import MODEL_DEGRADED, Degradation, Wording
-from data.settings import Settings
+from data.settings import AgentBackend, Settings
 from tests.chat_server import (
     COMPLETION_TOKENS,
     PROMPT_TOKENS,
@@ -257,8 +258,41 @@ def test_an_agent_without_a_prompt_cannot_have_a_chat_model(server: ChatServer) 
 
 
 def test_a_text_has_to_come_before_the_agent_times_out(server: ChatServer) -> None:
-    with pytest.raises(ValueError, match="chat_seconds"):
-        desk(server, chat_seconds=30)
+    with pytest.raises(ContractViolationError, match="chat_seconds"):
+        ChatVoice(desk(server, chat_seconds=30))
+
+
+async def test_a_bundle_names_the_backend_and_agents_with_a_setting_keep_theirs(
+    server: ChatServer,
+) -> None:
+    by_rules = desk(server, agent_backend="rules", agent_backends="income=rules")
+    by_chat = desk(server, agent_backends="fraud=chat")
+
+    voiced = voice_named(by_rules, AgentBackend.CHAT)
+    plain = voice_named(by_chat, AgentBackend.RULES)
+
+    assert voice_of(by_rules).of(DocIntakeAgent()).model.startswith("rules/")
+    assert voiced.of(DocIntakeAgent()).model == plain.of(FraudAgent()).model == "gpt-4.1-mini"
+    assert voiced.of(IncomeAgent()).model.startswith("rules/")
+    assert plain.of(DocIntakeAgent()).model.startswith("rules/")
+
+
+@pytest.mark.parametrize("lack", [{"chat_model": ""}, {"chat_seconds": 30}])
+async def test_where_the_named_model_cannot_be_asked_any_more_the_finding_says_so(
+    server: ChatServer, lack: dict[str, Any]
+) -> None:
+    chosen = desk(server, agent_backend="rules", agent_backends="fraud=rules", **lack)
+    voice = voice_named(chosen, AgentBackend.CHAT)
+
+    with holding(Conversation()) as held:
+        finding = await voice.of(IncomeAgent()).run(MISMATCH)
+
+    assert finding.warnings[-1:] == (MODEL_DEGRADED,)
+    assert held.wording is not None
+    assert held.wording.use.degraded is Degradation.SWITCHED_OFF
+    assert held.wording.use.model.startswith("rules/")
+    assert isinstance(voice.of(FraudAgent()), FraudAgent)
+    assert server.bodies == []
 
 
 @pytest.mark.parametrize("role", ["up", "worker"])

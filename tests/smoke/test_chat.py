@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import threading
 from collections import Counter
@@ -13,9 +14,12 @@ import pytest
 
 from data import traces
 from data.contracts.events import EventType
+from data.contracts.review import Person
 from data.contracts.runs import RunStatus
+from flows.runtime.ledger import bundles
+from flows.runtime.ledger.database import Ledger
 from tests.chat_server import ChatServer, Reply, agent_of, chat_server, worded
-from tests.desk import Desk, desk_in
+from tests.desk import Desk, StartedRun, desk_in
 from tests.otlp import Receiver, SeenSpan
 
 pytestmark = pytest.mark.timeout(300)
@@ -151,6 +155,72 @@ async def test_a_worker_that_is_killed_in_a_model_call_repeats_no_finished_one(
     use = (await run.summary()).model_use
     assert use is not None
     assert use.prompt_tokens == 8 * 120, "what the first execution has used counts once"
+
+
+async def test_a_canary_of_chat_against_rules_decides_alike_and_reports_what_each_arm_costs(
+    chat_desk: Desk, server: ChatServer
+) -> None:
+    for name, backend in (("plain", "rules"), ("voiced", "chat")):
+        made = await posted(chat_desk, "bundles", name=name, parts={"agent_backend": backend})
+        assert made["versions"]["agent_backend"] == backend
+    with Ledger(f"sqlite:///{chat_desk.home / 'ledger.db'}") as ledger, ledger.writing() as writing:
+        bundles.promote(writing, bundles.find(writing, "plain"), Person(name="Olga"))
+    canary = await posted(
+        chat_desk,
+        "canaries",
+        challenger="voiced",
+        mode="live",
+        share="0.5",
+        evidence={"guards": [{"metric": "error_rate", "at_most": "0"}]},
+        reviewer="Olga",
+    )
+    names = [f"armed-{number}" for number in range(40)]
+    voiced = next(name for name in names if in_share(canary["canary_id"], name))
+    plain = next(name for name in names if not in_share(canary["canary_id"], name))
+    server.forget()
+
+    by_rules = await chat_desk.start("ada-prime", **{"as": plain})
+    decided_by_rules = await by_rules.decision()
+    assert server.bodies == []
+    by_chat = await chat_desk.start("ada-prime", **{"as": voiced})
+    decided_by_chat = await by_chat.decision()
+    assert len(server.bodies) == 7
+    report = await measured(chat_desk, canary["canary_id"])
+    await posted(chat_desk, f"canaries/{canary['canary_id']}/stop", reviewer="Olga")
+    (await chat_desk.http.delete("/bundles/in-force?reviewer=Olga")).raise_for_status()
+
+    assert decided_by_chat.versions.bundle == "voiced"
+    # The memo and the versions name the bundle, the application is a copy of another name.
+    named = {"application_id", "versions", "memo", "fingerprint", "input_hashes"}
+    assert decided_by_chat.model_dump(exclude=named) == decided_by_rules.model_dump(exclude=named)
+    costs = next(one for one in report["comparisons"] if one["metric"] == "cost_usd")
+    assert (costs["champion"]["value"], costs["challenger"]["value"]) == (0, 0.000672)
+
+    forked = await posted(chat_desk, f"runs/{by_rules.run_id}/resume", checkpoint="bureau")
+    await StartedRun(chat_desk, forked["run_id"], plain).until(RunStatus.COMPLETED)
+    assert len(server.bodies) == 7, "a fork words as its parent, and not as the desk does"
+
+
+def in_share(canary_id: str, name: str) -> bool:
+    """Whether an application is in the challenger's half."""
+    return hashlib.sha256(f"{canary_id}:{name}".encode()).digest()[0] < 128
+
+
+async def posted(desk: Desk, path: str, **body: Any) -> dict[str, Any]:
+    answer = await desk.http.post(f"/{path}", json=body)
+    assert answer.is_success, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def measured(desk: Desk, canary_id: str) -> dict[str, Any]:
+    """The report once a case is measured in each arm."""
+    async with asyncio.timeout(60):
+        while True:
+            report: dict[str, Any] = (await desk.http.get(f"/canaries/{canary_id}")).json()
+            if min(report["cases"].values()):
+                return report
+            await asyncio.sleep(0.5)
 
 
 async def until_answered(run: Any, agents: set[str]) -> None:

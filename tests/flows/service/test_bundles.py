@@ -9,13 +9,14 @@ import pytest
 from data.contracts.bundle import BundleParts, CreateBundle
 from data.contracts.errors import ConflictError, ContractViolationError, RecordNotFoundError
 from data.contracts.review import Channel, Person, Role
-from data.settings import settings
+from data.settings import AgentBackend, settings
 from flows.inline import Decided, underwrite_inline
 from flows.rulebook import current_rulebook, rulebook_in_force
 from flows.runtime.ledger import bundles as rows
 from flows.runtime.ledger import pinned, runs
 from flows.runtime.ledger.canaries import choose
 from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger.tables import bundles as bundle_rows
 from flows.service.bundles import BundleDesk
 from flows.service.requests import Caller, StartOptions, StartRun
 from flows.service.submissions import submit
@@ -107,6 +108,52 @@ async def test_a_part_that_is_missing_or_bad_is_named_and_nothing_is_entered(
     assert [problem.pointer for problem in refused.value.problems] == [pointer]
     with pytest.raises(RecordNotFoundError):
         await desk.show("bad")
+
+
+async def test_a_bundle_names_the_backend_of_its_agents_or_leaves_it_to_the_desk(
+    desk: BundleDesk, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDIT_DESK_CHAT_MODEL", "gpt-4.1-mini")
+    settings.cache_clear()
+    with_model = BundleDesk(settings(), ledger)
+    named: dict[str, AgentBackend | None] = {"silent": None} | {kind: kind for kind in AgentBackend}
+
+    for name, backend in named.items():
+        parts = BundleParts(agent_backend=backend)
+        made, _ = await with_model.create(CreateBundle(name=name, parts=parts), CALLER)
+        book = await ledger.read(rulebook_in_force, settings().data_dir, name)
+
+        assert made == await desk.show(name)
+        assert made.parts.agent_backend is book.agent_backend is backend
+        assert made.versions["agent_backend"] == (backend or "the desk's own")
+
+
+async def test_a_chat_model_that_the_desk_does_not_have_is_refused_with_the_next_step(
+    desk: BundleDesk,
+) -> None:
+    parts = BundleParts(agent_backend=AgentBackend.CHAT)
+
+    with pytest.raises(ContractViolationError) as refused:
+        await desk.create(CreateBundle(name="voiced", parts=parts), CALLER)
+
+    (problem,) = refused.value.problems
+    assert problem.pointer == "/parts/agent_backend"
+    assert "CREDIT_DESK_CHAT_MODEL" in problem.message
+
+
+async def test_a_bundle_of_an_earlier_desk_says_that_the_setting_of_the_desk_words_its_runs(
+    desk: BundleDesk, ledger: Ledger
+) -> None:
+    made, _ = await desk.create(strict(), CALLER)
+    old = {
+        "parts": made.parts.model_dump(mode="json") | {"agent_backend": "rules"},
+        "versions": made.versions | {"agent_backend": "rules"},
+    }
+    await ledger.write(lambda connection: connection.execute(bundle_rows.update().values(body=old)))
+
+    again, is_new = await desk.create(strict(), CALLER)
+
+    assert (again, is_new) == (made, False)
 
 
 async def test_a_decision_names_its_bundle_and_is_the_same_without_one_but_for_that_name(
