@@ -14,6 +14,7 @@ from tests.benchmarks.disk import disk
 from tests.benchmarks.inline_path import inline
 from tests.benchmarks.latency import latency
 from tests.benchmarks.long_list import long_list
+from tests.benchmarks.page_speed import page_speed
 from tests.benchmarks.resume_ratio import resumed
 from tests.benchmarks.rows import Row
 from tests.benchmarks.shared_desk import SharedDesk, start_up
@@ -44,6 +45,7 @@ def measurements(scale: int) -> list[Measurement]:
         Measurement("straight-through", 70 * scale, _on_desk(straight_through, 5 * scale)),
         Measurement("latency", 20, _on_desk(latency)),
         Measurement("sse-one", 8, _on_desk(one_client)),
+        Measurement("page", 15, _on_desk(page_speed)),
         Measurement("burst", 55 + 25 * scale, _on_desk(burst, 20 * scale)),
         Measurement("sse-many", 30, _on_desk(many_clients)),
         Measurement("memory", 1, _on_desk(memory)),

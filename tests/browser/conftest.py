@@ -1,38 +1,31 @@
-"""A real browser, where there is one: Debian's, or the one that Playwright has installed."""
+"""A real browser, where there is one."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, Playwright, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
 from tests.browser.approver import Approver
+from tests.browser.chromium import headless_chromium
 
 expect.set_options(timeout=20_000)  # a busy machine takes seconds for a run
-
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """Headless Chromium. Without one the tests are skipped, or fail where one is required."""
-    async with async_playwright() as playwright:
-        executable = _chromium(playwright)
-        if executable is None:
+    async with headless_chromium() as browser:
+        if browser is None:
             missing = "NO CHROMIUM FOUND: the forms in the Prefect UI were not tested"
             if os.environ.get("CREDIT_DESK_REQUIRE_BROWSER"):
                 pytest.fail(missing)
             pytest.skip(missing)
-        browser = await playwright.chromium.launch(
-            executable_path=executable, args=["--no-sandbox"]
-        )
         yield browser
-        await browser.close()
 
 
 @pytest.fixture
@@ -65,9 +58,3 @@ def _is_grave(said: ConsoleMessage) -> bool:
     """A browser writes a line for each refused request, too: the page shows those in its words."""
     is_refusal = said.text.startswith("Failed to load resource")
     return said.type in {"error", "warning"} and not is_refusal
-
-
-def _chromium(playwright: Playwright) -> str | None:
-    found = next(filter(None, map(shutil.which, _NAMES)), None)
-    own = playwright.chromium.executable_path
-    return found or (own if Path(own).is_file() else None)
