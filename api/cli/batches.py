@@ -102,4 +102,5 @@ def list_batches(
             for found in page["items"]
         ],
         empty="No batches yet: `credit-desk batch FILE --out DIR` starts one.",
+        spare=("Since", "Rejected"),
     )

@@ -114,7 +114,7 @@ def _runs(items: list[dict[str, Any]]) -> RenderableType:
 def _table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]], empty: str) -> RenderableType:
     from rich.text import Text
 
-    from api.cli.output import table_of
+    from api.cli.tables import Listing
 
     filled = list(rows)
-    return table_of(columns, filled) if filled else Text(empty)
+    return Listing(columns, filled, ("Stage", "Claim")) if filled else Text(empty)

@@ -203,6 +203,7 @@ def _print(found: dict[str, Any], as_json: bool) -> None:
             for one in found["comparisons"]
         ],
         empty="",
+        headed=True,
     )
     for guard in found["guards"]:
         typer.echo(f"guard {guard['guard']}: {guard['state']}")

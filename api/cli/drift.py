@@ -95,11 +95,11 @@ def _show(report: DriftReport) -> None:
         period_line,
     )
 
-    print_table(COLUMNS, drift_rows(report), empty="The baseline has no decisions.")
+    print_table(COLUMNS, drift_rows(report), empty="The baseline has no decisions.", headed=True)
     typer.echo(period_line(report))
     typer.echo(calibration_line(report.calibration))
     if report.calibration.bands:
-        print_table(BAND_COLUMNS, band_rows(report.calibration), empty="")
+        print_table(BAND_COLUMNS, band_rows(report.calibration), empty="", headed=True)
 
 
 def _ledger(home: Path | None) -> Ledger:

@@ -105,10 +105,11 @@ def _show(report: FairLendingReport) -> None:
     )
 
     rows = [row for comparison in report.comparisons for row in table_rows(comparison)]
-    print_table(COLUMNS, rows, empty="No groups")
+    print_table(COLUMNS, rows, empty="No groups", headed=True)
     for search in report.searches:
         typer.echo(f"\nCut-offs of {search.measure}, in search of a less discriminatory one:")
-        print_table(cut_off_columns(search), cut_off_rows(search), empty="No cut-offs")
+        columns, cut_offs = cut_off_columns(search), cut_off_rows(search)
+        print_table(columns, cut_offs, empty="No cut-offs", headed=True)
     notes = [f"{title_of(found)}: {found.note}" for found in report.comparisons if found.note]
     typer.echo("\n" + "\n".join([counted_line(report), *notes, rule_line(report)]))
     typer.echo("\n".join(report.statement[:2]))

@@ -14,7 +14,15 @@ from rich.live import Live
 
 from api.cli.client import DeskClient
 from api.cli.demo.board import Board, stages_of
-from api.cli.output import event_line, print_json, run_lines, trace_lines, waiting_lines
+from api.cli.output import (
+    event_line,
+    fitted,
+    print_json,
+    print_lines,
+    run_lines,
+    trace_lines,
+    waiting_lines,
+)
 from data.contracts.events import Event, EventType
 
 _GOOD_END = "completed"
@@ -29,7 +37,7 @@ async def show_run(
     elif as_json:
         print_json(run)
     else:
-        typer.echo("\n".join(lines))
+        print_lines(lines)
 
 
 async def follow_to_end(desk: DeskClient, run_id: str, *, as_json: bool) -> None:
@@ -51,7 +59,7 @@ async def follow_to_end(desk: DeskClient, run_id: str, *, as_json: bool) -> None
         raise
     run = await desk.get(f"/runs/{run_id}")
     if not as_json:
-        typer.echo("\n".join([*run_lines(run), *trace_lines(run, failed_in)]))
+        print_lines([*run_lines(run), *trace_lines(run, failed_in)])
     if run["status"] != _GOOD_END:
         raise typer.Exit(1)
 
@@ -73,7 +81,8 @@ async def _display(
     def show(event: Event) -> None:
         board.apply(event)
         for line in _next_step(event):
-            live.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            shown_line = fitted(line, live.console.width)
+            live.console.print(shown_line, markup=False, highlight=False, soft_wrap=True)
 
     return show
 

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from api.cli.references import SHOWN, is_whole
+from api.cli.references import SHOWN
+from api.cli.tables import Listing
 from data.contracts.events import Event
 from data.contracts.policy import ReasonCode
 
-NARROW = 100
-"""Characters below which a terminal is narrow."""
-LONGEST_WORD = 18
-"""Characters up to which a table keeps a cell on one line."""
-
+_COMMAND, _GOES_ON = "  credit-desk ", " \\"
 _EXAMPLES = {
     "documents": "supplied --document DOCUMENT",
     "compliance": "clear",
@@ -44,48 +39,52 @@ def print_table(
     rows: Iterable[Sequence[str]],
     *,
     empty: str,
-    spare: Collection[str] = (),
+    spare: Sequence[str] = (),
+    headed: bool = False,
 ) -> None:
-    """Print a table, or the sentence `empty` for no rows.
+    """Print rows, or the sentence `empty` for none.
 
-    A terminal gets short ids of runs, as commands take them, and no column without a value; a
-    narrow one does without the `spare` columns. Elsewhere every cell is whole, and tabs separate
-    the cells.
+    A terminal gets short ids of runs, as commands take them, and what fits: see `Listing`.
+    Elsewhere every cell is whole, and tabs separate the cells; `headed` puts the names of the
+    columns first, where figures need them.
     """
     console = Console()
     filled = [list(row) for row in rows]
     if not filled:
         typer.echo(empty)
     elif console.is_terminal:
-        left_out = spare if console.width < NARROW else ()
-        console.print(table_of(columns, filled, left_out))
+        console.print(Listing(columns, filled, spare))
     else:
-        for row in filled:
+        for row in [columns, *filled] if headed else filled:
             typer.echo("\t".join(row))
 
 
-def table_of(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], left_out: Collection[str] = ()
-) -> Table:
-    """Rows as a table for a terminal. Its first column, and short cells, stay on one line."""
-    kept = [
-        place
-        for place, name in enumerate(columns)
-        if name not in left_out and any(row[place] for row in rows)
-    ]
-    table = Table(header_style="bold underline", box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for place in kept:
-        longest = max(len(_short(row[place])) for row in rows)
-        on_one_line = place == 0 or longest <= LONGEST_WORD
-        table.add_column(columns[place], no_wrap=on_one_line, overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(_short(row[place])) for place in kept))
-    return table
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines. On a terminal, a command that is too long for it goes on on the next line."""
+    width = terminal_width()
+    for line in lines:
+        typer.echo(line if width is None else fitted(line, width))
 
 
-def _short(cell: str) -> str:
-    """A cell, or the first characters of a run's id."""
-    return cell[:SHOWN] if is_whole(cell) else cell
+def terminal_width() -> int | None:
+    """The width of the terminal; None when the output goes elsewhere."""
+    console = Console()
+    return console.width if console.is_terminal else None
+
+
+def fitted(line: str, width: int) -> str:
+    """A line; a longer command breaks before its options, and still pastes into a shell."""
+    if len(line) <= width or not line.startswith(_COMMAND):
+        return line
+    first, *options = line.split(" --")
+    lines = [first]
+    for option in options:
+        longer = f"{lines[-1]} --{option}"
+        if len(longer) + len(_GOES_ON) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(f"    --{option}")
+    return f"{_GOES_ON}\n".join(lines)
 
 
 def event_line(event: Event) -> str:
@@ -103,7 +102,7 @@ def trace_lines(run: Mapping[str, Any], span_id: str = "") -> list[str]:
 
 def run_lines(run: Mapping[str, Any]) -> list[str]:
     """A run in a few lines: status, decision, next step."""
-    lines = [f"Run {run['run_id']} of {run['application_id']}: {run['status']}{_origin(run)}"]
+    lines = [head_line(run)]
     waiting = run.get("waiting_for")
     if run["status"] == "waiting" and waiting:
         lines += waiting_lines(run["run_id"], waiting)
@@ -118,15 +117,32 @@ def run_lines(run: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def head_line(run: Mapping[str, Any]) -> str:
+    """Which run it is, of which application, and where it stands."""
+    return f"Run {run['run_id']} of {run['application_id']}: {run['status']}{_origin(run)}"
+
+
 def waiting_lines(run_id: str, waiting: Mapping[str, Any]) -> list[str]:
     """For whom a run waits, and the commands that show the case and answer it."""
-    run, gate = run_id[:SHOWN], waiting["gate"]
     return [
-        f"Waits for {_words(waiting['role'])}: {waiting['title']}",
-        f"  credit-desk show {run}",
-        f"  credit-desk answer {run} --gate {gate} --decision {_EXAMPLES.get(gate, 'DECISION')}"
-        ' --reviewer your-name --reason "your reason"',
+        waits_for(waiting),
+        f"  credit-desk show {run_id[:SHOWN]}",
+        answer_command(run_id, waiting["gate"]),
     ]
+
+
+def waits_for(waiting: Mapping[str, Any]) -> str:
+    """For whom a run waits, and why."""
+    return f"Waits for {_words(waiting['role'])}: {waiting['title']}"
+
+
+def answer_command(run_id: str, gate: str) -> str:
+    """An example of the command that answers at a gate."""
+    decision = _EXAMPLES.get(gate, "DECISION")
+    return (
+        f"{_COMMAND}answer {run_id[:SHOWN]} --gate {gate} --decision {decision}"
+        ' --reviewer your-name --reason "your reason"'
+    )
 
 
 def outcome_of(run: Mapping[str, Any]) -> str:

@@ -32,6 +32,7 @@ def agreement(
         ("Recommended", "Cases", "Followed", "Overridden", "Outcomes", "Reasons"),
         [_row(found) for found in report["recommendations"]],
         empty="No person has ruled on a case that was decided then.",
+        headed=True,
     )
     rate = report["follow_rate"]
     followed = f"{float(rate):.1%} followed" if rate is not None else "none with a recommendation"
@@ -69,6 +70,7 @@ def fraud_precision(
             for line in lines
         ],
         empty="",
+        headed=True,
     )
 
 

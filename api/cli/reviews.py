@@ -50,7 +50,7 @@ _COLUMNS = (
     *("Run", "Due in", "Waits", "Role", "Gate"),
     *("Application", "Amount", "Grade", "Why", "Claim"),
 )
-_SPARE = ("Waits", "Role", "Grade")
+_SPARE = ("Waits", "Role", "Grade", "Why", "Amount")
 
 
 def inbox(

@@ -97,7 +97,7 @@ def list_runs(
             for run in page["items"]
         ],
         empty=_none_of(status, application),
-        spare=("Stage",),
+        spare=("Stage", "Since"),
     )
 
 
@@ -157,13 +157,13 @@ def cancel(
     home: options.Home = None,
 ) -> None:
     """Cancel a run for good, whether it is queued, running or waiting."""
-    from api.cli.output import print_json, run_lines
+    from api.cli.output import print_json, print_lines, run_lines
 
     run = ask(api, home, lambda desk: desk.post(f"/runs/{run_id}/cancel", b""))
     if as_json:
         print_json(run)
     else:
-        typer.echo("\n".join(run_lines(run)))
+        print_lines(run_lines(run))
 
 
 def _body(case: str, chosen: dict[str, str]) -> bytes:

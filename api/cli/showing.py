@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +22,16 @@ Case = Annotated[
 ]
 
 _SHARED_FIELDS = ("reviewer", "reason")
+_OPTIONS = {
+    "decision": "--decision",
+    "amount": "--amount",
+    "term_months": "--term",
+    "rate": "--rate",
+    "reason_code": "--reason-code",
+    "document_ids": "--document",
+    "waived": "--waive",
+}
+"""The fields of a form that `answer` has an option for; `--set` takes all others."""
 
 
 def show(
@@ -46,32 +57,50 @@ def show(
 
 
 def _print(run: dict[str, Any], request: dict[str, Any] | None) -> None:
-    from api.cli.output import run_lines, trace_lines
+    from api.cli.output import (
+        answer_command,
+        head_line,
+        print_lines,
+        run_lines,
+        trace_lines,
+        waits_for,
+    )
 
-    typer.echo("\n".join(run_lines(run)))
-    if request is not None:
-        _print_summary(request["review"]["request"]["summary"])
-        typer.echo("\n".join(_field_lines(request["schema"])))
-    for line in trace_lines(run):
-        typer.echo(line)
+    if request is None:
+        print_lines(run_lines(run))
+    else:
+        review = request["review"]
+        print_lines([head_line(run), waits_for(review["request"])])
+        _print_summary(review["request"]["summary"])
+        print_lines(["Answer it, for example:", answer_command(run["run_id"], review["gate"])])
+        _print_fields(request["schema"])
+    print_lines(trace_lines(run))
 
 
 def _print_summary(summary: str) -> None:
     """The case as the reviewer's form shows it: Markdown, drawn on a terminal."""
     from rich.console import Console
-    from rich.markdown import Markdown
+
+    from api.cli.case_page import case_page
 
     if sys.stdout.isatty():
-        Console().print(Markdown(summary))
+        Console().print(case_page(summary))
     else:
         typer.echo(f"\n{summary}\n")
 
 
-def _field_lines(form: dict[str, Any]) -> list[str]:
-    """The fields of an answer, and the values that each one takes."""
-    lines = ["An answer has a --reviewer, a --reason, and:"]
-    for name, field in form["properties"].items():
-        if name not in _SHARED_FIELDS:
-            values = ", ".join(filter(None, field.get("enum", ())))
-            lines.append(f"  {name:<14}{values or field.get('description', '')}")
-    return lines
+def _print_fields(form: dict[str, Any]) -> None:
+    """The options of an answer, and the values that each one takes."""
+    from api.cli.output import terminal_width
+
+    given = {
+        _OPTIONS.get(name, f"--set {name}=VALUE"): field
+        for name, field in form["properties"].items()
+        if name not in _SHARED_FIELDS
+    }
+    typer.echo("An answer has a --reviewer, a --reason, and:")
+    indent, width = " " * (max(map(len, given)) + 4), terminal_width()
+    for option, field in given.items():
+        values = ", ".join(filter(None, field.get("enum", ()))) or field.get("description", "")
+        line = f"  {option}{indent[len(option) + 2 :]}{values}"
+        typer.echo(line if width is None else fill(line, width, subsequent_indent=indent))

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.panel import Panel
 
 from api.cli.answered import AnsweredError
+from api.cli.case_page import case_page
 from api.cli.demo.keyboard import Keyboard
 
 Ruling = dict[str, Any]
@@ -27,7 +27,7 @@ async def rule_by_hand(
     review, schema = request["review"], request["schema"]
     console.print(
         Panel(
-            Markdown(review["request"]["summary"]),
+            case_page(review["request"]["summary"]),
             title=f"{application_id}: {review['request']['title']}",
             subtitle=f"gate {review['gate']}",
             border_style="yellow",

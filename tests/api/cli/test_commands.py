@@ -283,6 +283,7 @@ def test_the_agreement_of_people_with_the_policy_is_a_table(desk: FakeDesk, url:
     as_json = run("agreement", "--json", "--api", url)
 
     assert shown.output.splitlines() == [
+        "Recommended\tCases\tFollowed\tOverridden\tOutcomes\tReasons",
         "decline\t3\t2\t1\tdecline 2, approve 1\tR09 2",
         "2026-11-22 to 2026-11-22: 3 cases, 66.7% followed; 1 of 2 second approvals refused",
     ]
@@ -294,7 +295,11 @@ def test_the_precision_of_signs_of_fraud_is_a_table(desk: FakeDesk, url: str) ->
     shown = run("fraud-precision", "--api", url)
     as_json = run("fraud-precision", "--json", "--api", url)
 
-    assert shown.output.splitlines() == ["total\t1\t1\t50.0%", "medium\t1\t1\t50.0%"]
+    assert shown.output.splitlines() == [
+        "Sign\tConfirmed\tFalse positives\tPrecision",
+        "total\t1\t1\t50.0%",
+        "medium\t1\t1\t50.0%",
+    ]
     assert json.loads(as_json.output)["signals"] == []
 
 

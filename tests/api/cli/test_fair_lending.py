@@ -39,6 +39,7 @@ def test_the_table_flags_the_group_and_says_what_the_report_is_not(files: tuple[
     lines = [line.split("\t") for line in told.splitlines()]
     row = next(line for line in lines if line[:2] == ["sex", "F"])
     assert code == 0
+    assert lines[0][:4] == ["Cases", "Group", "n", "Approved"]
     assert row[2:4] == ["100", "40.0%"]
     assert row[4].startswith("0.500 (")
     assert row[-1] == "flagged (air)"
