@@ -78,6 +78,8 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("POST", "/runs/{run_id}/notes"): _DECIDES,
     ("GET", "/reviews/agreement"): _REPORTS,
     ("GET", "/reviews/fraud-precision"): _REPORTS,
+    ("GET", "/workload"): _ALL,
+    ("GET", "/decisions/days"): _ALL,
     ("GET", "/screenings"): frozenset({Role.COMPLIANCE}),
     ("GET", "/clearances"): frozenset({Role.COMPLIANCE}),
     ("POST", "/clearances/{clearance_id}/confirm"): frozenset({Role.COMPLIANCE}),

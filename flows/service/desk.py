@@ -57,6 +57,7 @@ from flows.service import (
 from flows.service.batches import BatchQueries, PortfolioFile
 from flows.service.bundles import BundleDesk
 from flows.service.canaries import CanaryDesk
+from flows.service.operations import OperationsDesk
 from flows.service.queries import DeskQueries
 from flows.service.requests import (
     Answer,
@@ -88,6 +89,7 @@ class DeskService(DeskQueries):
         self.batches = BatchQueries(settings, ledger)
         self.bundles = BundleDesk(settings, ledger)
         self.canaries = CanaryDesk(settings, ledger)
+        self.operations = OperationsDesk(ledger, self._workers_heard_of)
         self._client = client
         self._deployment = deployments.declared(settings.prefect_yaml)[0]
         self._deployment_id: UUID | None = None
@@ -362,7 +364,10 @@ class DeskService(DeskQueries):
         return True
 
     async def _worker_is_there(self) -> bool:
-        return bool(await deployments.workers_heard_of(self._client, [self._deployment.pool]))
+        return bool(await self._workers_heard_of())
+
+    async def _workers_heard_of(self) -> set[str]:
+        return await deployments.workers_heard_of(self._client, [self._deployment.pool])
 
 
 async def _says_yes(part: Awaitable[bool]) -> bool:

@@ -121,6 +121,9 @@ class DeskWithoutPrefect(DeskService):
     async def is_ready(self) -> dict[str, bool]:
         return {"ledger": await self._ledger_answers()}
 
+    async def _workers_heard_of(self) -> set[str]:
+        return set()
+
     async def wakeups(self) -> AsyncIterator[str]:
         await asyncio.Event().wait()
         yield ""

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from data.contracts.review import ReviewStatus
-from data.contracts.runs import RunStatus
 from data.metrics import (
     CANARY_CASES,
     CANARY_SHARE,
@@ -26,10 +25,9 @@ from data.metrics import (
     RUNS,
     Metric,
 )
-from flows.runtime.ledger import measurements
+from flows.runtime.ledger import measurements, runs
 from flows.runtime.ledger.canaries import CHALLENGER, CHAMPION, RUNNING, SHADOW, STATES
-from flows.runtime.ledger.runs import LIVE
-from flows.runtime.ledger.tables import canaries, canary_cases, outbox, reviews, runs
+from flows.runtime.ledger.tables import canaries, canary_cases, outbox, reviews
 
 _ARMS = (CHAMPION, CHALLENGER)
 
@@ -57,14 +55,9 @@ def gauges(connection: sa.Connection) -> list[Gauge]:
 
 
 def _runs(connection: sa.Connection, moment: datetime) -> Iterator[Gauge]:
-    by_status = sa.select(runs.c.status, sa.func.count()).where(runs.c.status.in_(LIVE))
-    rows = connection.execute(by_status.group_by(runs.c.status)).all()
-    found = {row[0]: row[1] for row in rows}
-    for status in LIVE:
-        yield Gauge(RUNS, (status.value,), found.get(status, 0))
-    # When it was last changed, not when it was made: it may have waited days for a person before.
-    first = sa.select(sa.func.min(runs.c.updated_at)).where(runs.c.status == RunStatus.QUEUED)
-    yield Gauge(QUEUE_AGE, (), _age(connection.execute(first).scalar(), moment))
+    for status, count in runs.count_by_status(connection, runs.LIVE).items():
+        yield Gauge(RUNS, (status.value,), count)
+    yield Gauge(QUEUE_AGE, (), _age(runs.queued_since(connection), moment))
 
 
 def _hitl(connection: sa.Connection, moment: datetime) -> Iterator[Gauge]:

@@ -77,12 +77,17 @@ def require_lease(connection: sa.Connection, run_id: str, epoch: int) -> None:
         raise LeaseLostError(f"run {run_id} is not executed under lease {epoch} any more")
 
 
+def leased(connection: sa.Connection) -> list[RunRef]:
+    """The runs that a worker holds, also one whose lease has run out."""
+    held = sa.select(*REFERENCE).where(runs.c.lease_owner.is_not(None))
+    return [RunRef.of(row) for row in connection.execute(held)]
+
+
 def abandoned(connection: sa.Connection) -> list[RunRef]:
     """Runs whose lease has run out, or whose worker has died on this host."""
-    held = runs.c.lease_owner.is_not(None)
-    leased = [RunRef.of(row) for row in connection.execute(sa.select(*REFERENCE).where(held))]
+    found = leased(connection)
     moment = clock(connection)
-    return [run for run in leased if is_abandoned(run, moment)]
+    return [run for run in found if is_abandoned(run, moment)]
 
 
 def is_abandoned(run: RunRef, moment: str) -> bool:

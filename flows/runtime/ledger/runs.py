@@ -181,6 +181,24 @@ def page(
 _QUEUED = (runs.c.status == RunStatus.QUEUED) & runs.c.lease_owner.is_(None)
 
 
+def count_by_status(
+    connection: sa.Connection, statuses: Collection[RunStatus]
+) -> dict[RunStatus, int]:
+    """How many runs have each of these statuses."""
+    by_status = sa.select(runs.c.status, sa.func.count()).where(runs.c.status.in_(statuses))
+    rows = connection.execute(by_status.group_by(runs.c.status)).all()
+    return dict.fromkeys(statuses, 0) | {RunStatus(row[0]): row[1] for row in rows}
+
+
+def queued_since(connection: sa.Connection) -> str | None:
+    """Since when the run is queued that waits longest for a worker; None without one.
+
+    When it was last changed, not when it was made: it may have waited days for a person before.
+    """
+    first = sa.select(sa.func.min(runs.c.updated_at)).where(runs.c.status == RunStatus.QUEUED)
+    return connection.execute(first).scalar()
+
+
 def queued(connection: sa.Connection) -> list[RunRef]:
     """The runs that wait for a worker."""
     return [RunRef.of(row) for row in connection.execute(sa.select(*REFERENCE).where(_QUEUED))]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
+import sqlalchemy as sa
+
+from data.contracts.base import Contract
 from data.contracts.events import EventType
 from data.contracts.runs import RunStatus
-from flows.runtime.ledger import journal, leases, runs
-from flows.runtime.ledger.database import Ledger
+from flows.runtime.ledger import decisions, journal, leases, runs
+from flows.runtime.ledger.database import Ledger, stamp
 from flows.runtime.ledger.journal import Draft
+from flows.runtime.ledger.tables import decisions as decision_rows
 
 RUN = "run-1"
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -33,6 +38,21 @@ async def a_claimed_run(ledger: Ledger, run_id: str = RUN, *, seconds: float = 6
     epoch = await ledger.write(leases.acquire_lease, run_id, "host:1:worker:now", seconds)
     assert epoch is not None
     return epoch
+
+
+async def a_decision(ledger: Ledger, run_id: str, outcome: str, at: datetime) -> None:
+    """A run whose decision has no more in it than its outcome, entered at this moment."""
+
+    class Content(Contract):
+        outcome: str
+
+    def enter(connection: sa.Connection) -> None:
+        decisions.enter(connection, run_id, Content(outcome=outcome))
+        this = decision_rows.update().where(decision_rows.c.run_id == run_id)
+        connection.execute(this.values(decided_at=stamp(at)))
+
+    await a_run(ledger, run_id)
+    await ledger.write(enter)
 
 
 async def an_idle_run(ledger: Ledger, status: RunStatus = RunStatus.QUEUED, **more: Any) -> str:
