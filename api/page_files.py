@@ -1,21 +1,27 @@
 """The desk's page: static files under an address that names their version, and its views.
 
 Files may stay in a browser's cache for ever: other content has another address. The views share one
-document, which is never cached; the page itself reads the address.
+document, which is never cached; the page itself reads the address. A browser at an address that the
+desk does not have gets a small document of its own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from functools import cache
+from http import HTTPStatus
 from importlib.resources import files
 from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Scope
+
+from api.accept import preferred
 
 FOLDER = Path(str(files("api") / "page"))
 ROOT = "/page"
@@ -35,21 +41,31 @@ _IS_VIEW = re.compile(
 
 def add_page(app: FastAPI) -> None:
     """Add the views and the files that they load."""
-    version = _version()
-    document = (FOLDER / "index.html").read_text(encoding="utf-8").replace("{version}", version)
-    page = HTMLResponse(document, headers={"Content-Security-Policy": _POLICY})
+    page = _document("index.html")
 
     async def show_page() -> HTMLResponse:
         return page
 
     for view in VIEWS:
         app.add_api_route(view, show_page, include_in_schema=False)
-    app.mount(f"{ROOT}/{version}", _Kept(directory=FOLDER))
+    app.mount(f"{ROOT}/{_version()}", _Kept(directory=FOLDER))
 
 
 def is_of_page(path: str) -> bool:
     """Whether an address is a view of the page or one of its files. They hold no case data."""
     return path.startswith(f"{ROOT}/") or _IS_VIEW.fullmatch(path) is not None
+
+
+def is_opened_by_a_browser(scope: Scope) -> bool:
+    """Whether a person has opened this address; a program that takes any type has not."""
+    accept = Headers(scope=scope).get("accept", "")
+    offers = ("application/json", "text/html")
+    return bool(scope["method"] == "GET" and preferred(accept, offers) == "text/html")
+
+
+def unknown_address() -> Response:
+    """What a browser shows at an address that the desk does not have."""
+    return _document("not_found.html", HTTPStatus.NOT_FOUND)
 
 
 class _Kept(StaticFiles):
@@ -61,6 +77,12 @@ class _Kept(StaticFiles):
         return response
 
 
+def _document(name: str, status: HTTPStatus = HTTPStatus.OK) -> HTMLResponse:
+    text = (FOLDER / name).read_text(encoding="utf-8").replace("{version}", _version())
+    return HTMLResponse(text, status, headers={"Content-Security-Policy": _POLICY})
+
+
+@cache
 def _version() -> str:
     """A digest of all files: it changes with each of them."""
     digest = hashlib.sha256()

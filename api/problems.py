@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.methods import allow, allowed_methods
+from api.page_files import is_opened_by_a_browser, unknown_address
 from api.schemas import FieldProblem, ProblemDetails
 from data.contracts.errors import (
     AlreadyAnsweredError,
@@ -243,6 +244,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status, headers = HTTPStatus(error.status_code), dict(error.headers or {})
+    if status is HTTPStatus.NOT_FOUND and is_opened_by_a_browser(request.scope):
+        return unknown_address()
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         # The framework names the methods of one route only, and an address may have several.
         headers["Allow"] = allow(allowed_methods(request))

@@ -169,7 +169,8 @@ class AuthMiddleware:
     Raises UnauthenticatedError without a valid key or session, TooManyRequestsError beyond the rate
     of the key, CsrfError for an unsafe request that shows a cookie without its token, and
     NotAllowedError when the roles of the caller do not suffice, or when there are no keys and the
-    request is not of this machine. It answers 404 and 405 for routes that are not in `PERMISSIONS`.
+    request is not of this machine. It answers 404 and 405 for routes that are not in `PERMISSIONS`,
+    a browser with a page.
     """
 
     def __init__(
@@ -191,6 +192,10 @@ class AuthMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if self._requires_keys() and _is_lost(scope):
+            # Also before signing in: the inbox, to which that page leads, asks for it.
+            await page_files.unknown_address()(scope, receive, send)
             return
         access = self._identify(scope)
         if access.key_id and scope["path"] not in SIGN_IN:
@@ -274,6 +279,14 @@ def _refusal(method: str, path: str, roles: tuple[Role, ...]) -> Response | None
         wanted = ", ".join(sorted(role.value for role in allowed[method]))
         raise NotAllowedError(f"this takes another role: {wanted}")
     return None
+
+
+def _is_lost(scope: Scope) -> bool:
+    """Whether a person has opened an address of which the desk has neither a page nor a route."""
+    path = scope["path"]
+    is_known = path in OPEN | SIGN_IN or page_files.is_of_page(path)
+    is_known = is_known or any(place.match(path) for place, _, _ in _PLACES)
+    return not is_known and page_files.is_opened_by_a_browser(scope)
 
 
 def access_of(request: Request) -> Access:

@@ -52,6 +52,44 @@ async def test_the_policy_allows_own_files_alone(desk: FakeDesk) -> None:
     assert headers["cross-origin-resource-policy"] == "same-origin"
 
 
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+async def test_a_browser_at_an_unknown_address_is_led_to_the_inbox(desk: FakeDesk) -> None:
+    async with client_of(app_of(desk)) as client:
+        answer = await client.get("/nowhere", headers=BROWSER)
+        style = re.findall(rf'"({ROOT}/[^"]+)"', answer.text)
+        loaded = [(await client.get(path)).status_code for path in style]
+        inbox = await client.get("/", headers=BROWSER)
+
+    assert (answer.status_code, answer.headers["cache-control"]) == (404, "no-store")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert 'href="/"' in answer.text
+    policy = "content-security-policy"
+    assert answer.headers[policy] == inbox.headers[policy]
+    assert loaded
+    assert set(loaded) == {200}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("GET", "/nowhere", {"Accept": "*/*"}),
+        ("GET", "/nowhere", {"Accept": "application/json, text/html;q=0.5"}),
+        ("POST", "/nowhere", BROWSER),
+        ("GET", "/runs/unheard-of", BROWSER),
+    ],
+)
+async def test_a_program_and_an_unknown_run_get_a_problem(
+    desk: FakeDesk, method: str, path: str, headers: dict[str, str]
+) -> None:
+    async with client_of(app_of(desk)) as client:
+        answer = await client.request(method, path, headers=headers)
+
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
 async def test_files_are_kept_for_ever_under_the_address_of_their_version(
     desk: FakeDesk, document: str
 ) -> None:

@@ -234,6 +234,17 @@ async def test_each_role_may_do_its_own_work_only(
         assert guarded.desk.asked == []
 
 
+@pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/runs", 401), ("/metrics", 401)])
+async def test_a_browser_that_has_not_signed_in_learns_only_that_an_address_is_unknown(
+    guarded: Guarded, path: str, status: int
+) -> None:
+    answer = await guarded.client.get(path, headers={"Accept": "text/html"})
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith("text/html") == (status == 404)
+    assert guarded.desk.asked == []
+
+
 async def test_every_route_stands_in_the_table(client: httpx.AsyncClient) -> None:
     page = (await client.get("/openapi.json")).json()
     routes = {
