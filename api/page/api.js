@@ -11,6 +11,7 @@ export class Problem extends Error {
   constructor(status, body) {
     super(body.detail || body.title || `the API answered ${status}`);
     this.status = status;
+    this.body = body;
     this.code = body.code || '';
     this.errors = body.errors || [];
   }

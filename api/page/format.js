@@ -5,6 +5,7 @@ const moment = new Intl.DateTimeFormat('en-US', {dateStyle: 'medium', timeStyle:
 
 const short = {pd: 'PD', dti: 'DTI', apr: 'APR', pti: 'PTI', kyc: 'KYC', ssn: 'SSN', id: 'ID', mla: 'MLA', usd: 'USD', dob: 'birth date'};
 
+export const asCount = (value) => Number(value).toLocaleString('en-US');
 export const asMoney = (value) => (value === null || value === undefined ? '–' : money.format(Number(value)));
 export const asPercent = (value) => (value === null || value === undefined ? '–' : percent.format(Number(value)));
 const dollars = /amount|income|payment$|principal|obligations|balance/;

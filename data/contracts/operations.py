@@ -1,4 +1,4 @@
-"""How the desk stands: what is under way, which worker executes it, and what was decided when."""
+"""How the desk stands: its runs by status, its workers, and its decisions by day."""
 
 from __future__ import annotations
 

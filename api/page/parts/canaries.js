@@ -18,9 +18,8 @@ const acts = {
 export function Canaries({canaries, session, onAct}) {
   const running = canaries.filter((canary) => canary.status === 'running');
   const shown = [...running, ...canaries.filter((canary) => canary.status !== 'running').slice(0, ended)];
-  if (!shown.length) return null;
-  return html`<section class="card" aria-labelledby="canaries"><h2 id="canaries">Canaries</h2>
-    ${shown.map((canary) => html`<${Canary} key=${canary.canary_id} canary=${canary} session=${session} onAct=${onAct} />`)}</section>`;
+  if (!shown.length) return html`<p class="quiet">No bundle is tried out.</p>`;
+  return shown.map((canary) => html`<${Canary} key=${canary.canary_id} canary=${canary} session=${session} onAct=${onAct} />`);
 }
 
 function Canary({canary, session, onAct}) {

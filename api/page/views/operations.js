@@ -1,52 +1,62 @@
 // The desk itself: is it healthy, what is under way, how old is what waits, and what was decided.
-import {html, useCallback, useEffect, useState} from '../vendor/htm-preact-3.1.1.js';
-import {get} from '../api.js';
-import {asDuration, asMoment, inWords} from '../format.js';
+import {html, useCallback} from '../vendor/htm-preact-3.1.1.js';
+import {asCount, asDuration, inWords} from '../format.js';
 import {Canaries} from '../parts/canaries.js';
+import {Days} from '../parts/days.js';
 import {Badge, Facts, Meter} from '../parts/facts.js';
-import {Connection, Loading, Refusal} from '../parts/notice.js';
+import {Connection, Notice} from '../parts/notice.js';
+import {Part, usePart} from '../parts/part.js';
+import {Source} from '../parts/source.js';
 import {useStream} from '../live.js';
 
-const under = ['queued', 'running', 'waiting', 'failed'];
 const ages = [['Less than an hour', 3600], ['Less than a day', 86_400], ['Less than three days', 259_200], ['Longer', Infinity]];
-
-async function load() {
-  const optional = (path) => get(path).catch(() => null);
-  const [health, inbox, agreement, canaries, recent, ...lists] = await Promise.all([
-    get('/health/ready').catch((refused) => ({ready: false, checks: {}, message: refused.message})),
-    get('/inbox?limit=200'), optional('/reviews/agreement'), optional('/canaries'), get('/runs?status=completed&limit=200'),
-    ...under.map((status) => get(`/runs?status=${status}&limit=200`)),
-  ]);
-  return {health, inbox, agreement, canaries, recent, lists};
-}
+const readiness = (refused) => refused.body.checks && refused.body;  // 503 says what is out of reach
+const decided = '/decisions/days';
 
 export function Operations({session}) {
-  const [known, setKnown] = useState(null);
-  const [problem, setProblem] = useState(null);
-  const read = useCallback(() => load().then(setKnown, setProblem), []);
-  useEffect(() => {
-    read();
-  }, [read]);
+  const health = usePart('/health/ready', readiness);
+  const workload = usePart('/workload');
+  const inbox = usePart('/inbox?limit=200');
+  const days = usePart(decided);
+  const agreement = usePart('/reviews/agreement');
+  const canaries = usePart('/canaries');
+  const parts = [health, workload, inbox, days, agreement, canaries];
+  const read = useCallback(() => parts.forEach((part) => part.read()), []);
   const connection = useStream('/inbox/events', read);
   document.title = 'Operations · Credit Desk';
-  if (!known) return html`<h1>Operations</h1>${problem ? html`<${Refusal} problem=${problem} />` : html`<${Loading} what="the desk" />`}`;
-  const {health, inbox, agreement, canaries, recent, lists} = known;
-  const most = Math.max(1, ...lists.map((list) => list.items.length));
-  return html`<div class="title"><h1>Operations</h1><${Badge} of=${health.ready ? 'healthy' : 'failed'} />
+  return html`<div class="title"><h1>Operations</h1>${health.found && html`<${Badge} of=${health.found.ready ? 'healthy' : 'failed'} />`}
       <button type="button" class="button plain" onClick=${read}>Look again</button></div>
     <${Connection} state=${connection} />
+    <${Part} title="Decisions by day" of=${days} draw=${(found) => html`<${Days} found=${found} path=${decided} />`} />
     <div class="columns">
-      <section class="card"><h2>Health</h2><${Facts} rows=${Object.entries(health.checks ?? {}).map(([name, works]) => [inWords(name), works ? 'answers' : html`<span class="badge bad">Does not answer</span>`])} />
-        ${health.message && html`<p>${health.message}</p>`}</section>
-      <section class="card"><h2>Runs under way</h2><div class="meters">${lists.map((list, place) => html`<${Meter} label=${inWords(under[place])}
-        value=${list.items.length} max=${most} text=${list.next_cursor ? '200 or more' : String(list.items.length)} />`)}</div>
-        <p><a href="/all-runs?status=failed">Failed runs</a></p></section>
-      <${Ageing} items=${inbox.items} hasMore=${inbox.next_cursor} />
-      <${Days} runs=${recent.items} />
-      ${agreement && html`<section class="card"><h2>People and the policy</h2><${Facts} rows=${Object.entries(agreement)
-        .filter(([, value]) => ['number', 'string'].includes(typeof value)).map(([name, value]) => [inWords(name), value])} /></section>`}
+      <${Part} title="Runs" of=${workload} draw=${(found) => html`<${Runs} workload=${found} />`} />
+      <${Part} title="Workers" of=${workload} draw=${(found) => html`<${Workers} workload=${found} />`} />
+      <${Part} title="What waits for people" of=${inbox} draw=${(found) => html`<${Ageing} items=${found.items} hasMore=${found.next_cursor} />`} />
+      <${Part} title="Health" of=${health} draw=${({checks}) => html`<${Facts} rows=${Object.entries(checks)
+        .map(([name, works]) => [inWords(name), works ? 'answers' : html`<span class="badge bad">Does not answer</span>`])} />`} />
+      <${Part} title="People and the policy" of=${agreement} draw=${(found) => html`<${Facts} rows=${Object.entries(found)
+        .filter(([, value]) => ['number', 'string'].includes(typeof value)).map(([name, value]) => [inWords(name), value])} />`} />
     </div>
-    <${Canaries} canaries=${canaries?.items ?? []} session=${session} onAct=${read} />`;
+    <${Part} title="Canaries" of=${canaries} draw=${({items}) => html`<${Canaries} canaries=${items} session=${session} onAct=${canaries.read} />`} />`;
+}
+
+function Runs({workload}) {
+  const counts = Object.entries(workload.runs);
+  const most = Math.max(1, ...counts.map(([, count]) => count));
+  return html`<div class="meters">${counts.map(([status, count]) => html`<${Meter} label=${inWords(status)} value=${count} max=${most} text=${asCount(count)} />`)}</div>
+    <p>${workload.runs.queued ? `The first in the queue waits for a worker for ${asDuration(workload.queued_seconds)}. ` : 'No run waits for a worker. '}
+      <a href="/all-runs?status=failed">Failed runs</a></p>`;
+}
+
+/** Who executes what. A worker that Prefect has not heard of lately may be dead: its runs are taken over. */
+function Workers({workload}) {
+  const {workers, prefect_answers: isComplete} = workload;
+  return html`${!isComplete && html`<${Notice} kind="warn">Prefect does not answer: workers without a run are not known.<//>`}
+    ${isComplete && !workers.length && html`<${Notice} kind="bad">No worker is there. Runs stay in the queue until one starts.<//>`}
+    <ul class="workers">${workers.map((worker) => html`<li key=${worker.name}><code>${worker.name}</code> ${worker.heard_of === false && html`<span class="badge warn">Silent</span>`}
+      ${worker.runs.length === 0 ? html`<p class="quiet">executes no run now</p>` : html`<ul>${worker.runs.map((run) => html`<li key=${run.run_id}>
+        <a href="/run/${run.run_id}">${run.application_id}</a> <span class="quiet">${inWords(run.phase)}</span></li>`)}</ul>`}</li>`)}</ul>
+    <p class="foot"><${Source} path="/workload" /></p>`;
 }
 
 function Ageing({items, hasMore}) {
@@ -58,24 +68,7 @@ function Ageing({items, hasMore}) {
   });
   const late = items.filter((item) => new Date(item.due_at) < new Date()).length;
   const oldest = Math.max(0, ...items.map((item) => item.age_seconds));
-  return html`<section class="card"><h2>What waits for people</h2><div class="meters">${bars.map(([label, count]) => html`<${Meter}
+  return html`<div class="meters">${bars.map(([label, count]) => html`<${Meter}
     label=${label} value=${count} max=${Math.max(1, items.length)} text=${String(count)} />`)}</div>
-    <p>${hasMore ? '200 or more' : items.length} open, ${late} late${oldest ? `, the oldest for ${asDuration(oldest)}` : ''}. <a href="/">Open the inbox</a></p></section>`;
-}
-
-/** Decisions by day and outcome, of the last 200 completed runs. */
-function Days({runs}) {
-  const days = new Map();
-  for (const run of runs) {
-    const outcome = run.decision?.outcome;
-    if (!outcome || run.decision.what_if) continue;
-    const day = run.updated_at.slice(0, 10);
-    const counts = days.get(day) ?? {};
-    days.set(day, {...counts, [outcome]: (counts[outcome] ?? 0) + 1});
-  }
-  const outcomes = [...new Set([...days.values()].flatMap(Object.keys))].sort();
-  return html`<section class="card"><h2>Decisions by day</h2>${days.size === 0 ? html`<p class="quiet">No run has decided yet.</p>` : html`<div class="scroll" tabindex="0"><table class="list">
-    <thead><tr><th scope="col">Day</th>${outcomes.map((outcome) => html`<th scope="col" class="right">${inWords(outcome)}</th>`)}</tr></thead>
-    <tbody>${[...days].map(([day, counts]) => html`<tr><th scope="row">${day}</th>${outcomes.map((outcome) => html`<td class="right num">${counts[outcome] ?? 0}</td>`)}</tr>`)}</tbody></table></div>
-    <p class="quiet">Of the last ${runs.length} completed runs, as of ${asMoment(new Date().toISOString())}.</p>`}</section>`;
+    <p>${hasMore ? '200 or more' : items.length} open, ${late} late${oldest ? `, the oldest for ${asDuration(oldest)}` : ''}. <a href="/">Open the inbox</a></p>`;
 }
