@@ -58,7 +58,7 @@ document.addEventListener('click', (click) => {
   const link = click.target.closest?.('a[href]');
   if (!link || link.target || link.origin !== location.origin) return;
   if (click.defaultPrevented || click.button || click.metaKey || click.ctrlKey || click.shiftKey) return;
-  if (!viewAt(link.pathname)) return;
+  if (!viewAt(link.pathname) || (link.hash && link.pathname === location.pathname)) return;
   click.preventDefault();
   navigate(link.pathname + link.search);
   scrollTo(0, 0);

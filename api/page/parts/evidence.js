@@ -141,7 +141,7 @@ export function Earlier({earlier}) {
 
 export function SamePeople({others}) {
   if (!others) return null;
-  return html`<section class="card"><h2>Other applications of the same people</h2>${!others.length
+  return html`<section class="card" id="others"><h2>Other applications of the same people</h2>${!others.length
     ? html`<p class="quiet">None is known.</p>`
     : html`<div class="scroll" tabindex="0"><table class="list stack"><thead><tr><th scope="col">Application</th><th scope="col">Filed</th><th scope="col">Asked for</th><th scope="col">Outcome</th><th scope="col">In common</th></tr></thead>
     <tbody>${others.map((other) => html`<tr><th scope="row"><a href=${other.run_id ? `/run/${other.run_id}` : `/portfolio/${other.batch_id}`}>${other.application_id}</a></th>
@@ -158,10 +158,4 @@ export function Rulings({rulings}) {
   if (!rulings.length) return null;
   return html`<section class="card"><h2>Rulings so far</h2><ul>${rulings.map((ruling) => html`<li>
     <strong>${inWords(ruling.decision)}</strong> at ${inWords(ruling.gate).toLowerCase()} by ${ruling.reviewer} (${inWords(ruling.role).toLowerCase()})</li>`)}</ul></section>`;
-}
-
-export function Messages({memory}) {
-  if (!memory?.length) return null;
-  return html`<details class="card"><summary>Messages of the agents (${memory.length})</summary>
-    <ol class="messages">${memory.map((message) => html`<li><strong>${inWords(message.author)}</strong> <span class="quiet">${inWords(message.stage)}</span><br />${message.text}</li>`)}</ol></details>`;
 }

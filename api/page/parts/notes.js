@@ -32,10 +32,10 @@ export function Notes({run, notes, session, onWritten}) {
   return html`<section class="card" aria-labelledby="notes"><h2 id="notes">Notes</h2>
     <ul class="notes" aria-live="polite">${notes.map((note) => html`<li key=${note.note_id}><strong>${note.author}</strong> <time class="quiet" datetime=${note.written_at}>${asMoment(note.written_at)}</time>
       <p class="plain">${note.text}</p></li>`)}</ul>
-    ${mayWrite && html`<form onSubmit=${write}>
-      <div class="field"><label for="note-text">Write a note</label><textarea id="note-text" rows="3" required minlength="3" maxlength="2000" aria-describedby="note-help" value=${text} onInput=${(event) => setText(event.target.value)}></textarea>
+    ${mayWrite && html`<details><summary>Write a note</summary><form onSubmit=${write}>
+      <div class="field"><label for="note-text">Note</label><textarea id="note-text" rows="3" required minlength="3" maxlength="2000" aria-describedby="note-help" value=${text} onInput=${(event) => setText(event.target.value)}></textarea>
         <p class="help" id="note-help">For the people who rule on this case. Leave out numbers, birth dates and addresses of the applicants.</p></div>
       ${!session.name && html`<div class="field"><label for="note-by">Written by</label><input id="note-by" required maxlength="100" value=${name} onInput=${(event) => setName(event.target.value)} /></div>`}
       <${Refusal} problem=${problem} />
-      <p class="actions"><button type="submit" class="button plain" disabled=${isSent}>Keep the note</button></p></form>`}</section>`;
+      <p class="actions"><button type="submit" class="button plain" disabled=${isSent}>Keep the note</button></p></form></details>`}</section>`;
 }

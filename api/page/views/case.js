@@ -4,11 +4,12 @@ import {get} from '../api.js';
 import {asMoment, inWords} from '../format.js';
 import {Connection, Loading, Notice, Refusal} from '../parts/notice.js';
 import {Badge, Offer} from '../parts/facts.js';
-import {Affordability, Applicants, Bureau, Documents, Earlier, Fraud, Identity, Income, Messages, Risk, Rulings, SamePeople} from '../parts/evidence.js';
+import {Affordability, Applicants, Bureau, Documents, Earlier, Fraud, Identity, Income, Risk, Rulings, SamePeople} from '../parts/evidence.js';
 import {Rules} from '../parts/rules.js';
 import {Ruling} from '../parts/ruling.js';
 import {Notes} from '../parts/notes.js';
 import {Source} from '../parts/source.js';
+import {State} from '../parts/state.js';
 import {useStream} from '../live.js';
 
 const news = new Set(['waiting', 'hitl.resolved', 'hitl.rejected', 'hitl.escalated', 'run.completed', 'run.failed', 'run.cancelled', 'run.resumed']);
@@ -75,13 +76,15 @@ export function Case({id, session}) {
     <div class="title"><h1>${run.application_id}</h1><${Badge} of=${decision?.content.outcome ?? run.status} />
       ${view?.recommendation && html`<span>Policy: <strong>${inWords(view.recommendation)}</strong></span>`}
       <span class="quiet">received ${asMoment(application?.received_at ?? run.created_at)}</span>
-      <a href="/run/${id}">The run</a></div>
+      <a href="/run/${id}">The run</a><${Beside} view=${view} /></div>
     <${Connection} state=${connection} />
     ${stale && html`<${Notice} kind="warn"><p>This screen is stale: the desk does not ask for this ruling any more. The run is ${stale}.</p>
       <button type="button" class="button" onClick=${read}>Show the case as it is now</button><//>`}
     <div class="case">
       <div class="evidence">
         ${view && html`<section class="card"><h2>Why a person is asked</h2><${Rules} rules=${view.rules} reasons=${view.decline_reasons} asked=${request?.review.request.reasons ?? []} /></section>`}
+        ${view && html`<${Notes} run=${run} notes=${view.notes} session=${session} onWritten=${refresh} />`}
+        <${SamePeople} others=${view?.other_applications} />
         <${Risk} risk=${known.state.risk_ensemble} factors=${view?.factors ?? []} />
         <${Affordability} ability=${known.state.risk_ensemble?.ability} />
         <${Income} income=${known.state.verification?.income} />
@@ -90,10 +93,8 @@ export function Case({id, session}) {
         <${Fraud} fraud=${known.state.verification?.fraud} />
         <${Applicants} application=${application} />
         <${Documents} documents=${view?.documents ?? []} intake=${known.state.doc_intake} />
-        ${view && html`<${Notes} run=${run} notes=${view.notes} session=${session} onWritten=${refresh} />`}
-        <${SamePeople} others=${view?.other_applications} />
         <${Earlier} earlier=${view?.earlier ?? []} />
-        <${Messages} memory=${known.memory} />
+        <${State} state=${known.state} memory=${known.memory} />
         <p class="foot">${reads.map((name) => html`<span class="quiet">${inWords(name)}: <${Source} path=${pathOf(name, id)} /></span> `)}</p>
       </div>
       <aside class="ruling" aria-label="The ruling">
@@ -111,6 +112,13 @@ export function Case({id, session}) {
 }
 
 const pathOf = (name, id) => (name === 'run' ? `/runs/${id}` : `/runs/${id}/${name}`);
+
+/** What others have said and filed, to be seen before a ruling: on a phone it stands below the form. */
+function Beside({view}) {
+  const counts = [['notes', 'note', view?.notes], ['others', 'other application', view?.other_applications]];
+  return counts.filter(([, , found]) => found?.length).map(([place, name, found]) => html`
+    <a href="#${place}">${found.length} ${name}${found.length > 1 ? 's' : ''}</a>`);
+}
 
 function Asked({application}) {
   if (!application) return null;

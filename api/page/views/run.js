@@ -6,8 +6,10 @@ import {Checkpoints} from '../parts/diff.js';
 import {Badge, Facts} from '../parts/facts.js';
 import {Feed} from '../parts/feed.js';
 import {Fork} from '../parts/fork.js';
+import {WorkflowMap} from '../parts/map.js';
 import {Connection, Loading, Notice, Refusal} from '../parts/notice.js';
 import {Source} from '../parts/source.js';
+import {State} from '../parts/state.js';
 import {Timeline} from '../parts/timeline.js';
 import {Writing} from '../parts/writing.js';
 import {useStream} from '../live.js';
@@ -17,14 +19,14 @@ const PAUSE = 400;  // milliseconds in which news are collected before the summa
 export function Run({id}) {
   const [run, setRun] = useState(null);
   const [events, setEvents] = useState([]);
-  const [checkpoints, setCheckpoints] = useState([]);
+  const [known, setKnown] = useState(null);
   const [problem, setProblem] = useState(null);
   const collected = useRef([]);
   const timer = useRef(0);
-  const read = useCallback(() => Promise.all([get(`/runs/${id}`), get(`/runs/${id}/checkpoints`)])
-    .then(([found, saved]) => {
+  const read = useCallback(() => Promise.all([get(`/runs/${id}`), get(`/runs/${id}/state`)])
+    .then(([found, state]) => {
       setRun(found);
-      setCheckpoints(saved);
+      setKnown(state);
     }, setProblem), [id]);
   useEffect(() => {
     read();
@@ -52,6 +54,7 @@ export function Run({id}) {
       setProblem(refused);
     }
   };
+  const {checkpoints} = known;
   const hasEnded = ['completed', 'failed', 'cancelled'].includes(run.status);
   return html`
     <div class="title"><h1>${run.application_id}</h1><${Badge} of=${run.status} />
@@ -64,9 +67,8 @@ export function Run({id}) {
     ${run.waiting_for && html`<${Notice}><p>Waits for ${inWords(run.waiting_for.role).toLowerCase()}: <a href="/case/${id}">${run.waiting_for.title}</a></p><//>`}
     <section class="card"><h2>Progress</h2>
       <progress max="1" value=${run.progress}>${asShare(run.progress)}</progress> <span class="num">${asShare(run.progress)}</span>
-      <a href="/workflow/graph.svg?run_id=${id}" target="_blank" rel="noopener">
-        <img class="map" src="/workflow/graph.svg?run_id=${id}&at=${events.length}" alt="Map of the workflow; done, running and waiting stages are coloured" /></a>
       <${Timeline} events=${events} /></section>
+    <section class="card"><h2>Map</h2><${WorkflowMap} runId=${id} events=${events} /></section>
     <${Writing} events=${events} />
     <section class="card"><h2>About this run</h2><${Facts} rows=${[
       ['Run', html`<code>${run.run_id}</code>`],
@@ -85,6 +87,7 @@ export function Run({id}) {
       ${run.links.trace && html`<a class="button plain" href=${run.links.trace} target="_blank" rel="noopener">Trace</a>`}
       ${run.links.prefect && html`<a class="button plain" href=${run.links.prefect} target="_blank" rel="noopener">Prefect</a>`}</p>
     <p class="foot"><${Source} path="/runs/${id}" /></p></section>
+    <${State} state=${known.state} memory=${known.memory} />
     <section class="card"><h2>Checkpoints</h2><${Checkpoints} key=${checkpoints.length} runId=${id} entries=${checkpoints} /></section>
     <section class="card"><h2>What if</h2><${Fork} run=${run} entries=${checkpoints} /></section>
     <section class="card"><h2>Events</h2><${Feed} events=${events} spanLink=${run.links.span} /></section>`;
