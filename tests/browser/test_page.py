@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ from uuid import uuid4
 
 import axe_playwright_python
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from data.contracts.decision import Outcome
 from data.contracts.events import EventType
@@ -180,6 +181,35 @@ async def test_a_screen_that_another_person_has_overtaken_says_so_and_keeps_what
     await expect(window.get_by_role("heading", name="Decided")).to_be_visible()
 
 
+async def test_a_case_that_is_decided_while_its_page_reads_it_is_shown_as_decided(
+    desk: Desk, window: Page
+) -> None:
+    run = await _waiting(desk, "bora-borderline")
+    is_held, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold_the_first(route: Route) -> None:
+        if is_held.is_set():
+            await route.continue_()
+            return
+        answer = await route.fetch()
+        is_held.set()
+        await may_go_on.wait()
+        await route.fulfill(response=answer)
+
+    await window.route(f"**/runs/{run.run_id}/state", hold_the_first)
+    async with window.expect_response(f"**/runs/{run.run_id}/hitl"):
+        await window.goto(f"{desk.api_url}/case/{run.run_id}")
+    await is_held.wait()
+    await run.answer(decision="decline", reason_code="R08")
+    await expect(window.get_by_role("heading", name="Decided")).to_be_visible()
+
+    async with window.expect_response(f"**/runs/{run.run_id}/decision"):
+        may_go_on.set()  # the page learns last what it asked first: that a person has to rule
+
+    await expect(window.get_by_role("heading", name="Decided")).to_be_visible()
+    await expect(window.get_by_role("button", name="Choose a decision")).to_have_count(0)
+
+
 async def test_a_case_gets_notes_and_a_snoozed_one_leaves_the_inbox_and_comes_back(
     desk: Desk, window: Page
 ) -> None:
@@ -190,7 +220,8 @@ async def test_a_case_gets_notes_and_a_snoozed_one_leaves_the_inbox_and_comes_ba
     assert (await desk.http.post(f"/runs/{run.run_id}/notes", json=noted)).status_code == 201
     notes = window.get_by_role("region", name="Notes")
     await expect(notes.get_by_text("The job is permanent")).to_be_visible()
-    await notes.get_by_label("Write a note").fill("I call the employer")
+    await notes.get_by_text("Write a note").click()
+    await notes.get_by_label("Note", exact=True).fill("I call the employer")
     await notes.get_by_label("Written by").fill("Una")
     await notes.get_by_role("button", name="Keep the note").click()
     await expect(notes.get_by_role("listitem").first).to_contain_text("I call the employer")
@@ -285,12 +316,40 @@ async def test_a_dropped_portfolio_is_underwritten_and_its_results_are_shown(
     await expect(window.get_by_text("100 %").first).to_be_visible(timeout=60_000)
 
 
+async def test_a_part_of_operations_that_fails_or_is_slow_leaves_the_others_as_they_are(
+    desk: Desk, window: Page
+) -> None:
+    await (await desk.start("ada-prime")).events(seconds=120)
+    may_answer = asyncio.Event()
+
+    async def answer_late(route: Route) -> None:
+        await may_answer.wait()
+        await route.continue_()
+
+    await window.route("**/workload", answer_late)
+    await window.route("**/decisions/days", lambda route: route.abort())
+    await window.goto(f"{desk.api_url}/operations")
+    days = window.get_by_role("region", name="Decisions by day")
+    workers = window.get_by_role("region", name="Workers")
+    await expect(window.get_by_role("region", name="Health")).to_contain_text("answers")
+    await expect(days).to_contain_text("This part could not be read")
+    await expect(workers).to_contain_text("Loading workers")
+
+    await window.unroute("**/decisions/days")
+    await days.get_by_role("button", name="Try again").click()
+    await days.get_by_text("The figures as a table").click()
+    today = days.get_by_role("row", name=datetime.now(UTC).strftime("%Y-%m-%d"))
+    await expect(today.get_by_role("cell").first).not_to_have_text("0")
+    may_answer.set()
+    await expect(workers.get_by_role("listitem")).to_contain_text("worker-")
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_no_view_has_a_serious_barrier(desk: Desk, window: Page, theme: str) -> None:
     run, other = await _waiting(desk, "bora-borderline"), await desk.start("bora-borderline")
     await window.emulate_media(color_scheme="dark" if theme == "dark" else "light")
     await _start_canary(desk, f"page-{theme}")
-    views = ["/", "/start", "/portfolios", "/operations", "/all-runs"]
+    views = ["/", "/start", "/portfolios", "/operations", "/all-runs", "/nowhere"]
     found = {}
     for view in [*views, f"/case/{run.run_id}", f"/run/{run.run_id}"]:
         await window.goto(desk.api_url + view)
