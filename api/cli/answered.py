@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from api.cli.errors import BAD_INPUT, FAILURE
@@ -25,6 +26,13 @@ _NEXT_STEP = {
     "internal_error": "see logs/api.log in the desk's folder",
 }
 
+_LISTED_BY = {
+    "bundle": "`credit-desk bundle list` lists the bundles",
+    "batch": "`credit-desk batches` lists the batches",
+    "canary": "`credit-desk canary report` shows the newest",
+}
+"""The command that lists what the desk does not have, in the desk's own word for it."""
+
 
 class AnsweredError(CreditDeskError):
     """The desk answered with an error; carries the code of the problem."""
@@ -36,7 +44,7 @@ class AnsweredError(CreditDeskError):
         self.pointers = tuple(str(field.get("pointer")) for field in fields)
         listed = "; ".join(map(_told, fields))
         said = listed or str(problem.get("detail") or problem.get("title") or f"status {status}")
-        hint = _NEXT_STEP.get(self.code)
+        hint = _LISTED_BY.get(_missing_in(said)) or _NEXT_STEP.get(self.code)
         self.detail = said
         """The error without the hint for the command line."""
         super().__init__(f"{said} ({hint})" if hint else said)
@@ -44,6 +52,12 @@ class AnsweredError(CreditDeskError):
     @property
     def exit_code(self) -> int:
         return BAD_INPUT if self.status in {400, 404, 413, 415, 422} else FAILURE
+
+
+def _missing_in(said: str) -> str:
+    """The word for what there is not; empty for other errors."""
+    found = re.match(r"there is no (\w+)", said)
+    return found[1] if found else ""
 
 
 def _told(field: dict[str, Any]) -> str:

@@ -58,13 +58,8 @@ def start(
     home: options.Home = None,
 ) -> None:
     """Give a bundle a share of the traffic, and declare what its promotion needs."""
-    from data.contracts.canary import Guard
     from data.contracts.errors import ContractViolationError
 
-    try:
-        bounds = [Guard.read(text).model_dump(mode="json", exclude_none=True) for text in guards]
-    except ValueError:
-        raise ContractViolationError("--guard takes METRIC<=BOUND or METRIC>=BOUND") from None
     given = {"fallbacks": fallbacks, "agreement": agreement, "cost_per_case_usd": cost_per_case}
     terms = {name: value for name, value in given.items() if value}
     if terms and not fallbacks:
@@ -72,7 +67,7 @@ def start(
     evidence: dict[str, Any] = {
         "min_cases": min_cases,
         "better": better or [],
-        "guards": bounds,
+        "guards": [_guard(text) for text in guards],
         **({"evaluation": terms} if terms else {}),
     }
     body: dict[str, Any] = {
@@ -83,6 +78,20 @@ def start(
         "reviewer": reviewer,
     }
     _print(ask(api, home, lambda desk: desk.post("/canaries", body)), as_json)
+
+
+def _guard(text: str) -> dict[str, Any]:
+    """A guard as the desk takes it. Raises ContractViolationError, which names the metrics."""
+    from data.contracts.canary import CanaryMetric, Guard
+    from data.contracts.errors import ContractViolationError
+
+    try:
+        return Guard.read(text).model_dump(mode="json", exclude_none=True)
+    except ValueError:
+        raise ContractViolationError(
+            "--guard takes METRIC<=BOUND or METRIC>=BOUND, for example loss_rate<=0.002; the"
+            f" metrics are {', '.join(CanaryMetric)}"
+        ) from None
 
 
 @app.command()

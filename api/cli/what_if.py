@@ -33,7 +33,10 @@ def what_if(
         ),
     ] = None,
     batch: Annotated[
-        str | None, typer.Option("--batch", metavar="ID", help="The rows of this batch.")
+        str | None,
+        typer.Option(
+            "--batch", metavar="ID", help="The rows of this batch: its id, or how it begins."
+        ),
     ] = None,
     portfolio: Annotated[
         Path | None,

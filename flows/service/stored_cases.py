@@ -135,13 +135,14 @@ def run_portions(connection: sa.Connection, query: RunQuery) -> list[RunPortion]
 def row_portions(
     connection: sa.Connection, settings: Settings, batch_id: str, portfolio: Path | None
 ) -> list[RowPortion]:
-    """The finished chunks of a batch.
+    """The finished chunks of a batch, which its id or the beginning of it names.
 
     The ledger keeps no application that a batch decided, so its portfolio is read again. Raises
     RecordNotFoundError when the portfolio is not where the batch or the inbox left it, and
     ContractViolationError for a file with another content.
     """
-    batch = batches.find(connection, batch_id)
+    batch = batches.beginning(connection, batch_id)
+    batch_id = batch.batch_id
     path = portfolio or _portfolio_of(settings, batch)
     if not path.is_file():
         raise RecordNotFoundError(

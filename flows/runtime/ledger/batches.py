@@ -165,6 +165,16 @@ def find(connection: sa.Connection, batch_id: str, *, lock: bool = False) -> Bat
     return Batch.of(row)
 
 
+def beginning(connection: sa.Connection, begins: str) -> Batch:
+    """The one batch whose id begins like this. Raises RecordNotFoundError when it is not one."""
+    query = sa.select(*_COLUMNS).where(batches.c.batch_id.startswith(begins, autoescape=True))
+    found = [Batch.of(row) for row in connection.execute(query.limit(2))]
+    if len(found) != 1 or not begins:
+        how_many = "several batches begin with" if found else "there is no batch"
+        raise RecordNotFoundError(f"{how_many} {begins}")
+    return found[0]
+
+
 def page(connection: sa.Connection, *, limit: int, before: Place | None = None) -> list[Batch]:
     """Batches, newest first; `before` is the place of the last one seen."""
     order = (batches.c.created_at.desc(), batches.c.batch_id.desc())

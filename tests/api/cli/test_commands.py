@@ -169,6 +169,25 @@ def test_a_refusal_is_one_line_with_the_next_step_and_exit_code_1(
     assert ended.stderr.count("\n") == 1
 
 
+def test_what_the_desk_does_not_have_is_listed_by_its_own_command() -> None:
+    def refusal(detail: str) -> str:
+        return str(AnsweredError(404, {"code": "record_not_found", "detail": detail}))
+
+    assert "`credit-desk bundle list`" in refusal("there is no bundle spring")
+    assert "`credit-desk batches`" in refusal("there is no batch 1")
+    assert "`credit-desk runs`" in refusal("there is no run 1")
+
+
+def test_a_guard_over_an_unknown_metric_is_told_the_metrics(url: str) -> None:
+    words = ("--challenger", "spring", "--guard", "loss<=0.1")
+
+    ended = run("canary", "start", *words, "--api", url)
+
+    assert ended.exit_code == 2
+    assert "loss_rate" in ended.stderr
+    assert "approval_rate" in ended.stderr
+
+
 def test_without_a_desk_the_way_to_one_is_named(tmp_path: Path, closed_port: str) -> None:
     by_folder = run("runs", "--home", str(tmp_path))
     by_address = run("runs", "--api", closed_port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -51,9 +52,24 @@ async def test_a_beginning_that_several_ids_share_is_refused_with_the_ids() -> N
         await run_id_of("8b0e", get)
 
 
-@pytest.mark.parametrize("named", ["nemo", "8b0f"])
+@pytest.mark.parametrize("named", ["nemo", "c1d2"])
 async def test_a_name_without_a_run_is_refused_with_the_next_step(named: str) -> None:
-    with pytest.raises(ContractViolationError, match="credit-desk runs"):
+    with pytest.raises(ContractViolationError, match="credit-desk runs") as refused:
+        await run_id_of(named, get)
+
+    assert "did you mean" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("named", "meant"),
+    [
+        ("ada-prme", "did you mean ada-prime?"),
+        ("ADA PRIME", "did you mean ada-prime?"),
+        ("8b0e6f0d", f"did you mean {RUN_ID[:8]}"),
+    ],
+)
+async def test_an_id_that_is_nearly_right_is_told_what_it_may_mean(named: str, meant: str) -> None:
+    with pytest.raises(ContractViolationError, match=re.escape(meant)):
         await run_id_of(named, get)
 
 

@@ -77,7 +77,7 @@ def batch(at_a_desk: Ledger, portfolio: Path) -> Batch:
 
 def rows_of(ledger: Ledger, batch: Batch) -> list[RowPortion]:
     with ledger.reading() as connection:
-        return row_portions(connection, settings(), batch.batch_id, None)
+        return row_portions(connection, settings(), batch.batch_id[:8], None)
 
 
 def decided_again(ledger: Ledger, batch: Batch, **versions: str) -> WhatIfReport:
