@@ -6,12 +6,14 @@ a document that the parser cannot use is kept, and the desk asks for the documen
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from agents.conversation import conversation
 from agents.exchange import Assignment
 from agents.model_agent import ModelAgent
 from data.contracts.case import CaseFile
 from data.contracts.findings import FindingStatus
-from data.contracts.second_reading import ReadingText, SecondReading
+from data.contracts.second_reading import FieldText, ReadingText, SecondReading
 from data.contracts.wording import MODEL_DEGRADED, Wording
 from tools.model_input import ModelInput, as_data
 from tools.second_reading import LegibleDocument, legible, reading_faults, readings
@@ -27,13 +29,14 @@ class DocumentReader(ModelAgent[CaseFile, SecondReading]):
         documents = legible(question.documents)
         if not documents:
             return self._finding()
-        answer, use = await self._ask(_Reading(self.label, question, documents))
+        task = _Reading(self.label, question, documents)
+        answer, use = await self._ask(task)
         conversation().wording = Wording(text="", use=use)
         if answer is None:
             return self._finding(status=FindingStatus.DEGRADED, warnings=(MODEL_DEGRADED,))
         return self._finding(
             evidence=tuple(document.document_id for document in documents),
-            readings=readings(documents, answer.fields),
+            readings=readings(documents, map(task.with_own_id, answer.fields)),
         )
 
     def describe(self, finding: SecondReading) -> str:
@@ -50,8 +53,18 @@ class _Reading(Assignment[ReadingText]):
     form = ReadingText
 
     def __init__(self, label: str, case: CaseFile, documents: tuple[LegibleDocument, ...]) -> None:
-        self.label, self._documents = label, documents
-        self.shown = ModelInput(case)
+        self.label, self.shown = label, ModelInput(case)
+        self._documents = tuple(
+            document
+            if self.shown.of_tool(document.document_id) == document.document_id
+            else replace(document, document_id=f"document-{number}")
+            for number, document in enumerate(documents, 1)
+        )
+        """Under other ids, where the applicant has put a name into one."""
+        self._own_ids = {
+            shown.document_id: document.document_id
+            for shown, document in zip(self._documents, documents, strict=True)
+        }
 
     @property
     def prompt(self) -> str:
@@ -60,3 +73,7 @@ class _Reading(Assignment[ReadingText]):
 
     def faults(self, answer: ReadingText) -> tuple[str, ...]:
         return reading_faults(self._documents, answer.fields)
+
+    def with_own_id(self, field: FieldText) -> FieldText:
+        """A field of an accepted answer under the id that its document has on the desk."""
+        return field.model_copy(update={"document_id": self._own_ids[field.document_id]})

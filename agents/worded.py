@@ -79,7 +79,7 @@ class _FindingText(Assignment[ModelText]):
     def __init__(self, agent: Agent[Any, Any], question: Any, finding: Any) -> None:
         self.label, self.is_heard = agent.label, agent.is_streamed
         self.shown = ModelInput(question)
-        self._evidence = dict(agent.evidence(finding))
+        self._evidence = self.shown.of_evidence(agent.evidence(finding))
         """Grows by what tools find while the model uses them."""
         self.tools = {
             name: self._shown_tool(name, tool) for name, tool in agent.chat_tools(question).items()

@@ -50,7 +50,7 @@ _RESULTS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
 """Words that state a result, with the values of the evidence of which one must be there."""
 
 
-_CHOSEN = frozenset({"document_id", "document_ids", "evidence"})
+CHOSEN_IDS = frozenset({"document_id", "document_ids", "evidence"})
 """Fields with ids that an applicant may have chosen: one can be named `approve` or `99999`."""
 
 _NEGATED = re.compile(
@@ -121,12 +121,12 @@ def plain_values(evidence: Any) -> tuple[str, ...]:
 
     Ids that applicants have chosen are left out.
     """
-    return tuple(value for name, value in _leaves(evidence) if name not in _CHOSEN)
+    return tuple(value for name, value in _leaves(evidence) if name not in CHOSEN_IDS)
 
 
 def chosen_values(evidence: Any) -> tuple[str, ...]:
     """The ids in a JSON document that applicants have chosen."""
-    return tuple(value for name, value in _leaves(evidence) if name in _CHOSEN)
+    return tuple(value for name, value in _leaves(evidence) if name in CHOSEN_IDS)
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:

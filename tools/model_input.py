@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from enum import Enum
@@ -15,9 +16,12 @@ from data.contracts.case import CaseFile
 from data.contracts.errors import ToolError
 from data.contracts.personal import PersonalRecord, masked
 from data.contracts.ssn import has_shape_of_ssn
+from tools.claims import CHOSEN_IDS
 from tools.personal_data_filter import PersonalDataFilter
 
-_SHORTEST_NAME = 2
+_BETWEEN = r"[\W_]*"
+"""What scanners, mail addresses and file names put between the letters and parts of a name."""
+_ACCENT = re.compile("[\u0300-\u036f]")
 
 
 class PersonalDataLeavesError(ToolError):
@@ -41,6 +45,25 @@ class ModelInput:
         """The result of a tool as plain values: personal fields masked, names in texts too."""
         return self._without_names(_plain(result))
 
+    def of_evidence(self, evidence: Mapping[str, Any]) -> dict[str, Any]:
+        """A finding's values, without names in the ids that applicants have chosen.
+
+        Other values are the desk's own, and a surname may be one of its codes.
+        """
+        return {
+            name: self._without_names(value) if name in CHOSEN_IDS else self._inside(value)
+            for name, value in evidence.items()
+        }
+
+    def _inside(self, value: Any) -> Any:
+        match value:
+            case dict():
+                return self.of_evidence(value)
+            case list() | tuple():
+                return [self._inside(inner) for inner in value]
+            case _:
+                return value
+
     def checked(self, text: str) -> str:
         """The text as it may be sent. Raises PersonalDataLeavesError."""
         found = self._filter.find(text) if self._filter else None
@@ -57,7 +80,7 @@ class ModelInput:
             case list():
                 return [self._without_names(inner) for inner in value]
             case str() if self._names is not None:
-                return self._names.sub("***", value)
+                return self._names.sub("***", _folded(value))
             case _:
                 return value
 
@@ -92,16 +115,24 @@ def _plain(result: Any) -> Any:
 
 
 def _pattern_of_names(case: CaseFile) -> re.Pattern[str] | None:
+    """Finds the parts of the applicants' names, alone and together, however they are spaced."""
     parts = {
         part
         for applicant in case.application.applicants
-        for part in _parts_of(applicant.full_name.split())
+        for word in _folded(applicant.full_name).split()
+        if (part := re.sub(r"[\W_]", "", word)) and (len(part) > 1 or not part.isascii())
     }
     if not parts:
         return None
-    longest_first = sorted(map(re.escape, parts), key=len, reverse=True)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(longest_first)})(?!\w)", re.IGNORECASE)
+    longest_first = sorted(parts, key=len, reverse=True)
+    part = "|".join(_BETWEEN.join(map(re.escape, letters)) for letters in longest_first)
+    return re.compile(rf"(?<![^\W_])(?:{part})(?:{_BETWEEN}(?:{part}))*(?![^\W_])", re.IGNORECASE)
 
 
-def _parts_of(words: Iterable[str]) -> set[str]:
-    return {word for word in words if len(word) >= _SHORTEST_NAME}
+def _folded(text: str) -> str:
+    """A text without accents of Latin letters, wide letters and invisible characters."""
+    if text.isascii():
+        return text
+    plain = _ACCENT.sub("", unicodedata.normalize("NFKD", text))
+    visible = (letter for letter in plain if unicodedata.category(letter) != "Cf")
+    return unicodedata.normalize("NFC", "".join(visible))

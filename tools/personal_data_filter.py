@@ -23,6 +23,7 @@ from data.contracts.errors import ContractViolationError, Problem
 from data.contracts.personal import Kind, personal_fields, without_extension
 from data.contracts.ssn import has_shape_of_ssn
 from tools.documents import DocumentUnusableError, content_of
+from tools.street_address import street_address
 
 _LABELS: dict[Kind, str] = {
     "ssn": "tax number",
@@ -51,6 +52,8 @@ _MONTHS = {
     for spelling in (name, name[:3])
 } | {"sept": 9}
 
+_SIX_DIGITS = re.compile(r"(?<![\w.,])\d{6}(?!\w|[.,]\d)")
+"""A date as machines write it, and no part of an amount or of a longer number."""
 _PART = re.compile(r"\d+|[^\W\d]+")
 _IGNORED = re.compile(r"_|(?<=\d)(?:st|nd|rd|th)|\b(?:of|the)\b")
 """Text between the parts of a date that carries no meaning: `the 17th of June`."""
@@ -108,10 +111,12 @@ class PersonalDataFilter:
     def __init__(self, case: CaseFile) -> None:
         self._withheld: dict[str, Kind] = {}
         self._birthdays: set[_Reading] = set()
+        self._short_birthdays: set[str] = set()
         for kind, value in _values_in_file(case):
             if isinstance(value, date):
                 years = (f"{value.year}", f"{value:%y}")
                 self._birthdays.update((year, value.month, value.day) for year in years)
+                self._short_birthdays |= {f"{value:%y%m%d}", f"{value:%m%d%y}", f"{value:%d%m%y}"}
             for spelling in _spellings(kind, value):
                 if len(spelling) >= _SHORTEST:
                     self._withheld[spelling] = kind
@@ -126,7 +131,10 @@ class PersonalDataFilter:
         plain = _plain(text)
         joined = _SEPARATORS.sub("", plain)
         repeated = next((kind for value, kind in self._withheld.items() if value in joined), None)
-        if repeated is None and not self._birthdays.isdisjoint(_dates_in(plain)):
+        if repeated is None and not (
+            self._birthdays.isdisjoint(_dates_in(plain))
+            and self._short_birthdays.isdisjoint(_SIX_DIGITS.findall(plain))
+        ):
             repeated = "dob"
         if repeated is None and has_shape_of_ssn(plain):
             repeated = "ssn"
@@ -200,6 +208,8 @@ def _spellings(kind: Kind, value: object) -> Iterator[str]:
     yield joined
     if kind == "phone":
         yield _SEPARATORS.sub("", without_extension(str(value)))[-_PHONE_DIGITS:]
+    if kind == "street" and (street := street_address(_plain(str(value)))).house and street.name:
+        yield _SEPARATORS.sub("", street.house + street.name)  # `410 Alder St` for `… Street`
     if isinstance(value, date):
         yield from (f"{value:%m%d%Y}", f"{value:%d%m%Y}")
 

@@ -128,3 +128,48 @@ def test_personal_data_that_got_past_the_masks_stops_the_request() -> None:
         with pytest.raises(PersonalDataLeavesError) as caught:
             shown.checked(f"The reviewer should know: {secret}.")
         assert str(secret) not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("JOSÉ GARCÍA", "Jose Garcia", "GARCIA,JOSE", "jose_garcia", "JoseGarcia", "J o s e"),
+        *("O'Hara", "OHARA", "O Hara", "Jo\u200bse", "Gar\u00adcía", "Ｇａｒｃｉａ"),
+    ],
+)
+def test_a_name_in_a_text_is_masked_however_it_is_spaced_and_accented(written: str) -> None:
+    case = named("José", "García O'Hara")
+
+    shown = ModelInput(case).of_tool({"label": f"Plan of {written}, part 2"})
+
+    assert shown == {"label": "Plan of ***, part 2"}
+
+
+async def test_a_name_in_the_id_of_a_document_is_masked_and_the_document_is_read_all_the_same(
+    server: ChatServer,
+) -> None:
+    plain = named("José", "García").model_dump()
+    for number, document in enumerate(plain["documents"]):
+        document["document_id"] = f"Jose_Garcia-{number}.pdf"
+    case = CaseFile.model_validate(plain)
+    settings = desk(server, agent_backends="doc_intake.reading=chat")
+    voice = voice_of(settings)
+    reader = voice.document_reader()
+    assert reader is not None
+
+    with holding(Conversation()) as held:
+        await voice.of(DocIntakeAgent()).run(case)
+        assert held.wording is not None
+        assert held.wording.use.degraded is None
+        found = await reader.run(case)
+
+    assert "garcia" not in server.sent.casefold()
+    assert {reading.document_id for reading in found.readings} == set(found.evidence)
+    assert "Jose_Garcia-0.pdf" in found.evidence
+
+
+def named(first: str, last: str) -> CaseFile:
+    """Ada Prime under another name."""
+    plain = load_persona(DATA, "ada-prime").case.model_dump(mode="json")
+    plain["application"]["applicants"][0] |= {"first_name": first, "last_name": last}
+    return CaseFile.model_validate(plain)

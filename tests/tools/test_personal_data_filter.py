@@ -62,6 +62,10 @@ def bora() -> PersonalDataFilter:
         ("her husband's is 531-10-9207", "tax number"),
         ("her husband's is 531 40 9207.", "tax number"),
         ("her husband's is 531409207", "tax number"),
+        ("born 840617", "date of birth"),
+        ("born 061784.", "date of birth"),
+        ("lives at 410 Alder St", "street"),
+        ("lives at 410, ALDER STR.", "street"),
     ],
 )
 def test_personal_data_is_found(bora: PersonalDataFilter, text: str, repeats: str) -> None:
