@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from api.cli import options
 from api.cli.asking import ask
 
+if TYPE_CHECKING:
+    from api.cli.client import DeskClient
+
 app = typer.Typer(
     help="Compare a bundle with what is in force, and promote it by evidence.", no_args_is_help=True
 )
 
-CanaryId = Annotated[str, typer.Argument(metavar="CANARY", help="The canary's id.")]
+CanaryId = Annotated[
+    str, typer.Argument(metavar="CANARY", help="The canary's id, or how it begins.")
+]
 Reviewer = Annotated[
     str, typer.Option("--reviewer", metavar="NAME", help="Who you are, where no API key says so.")
 ]
@@ -97,23 +102,17 @@ def _guard(text: str) -> dict[str, Any]:
 @app.command()
 def report(
     canary_id: Annotated[
-        str, typer.Argument(metavar="[CANARY]", help="The canary's id; by default the newest.")
+        str,
+        typer.Argument(
+            metavar="[CANARY]", help="The canary's id, or how it begins; by default the newest."
+        ),
     ] = "",
     as_json: options.AsJson = False,
     api: options.Api = None,
     home: options.Home = None,
 ) -> None:
     """Compare both arms with confidence intervals, and say what a promotion still needs."""
-    from data.contracts.errors import RecordNotFoundError
-
-    if canary_id:
-        found = ask(api, home, lambda desk: desk.get(f"/canaries/{canary_id}"))
-    else:
-        items = ask(api, home, lambda desk: desk.get("/canaries"))["items"]
-        if not items:
-            raise RecordNotFoundError("there is no canary")
-        found = items[0]
-    _print(found, as_json)
+    _print(ask(api, home, lambda desk: _found(desk, canary_id)), as_json)
 
 
 @app.command()
@@ -137,8 +136,7 @@ def evaluation(
     except OSError:
         raise RecordNotFoundError(f"there is no file {file.name}") from None
     body = {"reviewer": reviewer, "reason": reason, "report": found}
-    path = f"/canaries/{canary_id}/evaluation"
-    _print(ask(api, home, lambda desk: desk.post(path, body)), as_json)
+    _print(ask(api, home, lambda desk: _post(desk, canary_id, "evaluation", body)), as_json)
 
 
 @app.command()
@@ -190,7 +188,33 @@ def _act(
     home: Any,
 ) -> None:
     body = {"reviewer": reviewer, "reason": reason}
-    _print(ask(api, home, lambda desk: desk.post(f"/canaries/{canary_id}/{act}", body)), as_json)
+    _print(ask(api, home, lambda desk: _post(desk, canary_id, act, body)), as_json)
+
+
+async def _post(desk: DeskClient, named: str, act: str, body: dict[str, Any]) -> Any:
+    canary = await _found(desk, named)
+    return await desk.post(f"/canaries/{canary['canary_id']}/{act}", body)
+
+
+async def _found(desk: DeskClient, named: str) -> Any:
+    """The canary whose id begins like this, and the newest of all for an empty beginning.
+
+    Raises ContractViolationError where none or several begin so, and RecordNotFoundError on a desk
+    that never had one.
+    """
+    from data.contracts.errors import ContractViolationError, RecordNotFoundError
+
+    items = (await desk.get("/canaries"))["items"]
+    if not items:
+        raise RecordNotFoundError("there is no canary")
+    found = [canary for canary in items if canary["canary_id"].startswith(named.lower())]
+    if not found:
+        hint = "`credit-desk canary report` shows the newest"
+        raise ContractViolationError(f"no canary begins with {named} ({hint})")
+    if named and len(found) > 1:
+        ids = ", ".join(canary["canary_id"] for canary in found)
+        raise ContractViolationError(f"several canaries begin with {named}: {ids}")
+    return found[0]
 
 
 def _print(found: dict[str, Any], as_json: bool) -> None:

@@ -70,7 +70,9 @@ async def test_a_bundle_decides_under_its_name_and_a_shadow_of_it_decides_nothin
     code, _, errors = await credit_desk(desk, "canary", "promote", canary_id, "--reviewer", "Pia")
     assert code == 1
     assert "approvals: 0 of 2 people" in errors
-    stopped = await told(desk, "canary", "stop", canary_id, "--reviewer", "Pia")
+    code, _, errors = await credit_desk(desk, "canary", "stop", "zz", "--reviewer", "Pia")
+    assert (code, "`credit-desk canary report`" in errors) == (2, True)
+    stopped = await told(desk, "canary", "stop", canary_id[:8], "--reviewer", "Pia")
     assert (stopped["status"], stopped["acts"][-1]["by"]) == ("stopped", "Pia")
     (span,) = await evaluations(otlp, canary_id, "POST /canaries/{canary_id}/stop")
     names = [event["gen_ai.evaluation.name"] for _, event in span.events]
