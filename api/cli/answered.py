@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from api.cli.errors import BAD_INPUT, FAILURE
+from data.contracts.bundle import BundleParts
 from data.contracts.errors import CreditDeskError
 from data.contracts.underwriting import Overrides
 
@@ -32,6 +33,9 @@ _LISTED_BY = {
     "canary": "`credit-desk canary report` shows the newest",
 }
 """The command that lists what the desk does not have, in the desk's own word for it."""
+
+_KEYS = {"/overrides": Overrides.model_fields, "/parts": BundleParts.model_fields}
+"""What `--set` takes, by the field of the request that it fills."""
 
 
 class AnsweredError(CreditDeskError):
@@ -61,8 +65,9 @@ def _missing_in(said: str) -> str:
 
 
 def _told(field: dict[str, Any]) -> str:
-    """A field and what is wrong with it; for a what-if, the keys that there are."""
+    """A field and what is wrong with it; for an unknown key of `--set`, the keys that there are."""
     pointer, message = str(field.get("pointer")), str(field.get("message"))
-    if pointer.startswith("/overrides/") and field.get("code") == "extra_forbidden":
-        message = f"unknown key; the keys are {', '.join(Overrides.model_fields)}"
+    keys = _KEYS.get(pointer.rpartition("/")[0])
+    if keys and field.get("code") == "extra_forbidden":
+        message = f"unknown key; the keys are {', '.join(keys)}"
     return f"{pointer}: {message}"

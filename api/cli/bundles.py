@@ -29,11 +29,12 @@ def list_bundles(
         print_json(page)
         return
     print_table(
-        ("Bundle", "In force", "Policy", "Prices", "Scorecard", "Created by", "Created"),
+        ("Bundle", "In force", "Pinned", "Policy", "Prices", "Scorecard", "Created by", "Created"),
         [
             (
                 bundle["name"],
                 "yes" if bundle["is_in_force"] else "",
+                bundle["pinned"][:12],  # files of one version may differ
                 *(bundle["versions"][part] for part in ("policy", "prices", "scorecard")),
                 bundle["created_by"],
                 bundle["created_at"][:16],
@@ -41,6 +42,7 @@ def list_bundles(
             for bundle in page["items"]
         ],
         empty="No bundles: the files of the data folder decide",
+        spare=("Created by", "Created", "Scorecard"),
     )
 
 

@@ -18,6 +18,8 @@ from typer.testing import CliRunner
 from api.cli import app
 from api.cli.answered import AnsweredError
 from api.cli.client import DeskClient
+from data.contracts.base import Contract
+from data.contracts.bundle import BundleParts
 from data.contracts.errors import (
     AlreadyAnsweredError,
     ContractViolationError,
@@ -563,21 +565,19 @@ def test_shells_can_complete_commands() -> None:
     assert "--show-completion" in run("--help").stdout
 
 
-def test_the_keys_of_a_what_if_are_named_in_help_and_in_the_refusal(url: str) -> None:
-    shown = " ".join(run("resume", "--help").stdout.replace("│", "").split())
-    refused = AnsweredError(
-        422,
-        {
-            "code": "contract_violation",
-            "errors": [
-                {"pointer": "/overrides/?", "code": "extra_forbidden", "message": "not permitted"}
-            ],
-        },
-    )
+@pytest.mark.parametrize(("place", "form"), [("overrides", Overrides), ("parts", BundleParts)])
+def test_an_unknown_key_is_told_the_keys(place: str, form: type[Contract]) -> None:
+    fields = [{"pointer": f"/{place}/?", "code": "extra_forbidden", "message": "not permitted"}]
 
-    keys = ", ".join(Overrides.model_fields)
-    assert keys in shown
-    assert keys in str(refused)
+    refused = AnsweredError(422, {"code": "contract_violation", "errors": fields})
+
+    assert ", ".join(form.model_fields) in str(refused)
+
+
+def test_the_keys_of_a_what_if_are_named_in_help_and_an_example_in_the_refusal(url: str) -> None:
+    shown = " ".join(run("resume", "--help").stdout.replace("│", "").split())
+
+    assert ", ".join(Overrides.model_fields) in shown
     assert "--set amount_requested=9000" in run("resume", RUN_ID, "--set", "x", "--api", url).stderr
 
 
