@@ -14,7 +14,9 @@ export function WorkflowMap({runId, events}) {
     let isOld = false;
     get(path).then((text) => {
       if (isOld) return;
+      const isFirst = !place.current.firstChild;
       place.current.replaceChildren(drawing(text));
+      if (isFirst) showWhereItIs(place.current);
       setProblem('');
     }, (refused) => !isOld && setProblem(refused.message));
     return () => {
@@ -30,4 +32,11 @@ export function WorkflowMap({runId, events}) {
 function drawing(text) {
   const bare = text.replace(/<style>[^]*?<\/style>/, '');
   return new DOMParser().parseFromString(bare, 'image/svg+xml').documentElement;
+}
+
+/** On a narrow screen the map is wider than its frame: begin at the stage that is under way. */
+function showWhereItIs(frame) {
+  const at = frame.querySelector('.status_failed, .status_waiting, .status_running') ?? frame.querySelector('.kind_end');
+  const [outer, inner] = [frame, at ?? frame].map((element) => element.getBoundingClientRect());
+  frame.scrollLeft += inner.left + inner.width / 2 - outer.left - outer.width / 2;
 }
