@@ -9,6 +9,7 @@ import typer
 
 from api.cli import options
 from api.cli.asking import ask
+from api.cli.interrupted import on_ctrl_c
 
 if TYPE_CHECKING:
     from api.cli.client import DeskClient
@@ -57,8 +58,12 @@ def batch(
         )
         from api.cli.output import print_json
 
+        afterwards.said = (
+            "It is not known whether the desk has the portfolio: `credit-desk batches` shows it."
+        )
         started = await desk.upload("/batches", file, chosen)
         batch_id = started["batch_id"]
+        afterwards.said = "The batch is with the desk: `credit-desk batches` shows it."
         with asking_to_stop(desk, batch_id):
             await follow_to_last_row(desk, batch_id, as_json=as_json)
         summary = await keep_results(desk, batch_id, out)
@@ -71,7 +76,8 @@ def batch(
         if summary["status"] in {"failed", "cancelled"}:
             raise typer.Exit(1)
 
-    ask(api, home, underwrite)
+    with on_ctrl_c("Nothing was submitted.") as afterwards:
+        ask(api, home, underwrite)
 
 
 def list_batches(

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from api.cli.readable_help import with_readable_types
+from api.command_line import let_commands_handle_ctrl_c
 
 BAD_INPUT, FAILURE = 2, 1
 
@@ -35,6 +36,7 @@ class DeskGroup(TyperGroup):
         return super().get_help(ctx)
 
     def invoke(self, ctx: Any) -> Any:
+        let_commands_handle_ctrl_c()
         try:
             return super().invoke(ctx)
         except Exception as error:

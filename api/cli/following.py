@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, aclosing
@@ -43,20 +42,15 @@ async def show_run(
 async def follow_to_end(desk: DeskClient, run_id: str, *, as_json: bool) -> None:
     """Show a run's events as they happen, then its result, and the trace: where an error was told.
 
-    Exits with 1 when the run failed or was cancelled. As JSON, every line is one event. Ctrl-C ends
-    this command only, and it says so.
+    Exits with 1 when the run failed or was cancelled. As JSON, every line is one event.
     """
     failed_in = ""
-    try:
-        with ExitStack() as shown:
-            show = await _display(desk, run_id, shown, as_json=as_json)
-            async with aclosing(desk.follow(run_id)) as events:
-                async for event in events:
-                    show(event)
-                    failed_in = event.span_id if event.type is EventType.ERROR else failed_in
-    except asyncio.CancelledError:
-        typer.echo(f"The run goes on. Watch it again: credit-desk follow {run_id}", err=True)
-        raise
+    with ExitStack() as shown:
+        show = await _display(desk, run_id, shown, as_json=as_json)
+        async with aclosing(desk.follow(run_id)) as events:
+            async for event in events:
+                show(event)
+                failed_in = event.span_id if event.type is EventType.ERROR else failed_in
     run = await desk.get(f"/runs/{run_id}")
     if not as_json:
         print_lines([*run_lines(run), *trace_lines(run, failed_in)])

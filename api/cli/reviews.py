@@ -9,6 +9,7 @@ import typer
 
 from api.cli import options
 from api.cli.asking import ask
+from api.cli.interrupted import on_ctrl_c
 
 if TYPE_CHECKING:
     from api.cli.client import DeskClient
@@ -194,14 +195,20 @@ def answer(
             _show_preview(await desk.post(f"/runs/{run_id}/hitl/preview", body), as_json)
             return
         path = f"/runs/{run_id}/hitl"
+        afterwards.said = (
+            "It is not known whether the desk has the answer:"
+            f" `credit-desk show {run_id}` says what the run asks."
+        )
         run = await desk.post(path, body, idempotency_key=idempotency_key)
+        afterwards.goes_on(run["run_id"])
         lines = [
             f"Answered '{body['gate']}' of {run['application_id']}: {decision}",
             f"  credit-desk follow {run_id}",
         ]
         await show_run(desk, run, lines, follow=follow, as_json=as_json)
 
-    ask(api, home, send)
+    with on_ctrl_c("Nothing was answered.") as afterwards:
+        ask(api, home, send)
 
 
 def _show_preview(shown: dict[str, Any], as_json: bool) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from api.cli import options
 from api.cli.asking import ask
+from api.cli.interrupted import goes_on, on_ctrl_c
 
 if TYPE_CHECKING:
     from api.cli.client import DeskClient
@@ -30,17 +31,23 @@ def submit(
     home: options.Home = None,
 ) -> None:
     """Submit an application. The same application again finds the same run."""
-    body = _body(case, {"as": as_id} if as_id else {})
 
     async def start(desk: DeskClient) -> None:
         from api.cli.following import show_run
         from api.cli.output import run_lines
 
+        afterwards.said = (
+            "It is not known whether the desk has the application. Submit it again: the same"
+            " application finds the same run."
+        )
         run = await desk.post("/runs", body)
+        afterwards.goes_on(run["run_id"])
         lines = [*run_lines(run), f"  credit-desk follow {run['run_id']}"]
         await show_run(desk, run, lines, follow=follow, as_json=as_json)
 
-    ask(api, home, start)
+    with on_ctrl_c("Nothing was submitted.") as afterwards:
+        body = _body(case, {"as": as_id} if as_id else {})
+        ask(api, home, start)
 
 
 def follow(
@@ -50,9 +57,10 @@ def follow(
     home: options.Home = None,
 ) -> None:
     """Show a run from its first event to its end; as JSON, one event a line."""
-    from api.cli.following import follow_to_end
+    with on_ctrl_c(goes_on(run_id)):
+        from api.cli.following import follow_to_end
 
-    ask(api, home, lambda desk: follow_to_end(desk, run_id, as_json=as_json))
+        ask(api, home, lambda desk: follow_to_end(desk, run_id, as_json=as_json))
 
 
 def list_runs(
@@ -144,10 +152,15 @@ def resume(
         from api.cli.following import show_run
         from api.cli.output import run_lines
 
+        afterwards.said = (
+            "It is not known whether the desk has resumed the run: `credit-desk runs` shows it."
+        )
         run = await desk.post(f"/runs/{run_id}/resume", body)
+        afterwards.goes_on(run["run_id"])
         await show_run(desk, run, run_lines(run), follow=follow, as_json=as_json)
 
-    ask(api, home, go_on)
+    with on_ctrl_c("Nothing was resumed.") as afterwards:
+        ask(api, home, go_on)
 
 
 def cancel(

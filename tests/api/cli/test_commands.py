@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -599,6 +600,53 @@ def test_a_reader_that_goes_away_ends_the_command_without_a_traceback(
 
     assert said == ""
     assert process.returncode == 1
+
+
+def test_ctrl_c_before_anything_was_sent_says_so_and_shows_no_traceback() -> None:
+    # It waits for the bytes of the application, which never come.
+    entry = "from api.command_line import main; main()"
+    command = [sys.executable, "-c", entry, "submit", "-"]
+
+    with ending(
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    ) as process:
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        said = process.stderr.read().decode()
+        process.wait(timeout=20)
+
+    assert said in {"Nothing was submitted.\n", "credit-desk: ended before it did anything\n"}
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [("before", "Nothing was submitted."), ("sent", "is not known"), ("answered", "The run goes")],
+)
+def test_ctrl_c_says_what_the_desk_has_of_a_submission_by_then(
+    desk: FakeDesk, url: str, monkeypatch: pytest.MonkeyPatch, step: str, said: str
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    where = {
+        "before": "api.cli.client.find_desk",
+        "sent": "api.cli.client.DeskClient.post",
+        "answered": "api.cli.following.show_run",
+    }
+    monkeypatch.setattr(where[step], interrupted)
+
+    ended = run("submit", "ada-prime", "--follow", "--api", url)
+
+    assert said in ended.stderr
+    assert ended.exit_code == 130
 
 
 def test_ctrl_c_ends_the_command_and_says_that_the_run_goes_on(url: str, ledger: Ledger) -> None:
