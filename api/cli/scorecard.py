@@ -25,7 +25,8 @@ def fit(
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the model goes.")],
     bad: Annotated[
-        str | None, typer.Option("--bad", metavar="VALUE", help="The target's value of a bad row.")
+        str | None,
+        typer.Option("--bad", metavar="VALUE", help="The target's value of a bad row; see above."),
     ] = None,
     features: Annotated[
         str | None,
@@ -52,7 +53,17 @@ def fit(
     version: Annotated[str, typer.Option("--version", help="The version of the model.")] = "1.0.0",
     as_json: options.AsJson = False,
 ) -> None:
-    """Fit a points scorecard on a CSV with a binary target."""
+    """Fit a points scorecard on a CSV with a binary target.
+
+    Which value of the target is bad, its words tell: bad, default, charged off.
+
+    Or the column's name does: in `default` yes is bad, in `approved` it is good.
+
+    Otherwise it is a guess: 1 of 0 and 1, 2 of 1 and 2, - of + and -, and yes,
+    unless that is most of the rows; then, and of other pairs, the rarer value.
+
+    stderr and the report say which is taken, and why; --bad turns it round.
+    """
     from api.cli.output import print_json
     from tools.modelling.derivation import load_derivation
     from tools.modelling.fit import Wanted

@@ -62,6 +62,8 @@ class Provenance(Contract):
     rows_without_target: int
     target: str
     bad_value: str
+    bad_because: str = ""
+    """Why this value is taken for the bad one; empty in earlier records."""
     seed: int
     derivation: str | None = None
     source: str | None = None

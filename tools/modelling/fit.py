@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from data.contracts.errors import ContractViolationError
@@ -60,7 +60,7 @@ class Sample:
     def part(self, rows: list[int]) -> Sample:
         """Some of the rows, with the same columns."""
         flags = [self.bad[row] for row in rows]
-        target = Target(self.target.name, self.target.bad_value, rows, flags, 0)
+        target = replace(self.target, rows=rows, bad=flags, left_out=0)
         return Sample(self.table.only(rows), target, self.choice)
 
     def row(self, at: int) -> dict[str, str | None]:
@@ -152,6 +152,7 @@ def provenance_of(sample: Sample, wanted: Wanted, libraries: Mapping[str, str]) 
         rows_without_target=sample.target.left_out,
         target=sample.target.name,
         bad_value=sample.target.bad_value,
+        bad_because=sample.target.bad_because,
         seed=wanted.seed,
         libraries=dict(libraries),
         left_out=sample.choice.left_out,

@@ -24,6 +24,7 @@ from tools.modelling.model_files import (
 )
 from tools.modelling.report import write_report
 from tools.modelling.table import Table
+from tools.modelling.target import Target
 from tools.modelling.validation import Figures, cross_validate
 
 
@@ -94,7 +95,7 @@ def fit_model(
         bad_rows=provenance.bad_rows,
         attributes=tuple(attribute.name for attribute in card.attributes),
         left_out=card.provenance.left_out,
-        remarks=_remarks(provenance.remarks, wanted, provenance.bad_value, sample.target.left_out),
+        remarks=_remarks(provenance.remarks, sample.target),
         cross_validated={name: found.overall for name, found in validation.models.items()},
     )
 
@@ -106,10 +107,8 @@ def _libraries(names: Sequence[str]) -> dict[str, str]:
         raise ExtraMissingError("modelling", "fitted models") from None
 
 
-def _remarks(
-    remarks: Sequence[str], wanted: Wanted, bad_value: str, unanswered: int
-) -> tuple[str, ...]:
-    told = [*remarks, f"target {wanted.target}: {bad_value!r} is bad"]
-    if unanswered:
-        told.append(f"target {wanted.target}: {unanswered} rows without an answer are left out")
+def _remarks(remarks: Sequence[str], target: Target) -> tuple[str, ...]:
+    told = [*remarks, target.remark]
+    if target.left_out:
+        told.append(f"target {target.name}: {target.left_out} rows without an answer are left out")
     return tuple(told)

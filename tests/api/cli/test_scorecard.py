@@ -31,7 +31,8 @@ def test_a_fit_names_on_stderr_what_it_leaves_out(tmp_path: Path) -> None:
     assert code == 0
     assert "left out ForeignWorker: a prohibited basis" in errors
     assert "left out key: a unique key" in errors
-    assert "'1' is bad" in errors
+    assert "'1' is bad (a guess: the usual reading of '0' and '1')" in errors
+    assert "to turn it round, give --bad=0" in errors
 
 
 def test_a_file_with_the_columns_of_a_shipped_derivation_is_told_of_it(tmp_path: Path) -> None:
@@ -115,6 +116,7 @@ def test_the_report_names_exclusions_figures_and_limits(tmp_path: Path) -> None:
         assert f"## {title}\n" in text
         assert f"<h2>{title}</h2>" in page
     assert "| Base rate of the portfolio | 3.00% |" in text
+    assert "| Bad value of the target | '1' (a guess: the usual reading of '0' and '1') |" in text
     assert "](calibration-scorecard.svg)" in text
     assert {path.rsplit("/", 1)[1] for path in told.split()} >= {"report.md", "information.svg"}
     assert (tmp_path / "model" / "report.md").read_text() == text

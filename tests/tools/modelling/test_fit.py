@@ -91,19 +91,26 @@ def test_other_encodings_of_bad_give_the_same_card(tmp_path: Path, pair: tuple[s
     assert other.attributes == plain.attributes
 
 
-@pytest.mark.parametrize("pair", [("kept", "lost"), ("N", "Y"), ("f", "t"), ("-1", "1")])
-def test_a_pair_that_says_nothing_needs_the_bad_value(
-    tmp_path: Path, pair: tuple[str, str]
-) -> None:
-    rows = table(tmp_path, lines(good_and_bad=pair))
+def test_a_pair_that_says_nothing_is_guessed_and_can_be_turned_round(tmp_path: Path) -> None:
+    rows = table(tmp_path, lines(good_and_bad=("kept", "Lost")))
 
-    with pytest.raises(ContractViolationError, match="--bad") as refused:
-        take_sample(rows, WANTED)
+    guessed = take_sample(rows, WANTED).target
+    turned = take_sample(rows, Wanted("answer", bad_value="KEPT")).target
 
-    assert all(repr(value.lower()) in str(refused.value) for value in pair)
-    assert (
-        take_sample(rows, Wanted("answer", bad_value=pair[1])).target.bad_value == pair[1].lower()
-    )
+    assert guessed.bad_value == "lost"
+    assert "a guess: the rarer value" in guessed.remark
+    assert guessed.remark.endswith("--bad=kept")
+    assert turned.bad == [not is_bad for is_bad in guessed.bad]
+    with pytest.raises(ContractViolationError, match="give 'kept' or 'lost'"):
+        take_sample(rows, Wanted("answer", bad_value="gone"))
+
+
+def test_a_third_value_of_the_target_is_named_with_its_rows(tmp_path: Path) -> None:
+    made = lines()
+    made[5] = made[5].rsplit(",", 1)[0] + ",Current"
+
+    with pytest.raises(ContractViolationError, match=r"3 different values .*'current' in 1 rows"):
+        take_sample(table(tmp_path, made), WANTED)
 
 
 def test_the_mean_probability_is_the_share_of_bad_and_a_base_rate_moves_it(tmp_path: Path) -> None:
