@@ -117,6 +117,8 @@ def score(
     from tools.modelling.table import read_table
 
     card, challenger, table = read_scorecard(model), read_challenger(model), read_table(data)
+    for remark in table.remarks:
+        typer.echo(f"credit-desk: {remark}", err=True)
     if derivation := read_derivation(model):
         table = derive_table(table, derivation)
     rows = write_scored(out, table, card, challenger)

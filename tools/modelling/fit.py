@@ -81,8 +81,23 @@ def take_sample(table: Table, wanted: Wanted) -> Sample:
     kept = tuple(column for column in choice.chosen if column.name not in copies)
     if not kept:
         raise ContractViolationError(f"column {min(copies)!r}: {why}; no other column is left")
-    left_out = (*choice.left_out, *(LeftOut(name=name, why=why) for name in sorted(copies)))
+    twins = _twins(kept, rows, {*(wanted.features or ()), *(wanted.roles or {})})
+    kept = tuple(column for column in kept if column.name not in twins)
+    left_out = (
+        *choice.left_out,
+        *(LeftOut(name=name, why=why) for name in sorted(copies)),
+        *(LeftOut(name=name, why=f"the same cells as {twin}") for name, twin in twins.items()),
+    )
     return Sample(rows, target, choice.model_copy(update={"chosen": kept, "left_out": left_out}))
+
+
+def _twins(kept: Sequence[Chosen], rows: Table, named: set[str]) -> dict[str, str]:
+    """The columns with the cells of an earlier one. The analyst's own choice stays."""
+    first: dict[tuple[str | None, ...], str] = {}
+    for column in kept:
+        first.setdefault(rows.columns[column.name], column.name)
+    twins = {column.name: first[rows.columns[column.name]] for column in kept}
+    return {name: twin for name, twin in twins.items() if name != twin and name not in named}
 
 
 def fit_scorecard(

@@ -139,8 +139,8 @@ def _data_rows(card: FittedScorecard) -> Iterator[tuple[str, str]]:
         yield "Source", origin.source
     if origin.licence:
         yield "Licence", origin.licence
-    because = f" ({origin.bad_because})" if origin.bad_because else ""
-    yield "Bad value of the target", f"'{origin.bad_value}'{because}"
+    if origin.bad_because:
+        yield "Bad value of the target", f"'{origin.bad_value}' ({origin.bad_because})"
     yield "Rows with an answer", f"{origin.rows:,}"
     yield "Rows without an answer, left out", f"{origin.rows_without_target:,}"
     yield "Bad rows", f"{origin.bad_rows:,} ({origin.bad_rows / origin.rows:.2%})"

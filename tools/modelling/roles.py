@@ -23,7 +23,13 @@ _KEY = "a unique key"
 _KEY_NAME = re.compile(
     r"(^|_|\s)(id|key|uuid|guid|index|row|no|nr|number|ref)$|^unnamed|^column_1$"
 )
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}([ T].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
+_DAY = re.compile(
+    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T].*)?"
+    r"|\d{1,2}[-./]\d{1,2}[-./](\d{2}|\d{4})([ T].*)?"
+    r"|(\d{1,2}[- ]?)?(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[- ]?(\d{2}|\d{4})"
+    r"|(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])",
+    re.IGNORECASE,
+)
 _STANDS_FOR_PROHIBITED = re.compile(
     "citizen|foreignworker|guestworker|nationalorigin|maritalstatus|personalstatus|familystatus"
     "|publicassistance|countryofbirth|birthcountry|placeofbirth|residencystatus|visatype|greencard"
@@ -135,9 +141,11 @@ def _why_left_out(name: str, cells: Cells, role: Role, *, named: bool) -> str | 
         return None
     if _PROXY.search(name.lower()):
         return "a known proxy of prohibited bases: name it in --roles to use it"
+    if sum(bool(_DAY.fullmatch(cell)) for cell in filled) > len(filled) / 2:
+        return "dates: derive a duration from it"
     if _is_key(name, cells):
         return _KEY
-    return _unreadable(filled, different) if _kind(cells) == "category" else None
+    return _too_many(filled, different) if _kind(cells) == "category" else None
 
 
 def _never_a_feature(name: str, cells: Cells) -> str | None:
@@ -158,9 +166,7 @@ def _is_key(name: str, cells: Cells) -> bool:
     return whole and (consecutive or named_so)
 
 
-def _unreadable(filled: list[str], different: set[str]) -> str | None:
-    if sum(bool(_DAY.fullmatch(cell)) for cell in filled) > len(filled) / 2:
-        return "dates: derive a duration from it"
+def _too_many(filled: list[str], different: set[str]) -> str | None:
     if len(different) > max(_MOST_CATEGORIES, len(filled) // 20):
         return f"{len(different)} different texts: group them first"
     return None

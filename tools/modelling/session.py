@@ -95,7 +95,7 @@ def fit_model(
         bad_rows=provenance.bad_rows,
         attributes=tuple(attribute.name for attribute in card.attributes),
         left_out=card.provenance.left_out,
-        remarks=_remarks(provenance.remarks, sample.target),
+        remarks=_remarks((*table.remarks, *provenance.remarks), sample.target),
         cross_validated={name: found.overall for name, found in validation.models.items()},
     )
 

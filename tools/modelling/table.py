@@ -1,15 +1,18 @@
 """A CSV as columns of text, whatever spreadsheet wrote it.
 
-A byte-order mark, semicolons or tabs, quotes and decimal commas are understood. A missing cell is
-None. Errors name the line or the column and the next step, and never a value.
+A byte-order mark, UTF-16 and Windows-1252, a first line `sep=;`, semicolons or tabs, quotes and
+decimal commas are understood. A missing cell is None. Errors name the line or the column and the
+next step, and never a value.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import io
 import math
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +20,11 @@ from data.contracts.errors import ContractViolationError, RecordNotFoundError
 
 MISSING = frozenset({"", "?", ".", "na", "n/a", "nan", "null", "<na>", "#n/a"})
 _SEPARATORS = ",;\t|"
+_SAID = re.compile(r"sep=([,;\t|])\r?\n")
+"""A first line by which Excel is told the separator."""
+_THOUSANDS = re.compile(r"-?\d{1,3}(\.\d{3})+,\d+")
+_WRITTEN = re.compile(r"(?P<minus>-)?[$€£]?(?P<digits>(\d{1,3}([,' ]\d{3})+|\d+)(\.\d+)?) ?[%€]?")
+"""A number as people write it: `$1,234.50`, `12.5%`, `1'000`."""
 
 Cells = tuple[str | None, ...]
 
@@ -28,6 +36,8 @@ class Table:
     name: str
     sha256: str
     columns: dict[str, Cells]
+    remarks: tuple[str, ...] = ()
+    """What the reader had to assume."""
 
     @property
     def rows(self) -> int:
@@ -54,14 +64,10 @@ def read_table(path: Path) -> Table:
         raw = path.read_bytes()
     except OSError:
         raise RecordNotFoundError(f"there is no readable file {path.name}") from None
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise ContractViolationError(
-            f"{path.name}, line {line}: not UTF-8; save the file as CSV in UTF-8"
-        ) from None
-    separator = _separator(text)
+    text, remarks = _decoded(path.name, raw)
+    said = _SAID.match(text)
+    text = text[said.end() :] if said else text
+    separator = said[1] if said else _separator(text)
     try:
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
     except csv.Error as error:
@@ -73,18 +79,43 @@ def read_table(path: Path) -> Table:
         name: tuple(_cell(line[at], separator) for _, line in body)
         for at, name in enumerate(header)
     }
-    return Table(path.name, hashlib.sha256(raw).hexdigest(), columns)
+    return Table(path.name, hashlib.sha256(raw).hexdigest(), columns, remarks)
 
 
 def number_in(cell: str | None) -> float:
-    """The number in a cell; NaN for a missing cell and for text."""
+    """The number in a cell; NaN for a missing cell and for text.
+
+    `$1,234.50` is 1234.5, and `12.5%` is 12.5.
+    """
     if cell is None:
         return math.nan
     try:
         found = float(cell)
     except ValueError:
-        return math.nan
+        return _as_written(cell)
     return found if math.isfinite(found) and "_" not in cell else math.nan
+
+
+def _as_written(cell: str) -> float:
+    written = _WRITTEN.fullmatch(cell)
+    if written is None:
+        return math.nan
+    number = float(re.sub("[,' ]", "", written["digits"]))
+    return -number if written["minus"] else number
+
+
+def _decoded(name: str, raw: bytes) -> tuple[str, tuple[str, ...]]:
+    """The text of a file, and what had to be assumed to read it."""
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return raw.decode("utf-16", errors="replace"), ()
+    if b"\0" in raw:
+        raise ContractViolationError(f"{name} is no text: save the table as CSV in UTF-8")
+    try:
+        return raw.decode("utf-8-sig"), ()
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        remark = f"{name}, line {line}: not UTF-8, so the file is read as Windows-1252"
+        return raw.decode("cp1252", errors="replace"), (remark,)
 
 
 def _separator(text: str) -> str:
@@ -100,7 +131,9 @@ def _parted(name: str, lines: list[list[str]]) -> tuple[list[str], list[tuple[in
     header = [cell.strip() for cell in filled[0][1]]
     header = [cell or f"column_{at}" for at, cell in enumerate(header, start=1)]
     if twice := sorted({cell for cell in header if header.count(cell) > 1}):
-        raise ContractViolationError(f"{name}: the column {twice[0]!r} stands twice in the header")
+        raise ContractViolationError(
+            f"{name}: the column {twice[0]!r} stands twice in the header: rename one"
+        )
     for at, line in filled[1:]:
         if len(line) != len(header):
             raise ContractViolationError(
@@ -114,6 +147,8 @@ def _cell(cell: str, separator: str) -> str | None:
     text = cell.strip()
     if text.lower() in MISSING:
         return None
+    if separator != "," and _THOUSANDS.fullmatch(text):
+        return text.replace(".", "").replace(",", ".")
     if separator != "," and text.count(",") == 1 and text.replace(",", "").lstrip("-").isdigit():
         return text.replace(",", ".")
     return text

@@ -171,6 +171,39 @@ def test_a_column_that_repeats_the_target_is_left_out(tmp_path: Path) -> None:
     assert "repeats the target" in why["written_off"]
 
 
+def test_a_column_with_the_cells_of_another_one_is_left_out_unless_it_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    made = [f"{line},{line.split(',')[2]}" for line in lines()]
+    made[0] = f"{lines()[0]},late_again"
+    rows = table(tmp_path, made)
+
+    why = {column.name: column.why for column in take_sample(rows, WANTED).choice.left_out}
+    asked = take_sample(rows, Wanted("answer", features=["late", "late_again"]))
+
+    assert why["late_again"] == "the same cells as late"
+    assert [column.name for column in asked.choice.chosen] == ["late", "late_again"]
+
+
+@pytest.mark.parametrize(
+    "day",
+    [
+        "2015-03-{:02d}",
+        "2015/03/{:02d}",
+        "{:02d}.03.2015",
+        "{:02d}MAR2015",
+        "201503{:02d}",
+        "Mar-{}",
+    ],
+)
+def test_dates_are_left_out_in_every_usual_form(tmp_path: Path, day: str) -> None:
+    rows = table(tmp_path, _with_column("opened", lambda at: day.format(10 + at % 15)))
+
+    why = {column.name: column.why for column in take_sample(rows, WANTED).choice.left_out}
+
+    assert why["opened"] == "dates: derive a duration from it"
+
+
 def test_a_missing_cell_has_a_bin_and_an_unknown_category_counts_as_missing(tmp_path: Path) -> None:
     card = fitted(table(tmp_path))
     debt = next(part for part in card.attributes if part.name == "debt")
