@@ -13,12 +13,16 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from data.contracts.base import Contract
-from data.contracts.errors import AgentError
+from data.contracts.errors import AgentError, CreditDeskError
 from data.contracts.wording import ModelPrices
 
 if TYPE_CHECKING:
     from agent_framework import ChatMiddleware
     from openai import AsyncOpenAI
+
+
+_CHARACTERS_PER_TOKEN = 20
+"""More than any model writes: a longer reply is none that the limit of tokens allows."""
 
 
 class ModelUnavailableError(AgentError):
@@ -85,7 +89,6 @@ class ChatModel:
         ModelUnavailableError.
         """
         from agent_framework import Message, RawAgent
-        from agent_framework.exceptions import AgentFrameworkException
 
         agent = RawAgent(
             self._chat_client(middleware),
@@ -96,14 +99,18 @@ class ChatModel:
         options: Any = {"response_format": form, "max_tokens": self.access.max_tokens}
         updates = agent.run(messages, stream=True, options=options)
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        longest = self.access.max_tokens * _CHARACTERS_PER_TOKEN
         # A task of its own: its cancellation closes the response when the caller breaks off. The
         # framework leaves it open until it is collected, and the provider writes on and bills it.
-        writing = asyncio.create_task(_pass_on(updates, pieces))
+        writing = asyncio.create_task(_pass_on(updates, pieces, longest))
         try:
             while (piece := await pieces.get()) is not None:
                 yield piece
             await writing
-        except AgentFrameworkException as error:
+        except CreditDeskError:
+            raise
+        except Exception as error:
+            # Also what the framework trips over in a reply that no model should give.
             raise ModelUnavailableError(f"the chat model failed: {_kind_of(error)}") from None
         finally:
             writing.cancel()
@@ -124,14 +131,28 @@ class ChatModel:
         )
 
 
-async def _pass_on(updates: Any, pieces: asyncio.Queue[str | None]) -> None:
-    """Put the text of each update into the queue, and None at the end, however it ends."""
+async def _pass_on(updates: Any, pieces: asyncio.Queue[str | None], longest: int) -> None:
+    """Put the text of each update into the queue, and None at the end, however it ends.
+
+    A reply that grows far beyond its limit of tokens is broken off before the desk keeps it.
+    """
+    written = 0
     try:
         async for update in updates:
+            written += sum(map(_length, update.contents))
+            if written > longest:
+                await updates.close()
+                raise ModelUnavailableError("the chat model wrote more than it was asked for")
             pieces.put_nowait(update.text)
         await updates.get_final_response()
     finally:
         pieces.put_nowait(None)
+
+
+def _length(content: Any) -> int:
+    """The characters of a text, or of the arguments of a call."""
+    written = (getattr(content, "text", None), getattr(content, "arguments", None))
+    return sum(len(str(part)) for part in written if part)
 
 
 def _client(access: ChatAccess) -> AsyncOpenAI:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _CHARACTERS_PER_TOKEN = 3
 """For estimates: English has about four, JSON fewer."""
+_MOST_TOKENS = 1_000_000
+"""No request of the desk is so long."""
 
 
 @dataclass
@@ -102,8 +104,8 @@ class Calls:
             return
         used: Mapping[str, Any] = reply.usage_details or {}
         # A server that counts no tokens must not be free of the budget.
-        prompt = used.get("input_token_count") or request.prompt_tokens
-        completion = used.get("output_token_count") or _estimate(reply.text)
+        prompt = _counted(used.get("input_token_count"), request.prompt_tokens)
+        completion = _counted(used.get("output_token_count"), _estimate(reply.text))
         kept = KeptReply(
             reply=reply.to_dict(exclude={"raw_representation"}),
             use=self._use(prompt, completion, self._cost(prompt, completion)),
@@ -168,6 +170,11 @@ class _Request:
     most_tokens: int
     most_cost: Decimal | None
     began: float
+
+
+def _counted(told: Any, estimate: int) -> int:
+    """The tokens that a server has counted; the estimate for a count that cannot be one."""
+    return told if type(told) is int and 0 < told <= _MOST_TOKENS else estimate
 
 
 def _estimate(text: str) -> int:

@@ -23,9 +23,12 @@ class TextReader:
         """Take a piece. Yields the sentences that are complete with it, each once."""
         self.raw += piece
         rest = self._text()[self._taken :]
-        for sentence in _SENTENCE.findall(rest):
-            self._taken += len(sentence)
-            yield sentence
+        start = 0
+        # Not `findall`: after the last end it would look for one more from every character.
+        while (found := _SENTENCE.match(rest, start)) is not None:
+            start = found.end()
+            self._taken += len(found[0])
+            yield found[0]
 
     def rest(self) -> str:
         """What came after the last whole sentence."""

@@ -39,6 +39,8 @@ class Reply:
     """How many characters of the content come at a time."""
     counts: bool = True
     """Whether the server counts tokens."""
+    prompt_tokens: int = PROMPT_TOKENS
+    """How many it counts in the request."""
 
 
 Script = Callable[[dict[str, Any]], Reply | None]
@@ -255,7 +257,7 @@ def _pieces(body: dict[str, Any], reply: Reply) -> Iterator[str]:
         yield chunk({}, "stop")
     if reply.counts:
         usage = {
-            "prompt_tokens": PROMPT_TOKENS,
+            "prompt_tokens": reply.prompt_tokens,
             "completion_tokens": COMPLETION_TOKENS,
             "total_tokens": PROMPT_TOKENS + COMPLETION_TOKENS,
         }

@@ -13,6 +13,7 @@ from typing import Any
 
 from data.contracts.ssn import has_shape_of_ssn
 from data.contracts.wording import ModelText
+from tools.plain_english import folded, foreign_faults
 
 LONGEST = 1500
 """The most characters of a text."""
@@ -21,9 +22,9 @@ _PIECE = re.compile(r"[A-Za-z0-9_$€£%+./,:-]*[0-9][A-Za-z0-9_%+./,:-]*(?: (?=
 """Everything that contains a digit: a number, a date, a code, an id."""
 _NUMBER = re.compile(r"[+-]?[$€£]?(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?%?")
 _SPELLED = re.compile(
-    r"\b(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(thir|four|fif|six|seven|eigh"
-    r"|nine)teen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million"
-    r"|dozen|half|double|twice|triple)\b",
+    r"\b(zero|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(thir|four|fif|six|seven|eigh"
+    r"|nine)teen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|(hundred|thousand"
+    r"|million|billion|dozen)s?|half|double|twice|triple)\b",
     re.IGNORECASE,
 )
 """A number in words cannot be compared with the evidence."""
@@ -32,6 +33,8 @@ _RESULTS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
     (re.compile(rf"\b(?:{pattern})", re.IGNORECASE), frozenset(values.split()))
     for pattern, values in (
         (r"approv|grant|accept(?!able)", "approve"),
+        (r"qualif|eligib|disburs|releas|green[- ]light|good to go", "approve counter_offer"),
+        (r"pa(?:y|id) out|payout|funds? (?:will|can|may|are)", "approve counter_offer"),
         (r"declin|den(?:y|ied|ial)|reject|turn(?:ed)? down", "decline"),
         (r"refer(?!ence)", "refer"),
         (r"counter-?\s?offer", "counter_offer"),
@@ -90,7 +93,8 @@ def text_contradictions(
     and no result.
     """
     known = tuple(values)
-    found: list[str] = []
+    found = list(foreign_faults(text))
+    text = folded(text)
     if not text.strip() or len(text) > LONGEST:
         found.append(f"the text must have from 1 to {LONGEST} characters")
     if has_shape_of_ssn(text):
@@ -100,7 +104,7 @@ def text_contradictions(
         {piece for value in (*known, *chosen) for piece in _words(value)},
     )
     for match in _PIECE.finditer(text):
-        piece = match[0].replace(" ", "").strip(".,:-+/")
+        piece = match[0].replace(" ", "").strip(".,:+/").rstrip("-")
         if not _is_known(piece, numbers, words):
             found.append(f"{piece} is not in the evidence")
     if spelled := _SPELLED.search(text):
@@ -164,18 +168,21 @@ def _as_number(piece: str) -> Decimal | None:
 
 
 def _numbers(values: Iterable[str]) -> set[tuple[Decimal, bool]]:
-    """The numbers of the evidence, plain and as the percentages that fractions make."""
+    """The numbers of the evidence, plain and as the percentages that fractions make.
+
+    A text may leave out the sign of a number, and add none.
+    """
     found: set[tuple[Decimal, bool]] = set()
     for value in values:
-        for piece in (part.replace(" ", "").strip(".,:-+/") for part in _PIECE.findall(value)):
-            number = _as_number(piece)
-            if number is None:
+        for piece in (part.replace(" ", "").strip(".,:+/") for part in _PIECE.findall(value)):
+            signed = _as_number(piece.rstrip("-"))
+            if signed is None:
                 continue
-            found.add((abs(number), piece.endswith("%")))
-            percent = abs(number) * 100
-            if "." in piece:
-                places = (0, 1, 2, 4)
-                found |= {(round(percent, n).normalize() + 0, True) for n in places}
+            for number in (signed, abs(signed)):
+                found.add((number, piece.endswith("%")))
+                if "." in piece:
+                    places = (0, 1, 2, 4)
+                    found |= {(round(number * 100, n).normalize() + 0, True) for n in places}
     return found
 
 
@@ -189,4 +196,4 @@ def _is_known(piece: str, numbers: set[tuple[Decimal, bool]], words: set[str]) -
     number = _as_number(piece)
     if number is None:
         return piece.casefold() in words
-    return (abs(number), piece.endswith("%")) in numbers
+    return (number, piece.endswith("%")) in numbers

@@ -15,6 +15,7 @@ from itertools import pairwise, zip_longest
 from data.contracts.decision import DecisionContent, Outcome
 from data.contracts.notices import LetterPoint, PointText
 from tools.memo import requested_loan
+from tools.plain_english import is_plain
 
 LONGEST = 300
 """The most characters of one sentence."""
@@ -80,6 +81,8 @@ def point_faults(points: Sequence[LetterPoint], texts: Sequence[PointText]) -> t
 def _faults(words: str, text: str) -> Iterator[str]:
     if not text.strip() or len(text) > LONGEST or "\n" in text.strip():
         yield f"write one line of 1 to {LONGEST} characters"
+    if not is_plain(text):
+        yield "write with plain English letters, digits and signs only"
     numbers = _numbers(words)
     if _numbers(text) != numbers:
         yield f"its numbers have to be {', '.join(numbers) or 'none'}, in this order"

@@ -18,10 +18,10 @@ from data.contracts.personal import PersonalRecord, masked
 from data.contracts.ssn import has_shape_of_ssn
 from tools.claims import CHOSEN_IDS
 from tools.personal_data_filter import PersonalDataFilter
+from tools.plain_english import folded
 
 _BETWEEN = r"[\W_]*"
 """What scanners, mail addresses and file names put between the letters and parts of a name."""
-_ACCENT = re.compile("[\u0300-\u036f]")
 
 
 class PersonalDataLeavesError(ToolError):
@@ -130,9 +130,5 @@ def _pattern_of_names(case: CaseFile) -> re.Pattern[str] | None:
 
 
 def _folded(text: str) -> str:
-    """A text without accents of Latin letters, wide letters and invisible characters."""
-    if text.isascii():
-        return text
-    plain = _ACCENT.sub("", unicodedata.normalize("NFKD", text))
-    visible = (letter for letter in plain if unicodedata.category(letter) != "Cf")
-    return unicodedata.normalize("NFC", "".join(visible))
+    """A text without accents, wide letters and invisible characters."""
+    return "".join(letter for letter in folded(text) if unicodedata.category(letter) != "Cf")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,7 @@ from agents.conversation import Conversation, holding
 from agents.doc_intake import DocIntakeAgent
 from agents.fraud import FraudAgent
 from agents.income import IncomeAgent
+from agents.text_reader import TextReader
 from agents.voice import ChatVoice, voice_named, voice_of
 from data.contracts.errors import ContractViolationError
 from data.contracts.wording import MODEL_DEGRADED, Degradation, Wording
@@ -135,6 +137,37 @@ async def test_a_refused_text_is_not_read_to_its_end(server: ChatServer) -> None
 
     assert (said.use.calls, said.use.refusals) == (2, 1)
     assert await asyncio.to_thread(server.broken_off.wait, 5)
+
+
+async def test_a_reply_of_many_megabytes_is_broken_off_and_no_further_one_is_asked_for(
+    server: ChatServer,
+) -> None:
+    endless = Reply(worded("The income is discrepant and so on, " * 100_000), piece=20_000)
+    server.script = lambda body: endless
+
+    said = await worded_income(desk(server))
+
+    assert said.use.degraded is Degradation.UNAVAILABLE
+    assert len(server.bodies) == 1
+    assert await asyncio.to_thread(server.broken_off.wait, 5)
+
+
+def test_a_text_without_an_end_is_read_in_one_go() -> None:
+    reader, began = TextReader(), time.process_time()
+
+    assert list(reader.feed('{"text": "' + "word " * 10_000)) == []
+
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("counted", [10**9, -5])
+async def test_tokens_that_no_request_has_are_estimated(server: ChatServer, counted: int) -> None:
+    server.says(Reply(TRUE, prompt_tokens=counted))
+
+    said = await worded_income(desk(server))
+
+    assert said.use.degraded is None
+    assert 100 < said.use.prompt_tokens < 10_000
 
 
 async def test_the_fault_names_what_is_not_in_the_evidence(server: ChatServer) -> None:

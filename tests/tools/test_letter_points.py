@@ -85,6 +85,8 @@ def test_other_words_that_say_the_same_are_accepted(words: str, text: str) -> No
         ("Limited credit experience", "Limited credit experience. Apply again soon!", "'again'"),
         ("Limited credit experience", "Limited credit experience\nof yours", "one line"),
         ("Limited credit experience", " ", "one line"),
+        ("Limited credit experience", "Limited credit experience\x00", "plain English letters"),
+        ("Limited credit experience", "Limited credit \u202eexperience", "plain English letters"),
         ("Length of residence", "Length of residence " * 20, "one line"),
     ],
 )
