@@ -7,6 +7,7 @@ model is away, late or beyond the budget, there is no answer: the caller then go
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
@@ -25,6 +26,8 @@ from data import traces
 from data.contracts.base import Contract
 from data.contracts.wording import Degradation, ModelUse, Prompts
 from tools.model_input import ModelInput, PersonalDataLeavesError
+
+log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer", bound=Contract)
 
@@ -96,6 +99,7 @@ class Exchange:
                     await self.held.share()
         except tuple(_DEGRADATIONS) as error:
             why = next(why for kind, why in _DEGRADATIONS.items() if isinstance(error, kind))
+            log.warning("%s has no text of its chat model, %s: %s", task.label, why, error)
             return None, calls.use(why)
         return answer, calls.use(Degradation.REFUSED if answer is None else None)
 

@@ -45,6 +45,10 @@ _ISSUER = r"^(https://[^\s?#]+|http://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?(/[^
 """Plain HTTP for an issuer of this machine only: its answers are what people are known by."""
 
 
+HttpAddress = Annotated[str, Field(pattern=r"^(https?://[^\s/?#]+(/[^\s?#]*)?)?$")]
+"""The address of a server, or nothing."""
+
+
 Engine = Annotated[
     str, Field(pattern=r"^(threads|processes|dask|ray|(tcp|tls)://[A-Za-z0-9.:_-]{1,200})$")
 ]
@@ -145,10 +149,10 @@ class Settings(BaseSettings):
     """Agents that differ from `agent_backend`, by label: `kyc=rules,underwriter.decision=chat`."""
     chat_model: str = ""
     """The model, or the name of the deployment on Azure."""
-    chat_base_url: str = ""
+    chat_base_url: HttpAddress = ""
     """The address of a server that speaks OpenAI's protocol; empty is OpenAI itself."""
     chat_api_key: SecretStr = SecretStr("")
-    chat_azure_endpoint: str = ""
+    chat_azure_endpoint: HttpAddress = ""
     """The address of an Azure OpenAI resource; empty for any other server."""
     chat_azure_api_version: str = "2024-10-21"
     chat_request_seconds: Annotated[float, Field(gt=0)] = 15.0

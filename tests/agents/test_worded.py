@@ -295,6 +295,23 @@ def test_a_text_has_to_come_before_the_agent_times_out(server: ChatServer) -> No
         ChatVoice(desk(server, chat_seconds=30))
 
 
+def test_an_address_without_its_scheme_is_refused_at_the_start(server: ChatServer) -> None:
+    with pytest.raises(ValueError, match="chat_base_url"):
+        desk(server, chat_base_url="localhost:11434/v1")
+
+
+async def test_the_log_says_why_a_model_gives_no_text(
+    server: ChatServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.script = lambda body: Reply(status=401)
+
+    await worded_income(desk(server))
+
+    assert "income has no text of its chat model, unavailable" in caplog.text
+    assert "AuthenticationError" in caplog.text
+    assert "secret-key" not in caplog.text
+
+
 async def test_a_bundle_names_the_backend_and_agents_with_a_setting_keep_theirs(
     server: ChatServer,
 ) -> None:
