@@ -99,9 +99,19 @@ async def test_inline_a_short_absence_is_granted_by_itself() -> None:
     assert record.drafts[-1].progress == 1.0
 
 
-@pytest.mark.parametrize(("decision", "grants"), [("grant", True), ("refuse", False)])
-async def test_inline_a_long_absence_is_up_to_the_manager(decision: str, grants: bool) -> None:
-    record = await inline_letter(9, PreparedAnswers(granted(decision=decision)))
+@pytest.mark.parametrize(
+    ("days", "answer", "grants"),
+    [
+        (9, {"decision": "grant"}, True),
+        (9, {"decision": "refuse"}, False),
+        (20, {"decision": "grant"}, False),
+        (20, {"decision": "grant", "days": 8}, True),
+    ],
+)
+async def test_inline_a_long_absence_is_up_to_the_manager(
+    days: int, answer: dict[str, Any], grants: bool
+) -> None:
+    record = await inline_letter(days, PreparedAnswers(granted(**answer)))
 
     assert record.decision == Letter(granted=grants)
 

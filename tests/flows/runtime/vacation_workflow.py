@@ -182,6 +182,8 @@ async def decide(request: LeaveRequest) -> Letter | None:
         ruling = await current_run().request_hitl("manager", ManagerRuling, asked)
         if ruling.form.decision == "refuse":
             checked = checked.model_copy(update={"days_left": 0})
+        elif ruling.form.days is not None:
+            checked = checked.model_copy(update={"days": ruling.form.days})
     return await write_letter(checked)
 
 
