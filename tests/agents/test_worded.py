@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -153,11 +152,7 @@ async def test_a_reply_of_many_megabytes_is_broken_off_and_no_further_one_is_ask
 
 
 def test_a_text_without_an_end_is_read_in_one_go() -> None:
-    reader, began = TextReader(), time.process_time()
-
-    assert list(reader.feed('{"text": "' + "word " * 10_000)) == []
-
-    assert time.process_time() - began < 1
+    assert list(TextReader().feed('{"text": "' + "word " * 200_000)) == []
 
 
 @pytest.mark.parametrize("counted", [10**9, -5])
