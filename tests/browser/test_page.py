@@ -185,7 +185,7 @@ async def test_a_case_that_is_decided_while_its_page_reads_it_is_shown_as_decide
     desk: Desk, window: Page
 ) -> None:
     run = await _waiting(desk, "bora-borderline")
-    is_held, may_go_on = asyncio.Event(), asyncio.Event()
+    is_held, is_decided, may_go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def hold_the_first(route: Route) -> None:
         if is_held.is_set():
@@ -196,18 +196,25 @@ async def test_a_case_that_is_decided_while_its_page_reads_it_is_shown_as_decide
         await may_go_on.wait()
         await route.fulfill(response=answer)
 
+    async def follow_late(route: Route) -> None:
+        await is_decided.wait()
+        await route.continue_()
+
     await window.route(f"**/runs/{run.run_id}/state", hold_the_first)
+    await window.route(f"**/runs/{run.run_id}/events", follow_late)
     async with window.expect_response(f"**/runs/{run.run_id}/hitl"):
         await window.goto(f"{desk.api_url}/case/{run.run_id}")
     await is_held.wait()
     await run.answer(decision="decline", reason_code="R08")
+    await run.events(seconds=120)
+    is_decided.set()
     await expect(window.get_by_role("heading", name="Decided")).to_be_visible()
 
     async with window.expect_response(f"**/runs/{run.run_id}/decision"):
         may_go_on.set()  # the page learns last what it asked first: that a person has to rule
 
-    await expect(window.get_by_role("heading", name="Decided")).to_be_visible()
     await expect(window.get_by_role("button", name="Choose a decision")).to_have_count(0)
+    await expect(window.get_by_role("heading", name="Decided")).to_be_visible()
 
 
 async def test_a_case_gets_notes_and_a_snoozed_one_leaves_the_inbox_and_comes_back(
@@ -257,6 +264,11 @@ async def test_an_application_is_submitted_watched_forked_and_compared(
     await expect(window.get_by_text("Completed", exact=True)).to_be_visible()
     ended = window.get_by_role("listitem").filter(has_text="run.completed")
     await expect(ended).to_be_visible()
+    workflow = window.get_by_role("region", name="Map of the workflow")
+    await expect(workflow.locator(".kind_end.status_done")).to_have_text(re.compile("Notice"))
+    await window.get_by_text("State of the run").click()
+    await window.locator("summary", has_text="Risk ensemble").click()
+    await expect(window.get_by_text('"pd_ensemble"')).to_be_visible()
 
     await window.get_by_role("button", name="Compare").click()
     await expect(window.get_by_role("columnheader", name="Before")).to_be_visible()
