@@ -44,7 +44,7 @@ function Runs({workload}) {
   const counts = Object.entries(workload.runs);
   const most = Math.max(1, ...counts.map(([, count]) => count));
   return html`<div class="meters">${counts.map(([status, count]) => html`<${Meter} label=${inWords(status)} value=${count} max=${most} text=${asCount(count)} />`)}</div>
-    <p>${workload.runs.queued ? `The first in the queue waits for a worker for ${asDuration(workload.queued_seconds)}. ` : 'No run waits for a worker. '}
+    <p>${workload.runs.queued ? `The first in the queue has waited ${asDuration(workload.queued_seconds)} for a worker. ` : 'No run waits for a worker. '}
       <a href="/all-runs?status=failed">Failed runs</a></p>`;
 }
 
