@@ -204,6 +204,17 @@ def test_dates_are_left_out_in_every_usual_form(tmp_path: Path, day: str) -> Non
     assert why["opened"] == "dates: derive a duration from it"
 
 
+@pytest.mark.parametrize(("rows", "least"), [(100, 20), (1000, 50)])
+def test_a_small_file_has_no_bin_of_a_few_rows(tmp_path: Path, rows: int, least: int) -> None:
+    sample = take_sample(table(tmp_path, lines(rows)), WANTED)
+    (debt,) = (column for column in sample.choice.chosen if column.name == "debt")
+
+    bins = bin_column(debt, sample.table.columns["debt"], sample.bad).bins
+
+    assert len(bins) > 1
+    assert min(part.rows for part in bins) >= least
+
+
 def test_a_missing_cell_has_a_bin_and_an_unknown_category_counts_as_missing(tmp_path: Path) -> None:
     card = fitted(table(tmp_path))
     debt = next(part for part in card.attributes if part.name == "debt")
