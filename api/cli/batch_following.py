@@ -134,5 +134,5 @@ def _figures(event: Event) -> dict[str, Any]:
     return {
         "description": event.message,
         **({"rate": f"{rate:,.0f} rows/s"} if rate else {}),
-        **({"left": f"{left:,.0f} s left"} if left is not None else {}),
+        **({"left": f"{left:,.0f} s left" if left else ""} if left is not None else {}),
     }

@@ -13,6 +13,7 @@ _WORDS = {
     "<float range>": "NUMBER",
     "<bool>": "",
     "<path>": "PATH",
+    "<%Y-%m-%d>": "DATE",
 }
 
 

@@ -557,9 +557,17 @@ def test_the_version_is_shown() -> None:
 
 
 def test_help_shows_no_types_of_python() -> None:
-    for arguments in ([], ["answer"], ["resume"], ["graph"], ["keys", "create"], ["batch"]):
+    for arguments in (
+        [],
+        ["answer"],
+        ["resume"],
+        ["graph"],
+        ["keys", "create"],
+        ["batch"],
+        ["drift"],
+    ):
         shown = run(*arguments, "--help").stdout
-        assert not re.search(r"<(str|int|float|bool|path)|list\[", shown), arguments
+        assert not re.search(r"<(str|int|float|bool|path)|list\[|%Y", shown), arguments
 
 
 def test_shells_can_complete_commands() -> None:
