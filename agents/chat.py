@@ -162,7 +162,8 @@ def _client(access: ChatAccess) -> AsyncOpenAI:
     limits: dict[str, Any] = {
         "timeout": access.request_seconds,
         "max_retries": access.retries,
-        "http_client": DefaultAsyncHttpxClient(event_hooks=hooks),
+        # A redirect would take the request to a server that no setting names.
+        "http_client": DefaultAsyncHttpxClient(event_hooks=hooks, follow_redirects=False),
         # A process keeps its model over many event loops, and a connection belongs to one: none
         # is kept for the next request.
         "default_headers": {"Connection": "close"},

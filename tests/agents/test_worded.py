@@ -295,6 +295,17 @@ def test_an_address_without_its_scheme_is_refused_at_the_start(server: ChatServe
         desk(server, chat_base_url="localhost:11434/v1")
 
 
+async def test_a_server_cannot_send_a_request_on_to_another_one(server: ChatServer) -> None:
+    elsewhere = server.url.replace("127.0.0.1", "localhost") + "/chat/completions"
+    azure = desk(server, chat_base_url="", chat_azure_endpoint=server.url.removesuffix("/v1"))
+    for chosen in (desk(server), azure):
+        server.forget()
+        server.script = lambda body: Reply(status=307, headers={"Location": elsewhere})
+        said = await worded_income(chosen)
+        assert said.use.degraded is Degradation.UNAVAILABLE
+        assert len(server.bodies) == 1
+
+
 async def test_the_log_says_why_a_model_gives_no_text(
     server: ChatServer, caplog: pytest.LogCaptureFixture
 ) -> None:
