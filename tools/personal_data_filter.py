@@ -51,12 +51,20 @@ _MONTHS = {
     for number, name in enumerate(_MONTH_NAMES, start=1)
     for spelling in (name, name[:3])
 } | {"sept": 9}
+_SPANISH_MONTHS = (
+    *("enero", "febrero", "marzo", "abril", "mayo", "junio", "julio"),
+    *("agosto", "septiembre", "octubre", "noviembre", "diciembre"),
+)
+_MONTHS |= {name: number for number, name in enumerate(_SPANISH_MONTHS, start=1)}
 
 _SIX_DIGITS = re.compile(r"(?<![\w.,])\d{6}(?!\w|[.,]\d)")
 """A date as machines write it, and no part of an amount or of a longer number."""
 _PART = re.compile(r"\d+|[^\W\d]+")
-_IGNORED = re.compile(r"_|(?<=\d)(?:st|nd|rd|th)|\b(?:of|the)\b")
+_IGNORED = re.compile(r"_|(?<=\d)(?:st|nd|rd|th)|\b(?:of|the|de|del)\b")
 """Text between the parts of a date that carries no meaning: `the 17th of June`."""
+
+_MISREAD = str.maketrans("oil", "011")
+"""Letters that scanners read for digits."""
 
 _Reading = tuple[str, int, int]
 """A date as a text gives it: a year of four or two digits, a month and a day."""
@@ -130,7 +138,15 @@ class PersonalDataFilter:
         """
         plain = _plain(text)
         joined = _SEPARATORS.sub("", plain)
-        repeated = next((kind for value, kind in self._withheld.items() if value in joined), None)
+        digits = joined.translate(_MISREAD)
+        repeated = next(
+            (
+                kind
+                for value, kind in self._withheld.items()
+                if value in (digits if value.isdecimal() else joined)
+            ),
+            None,
+        )
         if repeated is None and not (
             self._birthdays.isdisjoint(_dates_in(plain))
             and self._short_birthdays.isdisjoint(_SIX_DIGITS.findall(plain))

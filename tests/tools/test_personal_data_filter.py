@@ -63,6 +63,8 @@ def bora() -> PersonalDataFilter:
         ("her husband's is 531 40 9207.", "tax number"),
         ("her husband's is 531409207", "tax number"),
         ("born 840617", "date of birth"),
+        ("nacida el 17 de junio de 1984", "date of birth"),
+        ("called 2l7 555 O137", "telephone number"),
         ("born 061784.", "date of birth"),
         ("lives at 410 Alder St", "street"),
         ("lives at 410, ALDER STR.", "street"),
