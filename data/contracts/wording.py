@@ -104,6 +104,17 @@ class KeptReply(Contract):
     use: ModelUse
 
 
+WordedAgent = Annotated[
+    str,
+    Field(
+        pattern=r"^(doc_intake|kyc|fraud|income|credit_risk\.bureau|underwriter\.(pricing|decision))$"
+    ),
+]
+"""The label of an agent whose findings a chat model can word. A slip in one would name no agent,
+and leave an agent on rules without a word."""
+AgentOnRequest = Annotated[str, Field(pattern=r"^(doc_intake\.reading|underwriter\.letter)$")]
+
+
 class Prompts(Contract):
     """The instructions of the agents that have a chat model. A file of `data/chat`."""
 
@@ -111,9 +122,9 @@ class Prompts(Contract):
     version: str
     common: str
     """Instructions for every agent."""
-    agents: dict[str, str]
+    agents: dict[WordedAgent, str]
     """The instruction of each agent by its label. Other agents always answer by rules."""
-    on_request: dict[str, str]
+    on_request: dict[AgentOnRequest, str]
     """Whole instructions, by label, of the agents that are asked only where the settings name them.
     """
 

@@ -91,6 +91,7 @@ def test_a_gap_is_refused_with_file_rule_and_field(data: Path, place: str) -> No
         ),
         ("chat/prices.yaml", 'output: "1.60"', 'output: "-1"', ("", "models/gpt-4.1-mini/output")),
         ("chat/prices.yaml", "currency: USD", "currency: EUR", ("", "currency")),
+        ("chat/prompts.yaml", "\n  kyc:", "\n  kyk:", ("", "agents/kyk/[key]")),
         ("chat/prompts.yaml", "prompts: credit-desk", "prompts: 1", ("", "prompts")),
     ],
 )
