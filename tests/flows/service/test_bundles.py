@@ -9,9 +9,10 @@ import pytest
 from data.contracts.bundle import BundleParts, CreateBundle
 from data.contracts.errors import ConflictError, ContractViolationError, RecordNotFoundError
 from data.contracts.review import Channel, Person, Role
+from data.contracts.underwriting import Overrides
 from data.settings import AgentBackend, settings
 from flows.inline import Decided, underwrite_inline
-from flows.rulebook import current_rulebook, rulebook_in_force
+from flows.rulebook import current_rulebook, rulebook_in_force, with_versions
 from flows.runtime.ledger import bundles as rows
 from flows.runtime.ledger import pinned, runs
 from flows.runtime.ledger.canaries import choose
@@ -126,6 +127,8 @@ async def test_a_bundle_names_the_backend_of_its_agents_or_leaves_it_to_the_desk
         assert made == await desk.show(name)
         assert made.parts.agent_backend is book.agent_backend is backend
         assert made.versions["agent_backend"] == (backend or "the desk's own")
+        forked = with_versions(book, Overrides(policy=STRICT), settings().data_dir)
+        assert (forked.bundle, forked.agent_backend) == ("", backend)
 
 
 async def test_a_chat_model_that_the_desk_does_not_have_is_refused_with_the_next_step(
