@@ -92,11 +92,12 @@ def text_contradictions(
     `chosen` are ids that applicants have chosen: the text may name them, and they prove no number
     and no result.
     """
+    if not text.strip() or len(text) > LONGEST:
+        # No further look: the patterns take long on a long text.
+        return (f"the text must have from 1 to {LONGEST} characters",)
     known = tuple(values)
     found = list(foreign_faults(text))
     text = folded(text)
-    if not text.strip() or len(text) > LONGEST:
-        found.append(f"the text must have from 1 to {LONGEST} characters")
     if has_shape_of_ssn(text):
         found.append("the text contains what looks like a tax number")
     numbers, words = (

@@ -81,6 +81,7 @@ def point_faults(points: Sequence[LetterPoint], texts: Sequence[PointText]) -> t
 def _faults(words: str, text: str) -> Iterator[str]:
     if not text.strip() or len(text) > LONGEST or "\n" in text.strip():
         yield f"write one line of 1 to {LONGEST} characters"
+        return
     if not is_plain(text):
         yield "write with plain English letters, digits and signs only"
     numbers = _numbers(words)
