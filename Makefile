@@ -38,7 +38,7 @@ bench: $(INSTALLED) ## Measure the numbers the desk has to hold
 soak: $(INSTALLED) ## Run fault, browser, batch, job, API, metric, stack, price and property tests in full
 	$(BIN)/python -m pytest tests/faults tests/browser tests/flows/portfolio \
 	  tests/flows/runtime/worker/test_job_process.py tests/api/test_openapi_properties.py \
-	  tests/api/mcp/test_conformance.py tests/flows/test_ag_ui.py \
+	  tests/api/mcp/test_conformance.py tests/api/security/test_observatory.py tests/flows/test_ag_ui.py \
 	  tests/smoke/test_metrics.py tests/stack tests/tools/test_apr_against_curo.py \
 	  tests/flows/test_properties.py --soak -o faulthandler_timeout=0 $(ARGS)
 

@@ -200,6 +200,19 @@ def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["make", *words], cwd=folder, env=env, capture_output=True, text=True)
 
 
+def test_make_runs_every_file_with_a_long_test_in_full() -> None:
+    paths = re.findall(r"tests/[\w/.]+", (ROOT / "Makefile").read_text())
+    long = re.compile(r"mark\.soak\b|\bsoak: bool")
+    files = {
+        path.relative_to(ROOT)
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if long.search(path.read_text())
+    }
+
+    assert files
+    assert not [file for file in files if not any(map(file.is_relative_to, paths))]
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     for name in ("Makefile", "pyproject.toml"):
