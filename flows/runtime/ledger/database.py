@@ -12,7 +12,9 @@ turns writer later fails at once with "database is locked" and does not wait for
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
@@ -35,6 +37,7 @@ from data.contracts.errors import UnavailableError
 
 WAIT_SECONDS = 10.0
 """How long a transaction waits for a free thread, and its statements for another's lock."""
+_SWITCH_PAUSE = 0.02
 _READERS = 8
 _WRITERS = 4
 _POSTGRES_LIMITS = f"-c lock_timeout={WAIT_SECONDS * 1000:.0f} -c statement_timeout=30000"
@@ -235,10 +238,27 @@ def _with_driver(url: str) -> str:
 def _configure_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver must not begin transactions of its own
     cursor = connection.cursor()
-    cursor.execute("pragma journal_mode = wal")
-    cursor.execute("pragma synchronous = normal")  # survives a killed process; see ARCHITECTURE
     cursor.execute(f"pragma busy_timeout = {WAIT_SECONDS * 1000:.0f}")
+    _write_ahead(cursor)
+    cursor.execute("pragma synchronous = normal")  # survives a killed process; see ARCHITECTURE
     cursor.close()
+
+
+def _write_ahead(cursor: Any) -> None:
+    """Switch the file to WAL, once for all its connections.
+
+    Two connections that switch a new file at once do not wait for each other: SQLite tells one of
+    them at once that the file is locked.
+    """
+    until = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            cursor.execute("pragma journal_mode = wal")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_SWITCH_PAUSE)
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

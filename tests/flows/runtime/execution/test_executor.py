@@ -57,14 +57,15 @@ async def children(desk: Desk, flow_run_id: str) -> list[dict[str, Any]]:
 async def tasks_of(
     desk: Desk, flow_run_id: str, *, at_least: int, state: str = ""
 ) -> list[dict[str, Any]]:
-    """The tasks of a flow run. The server records them a moment after it was told."""
+    """The tasks of a flow run. The server records them, and then their states, a moment after it
+    was told."""
     wanted = {"state": {"type": {"any_": [state]}}} if state else {}
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             tasks = await found(
                 desk, "task_runs", flow_runs={"id": {"any_": [flow_run_id]}}, task_runs=wanted
             )
-            if len(tasks) >= at_least:
+            if len(tasks) >= at_least and all(task["state"] for task in tasks):
                 return tasks
             await asyncio.sleep(0.05)
 

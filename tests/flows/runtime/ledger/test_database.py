@@ -82,6 +82,31 @@ def test_processes_that_migrate_at_once_wait_for_each_other(tmp_path: Path) -> N
         ledger.close()
 
 
+def test_processes_that_open_a_new_file_at_once_wait_for_each_other(tmp_path: Path) -> None:
+    failures: list[BaseException] = []
+
+    def write(ledger: Ledger, ready: threading.Barrier) -> None:
+        ready.wait()
+        try:
+            with ledger.writing() as connection:
+                connection.execute(sa.text("create table if not exists files (name text)"))
+        except BaseException as error:
+            failures.append(error)
+
+    for number in range(60):
+        ledgers = [Ledger(f"sqlite:///{tmp_path / f'{number}.db'}") for _ in range(6)]
+        ready = threading.Barrier(len(ledgers))
+        threads = [threading.Thread(target=write, args=(ledger, ready)) for ledger in ledgers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for ledger in ledgers:
+            ledger.close()
+
+    assert failures == []
+
+
 def test_what_sweeps_look_for_is_found_by_index_however_many_rows_there_are(
     tmp_path: Path,
 ) -> None:
