@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from data.contracts.errors import CreditDeskError, UnavailableError, WorkflowError, as_desk_error
-from flows.runtime.host.garbage import leave_out_loaded
+from flows.runtime.host.garbage import collect_seldom, leave_out_loaded
 
 T = TypeVar("T")
 
@@ -106,6 +106,7 @@ class _Warm:
 def _serve(pipe: Connection) -> None:
     """Execute calls until the other end is closed."""
     leave_out_loaded()
+    collect_seldom()
     with suppress(EOFError, OSError):
         while True:
             call, args = pipe.recv()
