@@ -20,8 +20,6 @@ from tools.versioned_data import load_versioned
 
 log = logging.getLogger(__name__)
 
-_RULES = AgentBackend.RULES
-
 
 class Voice:
     """Gives no agent a chat model: all of them answer by rules alone."""
@@ -100,8 +98,9 @@ class LostVoice(Voice):
     """Marks the findings of the agents that a bundle wants worded, where no model can be asked."""
 
     def __init__(self, settings: Settings) -> None:
-        by_rules = {label for label, backend in settings.agent_backends if backend is _RULES}
-        self._chosen = load_prompts(settings.data_dir).agents.keys() - by_rules
+        own = dict(settings.agent_backends)
+        prompts = load_prompts(settings.data_dir).agents
+        self._chosen = {label for label in prompts if own.get(label) is not AgentBackend.RULES}
 
     def of(self, agent: Agent[Question, Finding]) -> Agent[Question, Finding]:
         from agents.worded import UnwordedAgent
@@ -170,7 +169,7 @@ def load_prices(data_dir: Path) -> ModelPrices:
 def _chosen(settings: Settings, prompts: Prompts) -> frozenset[str]:
     """The labels of the agents that have a chat model."""
     backends = dict.fromkeys(prompts.agents, settings.agent_backend)
-    backends |= dict.fromkeys(prompts.on_request, _RULES)
+    backends |= dict.fromkeys(prompts.on_request, AgentBackend.RULES)
     for label, backend in settings.agent_backends:
         if label not in backends:
             known = ", ".join(sorted(backends))

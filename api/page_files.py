@@ -63,6 +63,7 @@ def is_opened_by_a_browser(scope: Scope) -> bool:
     return bool(scope["method"] == "GET" and preferred(accept, offers) == "text/html")
 
 
+@cache
 def unknown_address() -> Response:
     """What a browser shows at an address that the desk does not have."""
     return _document("not_found.html", HTTPStatus.NOT_FOUND)

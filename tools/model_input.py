@@ -131,4 +131,6 @@ def _pattern_of_names(case: CaseFile) -> re.Pattern[str] | None:
 
 def _folded(text: str) -> str:
     """A text without accents, wide letters and invisible characters."""
+    if text.isascii():
+        return text
     return "".join(letter for letter in folded(text) if unicodedata.category(letter) != "Cf")

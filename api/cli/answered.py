@@ -30,7 +30,6 @@ _NEXT_STEP = {
 _LISTED_BY = {
     "bundle": "`credit-desk bundle list` lists the bundles",
     "batch": "`credit-desk batches` lists the batches",
-    "canary": "`credit-desk canary report` shows the newest",
 }
 """The command that lists what the desk does not have, in the desk's own word for it."""
 

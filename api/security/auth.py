@@ -284,9 +284,11 @@ def _refusal(method: str, path: str, roles: tuple[Role, ...]) -> Response | None
 def _is_lost(scope: Scope) -> bool:
     """Whether a person has opened an address of which the desk has neither a page nor a route."""
     path = scope["path"]
-    is_known = path in OPEN | SIGN_IN or page_files.is_of_page(path)
-    is_known = is_known or any(place.match(path) for place, _, _ in _PLACES)
-    return not is_known and page_files.is_opened_by_a_browser(scope)
+    if not page_files.is_opened_by_a_browser(scope):
+        return False
+    if path in OPEN or path in SIGN_IN or page_files.is_of_page(path):
+        return False
+    return not any(place.match(path) for place, _, _ in _PLACES)
 
 
 def access_of(request: Request) -> Access:

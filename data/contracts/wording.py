@@ -104,7 +104,7 @@ class KeptReply(Contract):
     use: ModelUse
 
 
-WordedAgent = Annotated[
+WordedLabel = Annotated[
     str,
     Field(
         pattern=r"^(doc_intake|kyc|fraud|income|credit_risk\.bureau|underwriter\.(pricing|decision))$"
@@ -112,7 +112,7 @@ WordedAgent = Annotated[
 ]
 """The label of an agent whose findings a chat model can word. A slip in one would name no agent,
 and leave an agent on rules without a word."""
-AgentOnRequest = Annotated[str, Field(pattern=r"^(doc_intake\.reading|underwriter\.letter)$")]
+LabelOnRequest = Annotated[str, Field(pattern=r"^(doc_intake\.reading|underwriter\.letter)$")]
 
 
 class Prompts(Contract):
@@ -122,9 +122,9 @@ class Prompts(Contract):
     version: str
     common: str
     """Instructions for every agent."""
-    agents: dict[WordedAgent, str]
+    agents: dict[WordedLabel, str]
     """The instruction of each agent by its label. Other agents always answer by rules."""
-    on_request: dict[AgentOnRequest, str]
+    on_request: dict[LabelOnRequest, str]
     """Whole instructions, by label, of the agents that are asked only where the settings name them.
     """
 

@@ -41,7 +41,8 @@ class OperationsDesk:
         self._ledger = ledger
         self._workers_heard_of = workers_heard_of
         self._settled: dict[date, _Outcomes] = {}
-        """Days that are over. Their decisions never change, and counting reads every content."""
+        """Days that are over, since counting reads every content. A decision that is erased
+        afterwards still counts until this process ends."""
 
     async def decision_days(self, since: date | None, until: date | None) -> DecisionDays:
         """The decisions of each day of a period, by default of the last 30 days.

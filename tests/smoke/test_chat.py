@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import threading
 from collections import Counter
@@ -16,7 +15,7 @@ from data import traces
 from data.contracts.events import EventType
 from data.contracts.review import Person
 from data.contracts.runs import RunStatus
-from flows.runtime.ledger import bundles
+from flows.runtime.ledger import bundles, canaries
 from flows.runtime.ledger.database import Ledger
 from tests.chat_server import ChatServer, Reply, agent_of, chat_server, worded
 from tests.desk import Desk, StartedRun, desk_in
@@ -174,9 +173,11 @@ async def test_a_canary_of_chat_against_rules_decides_alike_and_reports_what_eac
         evidence={"guards": [{"metric": "error_rate", "at_most": "0"}]},
         reviewer="Olga",
     )
+    with Ledger(f"sqlite:///{chat_desk.home / 'ledger.db'}") as ledger, ledger.reading() as reading:
+        row = canaries.find(reading, canary["canary_id"])
     names = [f"armed-{number}" for number in range(40)]
-    voiced = next(name for name in names if in_share(canary["canary_id"], name))
-    plain = next(name for name in names if not in_share(canary["canary_id"], name))
+    voiced = next(name for name in names if row.has_in_share(name))
+    plain = next(name for name in names if not row.has_in_share(name))
     server.forget()
 
     by_rules = await chat_desk.start("ada-prime", **{"as": plain})
@@ -199,11 +200,6 @@ async def test_a_canary_of_chat_against_rules_decides_alike_and_reports_what_eac
     forked = await posted(chat_desk, f"runs/{by_rules.run_id}/resume", checkpoint="bureau")
     await StartedRun(chat_desk, forked["run_id"], plain).until(RunStatus.COMPLETED)
     assert len(server.bodies) == 7, "a fork words as its parent, and not as the desk does"
-
-
-def in_share(canary_id: str, name: str) -> bool:
-    """Whether an application is in the challenger's half."""
-    return hashlib.sha256(f"{canary_id}:{name}".encode()).digest()[0] < 128
 
 
 async def posted(desk: Desk, path: str, **body: Any) -> dict[str, Any]:

@@ -255,8 +255,8 @@ def _write_ahead(cursor: Any) -> None:
         try:
             cursor.execute("pragma journal_mode = wal")
             return
-        except sqlite3.OperationalError:
-            if time.monotonic() > until:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
             time.sleep(_SWITCH_PAUSE)
 
